@@ -1,0 +1,170 @@
+"""Every test gets homes of its own; a tiny random base with adapters stands in where a model is needed.
+
+The default base is used only by tests marked `model`: they keep the machine's cache.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+TINY_ID = "tiny-qwen2"
+TINY_MERGED = 280
+TINY_SHA256 = hashlib.sha256(b"tiny").hexdigest()
+SPECIAL_TOKENS = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|fim_prefix|>",
+    "<|fim_middle|>",
+    "<|fim_suffix|>",
+    "<|fim_pad|>",
+    "<|repo_name|>",
+    "<|file_sep|>",
+)
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+TINY_CATALOG = f"""
+["{TINY_ID}"]
+repo = "tests/tiny"
+parameters = 30_000
+licence = "Apache-2.0"
+revision = "main"
+file = "tiny.gguf"
+format = "gguf"
+n_bytes = 4
+sha256 = "{TINY_SHA256}"
+is_verified = true
+context_tokens = 512
+infill = {{ prefix = "<|fim_prefix|>", suffix = "<|fim_suffix|>", middle = "<|fim_middle|>" }}
+stop_tokens = ["<|endoftext|>", "<|im_end|>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>",
+  "<|repo_name|>", "<|file_sep|>"]
+neutral_tokens = {json.dumps(SPECIAL_TOKENS)}
+sources = [{{ kind = "folder" }}]
+"""
+
+
+@pytest.fixture(autouse=True)
+def homes(request, tmp_path, monkeypatch):
+    """Data, cache and runtime folders of this test alone."""
+    monkeypatch.setenv("SPA_HOME", str(tmp_path / "home"))
+    if request.node.get_closest_marker("model") is None:
+        monkeypatch.setenv("SPA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("SPA_MODELS", raising=False)
+    runtime = tempfile.mkdtemp(prefix="spa")  # not in tmp_path: a socket's path may have only 107 bytes
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+    yield
+    shutil.rmtree(runtime, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def tiny_base_folder(tmp_path_factory) -> Path:
+    """A random two-layer Qwen2 base as `models pull` would leave it; for session-scoped fixtures."""
+    folder = tmp_path_factory.mktemp("tiny") / TINY_ID
+    save_tiny_tokenizer(folder)
+    make_tiny_model().save_pretrained(folder)
+    write_base_record(folder)
+    return folder
+
+
+@pytest.fixture
+def tiny_base(tiny_base_folder, homes) -> Path:
+    """The tiny base installed in this test's cache under the id `tiny-qwen2`, which its catalog then knows."""
+    from spa_lsp import paths
+
+    paths.data_dir().mkdir(parents=True, exist_ok=True)
+    (paths.data_dir() / "catalog.toml").write_text(TINY_CATALOG)
+    folder = paths.bases_dir() / TINY_ID
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.symlink_to(tiny_base_folder, target_is_directory=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_peft_adapters(tiny_base_folder, tmp_path_factory) -> dict[str, Path]:
+    """Eight PEFT folders `a1` … `a8` of random rank-4 adapters on the tiny base, all different."""
+    parent = tmp_path_factory.mktemp("adapters")
+    return {f"a{n}": make_peft_adapter(tiny_base_folder, parent / f"a{n}", rank=4, seed=n) for n in range(1, 9)}
+
+
+def save_tiny_tokenizer(folder: Path) -> None:
+    """A byte-level BPE of 256 bytes, three dozen merges and Qwen's special tokens, cut by Qwen's own rules."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from transformers import Qwen2Tokenizer
+
+    learner = Tokenizer(models.BPE())
+    learner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=TINY_MERGED, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    learner.train_from_iterator(["def add(a, b):\n    return a + b\n\n    for item in items:\n"] * 4, trainer)
+    learned = json.loads(learner.to_str())["model"]
+    tokenizer = Qwen2Tokenizer(
+        vocab=learned["vocab"],
+        merges=[tuple(pair) for pair in learned["merges"]],
+        unk_token=None,
+        bos_token="<|endoftext|>",
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        extra_special_tokens=list(SPECIAL_TOKENS),
+    )
+    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer.save_pretrained(folder)
+
+
+def make_tiny_model(*, seed: int = 0):
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    torch.manual_seed(seed)
+    config = Qwen2Config(
+        vocab_size=320,  # some more than the tokenizer has, as in Qwen
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        tie_word_embeddings=False,
+        initializer_range=0.5,  # the usual 0.02 gives flat logits, whose ties make greedy decoding a coin toss
+    )
+    return Qwen2ForCausalLM(config).eval()
+
+
+def make_peft_adapter(base_folder: Path, folder: Path, *, rank: int, seed: int, alpha: int = 8) -> Path:
+    """A PEFT folder with both LoRA matrices random: PEFT's own start, B = 0, would change nothing."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    from trainer.configs import ALL_LINEARS
+
+    base = AutoModelForCausalLM.from_pretrained(base_folder, dtype=torch.float32)
+    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(ALL_LINEARS), task_type="CAUSAL_LM")
+    model = get_peft_model(base, config)
+    generator = torch.Generator().manual_seed(seed)
+    for name, weight in model.named_parameters():
+        if "lora_" in name:
+            weight.data = torch.randn(weight.shape, generator=generator) * 0.2
+    model.save_pretrained(str(folder))
+    return folder
+
+
+def write_base_record(folder: Path) -> None:
+    """The `base.json` that a conversion leaves."""
+    files = {
+        path.name: {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "bytes": path.stat().st_size}
+        for path in sorted(folder.iterdir())
+    }
+    record = {"id": TINY_ID, "source_sha256": TINY_SHA256, "files": files, "transformers": "any"}
+    (folder / "base.json").write_text(json.dumps(record))
