@@ -1,0 +1,1 @@
+"""Data attribution: how much training on each sample lowers the loss of each anchor's query items."""
