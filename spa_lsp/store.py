@@ -1,0 +1,424 @@
+"""The SQLite store: who may write, its schema, publishing adapter sets and reading them back.
+
+One trainer writes (lock file, WAL, `synchronous=FULL`); everyone else reads with `mode=ro`, copies out and closes.
+What a set means is `adapter_set.py`'s business, what users did with alternatives is `outcomes.db`, a file of its own.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+# sqlite-utils takes pysqlite3 when it is installed; connections and errors must come from the same module
+from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined]  # chosen there, not exported
+
+from spa_lsp import paths
+from spa_lsp.errors import Busy, Damaged, NoSpace, NotFound, SpaError, TooNew, Unavailable
+
+APPLICATION_ID = 0x5350414C  # "SPAL"
+SCHEMA_VERSION = 1  # the number of the newest migration below, written to user_version
+CHUNK_BYTES = 1 << 20  # bounded memory with every driver; pysqlite3 has no blobopen
+KEPT_SETS = 3  # published sets per base, so that going back is instant
+PAGE_BYTES = 16384  # best for rows of this size (research/reliability.md §3.1)
+BUSY_S = 5.0
+
+OUTCOMES_NAME = "outcomes.db"
+OUTCOMES_MAX_BYTES = 50_000_000
+
+migrations = Migrations("spa_lsp")
+
+
+@migrations()
+def m001_adapter_sets(db: Database) -> None:
+    """Adapters as chunk rows, the sets they form, and the one set that is published."""
+    db.executescript(
+        """
+        CREATE TABLE adapter_sets (
+            id TEXT PRIMARY KEY, name TEXT NOT NULL, base_id TEXT NOT NULL,
+            manifest TEXT NOT NULL, created TEXT NOT NULL
+        ) STRICT;
+        CREATE INDEX adapter_sets_by_base ON adapter_sets (base_id, created);
+        CREATE TABLE adapters (
+            id TEXT PRIMARY KEY, set_id TEXT NOT NULL REFERENCES adapter_sets (id) ON DELETE CASCADE,
+            name TEXT NOT NULL, label TEXT NOT NULL, sha256 TEXT NOT NULL, n_bytes INTEGER NOT NULL, info TEXT NOT NULL,
+            UNIQUE (set_id, name)
+        ) STRICT;
+        CREATE TABLE adapter_chunks (
+            adapter_id TEXT NOT NULL REFERENCES adapters (id) ON DELETE CASCADE,
+            n INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (adapter_id, n)
+        ) STRICT;
+        CREATE TABLE published (
+            id INTEGER PRIMARY KEY CHECK (id = 1), set_id TEXT NOT NULL REFERENCES adapter_sets (id)
+        ) STRICT;
+        """
+    )
+    db.execute("PRAGMA user_version = 1")
+
+
+class _WritingDatabase(Database):
+    """A database that gives the writer's lock back when it is closed."""
+
+    def __init__(self, connection: sqlite3.Connection, lock: FileLock) -> None:
+        super().__init__(connection, execute_plugins=False)
+        self._lock = lock
+
+    def close(self) -> None:
+        super().close()
+        self._lock.release()
+
+
+def open_store(path: Path | None = None, *, write: bool = False) -> Database:
+    """The store; to be closed by the caller, a reader soon: an open snapshot lets the write-ahead log grow.
+
+    A writer makes the file when there is none, brings its schema up to date and holds `trainer.lock` until `close`.
+
+    Raises:
+        NotFound: no store, and `write` is False.
+        Busy: another process writes.
+        TooNew: made by a newer version; the file is left as it is.
+        Damaged: not a store, or one that SQLite cannot read.
+    """
+    path = path or paths.store_path()
+    if not write:
+        return Database(_connect_reader(path), execute_plugins=False)
+    make_private_folder(path.parent)
+    lock = _hold_writer_lock(path.parent / "trainer.lock")
+    try:
+        return _open_writer(path, lock)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _connect_reader(path: Path) -> sqlite3.Connection:
+    if not path.is_file() or path.stat().st_size == 0:
+        raise NotFound(f"no store at {path}; `trainer import FILE` makes one")
+    with _explained(path), _closed_on_error(_connect(path, mode="ro")) as connection:
+        if _read_version(connection, path) == 0:  # a writer is making it at this moment, or was stopped while doing so
+            raise NotFound(f"the store at {path} is empty; `trainer import FILE` fills it")
+        return connection
+
+
+def _open_writer(path: Path, lock: FileLock) -> Database:
+    is_new = not path.exists() or path.stat().st_size == 0
+    _make_private_file(path)
+    with _explained(path):
+        if not is_new:  # read-only first: a newer or foreign file is refused before anything can change it
+            with closing(_connect(path, mode="ro")) as connection:
+                _read_version(connection, path)
+        with _closed_on_error(_connect(path, mode="rw")) as connection:
+            db = _WritingDatabase(connection, lock)
+            if is_new:
+                _prepare_new_file(db)
+            for pragma in ("journal_mode = WAL", "synchronous = FULL"):
+                db.execute(f"PRAGMA {pragma}").fetchall()
+            apply_migrations(db, migrations)
+            return db
+
+
+@contextmanager
+def _closed_on_error(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    try:
+        yield connection
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _prepare_new_file(db: Database) -> None:
+    # these three must be set before the first table; journal_mode=WAL fixes the page size too
+    for pragma in (f"page_size = {PAGE_BYTES}", "auto_vacuum = INCREMENTAL", f"application_id = {APPLICATION_ID}"):
+        db.execute(f"PRAGMA {pragma}")
+
+
+def _connect(path: Path, *, mode: str) -> sqlite3.Connection:
+    connection: sqlite3.Connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=BUSY_S)
+    for pragma in ("foreign_keys = ON", "trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def _read_version(connection: sqlite3.Connection, path: Path) -> int:
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application_id != APPLICATION_ID:
+        raise Damaged(f"{path} is not a store of spa-lsp (application id {application_id}); move it away")
+    if version > SCHEMA_VERSION:
+        raise TooNew(
+            f"{path} has schema {version}, this version knows {SCHEMA_VERSION}; "
+            "upgrade spa-lsp or set SPA_HOME to another folder"
+        )
+    return int(version)
+
+
+def apply_migrations(db: Database, wanted: Migrations) -> None:
+    """Bring one migration set up to date, each step in its transaction; a copy of the file is kept before an upgrade.
+
+    Raises:
+        TooNew: the file has steps of this set that this version does not know.
+    """
+    known = {step.name for step in wanted._migrations}  # sqlite-utils has no public list of them
+    applied = {step.name for step in wanted.applied(db)}
+    if applied - known:
+        raise TooNew(f"the store has the step {min(applied - known)!r} of a newer version; upgrade spa-lsp")
+    if applied and known - applied:
+        _back_up(db, label=f"{wanted.name}-{len(applied)}")
+    with _explained(_file_of(db)):
+        wanted.apply(db)
+
+
+def _back_up(db: Database, *, label: str) -> None:
+    path = _file_of(db)
+    target = path.with_name(f"backup-{label}.db")
+    target.unlink(missing_ok=True)
+    _make_private_file(target)  # VACUUM INTO accepts an empty file and keeps its mode
+    with _explained(target):
+        db.execute("VACUUM INTO ?", [str(target)])
+
+
+def _file_of(db: Database) -> Path:
+    return Path(db.conn.execute("PRAGMA database_list").fetchone()[2] or ":memory:")
+
+
+@contextmanager
+def transaction(db: Database) -> Iterator[None]:
+    """All or nothing; takes the write lock at the start, because a deferred BEGIN does not wait for other writers."""
+    with _explained(_file_of(db)):
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            db.execute("COMMIT")
+        except BaseException:
+            if db.conn.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+
+def publish_set(db: Database, manifest: dict[str, Any], adapters: Mapping[str, bytes]) -> str:
+    """Store a set and make it the published one, in one transaction that ends only when every byte reads back right.
+
+    `manifest` is what `adapter_set.to_manifest` makes, and its digest is the id that is returned; `adapters` are the
+    safetensors bytes by name. Publishing a stored set again makes it the newest. Per base the last `KEPT_SETS` stay.
+
+    Raises:
+        Damaged: the bytes are not those whose sha256 the manifest names; the set published before stays.
+        NoSpace: the disk is full; the set published before stays.
+    """
+    set_id = digest(manifest)
+    with transaction(db):
+        db.execute("UPDATE adapter_sets SET created = ? WHERE id = ?", [_now(), set_id])
+        if not db.table("adapter_sets").count_where("id = ?", [set_id]):
+            _insert_set(db, set_id, manifest, adapters)
+        for record in manifest["adapters"]:
+            load_adapter(db, set_id, record["name"])
+        db.execute("INSERT OR REPLACE INTO published (id, set_id) VALUES (1, ?)", [set_id])
+        _remove_old_sets(db, manifest["base_id"])
+    db.execute("PRAGMA incremental_vacuum").fetchall()
+    return set_id
+
+
+def _insert_set(db: Database, set_id: str, manifest: dict[str, Any], adapters: Mapping[str, bytes]) -> None:
+    db.execute(
+        "INSERT INTO adapter_sets (id, name, base_id, manifest, created) VALUES (?, ?, ?, ?, ?)",
+        [set_id, manifest["name"], manifest["base_id"], canonical_json(manifest), _now()],
+    )
+    for record in manifest["adapters"]:
+        _insert_adapter(db, set_id, record, adapters[record["name"]])
+
+
+def _insert_adapter(db: Database, set_id: str, record: dict[str, Any], data: bytes) -> None:
+    adapter_id = digest([set_id, record["name"]])
+    db.execute(
+        "INSERT INTO adapters (id, set_id, name, label, sha256, n_bytes, info)"
+        " VALUES (:id, :set_id, :name, :label, :sha256, :n_bytes, :info)",
+        {**record, "id": adapter_id, "set_id": set_id, "info": canonical_json(record)},
+    )
+    for n, start in enumerate(range(0, len(data), CHUNK_BYTES)):
+        chunk = data[start : start + CHUNK_BYTES]
+        db.execute("INSERT INTO adapter_chunks (adapter_id, n, data) VALUES (?, ?, ?)", [adapter_id, n, chunk])
+
+
+def _remove_old_sets(db: Database, base_id: str) -> None:
+    db.execute(
+        "DELETE FROM adapter_sets WHERE base_id = :base AND id NOT IN (SELECT set_id FROM published) AND id NOT IN"
+        " (SELECT id FROM adapter_sets WHERE base_id = :base ORDER BY created DESC, rowid DESC LIMIT :kept)",
+        {"base": base_id, "kept": KEPT_SETS},
+    )
+
+
+def load_adapter(db: Database, set_id: str, name: str) -> bytes:
+    """The bytes of one adapter, checked against the sha256 of its row.
+
+    Raises:
+        NotFound: no such set or adapter.
+        Damaged: the rows do not have the promised content.
+    """
+    row = db.execute("SELECT id, sha256 FROM adapters WHERE set_id = ? AND name = ?", [set_id, name]).fetchone()
+    if row is None:
+        raise NotFound(f"the store has no adapter {name!r} in set {set_id[:12]}; `spa-lsp adapters list` names what is")
+    adapter_id, sha256 = row
+    chunks = db.execute("SELECT data FROM adapter_chunks WHERE adapter_id = ? ORDER BY n", [adapter_id])
+    data = b"".join(chunk for (chunk,) in chunks)
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise Damaged(
+            f"adapter {name!r} of set {set_id[:12]} has sha256 {found[:12]}… in the store, expected {sha256[:12]}…; "
+            "publish it again"
+        )
+    return data
+
+
+def load_manifests(db: Database, base_id: str | None = None) -> list[dict[str, Any]]:
+    """The manifests of the stored sets, newest first, the published one before all others.
+
+    Raises:
+        Damaged: a manifest is not the one that was stored.
+    """
+    rows = db.execute(
+        "SELECT id, name, manifest FROM adapter_sets WHERE :base IS NULL OR base_id = :base"
+        " ORDER BY id IN (SELECT set_id FROM published) DESC, created DESC, rowid DESC",
+        {"base": base_id},
+    ).fetchall()
+    return [_stored_manifest(*row) for row in rows]
+
+
+def _stored_manifest(set_id: str, name: str, text: str) -> dict[str, Any]:
+    if hashlib.sha256(text.encode()).hexdigest() != set_id:
+        raise Damaged(f"the manifest of set {name!r} ({set_id[:12]}) in the store was changed; publish it again")
+    manifest: dict[str, Any] = json.loads(text)
+    return manifest
+
+
+def record_outcome(
+    kind: str, *, set_id: str, index: int, adapter: str, language: str, path: Path | None = None
+) -> None:
+    """Note what became of an alternative, `accepted` say: which adapter, in which language, never any text of the user.
+
+    When the file passes `OUTCOMES_MAX_BYTES`, the oldest tenth of the rows goes.
+
+    Raises:
+        ValueError: a field is not a short plain name (what keeps code out of the file).
+        Busy: another process did not finish its write in time; the outcome is lost and nothing else.
+    """
+    row = {"kind": kind, "set_id": set_id, "adapter": adapter, "language": language}
+    for name, value in row.items():
+        if not _PLAIN_NAME.fullmatch(value):
+            raise ValueError(f"{name} {value!r} is not a plain name of at most 80 characters")
+    path = path or paths.data_dir() / OUTCOMES_NAME
+    with _open_outcomes(path) as db:
+        db.table("outcomes").insert({**row, "index": index, "created": _now()})
+        _remove_oldest_outcomes(db)
+
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.+#-]{0,80}")
+
+
+@contextmanager
+def _open_outcomes(path: Path) -> Iterator[Database]:
+    make_private_folder(path.parent)
+    _make_private_file(path)
+    lock = FileLock(path.with_suffix(".lock"), mode=0o600)
+    try:
+        held = lock.acquire(timeout=1)
+    except Timeout:
+        raise Busy(f"another process has been writing to {path} for more than 1 s; try again later") from None
+    with held, _explained(path), closing(Database(_connect(path, mode="rw"), execute_plugins=False)) as db:
+        db.execute("PRAGMA auto_vacuum = FULL")
+        db.execute(
+            "CREATE TABLE IF NOT EXISTS outcomes (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, set_id TEXT NOT NULL,"
+            ' "index" INTEGER NOT NULL, adapter TEXT NOT NULL, language TEXT NOT NULL, created TEXT NOT NULL) STRICT'
+        )
+        yield db
+
+
+def _remove_oldest_outcomes(db: Database) -> None:
+    n_bytes = db.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()[0]
+    if n_bytes > OUTCOMES_MAX_BYTES:
+        db.execute("DELETE FROM outcomes WHERE id <= (SELECT min(id) + (max(id) - min(id)) / 10 FROM outcomes)")
+
+
+def read_outcomes(path: Path | None = None) -> list[dict[str, Any]]:
+    """All noted outcomes, oldest first; empty when there are none."""
+    path = path or paths.data_dir() / OUTCOMES_NAME
+    if not path.is_file() or path.stat().st_size == 0:
+        return []
+    with _explained(path), closing(Database(_connect(path, mode="ro"), execute_plugins=False)) as db:
+        return list(db.table("outcomes").rows_where(order_by="id"))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+def digest(value: Any) -> str:
+    """sha256 of the canonical JSON of plain data."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys, no spaces and no NaN: equal data gives equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def check_integrity(db: Database, *, is_full: bool = False) -> list[str]:
+    """What SQLite itself finds wrong with the file, at most 100 lines; empty when it is sound."""
+    check = "integrity_check" if is_full else "quick_check"
+    lines = [str(line) for (line,) in db.execute(f"PRAGMA {check}")]
+    return [] if lines == ["ok"] else lines
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder that only the user can enter; one that exists keeps its mode, it may be shared on purpose."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _make_private_file(path: Path) -> None:
+    # made before SQLite opens it: -wal and -shm take their mode from it
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    path.chmod(0o600)
+
+
+def _hold_writer_lock(path: Path) -> FileLock:
+    # not thread-local, so that any thread may close the store
+    lock = FileLock(path, mode=0o600, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        pid = path.read_text().strip()
+        who = f"process {pid}" if pid else "another process"
+        raise Busy(f"{who} is writing to the store ({path}); wait until it has finished or stop it") from None
+    path.write_text(f"{os.getpid()}\n")
+    return lock
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        explained = _explain(str(error), path)
+        if explained is None:
+            raise
+        raise explained from error
+
+
+def _explain(text: str, path: Path) -> SpaError | None:
+    # by text, because pysqlite3 has no error codes
+    if "disk is full" in text:
+        return NoSpace(f"no room left for {path}; make room and run the command again, nothing published was lost")
+    if "locked" in text:
+        return Busy(f"{path} was locked for more than {BUSY_S:.0f} s; wait for the process that uses it")
+    if "malformed" in text or "not a database" in text:
+        return Damaged(f"{path} is damaged ({text}); move it away or put a backup in its place")
+    if "unable to open" in text or "readonly" in text or "I/O error" in text:
+        return Unavailable(f"cannot use {path} ({text}); check that its folder can be read and written")
+    return None
