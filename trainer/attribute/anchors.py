@@ -1,0 +1,93 @@
+"""The anchors: eight approaches to the same four everyday tasks, in our own words and taken from no benchmark.
+
+An anchor is a way to write, not a topic: the paper's one query per part splits the samples by topic, but whoever asks
+for alternatives has one task and wants other ways to solve it. Several queries per anchor carry several times the
+signal of one.
+"""
+
+import json
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from spa_lsp.completion import Layout
+from spa_lsp.errors import BadInput, NotFound
+from trainer.runs import digest
+from trainer.samples import Item
+
+_BUNDLED = "anchors.jsonl"
+_MIN_ITEMS = 3  # one query is a noisy anchor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anchor:
+    """One part's name (also its adapter's name), its label for people, and its query items."""
+
+    name: str
+    label: str
+    items: tuple[Item, ...]
+
+
+def load_anchors(path: Path | None = None) -> list[Anchor]:
+    """The bundled anchors, or those of a JSONL file in the same form, in the order of the file.
+
+    Raises:
+        NotFound: there is no such file.
+        BadInput: a line is not an anchor item, or an anchor has fewer than three items.
+    """
+    rows = [_parse(number, line) for number, line in enumerate(_text(path).splitlines(), start=1) if line.strip()]
+    names = list(dict.fromkeys(row["anchor"] for row in rows))
+    anchors = [_anchor(name, [row for row in rows if row["anchor"] == name]) for name in names]
+    for anchor in anchors:
+        if len(anchor.items) < _MIN_ITEMS:
+            raise BadInput(f"anchor '{anchor.name}' has {len(anchor.items)} items; give it at least {_MIN_ITEMS}")
+    return anchors
+
+
+def item_text(item: Item) -> str:
+    """All words of a query item, for lexical attribution."""
+    return f"{item.prefix}{item.completion}{item.suffix}"
+
+
+def _text(path: Path | None) -> str:
+    if path is None:
+        return resources.files(__package__).joinpath(_BUNDLED).read_text(encoding="utf-8")
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise NotFound(f"there is no file {path}; give a JSONL file of anchors or leave the option out") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} cannot be read as UTF-8 text ({error})") from error
+
+
+def _parse(number: int, line: str) -> dict[str, Any]:
+    fields = ("anchor", "label", "instruction", "layout", "prefix", "suffix", "completion")
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise BadInput(f"anchors, line {number}: not JSON ({error})") from error
+    missing = [field for field in fields if not isinstance(row, dict) or not isinstance(row.get(field), str)]
+    if missing:
+        raise BadInput(f"anchors, line {number}: {', '.join(missing)} must be there and be text")
+    if row["layout"] not in ("infill", "instruct"):
+        raise BadInput(f"anchors, line {number}: the layout is {row['layout']!r}; choose infill or instruct")
+    return dict(row)
+
+
+def _anchor(name: str, rows: list[dict[str, Any]]) -> Anchor:
+    return Anchor(name=name, label=rows[0]["label"], items=tuple(_item(row) for row in rows))
+
+
+def _item(row: dict[str, Any]) -> Item:
+    layout: Layout = row["layout"]
+    prefix = row["instruction"] if layout == "instruct" else row["prefix"]
+    item_id = digest([row["anchor"], layout, prefix, row["suffix"], row["completion"]])
+    return Item(
+        id=item_id,
+        sample_id=f"anchor:{row['anchor']}",
+        layout=layout,
+        prefix=prefix,
+        suffix=row["suffix"],
+        completion=row["completion"],
+    )
