@@ -90,13 +90,14 @@ def open_store(path: Path | None = None, *, write: bool = False) -> Database:
     path = path or paths.store_path()
     if not write:
         return Database(_connect_reader(path), execute_plugins=False)
-    make_private_folder(path.parent)
-    lock = _hold_writer_lock(path.parent / "trainer.lock")
-    try:
-        return _open_writer(path, lock)
-    except BaseException:
-        lock.release()
-        raise
+    with _usable(path):
+        make_private_folder(path.parent)
+        lock = _hold_writer_lock(path.parent / "trainer.lock")
+        try:
+            return _open_writer(path, lock)
+        except BaseException:
+            lock.release()
+            raise
 
 
 def _connect_reader(path: Path) -> sqlite3.Connection:
@@ -314,7 +315,7 @@ def record_outcome(
         if not _PLAIN_NAME.fullmatch(value):
             raise ValueError(f"{name} {value!r} is not a plain name of at most 80 characters")
     path = path or paths.data_dir() / OUTCOMES_NAME
-    with _open_outcomes(path) as db:
+    with _usable(path), _open_outcomes(path) as db:
         db.table("outcomes").insert({**row, "index": index, "created": _now()})
         _remove_oldest_outcomes(db)
 
@@ -398,6 +399,14 @@ def _hold_writer_lock(path: Path) -> FileLock:
         raise Busy(f"{who} is writing to the store ({path}); wait until it has finished or stop it") from None
     path.write_text(f"{os.getpid()}\n")
     return lock
+
+
+@contextmanager
+def _usable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(f"cannot use {path} ({error.strerror}); check its folder, or set SPA_HOME") from error
 
 
 @contextmanager
