@@ -10,7 +10,6 @@ An item is what a model is trained on: `prefix` (and `suffix`) in, `completion` 
 Tokens are not counted here; whoever trains skips what is too long.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +21,9 @@ from typing import Any
 from sqlite_utils import Database
 
 from spa_lsp.completion import Layout
+from spa_lsp.digest import hash_file
 from spa_lsp.errors import BadInput, NotFound
+from spa_lsp.store import transaction
 from trainer.configs import ItemsConfig
 from trainer.middles import Span, body_spans, code_of, line_spans, python_code_of, text_spans
 from trainer.runs import digest
@@ -87,7 +88,7 @@ def import_file(
     file_sha256 = _file_sha256(path)
     n_new = n_known = 0
     bad: list[BadLine] = []
-    with db.atomic():
+    with transaction(db):
         _insert_dataset(db, file_sha256, path)
         for number, line in _lines(path, on_bytes):
             if limit is not None and n_new + n_known >= limit:
@@ -187,8 +188,7 @@ def _file_sha256(path: Path) -> str:
     if not path.is_file():
         raise BadInput(f"{path} is not a file; give the path of an OSS-Instruct JSONL file")
     try:
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = hash_file(path)
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}); check its permissions") from error
     if path.stat().st_size == 0:

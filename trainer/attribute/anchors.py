@@ -6,6 +6,7 @@ signal of one.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from spa_lsp.completion import Layout
 from spa_lsp.errors import BadInput, NotFound
+from spa_lsp.manifest import check_name
 from trainer.runs import digest
 from trainer.samples import Item
 
@@ -34,15 +36,18 @@ def load_anchors(path: Path | None = None) -> list[Anchor]:
 
     Raises:
         NotFound: there is no such file.
-        BadInput: a line is not an anchor item, or an anchor has fewer than three items.
+        BadInput: a line is not an anchor item, or the anchors do not all have the same number of items, at least three.
     """
     rows = [_parse(number, line) for number, line in enumerate(_text(path).splitlines(), start=1) if line.strip()]
     names = list(dict.fromkeys(row["anchor"] for row in rows))
     anchors = [_anchor(name, [row for row in rows if row["anchor"] == name]) for name in names]
-    for anchor in anchors:
-        if len(anchor.items) < _MIN_ITEMS:
-            raise BadInput(f"anchor '{anchor.name}' has {len(anchor.items)} items; give it at least {_MIN_ITEMS}")
+    _check(anchors)
     return anchors
+
+
+def anchors_digest(anchors: Sequence[Anchor]) -> str:
+    """Digest of all that attribution reads of the anchors."""
+    return digest([[anchor.name, *(item.id for item in anchor.items)] for anchor in anchors])
 
 
 def item_text(item: Item) -> str:
@@ -73,6 +78,19 @@ def _parse(number: int, line: str) -> dict[str, Any]:
     if row["layout"] not in ("infill", "instruct"):
         raise BadInput(f"anchors, line {number}: the layout is {row['layout']!r}; choose infill or instruct")
     return dict(row)
+
+
+def _check(anchors: list[Anchor]) -> None:
+    if not anchors:
+        raise BadInput("there are no anchors; give a JSONL file with at least three items for each anchor")
+    wanted = max(_MIN_ITEMS, len(anchors[0].items))
+    for anchor in anchors:
+        check_name(anchor.name, what="anchor")  # it becomes an adapter's name
+        if len(anchor.items) != wanted:
+            raise BadInput(
+                f"anchor '{anchor.name}' has {len(anchor.items)} items; "
+                f"give every anchor the same number, at least {_MIN_ITEMS}"
+            )
 
 
 def _anchor(name: str, rows: list[dict[str, Any]]) -> Anchor:

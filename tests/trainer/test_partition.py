@@ -1,0 +1,134 @@
+"""Influence to parts."""
+
+import numpy as np
+import pytest
+
+from spa_lsp.errors import BadInput
+from trainer.configs import PartitionConfig
+from trainer.partition import (
+    adjusted_rand_index,
+    assign_balanced,
+    choose_columns,
+    describe,
+    normalize,
+    partition,
+    stability,
+)
+
+ARGMAX = PartitionConfig(method="argmax", normalize="none")
+BALANCED = PartitionConfig(method="balanced", normalize="none")
+
+
+def matrix(*rows):
+    return np.array(rows, dtype=np.float32)
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def test_argmax_gives_each_sample_to_the_anchor_it_helps_most():
+    assert partition(matrix([1, 3], [5, 2], [-4, -1]), ARGMAX).tolist() == [1, 0, 1]
+
+
+def test_argmax_ties_go_to_the_lower_part():
+    assert partition(matrix([2, 2], [0, 0]), ARGMAX).tolist() == [0, 0]
+
+
+def test_zscore_takes_the_scale_from_a_column():
+    scaled = noise(50, 3) * [1, 100, 0.01] + [0, 7, -3]
+    expected = (scaled - scaled.mean(0)) / scaled.std(0)
+    np.testing.assert_allclose(normalize(scaled.astype(np.float32), "zscore"), expected, atol=1e-4)
+
+
+def test_zscore_of_a_constant_column_is_zero():
+    assert normalize(matrix([5, 1], [5, 2]), "zscore")[:, 0].tolist() == [0, 0]
+
+
+def test_without_zscore_a_large_column_attracts_everything():
+    lopsided = noise(40, 2) + matrix([0, 50])
+    sizes = [
+        np.bincount(partition(lopsided, PartitionConfig(method="argmax", normalize=how)))[1]
+        for how in ("none", "zscore")
+    ]
+    assert sizes[0] == 40 and 10 < sizes[1] < 30
+
+
+@pytest.mark.parametrize("n_samples", [8, 9, 15, 16, 812])
+def test_balanced_parts_differ_by_at_most_one(n_samples):
+    sizes = np.bincount(assign_balanced(noise(n_samples, 8) * [9, 1, 1, 1, 1, 1, 1, 1]), minlength=8)
+    assert (sizes.sum(), sizes.max() - sizes.min() <= 1) == (n_samples, True)
+
+
+def test_balanced_lets_the_surest_choose_first():
+    # all want part 0, which has two seats; margins 1, 3, 2, 0.5
+    assert assign_balanced(matrix([2, 1], [3, 0], [3, 1], [1, 0.5])).tolist() == [1, 0, 0, 1]
+
+
+def test_balanced_ties_go_to_the_earlier_sample():
+    assert assign_balanced(matrix([1, 0], [1, 0], [1, 0], [1, 0])).tolist() == [0, 0, 1, 1]
+
+
+def test_balanced_is_argmax_when_that_is_balanced():
+    influence = matrix([1, 0, 0], [0, 1, 0], [0, 0, 1], [2, 0, 0], [0, 2, 0], [0, 0, 2])
+    assert assign_balanced(influence).tolist() == influence.argmax(1).tolist()
+
+
+def test_one_part_takes_all():
+    assert partition(noise(5, 1), BALANCED).tolist() == [0] * 5
+
+
+def test_fewer_parts_than_anchors_keep_the_most_varying():
+    assert choose_columns(noise(30, 4) * matrix([1, 9, 0.1, 5]), 2) == [1, 3]
+
+
+def test_more_parts_than_anchors_is_refused():
+    with pytest.raises(BadInput, match="k is 3, but there are 2 anchors"):
+        choose_columns(noise(9, 2), 3)
+
+
+def test_more_parts_than_samples_is_refused():
+    with pytest.raises(BadInput, match="only 3 samples"):
+        choose_columns(noise(3, 8), 8)
+
+
+def test_figures_count_sizes_and_moved_samples():
+    influence = matrix([2, 1], [3, 0], [3, 1], [1, 0.5])
+    figures = describe(assign_balanced(influence), influence, ["a", "b"], BALANCED)
+    assert (figures["sizes"], figures["moved_share"], figures["largest_share"]) == ({"a": 2, "b": 2}, 0.5, 0.5)
+
+
+def test_rand_index_of_equal_partitions_is_one_whatever_the_names():
+    assert adjusted_rand_index(np.array([0, 0, 1, 1, 2]), np.array([2, 2, 0, 0, 1])) == 1.0
+
+
+def test_rand_index_equals_a_value_computed_by_hand():
+    # table [[2, 1], [0, 3]]: together 1 + 3 = 4, rows 3 + 3, columns 1 + 6, 15 pairs; (4 - 42/15) / (6.5 - 42/15)
+    value = adjusted_rand_index(np.array([0, 0, 0, 1, 1, 1]), np.array([0, 0, 1, 1, 1, 1]))
+    assert value == pytest.approx((4 - 42 / 15) / (6.5 - 42 / 15))
+
+
+def test_rand_index_below_chance_is_negative():
+    # table [[1, 1], [1, 1]]: together 0, rows 2, columns 2, 6 pairs; (0 - 4/6) / (2 - 4/6)
+    assert adjusted_rand_index(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])) == pytest.approx(-0.5)
+
+
+def test_rand_index_of_random_partitions_is_near_zero():
+    rng = np.random.default_rng(0)
+    assert abs(adjusted_rand_index(rng.integers(8, size=2000), rng.integers(8, size=2000))) < 0.01
+
+
+def test_rand_index_of_single_parts_is_one():
+    assert adjusted_rand_index(np.zeros(4, dtype=int), np.zeros(4, dtype=int)) == 1.0
+
+
+def test_parts_are_stable_when_all_items_agree():
+    assert stability(np.repeat(noise(60, 4)[:, :, None], 3, axis=2), ARGMAX, seed=0) == 1.0
+
+
+def test_parts_are_less_stable_when_items_are_noise():
+    assert stability(noise(300, 4, 3), ARGMAX, seed=0) < 0.6
+
+
+def test_stability_of_one_item_is_unknown():
+    assert stability(noise(10, 4, 1), ARGMAX, seed=0) is None

@@ -1,0 +1,122 @@
+"""From influence `[N, Q]` to k disjoint parts, and how much the parts can be trusted. Pure numpy, no rows, no models.
+
+`argmax` is the paper's: each sample goes to the anchor it helps most. `balanced` gives all parts the same size, because
+an adapter that saw three samples is no alternative: samples that are surest of their anchor choose first.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spa_lsp.errors import BadInput
+from trainer.configs import Normalize, PartitionConfig
+
+Influence = NDArray[np.float32]
+Assignment = NDArray[np.int64]
+N_BOOTSTRAPS = 20
+
+
+def choose_columns(influence: Influence, k: int) -> list[int]:
+    """The k anchors whose influence varies most over the samples, in their own order.
+
+    An anchor that all samples help alike cannot tell them apart. Source: SPA, arXiv:2411.06722, §5.1.
+
+    Raises:
+        BadInput: fewer anchors than k, or fewer samples than k.
+    """
+    N, Q = influence.shape
+    if k < 1:
+        raise BadInput(f"k is {k}; choose at least 1")
+    if k > Q:
+        raise BadInput(f"k is {k}, but there are {Q} anchors; choose k <= {Q} or give more anchors")
+    if k > N:
+        raise BadInput(f"k is {k}, but there are only {N} samples; import more or choose a smaller k")
+    return sorted(int(column) for column in np.argsort(-influence.var(axis=0), kind="stable")[:k])
+
+
+def partition(influence: Influence, config: PartitionConfig) -> Assignment:
+    """The part of each sample, `[N]` with values 0 … K-1, for influence on the chosen anchors, `[N, K]`.
+
+    Deterministic; ties go to the lower part and to the earlier sample.
+    """
+    normalized = normalize(influence, config.normalize)
+    return assign_balanced(normalized) if config.method == "balanced" else normalized.argmax(axis=1).astype(np.int64)
+
+
+def normalize(influence: Influence, how: Normalize) -> Influence:
+    """`zscore`: each column with mean 0 and deviation 1, so that no anchor attracts more for its scale alone."""
+    if how == "none":
+        return influence
+    wide = influence.astype(np.float64)
+    deviation = wide.std(axis=0)
+    normalized: Influence = ((wide - wide.mean(axis=0)) / np.where(deviation > 0, deviation, 1)).astype(np.float32)
+    return normalized
+
+
+def assign_balanced(influence: Influence) -> Assignment:
+    """Parts whose sizes differ by at most one: each sample takes the best part with room, the surest sample first.
+
+    Sure is who loses most by its second choice: the margin between its best and its second influence.
+    """
+    N, K = influence.shape
+    ordered = np.sort(influence, axis=1)
+    margin = ordered[:, -1] - ordered[:, -2] if K > 1 else np.zeros(N)
+    wishes = np.argsort(-influence, axis=1, kind="stable")
+    sizes, n_larger = np.zeros(K, dtype=np.int64), N % K  # so many parts may have one more than the others
+    assignment = np.empty(N, dtype=np.int64)
+    for n in np.argsort(-margin, kind="stable"):
+        part = next(part for part in wishes[n] if sizes[part] < N // K or (sizes[part] == N // K and n_larger > 0))
+        n_larger -= sizes[part] == N // K
+        sizes[part] += 1
+        assignment[n] = part
+    return assignment
+
+
+def describe(
+    assignment: Assignment, influence: Influence, names: Sequence[str], config: PartitionConfig
+) -> dict[str, Any]:
+    """Sizes and balance of the parts, and the share of samples that are not with the anchor they help most."""
+    sizes = np.bincount(assignment, minlength=len(names))
+    best = normalize(influence, config.normalize).argmax(axis=1)
+    return {
+        "sizes": {name: int(size) for name, size in zip(names, sizes, strict=True)},
+        "smallest_share": float(sizes.min() / len(assignment)),
+        "largest_share": float(sizes.max() / len(assignment)),
+        "moved_share": float((best != assignment).mean()),
+    }
+
+
+def stability(item_influence: Influence, config: PartitionConfig, *, seed: int) -> float | None:
+    """How much of the partition survives other query items: mean adjusted Rand index; 1 is all of it, 0 is chance.
+
+    `item_influence` is `[N, K, items]`; each of 20 bootstraps draws the items of every anchor anew. None: one item.
+    """
+    K, n_items = item_influence.shape[1:]
+    if n_items < 2:
+        return None
+    whole = partition(item_influence.mean(axis=2), config)
+    rng = np.random.default_rng(seed)
+    draws = [rng.integers(n_items, size=(1, K, n_items)) for _ in range(N_BOOTSTRAPS)]
+    parts = [partition(np.take_along_axis(item_influence, draw, axis=2).mean(axis=2), config) for draw in draws]
+    return float(np.mean([adjusted_rand_index(whole, part) for part in parts]))
+
+
+def adjusted_rand_index(first: Assignment, second: Assignment) -> float:
+    """Agreement of two partitions of the same samples, whatever the parts are called: 1 equal, 0 as by chance.
+
+    Source: Hubert & Arabie 1985.
+    """
+    table = np.zeros((first.max() + 1, second.max() + 1))
+    np.add.at(table, (first, second), 1)
+    together = _pairs(table).sum()
+    in_first, in_second = _pairs(table.sum(axis=1)).sum(), _pairs(table.sum(axis=0)).sum()
+    n_pairs = len(first) * (len(first) - 1) / 2
+    expected = in_first * in_second / max(n_pairs, 1)
+    most = (in_first + in_second) / 2
+    return 1.0 if most == expected else float((together - expected) / (most - expected))
+
+
+def _pairs(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    return counts * (counts - 1) / 2
