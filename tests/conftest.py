@@ -35,7 +35,7 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 TINY_CATALOG = f"""
-["{TINY_ID}"]
+[bases."{TINY_ID}"]
 repo = "tests/tiny"
 parameters = 30_000
 licence = "Apache-2.0"
@@ -47,6 +47,7 @@ sha256 = "{TINY_SHA256}"
 is_verified = true
 context_tokens = 512
 infill = {{ prefix = "<|fim_prefix|>", suffix = "<|fim_suffix|>", middle = "<|fim_middle|>" }}
+instruct = "<|im_start|>user\\n{{instruction}}<|im_end|>\\n<|im_start|>assistant\\n"
 stop_tokens = ["<|endoftext|>", "<|im_end|>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>",
   "<|repo_name|>", "<|file_sep|>"]
 neutral_tokens = {json.dumps(SPECIAL_TOKENS)}
