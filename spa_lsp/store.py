@@ -344,7 +344,7 @@ def _open_outcomes(path: Path) -> Iterator[Database]:
 def _remove_oldest_outcomes(db: Database) -> None:
     n_bytes = db.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()[0]
     if n_bytes > OUTCOMES_MAX_BYTES:
-        db.execute("DELETE FROM outcomes WHERE id <= (SELECT min(id) + (max(id) - min(id)) / 10 FROM outcomes)")
+        db.execute("DELETE FROM outcomes WHERE id < (SELECT min(id) + (max(id) - min(id) + 9) / 10 FROM outcomes)")
 
 
 def read_outcomes(path: Path | None = None) -> list[dict[str, Any]]:
