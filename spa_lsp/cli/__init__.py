@@ -1,0 +1,81 @@
+"""The program `spa-lsp`: options of the whole program, and the border where errors become one sentence.
+
+Each public module in this folder is one command, a click command of the module's name, imported when it is asked for.
+"""
+
+import errno
+import importlib
+import logging
+import pkgutil
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spa_lsp import __version__
+from spa_lsp.errors import SpaError
+from spa_lsp.offline import go_offline
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command: click.Command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        go_offline()
+        try:
+            return super().invoke(ctx)
+        except SpaError as error:
+            raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader of our output has left; click ends quietly
+                raise
+            raise click.ClickException(f"{error.filename or 'input or output'}: {error.strerror or error}") from error
+
+
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(__version__, "-V", "--version", prog_name="spa-lsp")
+@click.option("--stdio", is_flag=True, help="Start the language server on standard input and output.")
+@click.option(
+    "--log-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the log there, with more detail."
+)
+@click.pass_context
+def main(ctx: click.Context, stdio: bool, log_file: Path | None) -> None:
+    """Offer k really different completions from k LoRA adapters on one base, offline.
+
+    \b
+        spa-lsp models pull
+        spa-lsp demo
+        spa-lsp --stdio
+    """
+    _set_up_logging(log_file)
+    if stdio and ctx.invoked_subcommand:
+        raise click.UsageError(f"--stdio starts the server and takes no command such as {ctx.invoked_subcommand!r}")
+    if stdio:
+        from spa_lsp.server.app import serve_stdio
+
+        serve_stdio()
+    elif ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def _set_up_logging(log_file: Path | None) -> None:
+    to_person = logging.StreamHandler()
+    to_person.setLevel(logging.WARNING)
+    to_person.setFormatter(logging.Formatter("spa-lsp: %(message)s"))
+    handlers: list[logging.Handler] = [to_person]
+    if log_file:
+        to_file = logging.FileHandler(log_file, encoding="utf-8")
+        to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handlers.append(to_file)
+    logging.basicConfig(level=logging.INFO, handlers=handlers)
