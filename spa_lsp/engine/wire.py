@@ -1,0 +1,100 @@
+"""Frames between the engine and its clients: a 4-byte big-endian length, then one JSON object. No sockets here.
+
+From a client                                   From the engine
+  hello    protocol, adapter_set                  hello        protocol, version, pid, state
+  complete id, request, wait                      loading      id, stage, fraction   (only to those who wait)
+  cancel   id                                     alternative  id, alternative
+  wait     id                                     result       id, result  |  ready  id
+  status   id                                     status       id, and what `engine status --json` prints
+  stop                                            stopping     to everyone, before the engine ends by intention
+                                                  error        id, kind (name of a SpaError), message, is_loading
+"""
+
+import json
+import struct
+from typing import Any
+
+from spa_lsp import errors
+
+PROTOCOL = 1
+MAX_FRAME_BYTES = 16 << 20
+
+Message = dict[str, Any]
+
+_HEADER = struct.Struct(">I")
+
+
+class FrameError(ValueError):
+    """The peer does not speak this protocol: a length over the cap, or a body that is not a JSON object."""
+
+
+def encode(message: Message) -> bytes:
+    """One frame.
+
+    Raises:
+        BadInput: the message is longer than `MAX_FRAME_BYTES`.
+    """
+    body = json.dumps(message, separators=(",", ":")).encode()
+    if len(body) > MAX_FRAME_BYTES:
+        raise errors.BadInput(f"{len(body)} bytes are over the limit of {MAX_FRAME_BYTES} of one message; send less")
+    return _HEADER.pack(len(body)) + body
+
+
+class FrameDecoder:
+    """Cuts a stream of bytes, fed in any pieces, into messages."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages that are complete with these bytes.
+
+        Raises:
+            FrameError: the stream is not ours; nothing after it can be read.
+        """
+        self._buffer += data
+        messages = []
+        while (body := self._take_body()) is not None:
+            messages.append(_parse(body))
+        return messages
+
+    def _take_body(self) -> bytes | None:
+        if len(self._buffer) < _HEADER.size:
+            return None
+        (length,) = _HEADER.unpack_from(self._buffer)
+        if length > MAX_FRAME_BYTES:
+            raise FrameError(f"a frame of {length} bytes is over the limit of {MAX_FRAME_BYTES}")
+        end = _HEADER.size + length
+        if len(self._buffer) < end:
+            return None
+        body = bytes(self._buffer[_HEADER.size : end])
+        del self._buffer[:end]
+        return body
+
+
+def error_message(call_id: Any, error: errors.SpaError, *, is_loading: bool = False) -> Message:
+    """The `error` event that carries a SpaError; `is_loading`: the same request will be served in a while."""
+    return {
+        "type": "error",
+        "id": call_id,
+        "kind": type(error).__name__,
+        "message": str(error),
+        "is_loading": is_loading,
+    }
+
+
+def to_error(message: Message) -> errors.SpaError:
+    """The SpaError that an `error` event carries; a kind of a newer version becomes a plain SpaError."""
+    kinds = {kind.__name__: kind for kind in errors.SpaError.__subclasses__()}
+    kind = kinds.get(str(message.get("kind")), errors.SpaError)
+    return kind(str(message.get("message")))
+
+
+def _parse(body: bytes) -> Message:
+    try:
+        message = json.loads(body)
+    except ValueError as error:  # UnicodeDecodeError too
+        raise FrameError("a frame is not JSON") from error
+    if not isinstance(message, dict):
+        raise FrameError("a frame is not a JSON object")
+    return message
