@@ -1,0 +1,281 @@
+"""The engine from its clients' side: one event loop that owns all state; the worker thread does the work.
+
+What is loaded and how is the caller's business (`load`); torch is not imported here.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from spa_lsp import __version__
+from spa_lsp.completion import Alternative, CompletionRequest, CompletionResult, request_from_json
+from spa_lsp.engine import supervisor, wire
+from spa_lsp.engine.jobs import Job, JobQueue
+from spa_lsp.engine.session import Session
+from spa_lsp.engine.worker import About, Load, Worker
+from spa_lsp.errors import BadInput, SpaError, TooNew, Unavailable
+
+_UNKNOWN = CompletionResult(base="", adapter_set="", quantization="", device="")
+RELOAD_AFTER_S = 30.0  # a front asks at every keystroke; the cause of a failed load is mended by hand
+
+logger = logging.getLogger(__name__)
+
+
+def serve(socket_path: Path, load: Load, idle_s: float, *, about: About | None = None) -> None:
+    """Answer clients until one says `stop` or there was none for `idle_s`; at once when another engine is there.
+
+    Args:
+        socket_path: where to listen; readable by this user only.
+        load: gets the completer, in the worker thread, while clients are greeted already.
+        idle_s: seconds without a client until the end.
+        about: what `status` says of base and quantization until they are loaded.
+    """
+    lock = supervisor.take_place(socket_path)
+    if lock is None:
+        logger.info("another engine listens at %s", socket_path)
+        return
+    try:
+        asyncio.run(Service(load, idle_s, about or {}, socket_path).run())
+    finally:
+        socket_path.unlink(missing_ok=True)
+        lock.release()
+
+
+class Service:
+    """The state of one engine. Every method runs in the event loop."""
+
+    def __init__(self, load: Load, idle_s: float, about: About, path: Path) -> None:
+        self._load = load
+        self._idle_s = idle_s
+        self._about = about
+        self._path = path
+        self._state: Literal["loading", "ready", "failed"] = "loading"
+        self._progress = ("starting", 0.0)
+        self._failure: SpaError | None = None
+        self._failed_at = 0.0
+        self._started_at = time.monotonic()
+        self._n_requests = 0
+        self._sessions: set[Session] = set()
+        self._waiters: list[tuple[Session, int]] = []  # who asked to be told when the completer is loaded
+        self._jobs = JobQueue()
+        self._idle_timer: asyncio.TimerHandle | None = None
+
+    async def run(self) -> None:
+        """Listen, load and serve until the end."""
+        self._loop = asyncio.get_running_loop()
+        self._is_ended = asyncio.Event()
+        self._worker = Worker(self._load, self._post)
+        server = await asyncio.start_unix_server(self._serve_client, sock=supervisor.listen(self._path))
+        self._begin_load()
+        self._watch_idle()
+        await self._is_ended.wait()
+        self._path.unlink(missing_ok=True)  # first, so that the next client starts an engine of its own
+        server.close()
+        await asyncio.gather(*(session.close() for session in self._sessions))
+
+    def _post(self, function: Callable[..., None], *args: Any) -> None:
+        """For the worker thread: run this in the event loop, unless the engine has just ended."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function, *args)
+
+    # clients
+
+    async def _serve_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        session = Session(writer)
+        self._sessions.add(session)
+        decoder = wire.FrameDecoder()
+        try:
+            while data := await reader.read(1 << 16):
+                for message in decoder.feed(data):
+                    self._receive(session, message)
+        except (wire.FrameError, OSError) as error:
+            logger.warning("dropped a client: %s", error)
+        finally:
+            self._forget(session)
+
+    def _forget(self, session: Session) -> None:
+        self._sessions.discard(session)
+        self._jobs.cancel_all_of(session)
+        self._waiters = [waiter for waiter in self._waiters if waiter[0] is not session]
+        session.abort()
+        if session.is_greeted:
+            self._watch_idle()
+
+    def _watch_idle(self) -> None:
+        if self._idle_timer:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+        if not self._clients():
+            self._idle_timer = self._loop.call_later(self._idle_s, self._end, f"no client for {self._idle_s:.0f} s")
+
+    def _clients(self) -> list[Session]:
+        return [session for session in self._sessions if session.is_greeted]
+
+    def _end(self, reason: str) -> None:
+        logger.info("ending: %s", reason)
+        for session in self._sessions:
+            session.send({"type": "stopping"})
+        self._is_ended.set()
+
+    def _receive(self, session: Session, message: wire.Message) -> None:
+        try:
+            self._handle(session, message)
+        except SpaError as error:
+            session.send(wire.error_message(message.get("id"), error))
+
+    def _handle(self, session: Session, message: wire.Message) -> None:
+        match message:
+            case {"type": "hello"}:
+                self._greet(session, message)
+            case {"type": "complete", "id": int(call_id), "request": dict(request)}:
+                job = Job(owner=session, id=call_id, request=_read_request(request))
+                self._take(job, is_patient=bool(message.get("wait")))
+            case {"type": "cancel", "id": int(call_id)}:
+                self._answer_cancelled(self._jobs.cancel(session, call_id))
+            case {"type": "wait", "id": int(call_id)}:
+                self._wait(session, call_id)
+            case {"type": "status", "id": int(call_id)}:
+                session.send({"type": "status", "id": call_id, **self._status()})
+            case {"type": "stop"}:
+                self._end("asked to")
+            case _:
+                raise BadInput(f"the engine does not know the message {message.get('type')!r} in this form")
+
+    def _greet(self, session: Session, message: wire.Message) -> None:
+        if message.get("protocol") != wire.PROTOCOL:
+            theirs = message.get("protocol")
+            raise TooNew(f"the engine speaks protocol {wire.PROTOCOL}, the client {theirs}; run: spa-lsp engine stop")
+        session.is_greeted = True
+        session.adapter_set = message.get("adapter_set")
+        self._watch_idle()
+        session.send({"type": "hello", "protocol": wire.PROTOCOL, "version": __version__, "pid": os.getpid()})
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "pid": os.getpid(),
+            "version": __version__,
+            **_names(self._about),
+            "state": self._state,
+            "load_stage": self._progress[0],
+            "load_fraction": self._progress[1],
+            "error": str(self._failure) if self._state == "failed" else "",
+            "resident_bytes": psutil.Process().memory_info().rss,
+            "n_clients": len(self._clients()),
+            "n_requests": self._n_requests,
+            "uptime_s": round(time.monotonic() - self._started_at, 1),
+            "socket": str(self._path),
+        }
+
+    # requests
+
+    def _take(self, job: Job, *, is_patient: bool) -> None:
+        self._n_requests += 1
+        if is_patient or time.monotonic() - self._failed_at > RELOAD_AFTER_S:
+            self._reload_if_failed()
+        if self._state == "failed" and self._failure:
+            raise self._failure
+        if self._state == "loading" and not is_patient:
+            stage, fraction = self._progress
+            error = Unavailable(f"the engine is loading ({stage}, {fraction:.0%}); try again in a while")
+            job.owner.send(wire.error_message(job.id, error, is_loading=True))
+            return
+        if self._jobs.is_full:
+            raise Unavailable("too many requests wait for the engine; try again in a while")
+        self._answer_cancelled(self._jobs.add(job))
+        self._start_next_job()
+
+    def _start_next_job(self) -> None:
+        if self._state == "ready" and (job := self._jobs.start_next()):
+            self._worker.compute(
+                job.request,
+                adapter_set=job.owner.adapter_set,
+                on_alternative=partial(_send_alternative, job),
+                is_cancelled=job.cancelled.is_set,
+                on_done=partial(self._finish_job, job),
+            )
+
+    def _finish_job(self, job: Job, answer: CompletionResult | SpaError, about: About) -> None:
+        self._about = about
+        self._jobs.finish()
+        if isinstance(answer, SpaError):
+            job.owner.send(wire.error_message(job.id, answer))
+        else:
+            _send_result(job, answer)
+        self._start_next_job()
+
+    def _answer_cancelled(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            _send_result(job, replace(_UNKNOWN, **_names(self._about), is_cancelled=True))
+
+    # loading
+
+    def _begin_load(self) -> None:
+        self._state = "loading"
+        self._progress = ("starting", 0.0)
+        self._worker.load(self._on_progress, self._on_load_done)
+
+    def _reload_if_failed(self) -> None:
+        if self._state == "failed":
+            self._begin_load()
+
+    def _wait(self, session: Session, call_id: int) -> None:
+        self._reload_if_failed()
+        if self._state == "ready":
+            session.send({"type": "ready", "id": call_id})
+        else:
+            self._waiters.append((session, call_id))
+
+    def _on_progress(self, stage: str, fraction: float) -> None:
+        self._progress = (stage, fraction)
+        for session, call_id in self._all_who_wait():
+            session.send({"type": "loading", "id": call_id, "stage": stage, "fraction": fraction})
+
+    def _on_load_done(self, outcome: About | SpaError) -> None:
+        if isinstance(outcome, SpaError):
+            self._on_load_failed(outcome)
+            return
+        logger.info("ready: %s", outcome)
+        self._state, self._about, self._progress = "ready", outcome, ("ready", 1.0)
+        for session, call_id in self._waiters:
+            session.send({"type": "ready", "id": call_id})
+        self._waiters.clear()
+        self._start_next_job()
+
+    def _on_load_failed(self, error: SpaError) -> None:
+        logger.error("could not load: %s", error)
+        self._state, self._failure, self._failed_at = "failed", error, time.monotonic()
+        for session, call_id in self._all_who_wait():
+            session.send(wire.error_message(call_id, error))
+        self._waiters.clear()
+        self._jobs.waiting.clear()
+
+    def _all_who_wait(self) -> list[tuple[Session, int]]:
+        return [*self._waiters, *((job.owner, job.id) for job in self._jobs.waiting)]
+
+
+def _read_request(data: dict[str, Any]) -> CompletionRequest:
+    try:
+        return request_from_json(data)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"the engine cannot read this request: {error}") from error
+
+
+def _send_alternative(job: Job, alternative: Alternative) -> None:
+    job.owner.send({"type": "alternative", "id": job.id, "alternative": asdict(alternative)})
+
+
+def _send_result(job: Job, result: CompletionResult) -> None:
+    job.owner.send({"type": "result", "id": job.id, "result": result.to_json()})
+
+
+def _names(about: About) -> dict[str, Any]:
+    return {name: str(about.get(name, "")) for name in ("base", "adapter_set", "quantization", "device")}

@@ -1,0 +1,98 @@
+"""The one thread that owns the completer: loading and computing happen here, results go back to the event loop.
+
+torch is not imported here: `load` brings it.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Protocol
+
+from spa_lsp.completion import Completer, CompletionRequest, CompletionResult, IsCancelled, OnAlternative
+from spa_lsp.errors import SpaError, Unavailable
+
+OnProgress = Callable[[str, float], None]  # stage, fraction of the whole load
+About = dict[str, Any]
+
+logger = logging.getLogger(__name__)
+
+
+class EngineCompleter(Completer, Protocol):
+    """What an engine serves. All methods are called in the worker thread only."""
+
+    def describe(self) -> About:
+        """The base, adapter set, quantization and device in use, as they stand in a result."""
+        ...
+
+    def use_set(self, name: str | None) -> None:
+        """Switch to this adapter set, None being the selected one; does nothing when it is in use already."""
+        ...
+
+
+Load = Callable[[OnProgress], EngineCompleter]
+
+
+class Worker:
+    """Takes work from the event loop and answers through `post(function, *args)`, which calls it in the loop."""
+
+    def __init__(self, load: Load, post: Callable[..., None]) -> None:
+        self._get_completer = load
+        self._post = post
+        self._completer: EngineCompleter | None = None
+        self._work: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        # a daemon: the engine may end in the middle of a load
+        Thread(target=self._run, name="completer", daemon=True).start()
+
+    def load(self, on_progress: OnProgress, on_done: Callable[[About | SpaError], None]) -> None:
+        """Get the completer; `on_done` is told what it is, or why there is none."""
+        self._work.put(partial(self._load, on_progress, on_done))
+
+    def compute(
+        self,
+        request: CompletionRequest,
+        *,
+        adapter_set: str | None,
+        on_alternative: OnAlternative,
+        is_cancelled: IsCancelled,
+        on_done: Callable[[CompletionResult | SpaError, About], None],
+    ) -> None:
+        """Serve one request with this adapter set; of these functions only `is_cancelled` is called in the thread."""
+        post_alternative = partial(self._post, on_alternative)
+        self._work.put(partial(self._compute, request, adapter_set, post_alternative, is_cancelled, on_done))
+
+    def _run(self) -> None:
+        while True:
+            self._work.get()()
+
+    def _load(self, on_progress: OnProgress, on_done: Callable[[About | SpaError], None]) -> None:
+        try:
+            self._completer = self._get_completer(partial(self._post, on_progress))
+            self._post(on_done, self._completer.describe())
+        except Exception as error:  # the engine's border: it must live to tell its clients
+            self._post(on_done, _as_spa_error(error, "load the model"))
+
+    def _compute(
+        self,
+        request: CompletionRequest,
+        adapter_set: str | None,
+        on_alternative: OnAlternative,
+        is_cancelled: IsCancelled,
+        on_done: Callable[[CompletionResult | SpaError, About], None],
+    ) -> None:
+        assert self._completer is not None
+        answer: CompletionResult | SpaError
+        try:
+            self._completer.use_set(adapter_set)
+            answer = self._completer.complete(request, on_alternative=on_alternative, is_cancelled=is_cancelled)
+        except Exception as error:  # the engine's border: one bad request must not end it
+            answer = _as_spa_error(error, "serve this request")
+        self._post(on_done, answer, self._completer.describe())
+
+
+def _as_spa_error(error: Exception, aim: str) -> SpaError:
+    if isinstance(error, SpaError):
+        return error
+    logger.error("could not %s", aim, exc_info=error)
+    return Unavailable(f"the engine could not {aim} ({type(error).__name__}); its log says why")
