@@ -1,0 +1,105 @@
+"""The engine process: `python -m spa_lsp.engine --base ID --quantization Q`. Started by clients, rarely by hand."""
+
+import argparse
+import logging
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from spa_lsp.adapter_set import AdapterSet, find_set
+from spa_lsp.catalog import find_base, installed_base
+from spa_lsp.completion import CompletionRequest, CompletionResult, IsCancelled, OnAlternative
+from spa_lsp.engine.service import serve
+from spa_lsp.engine.supervisor import socket_path
+from spa_lsp.engine.worker import About, EngineCompleter, OnProgress
+from spa_lsp.errors import NotFound
+from spa_lsp.offline import go_offline
+
+if TYPE_CHECKING:
+    from spa_lsp.lm.completer import LocalCompleter
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Serve until the end; the process then ends at once, whatever torch's threads still do."""
+    go_offline()
+    options = _parse_options()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    load = partial(load_local, options.base, options.set, options.quantization)
+    about = {"base": options.base, "adapter_set": options.set or "", "quantization": options.quantization}
+    status = 1
+    try:
+        serve(socket_path(options.base, options.quantization), load, options.idle_s, about=about)
+        status = 0
+    except KeyboardInterrupt:
+        logger.info("interrupted")
+    except Exception:
+        logger.exception("the engine ended by an error")
+    logging.shutdown()
+    os._exit(status)
+
+
+def load_local(base_id: str, set_name: str | None, quantization: str, on_progress: OnProgress) -> EngineCompleter:
+    """The base and the named adapter set in this process (None: the selected one; "": none)."""
+    installed_base(find_base(base_id))  # says that it must be pulled before seconds go into importing torch
+    from spa_lsp.lm.completer import LocalCompleter
+
+    completer = LocalCompleter.load(base_id, adapter_set=set_name, quantization=quantization, on_load=on_progress)
+    return SwitchingCompleter(completer, base_id)
+
+
+class SwitchingCompleter:
+    """A local completer whose adapter set is called by name, looked up again at every request.
+
+    So a set that is selected or published while the engine runs is used from the next request on.
+    """
+
+    def __init__(self, completer: "LocalCompleter", base_id: str) -> None:
+        self._completer = completer
+        self._base_id = base_id
+
+    def use_set(self, name: str | None) -> None:
+        """Switch to this adapter set unless it is in use."""
+        wanted = _find_set(name, self._base_id)
+        if wanted != self._completer.adapter_set:
+            self._completer.swap_set(wanted)
+
+    def describe(self) -> About:
+        """As the local completer says."""
+        return self._completer.describe()
+
+    def complete(
+        self,
+        request: CompletionRequest,
+        *,
+        on_alternative: OnAlternative | None = None,
+        is_cancelled: IsCancelled | None = None,
+    ) -> CompletionResult:
+        """As the local completer does."""
+        return self._completer.complete(request, on_alternative=on_alternative, is_cancelled=is_cancelled)
+
+
+def _find_set(name: str | None, base_id: str) -> AdapterSet | None:
+    """The set of that name; None for "", and when none is named and there is none."""
+    if name == "":
+        return None
+    try:
+        return find_set(name, base_id)
+    except NotFound:
+        if name is not None:
+            raise
+        return None
+
+
+def _parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="spa_lsp.engine")
+    parser.add_argument("--base", required=True, help="base id of the catalog")
+    parser.add_argument("--set", help='adapter set; "": none; default: the selected one')
+    parser.add_argument("--quantization", default="auto")
+    parser.add_argument("--idle-s", type=float, default=1800.0, help="seconds without a client until the end")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,325 @@
+import socket
+import stat
+import threading
+import time
+
+import pytest
+
+from spa_lsp.completion import CompletionRequest
+from spa_lsp.engine import supervisor, wire
+from spa_lsp.engine.client import EngineClient, engine_status
+from spa_lsp.engine.connection import Connection
+from spa_lsp.engine.service import serve
+from spa_lsp.errors import BadInput, NotFound, TooNew, Unavailable
+from tests.engine.conftest import wait_until
+from tests.fakes import SOME_TEXTS, FakeCompleter
+
+REQUEST = CompletionRequest(prefix="def add(a, b):\n    ", document="file:///a.py")
+SLOW = {"n_steps": 500, "step_s": 0.01}
+
+
+def ask_later(client, request=REQUEST, **options):
+    """The result of a `complete` that runs in a thread, in a list that is empty until then."""
+    results = []
+    threading.Thread(target=lambda: results.append(client.complete(request, **options)), daemon=True).start()
+    return results
+
+
+def raw_connection(path):
+    sock = supervisor.try_connect(path)
+    return Connection(sock)
+
+
+def test_a_request_is_answered_with_all_alternatives(start):
+    result = start().complete(REQUEST)
+    assert [alternative.text for alternative in result.alternatives] == list(SOME_TEXTS)
+    assert (result.base, result.adapter_set, result.device) == ("fake-base", "fake-set", "cpu")
+
+
+def test_alternatives_are_announced_one_by_one(start):
+    announced = []
+    start().complete(REQUEST, on_alternative=lambda alternative: announced.append(alternative.text))
+    assert announced == list(SOME_TEXTS)
+
+
+def test_the_request_reaches_the_completer_whole(start):
+    completer = FakeCompleter()
+    request = CompletionRequest(prefix="p", suffix="s", adapters=("a1", "a2"), k=2, deadline_s=1.5, document="d")
+    start(completer).complete(request)
+    assert completer.asked == [request]
+
+
+def test_a_newer_request_of_the_document_wins(start, socket_path):
+    completer = FakeCompleter(**SLOW)
+    client = start(completer)
+    connection = raw_connection(socket_path)
+    connection.send({"type": "complete", "id": 1, "request": {"prefix": "old", "document": "d"}, "wait": True})
+    assert completer.is_busy.wait(5)
+    completer.n_steps = 1
+    connection.send({"type": "complete", "id": 2, "request": {"prefix": "new", "document": "d"}, "wait": True})
+    results = [message for message in receive_all(connection, 2) if message["type"] == "result"]
+    assert [(message["id"], message["result"]["is_cancelled"]) for message in results] == [(1, True), (2, False)]
+    client.close()
+
+
+def test_of_many_requests_of_a_document_only_the_newest_is_computed(start, socket_path):
+    completer = FakeCompleter(**SLOW)
+    start(completer)
+    connection = raw_connection(socket_path)
+    for call_id in range(50):
+        request = {"prefix": str(call_id), "document": "d"}
+        connection.send({"type": "complete", "id": call_id, "request": request, "wait": True})
+        assert completer.is_busy.wait(5)
+    completer.n_steps = 1
+    connection.send({"type": "complete", "id": 50, "request": {"prefix": "50", "document": "d"}, "wait": True})
+    results = {m["id"]: m["result"]["is_cancelled"] for m in receive_all(connection, 50) if m["type"] == "result"}
+    assert results == {**dict.fromkeys(range(50), True), 50: False}
+    assert len(completer.asked) < 50
+
+
+def test_a_cancel_ends_the_work(start):
+    client = start(FakeCompleter(**SLOW))
+    began = time.monotonic()
+    result = client.complete(REQUEST, is_cancelled=lambda: time.monotonic() - began > 0.1)
+    assert result.is_cancelled and time.monotonic() - began < 1
+
+
+def test_the_work_of_a_client_that_goes_away_is_cancelled(start, socket_path):
+    completer = FakeCompleter(**SLOW)
+    client = start(completer)
+    leaver = raw_connection(socket_path)
+    leaver.send({"type": "complete", "id": 1, "request": {"prefix": "x"}, "wait": True})
+    assert completer.is_busy.wait(5)
+    leaver.close()
+    completer.n_steps, began = 1, time.monotonic()
+    client.complete(REQUEST)
+    assert time.monotonic() - began < 1
+
+
+def test_the_status_is_answered_while_the_engine_computes(start, socket_path):
+    completer = FakeCompleter(**SLOW)
+    start(completer)
+    connection = raw_connection(socket_path)
+    connection.send({"type": "complete", "id": 1, "request": {"prefix": "x"}, "wait": True})
+    assert completer.is_busy.wait(5)
+    began = time.monotonic()
+    assert engine_status()["state"] == "ready"
+    assert time.monotonic() - began < 0.5
+    connection.close()
+
+
+def test_the_status_says_what_runs(start, socket_path):
+    client = start()
+    client.complete(REQUEST)
+    status = client.status()
+    assert set(status) == {
+        *("pid", "version", "base", "adapter_set", "quantization", "device", "state", "load_stage", "load_fraction"),
+        *("error", "resident_bytes", "n_clients", "n_requests", "uptime_s", "socket"),
+    }
+    assert (status["base"], status["n_clients"], status["n_requests"]) == ("fake-base", 1, 1)
+    assert status["resident_bytes"] > 1e6 and status["socket"] == str(socket_path)
+
+
+def test_another_adapter_set_is_used_for_the_client_that_asks_for_it(start, socket_path):
+    client = start()
+    other = EngineClient(socket_path, adapter_set="other-set")
+    assert [each.complete(REQUEST).adapter_set for each in (client, other, client)] == [
+        "fake-set",
+        "other-set",
+        "fake-set",
+    ]
+
+
+def test_an_unknown_adapter_set_is_an_error_with_its_kind(start):
+    with pytest.raises(NotFound, match="no adapter set 'missing'"):
+        start(adapter_set="missing").complete(REQUEST)
+
+
+def test_a_bug_in_the_completer_is_an_error_and_the_engine_lives(start, caplog):
+    completer = FakeCompleter(error=ZeroDivisionError("division by zero"))
+    client = start(completer)
+    with pytest.raises(Unavailable, match=r"could not serve this request \(ZeroDivisionError\)"):
+        client.complete(REQUEST)
+    assert "Traceback" in caplog.text
+    completer.error = None
+    assert client.complete(REQUEST).alternatives
+
+
+def test_a_request_that_cannot_be_read_is_bad_input(start, socket_path):
+    start()
+    connection = raw_connection(socket_path)
+    connection.send({"type": "complete", "id": 1, "request": {"adapters": 3}})
+    error = connection.receive(5)
+    assert (error["kind"], error["id"]) == ("BadInput", 1)
+
+
+@pytest.mark.parametrize("message", [{"type": "novel", "id": 1}, {"type": "complete"}, {"id": 1}])
+def test_an_unknown_message_is_an_error_and_the_connection_lives(start, socket_path, message):
+    start()
+    connection = raw_connection(socket_path)
+    connection.send(message)
+    assert type(wire.to_error(connection.receive(5))) is BadInput
+    connection.send({"type": "status", "id": 2})
+    assert connection.receive(5)["type"] == "status"
+
+
+def test_garbage_drops_only_the_client_that_sent_it(start, socket_path):
+    client = start()
+    sock = supervisor.try_connect(socket_path)
+    sock.sendall(b"\xff\xff\xff\xffgarbage")
+    sock.settimeout(5)
+    assert sock.recv(10) == b""
+    assert client.complete(REQUEST).alternatives
+
+
+def test_another_protocol_is_refused_with_the_way_out(start, socket_path):
+    start()
+    connection = raw_connection(socket_path)
+    connection.send({"type": "hello", "protocol": 99})
+    error = wire.to_error(connection.receive(5))
+    assert type(error) is TooNew and "spa-lsp engine stop" in str(error)
+
+
+def test_a_command_waits_while_the_base_loads_and_sees_progress(start):
+    gate, seen = threading.Event(), []
+
+    def load(on_progress):
+        gate.wait(5)
+        on_progress("weights", 0.5)
+        return FakeCompleter()
+
+    client = start(load=load, on_loading=lambda stage, fraction: seen.append((stage, fraction)))
+    results = ask_later(client)
+    wait_until(lambda: engine_status()["n_requests"] == 1)
+    assert engine_status()["state"] == "loading" and not results
+    gate.set()
+    wait_until(lambda: results)
+    assert results[0].alternatives and seen == [("weights", 0.5)]
+
+
+def test_the_status_shows_how_far_the_load_is(start):
+    gate = threading.Event()
+
+    def load(on_progress):
+        on_progress("weights", 0.25)
+        gate.wait(5)
+        return FakeCompleter()
+
+    start(load=load)
+    wait_until(lambda: engine_status()["load_fraction"] == 0.25)
+    assert engine_status()["base"] == "fake-base"
+    gate.set()
+
+
+def test_a_front_is_answered_at_once_while_the_base_loads(start, socket_path):
+    gate = threading.Event()
+    start(load=lambda on_progress: gate.wait(5) and FakeCompleter())
+    connection = raw_connection(socket_path)
+    connection.send({"type": "complete", "id": 1, "request": {"prefix": "x"}})
+    error = connection.receive(1)
+    assert error["is_loading"] and error["kind"] == "Unavailable"
+    gate.set()
+
+
+def test_a_failed_load_is_told_with_its_kind_and_tried_again_for_the_next_command(start):
+    is_pulled = threading.Event()
+
+    def load(on_progress):
+        if not is_pulled.is_set():
+            raise NotFound("the base x is not on this machine; run: spa-lsp models pull x")
+        return FakeCompleter()
+
+    client = start(load=load)
+    with pytest.raises(NotFound, match="models pull x"):
+        client.complete(REQUEST)
+    is_pulled.set()
+    assert client.complete(REQUEST).alternatives
+
+
+def test_a_failed_load_is_not_tried_again_at_every_keystroke(start, socket_path):
+    n_loads = []
+
+    def load(on_progress):
+        n_loads.append(1)
+        raise NotFound("not here")
+
+    start(load=load)
+    wait_until(lambda: engine_status()["state"] == "failed")
+    connection = raw_connection(socket_path)
+    for call_id in range(3):
+        connection.send({"type": "complete", "id": call_id, "request": {"prefix": "x"}})
+        assert connection.receive(5)["kind"] == "NotFound"
+    assert len(n_loads) == 1 and engine_status()["error"] == "not here"
+
+
+def test_waiting_for_the_load_ends_when_it_is_done(start):
+    client = start()
+    client.wait_until_loaded()
+    assert client.status()["state"] == "ready"
+
+
+def test_the_engine_ends_when_idle(socket_path):
+    began = time.monotonic()
+    serve(socket_path, lambda on_progress: FakeCompleter(), 0.2)
+    assert 0.2 <= time.monotonic() - began < 2 and not socket_path.exists()
+
+
+def test_the_engine_does_not_end_while_it_has_a_client(start):
+    client = start(idle_s=0.2)
+    time.sleep(0.5)
+    assert client.complete(REQUEST).alternatives
+
+
+def test_the_engine_ends_some_time_after_its_last_client(start, socket_path):
+    client = start(idle_s=0.2)
+    client.close()
+    wait_until(lambda: not socket_path.exists(), 2)
+
+
+def test_asking_for_the_status_does_not_keep_an_idle_engine(start, socket_path):
+    start(idle_s=0.3).close()
+    for _ in range(10):
+        engine_status()
+        time.sleep(0.05)
+    wait_until(lambda: not socket_path.exists(), 0.5)
+
+
+def test_stop_ends_the_engine_in_the_middle_of_its_work(start, socket_path):
+    completer = FakeCompleter(**SLOW)
+    client = start(completer)
+    connection = raw_connection(socket_path)
+    connection.send({"type": "complete", "id": 1, "request": {"prefix": "x"}, "wait": True})
+    assert completer.is_busy.wait(5)
+    client.stop()
+    assert supervisor.try_connect(socket_path) is None
+
+
+def test_only_the_user_can_reach_the_socket(start, socket_path):
+    start()
+    assert stat.S_IMODE(socket_path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(socket_path.parent.stat().st_mode) == 0o700
+
+
+def test_a_second_engine_for_the_same_socket_ends_at_once(start, socket_path):
+    client = start()
+    serve(socket_path, lambda on_progress: pytest.fail("loaded twice"), 60)
+    assert client.complete(REQUEST).alternatives
+
+
+def test_the_socket_of_a_killed_engine_is_replaced(start, socket_path):
+    socket_path.parent.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(socket_path))
+    thread = threading.Thread(target=serve, args=(socket_path, lambda on_progress: FakeCompleter(), 0.3))
+    thread.start()
+    wait_until(lambda: supervisor.try_connect(socket_path) is not None)
+    thread.join(5)
+
+
+def receive_all(connection, last_id):
+    """All messages up to the result of this call."""
+    messages = []
+    while not messages or (messages[-1]["type"], messages[-1]["id"]) != ("result", last_id):
+        messages.append(connection.receive(10))
+        assert messages[-1] is not None
+    return messages

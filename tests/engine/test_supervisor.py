@@ -1,0 +1,212 @@
+import os
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from spa_lsp import paths
+from spa_lsp.completion import CompletionRequest
+from spa_lsp.engine import supervisor
+from spa_lsp.engine.client import EngineClient, engine_status, running_engines, stop_engine
+from spa_lsp.errors import Unavailable
+from tests.engine.conftest import wait_until
+from tests.fakes import fake_engine_command
+
+REQUEST = CompletionRequest(prefix="x")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def test_the_first_start_is_not_delayed(clock):
+    assert supervisor.Backoff(clock).delay_s() == 0
+
+
+def test_each_death_doubles_the_delay_up_to_16_seconds(clock):
+    backoff, delays = supervisor.Backoff(clock), []
+    for _ in range(6):
+        backoff.record_death()
+        delays.append(backoff.delay_s())
+        clock.now += 60
+    assert delays == [1, 2, 4, 8, 16, 16] and not backoff.is_off
+
+
+def test_the_delay_runs_out(clock):
+    backoff = supervisor.Backoff(clock)
+    backoff.record_death()
+    clock.now = 0.75
+    assert backoff.delay_s() == 0.25
+    clock.now = 1.5
+    assert backoff.delay_s() == 0
+
+
+def test_five_deaths_in_three_minutes_turn_the_engine_off(clock):
+    backoff = supervisor.Backoff(clock)
+    for _ in range(4):
+        backoff.record_death()
+        clock.now += 40
+    assert not backoff.is_off
+    backoff.record_death()
+    assert backoff.is_off
+
+
+def test_a_long_life_makes_good_for_earlier_deaths(clock):
+    backoff = supervisor.Backoff(clock)
+    for _ in range(3):
+        backoff.record_death()
+    clock.now = 200
+    backoff.record_death()
+    assert backoff.delay_s() == 1
+
+
+def test_each_base_and_quantization_has_a_socket_of_its_own():
+    assert supervisor.socket_path("base-a", "nf4").name == "base-a-nf4-0.1.0.sock"
+    assert supervisor.socket_path("base-a", "nf4") != supervisor.socket_path("base-a", "fp32")
+
+
+def test_a_long_name_still_gives_a_short_socket(monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/tmp/" + "x" * 40)
+    path = supervisor.socket_path("b" * 80, "auto")
+    assert len(str(path)) < 104 and path.suffix == ".sock"
+
+
+def test_a_runtime_folder_that_others_can_read_is_closed(tmp_path):
+    folder = tmp_path / "runtime"
+    folder.mkdir(mode=0o755)
+    supervisor.make_runtime_dir(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_runtime_folder_that_is_a_link_is_refused(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "runtime").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Unavailable, match="set XDG_RUNTIME_DIR"):
+        supervisor.make_runtime_dir(tmp_path / "runtime")
+
+
+def test_the_runtime_folder_of_another_user_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    with pytest.raises(Unavailable, match="belongs to someone else"):
+        supervisor.make_runtime_dir(tmp_path)
+
+
+def test_an_engine_is_started_on_demand(socket_path):
+    client = EngineClient(socket_path, command=fake_engine_command(socket_path))
+    assert client.complete(REQUEST).alternatives
+    assert [status["socket"] for status in running_engines()] == [str(socket_path)]
+
+
+def test_without_a_command_there_must_be_an_engine(socket_path):
+    with pytest.raises(Unavailable, match="spa-lsp engine start"):
+        EngineClient(socket_path)
+
+
+def test_the_engine_outlives_the_client_that_started_it(socket_path):
+    EngineClient(socket_path, command=fake_engine_command(socket_path)).close()
+    assert engine_status()["n_clients"] == 0
+
+
+def test_the_engine_is_in_a_session_of_its_own(socket_path):
+    pid = EngineClient(socket_path, command=fake_engine_command(socket_path)).status()["pid"]
+    assert os.getsid(pid) == pid
+
+
+def test_an_engine_that_cannot_start_is_reported_with_its_log(socket_path):
+    command = [sys.executable, "-c", "raise SystemExit('no room')"]
+    with pytest.raises(Unavailable, match="status 1; see its log"):
+        EngineClient(socket_path, command=command)
+    assert "no room" in supervisor.log_path(socket_path).read_text()
+
+
+def test_two_clients_that_start_at_the_same_moment_share_one_engine(socket_path, tmp_path):
+    """Two processes, held at a gate until both are ready."""
+    log, gate = tmp_path / "engines", tmp_path / "gate"
+    command = fake_engine_command(socket_path, log=str(log), load_s=0.2)
+    script = textwrap.dedent(f"""
+        import pathlib, time
+        from spa_lsp.completion import CompletionRequest
+        from spa_lsp.engine.client import EngineClient
+        print("ready", flush=True)
+        while not pathlib.Path({str(gate)!r}).exists():
+            time.sleep(0.001)
+        client = EngineClient(pathlib.Path({str(socket_path)!r}), command={command!r})
+        client.complete(CompletionRequest(prefix="x"))
+        print(client.status()["pid"])
+    """)
+    starters = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [starter.stdout.readline() for starter in starters] == ["ready\n", "ready\n"]
+    gate.touch()
+    pids = [starter.communicate(timeout=20)[0].strip() for starter in starters]
+    assert pids[0] == pids[1] and log.read_text().split() == [pids[0]]
+
+
+def test_a_killed_engine_is_started_again_after_a_second(socket_path, monkeypatch):
+    naps = []
+    client = EngineClient(socket_path, command=fake_engine_command(socket_path))
+    pid = client.status()["pid"]
+    monkeypatch.setattr(time, "sleep", lambda s: naps.append(s))
+    os.kill(pid, 9)
+    assert client.complete(REQUEST).alternatives
+    assert client.status()["pid"] != pid
+    assert max(naps) == pytest.approx(1, abs=0.2)
+
+
+def test_an_engine_that_dies_over_a_request_is_not_asked_a_third_time(socket_path, monkeypatch, tmp_path):
+    monkeypatch.setattr(supervisor, "DELAYS_S", (0.0,))
+    log = tmp_path / "engines"
+    client = EngineClient(socket_path, command=fake_engine_command(socket_path, log=str(log), dies=True))
+    with pytest.raises(Unavailable, match="the engine died twice over one request"):
+        client.complete(REQUEST)
+    assert len(log.read_text().split()) == 2
+
+
+def test_an_engine_that_was_stopped_is_started_again_without_delay(socket_path):
+    client = EngineClient(socket_path, command=fake_engine_command(socket_path))
+    stop_engine(socket_path)
+    began = time.monotonic()
+    assert client.complete(REQUEST).alternatives
+    assert time.monotonic() - began < 0.9  # the back-off after a death begins with 1 s
+
+
+def test_after_five_deaths_the_client_gives_up(socket_path, monkeypatch):
+    monkeypatch.setattr(supervisor, "DELAYS_S", (0.0,))
+    client = EngineClient(socket_path, command=fake_engine_command(socket_path))
+    for _ in range(4):
+        os.kill(client.status()["pid"], 9)
+        assert client.complete(REQUEST).alternatives
+    os.kill(client.status()["pid"], 9)
+    with pytest.raises(Unavailable, match="died 5 times in a short while; see its log"):
+        client.complete(REQUEST)
+
+
+def test_no_engine_has_no_status_and_stopping_none_does_nothing(socket_path):
+    assert engine_status() is None and running_engines() == []
+    stop_engine(socket_path)
+
+
+def test_the_status_of_a_base_is_that_of_its_engine(socket_path):
+    EngineClient(socket_path, command=fake_engine_command(socket_path))
+    assert engine_status("fake-base")["socket"] == str(socket_path)
+    assert engine_status("another-base") is None
+
+
+def test_the_log_lies_in_the_cache(socket_path):
+    assert supervisor.log_path(socket_path) == paths.cache_dir() / "logs" / "engine-engine.log"
+
+
+def test_an_engine_that_ends_when_idle_leaves_no_process(socket_path):
+    client = EngineClient(socket_path, command=fake_engine_command(socket_path, idle_s=0.2))
+    pid = client.status()["pid"]
+    client.close()
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}"))
