@@ -16,7 +16,6 @@ from spa_lsp.fetch import base_lock, check_space, converted_bytes
 from spa_lsp.progress import MakeProgress, progress
 
 WEIGHTS_NAME = "model.safetensors"
-_STEPS = 4
 
 
 def convert_base(base: Base, weights: Path, *, progress: MakeProgress = progress) -> None:
@@ -38,20 +37,17 @@ def convert_base(base: Base, weights: Path, *, progress: MakeProgress = progress
         raise BadInput(
             f"{base.id} is in {base.format} format, which cannot be converted yet; choose a base in gguf format"
         )
-    with base_lock(base), progress(f"convert {base.id} (about a minute)", _STEPS, "steps") as shown:
+    with base_lock(base), progress(f"convert {base.id} (a minute or more)", 0, "") as shown:
         check_space(base, converted_bytes(base))
         folder = base_dir(base).with_name(f".{base.id}.tmp")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         try:
             _save(weights, folder)
-            shown.advance()
+            shown.note(f"convert {base.id}: written, checking it")
             _check_against_source(weights, folder / WEIGHTS_NAME)
-            shown.advance()
             _write_record(base, folder)
-            shown.advance()
             _put_in_place(folder, base_dir(base))
-            shown.advance()
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

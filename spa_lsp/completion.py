@@ -1,0 +1,119 @@
+"""Request and answer between front, commands, engine and trainer. Plain data and its JSON form, nothing else."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol
+
+Layout = Literal["infill", "instruct"]
+# multi: to the end of the block; single: one line; none: only the stop token or the length ends a completion
+StopPolicy = Literal["multi", "single", "none"]
+# stop: own stop token · cut: the stop policy ended it · disabled: the adapter gave numbers that are not finite
+Finish = Literal["stop", "cut", "length", "deadline", "disabled"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompletionRequest:
+    """What to complete. For `instruct`, `prefix` is the instruction and `suffix` is not used."""
+
+    prefix: str
+    suffix: str = ""
+    layout: Layout = "infill"
+    adapters: tuple[str, ...] = ()  # names, in the order wanted; empty: all of the set
+    k: int | None = None  # at most this many alternatives; None: one per adapter
+    use_base: bool = False  # rows without adapters; k of them (1 when k is None)
+    max_tokens: int = 64
+    stop: StopPolicy = "multi"
+    temperature: float = 0.0  # 0: greedy
+    top_p: float = 1.0
+    seed: int = 0
+    deadline_s: float | None = None  # from the start of the work; rows still open then finish as `deadline`
+    document: str = ""  # key for latest-wins; empty: never replaced
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alternative:
+    """One completion. `index` is the adapter's place in the set (the row's number for base rows)."""
+
+    text: str
+    adapter: str
+    label: str
+    index: int
+    mean_logprob: float  # nats per token, over the tokens of the row
+    n_tokens: int
+    finish: Finish
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Milliseconds and token counts of one request; `load_ms` is 0 when the base was loaded already."""
+
+    load_ms: float = 0.0
+    prefill_ms: float = 0.0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    decode_ms: float = 0.0
+    total_ms: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompletionResult:
+    """All alternatives in the order asked for, raw: neither merged nor ranked (that is the server's work)."""
+
+    base: str
+    adapter_set: str
+    quantization: str
+    device: str
+    alternatives: tuple[Alternative, ...] = ()
+    timing: Timing = field(default_factory=Timing)
+    is_cancelled: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The public JSON form, as `spa-lsp complete --json` prints it."""
+        return asdict(self)
+
+
+# Called with each alternative as soon as its row has finished, in order of finishing.
+OnAlternative = Callable[[Alternative], None]
+# Asked between prefill chunks and decode steps; True ends the work, and `is_cancelled` is set in the result.
+IsCancelled = Callable[[], bool]
+
+
+class Completer(Protocol):
+    """The seam between asking and computing: `lm.LocalCompleter`, `engine.EngineClient`, a fake in tests."""
+
+    def complete(
+        self,
+        request: CompletionRequest,
+        *,
+        on_alternative: OnAlternative | None = None,
+        is_cancelled: IsCancelled | None = None,
+    ) -> CompletionResult:
+        """Compute the alternatives.
+
+        Raises:
+            SpaError: the request cannot be served; the message says why and what to do.
+        """
+
+
+def request_from_json(data: dict[str, Any]) -> CompletionRequest:
+    """The request that `asdict` made; unknown keys are ignored so that a newer client can talk to an older engine."""
+    known = {name: data[name] for name in CompletionRequest.__dataclass_fields__ if name in data}
+    if "adapters" in known:
+        known["adapters"] = tuple(known["adapters"])
+    return CompletionRequest(**known)
+
+
+def result_from_json(data: dict[str, Any]) -> CompletionResult:
+    """The result that `to_json` made."""
+    return CompletionResult(
+        **{
+            **data,
+            "alternatives": tuple(alternative_from_json(item) for item in data["alternatives"]),
+            "timing": Timing(**data["timing"]),
+        }
+    )
+
+
+def alternative_from_json(data: dict[str, Any]) -> Alternative:
+    """The alternative that `asdict` made."""
+    return Alternative(**data)

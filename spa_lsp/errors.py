@@ -1,0 +1,48 @@
+"""The errors a person can do something about, one class per way out. Not for bugs: those are `assert` and `ValueError`.
+
+SpaError                  shown as one sentence, exit status 1
+├── NotFound              no such file, base, set or adapter: choose another
+├── BadInput              the input cannot be used as it is: correct it
+├── Damaged               a file or row is not what its sha256 says: fetch it again
+├── AdapterMismatch       the set was made for another base: choose another set or retrain
+├── Unavailable           a source, the engine or a device does not answer: start it or try later
+├── NoSpace               the disk is full: make room
+├── Busy                  another process is writing: wait for it
+└── TooNew                written by a newer version: upgrade
+"""
+
+
+class SpaError(Exception):
+    """Base of all errors whose message says what went wrong, with the value, and the way out."""
+
+
+class NotFound(SpaError):
+    """No such file, base, adapter set or adapter."""
+
+
+class BadInput(SpaError):
+    """The input cannot be used as it is."""
+
+
+class Damaged(SpaError):
+    """A file or row does not have the content that its record promises."""
+
+
+class AdapterMismatch(SpaError):
+    """An adapter set was made for another base or tokenizer."""
+
+
+class Unavailable(SpaError):
+    """A source, the engine or a device does not answer."""
+
+
+class NoSpace(SpaError):
+    """There is not enough room on the disk."""
+
+
+class Busy(SpaError):
+    """Another process holds the writer's lock."""
+
+
+class TooNew(SpaError):
+    """The store or the set was written by a newer version."""

@@ -1,0 +1,138 @@
+"""Attention of rows that share one prefix, and the keys and values it reads.
+
+k rows decode over one prompt: the prompt's K,V exist once, `[1, Hkv, P, D]`, and each row adds only its own. Folding
+the rows into the query dimension makes the shared part one matrix product; copying the prefix to every row cost two
+thirds of a step. Exact: one softmax over both parts.
+
+Source: bifurcated attention, arXiv:2403.08845, §4.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+# Not registered with the mask interface: transformers then makes no mask, and this module sees to causality itself.
+ATTENTION = "spa_shared_prefix"
+
+
+class KeyValues:
+    """Keys and values of `rows` sequences, one pair per layer, optionally behind a prefix that all rows share."""
+
+    def __init__(self, n_layers: int, *, prefix: "KeyValues | None" = None, capacity: int = 256) -> None:
+        self.keys: list[Tensor | None] = [None] * n_layers  # [rows, Hkv, capacity, D]
+        self.values: list[Tensor | None] = [None] * n_layers
+        self.prefix = prefix
+        self.length = 0  # own tokens that are valid
+        self.capacity = capacity
+
+    @property
+    def position(self) -> int:
+        """Of the next token, counted from the beginning of the prompt."""
+        return self.length + (self.prefix.position if self.prefix else 0)
+
+    def append(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Store the new tokens' `[rows, Hkv, T, D]` behind the valid ones; all own keys and values come back.
+
+        The new tokens count only after `advance`, since every layer of one forward writes at the same place.
+        """
+        end = self.length + key.shape[2]
+        return self._write(self.keys, layer, key, end), self._write(self.values, layer, value, end)
+
+    def advance(self, n_tokens: int) -> None:
+        """Count the tokens of the forward that has just ended."""
+        self.length += n_tokens
+
+    def truncate(self, length: int) -> None:
+        """Forget the own tokens from `length` on; their room is used again."""
+        self.length = min(self.length, length)
+
+    def select(self, rows: Tensor) -> None:
+        """Keep only these rows, in this order."""
+        self.keys = [None if key is None else key.index_select(0, rows) for key in self.keys]
+        self.values = [None if value is None else value.index_select(0, rows) for value in self.values]
+
+    def own(self, layer: int) -> tuple[Tensor, Tensor]:
+        """The valid keys and values of one layer, `[rows, Hkv, length, D]`."""
+        key, value = self.keys[layer], self.values[layer]
+        assert key is not None and value is not None
+        return key[:, :, : self.length], value[:, :, : self.length]
+
+    def n_bytes(self) -> int:
+        """Memory held, without the prefix."""
+        return sum(t.numel() * t.element_size() for t in (*self.keys, *self.values) if t is not None)
+
+    def _write(self, store: list[Tensor | None], layer: int, new: Tensor, end: int) -> Tensor:
+        held = store[layer]
+        if held is None or held.shape[2] < end:
+            while self.capacity < end:
+                self.capacity *= 2
+            rows, heads, _, width = new.shape
+            larger = new.new_empty(rows, heads, self.capacity, width)
+            if held is not None:
+                larger[:, :, : self.length] = held[:, :, : self.length]
+            store[layer] = held = larger
+        held[:, :, self.length : end] = new
+        return held[:, :, :end]
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, prefix: tuple[Tensor, Tensor] | None, scaling: float) -> Tensor:
+    """Causal attention over a shared prefix and own tokens, `[B, H, T, D]`; softmax in float32.
+
+    Args:
+        query: of the T newest tokens, `[B, H, T, D]`; H is a multiple of Hkv.
+        key: own tokens, the newest last, `[B, Hkv, S, D]`.
+        value: the same shape.
+        prefix: keys and values that all B rows share, `[1, Hkv, P, D]` each.
+        scaling: factor of the scores, usually D ** -0.5.
+    """
+    B, H, T, D = query.shape
+    Hkv, S = key.shape[1], key.shape[2]
+    G = H // Hkv
+    grouped = query.reshape(B, Hkv, G * T, D)
+    scores = torch.matmul(grouped, key.transpose(-1, -2))  # [B, Hkv, G*T, S]
+    if T > 1:
+        hidden = torch.ones(T, S, dtype=torch.bool, device=query.device).triu(S - T + 1)
+        scores = scores.masked_fill(hidden.repeat(G, 1), float("-inf"))
+    if prefix is None:
+        weights = torch.softmax(scores * scaling, dim=-1, dtype=torch.float32).to(query.dtype)
+        return torch.matmul(weights, value).reshape(B, H, T, D)
+    prefix_key, prefix_value = prefix
+    P = prefix_key.shape[2]
+    folded = grouped.transpose(0, 1).reshape(Hkv, B * G * T, D)
+    shared = torch.matmul(folded, prefix_key[0].transpose(-1, -2))  # [Hkv, B*G*T, P]
+    shared = shared.view(Hkv, B, G * T, P).transpose(0, 1)
+    weights = torch.softmax(torch.cat([shared, scores], -1) * scaling, dim=-1, dtype=torch.float32).to(query.dtype)
+    own = torch.matmul(weights[..., P:], value)
+    folded_weights = weights[..., :P].transpose(0, 1).reshape(Hkv, B * G * T, P)
+    from_prefix = torch.matmul(folded_weights, prefix_value[0]).view(Hkv, B, G * T, D).transpose(0, 1)
+    return (own + from_prefix).reshape(B, H, T, D)
+
+
+def register_attention() -> None:
+    """Make the attention known to transformers under `ATTENTION`; doing it twice is harmless."""
+    AttentionInterface.register(ATTENTION, _shared_prefix_attention)
+
+
+def _shared_prefix_attention(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    scaling: float,
+    key_values: KeyValues | None = None,
+    **rest: Any,
+) -> tuple[Tensor, None]:
+    """What transformers calls in every layer; without `key_values` it is ordinary SDPA (training, oracles)."""
+    if key_values is None:
+        output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **rest)
+        return output, None
+    layer: int = module.layer_idx
+    own_key, own_value = key_values.append(layer, key, value)
+    prefix = key_values.prefix.own(layer) if key_values.prefix else None
+    output = attend(query, own_key, own_value, prefix, scaling)
+    return output.transpose(1, 2), None

@@ -1,0 +1,214 @@
+"""The bank: k LoRA adapters stacked on one base, adapter i acting on row i of the batch. Serves and trains alike.
+
+    y = base(x)                                   # one product for all rows
+    y = baddbmm(y, bmm(x, A), B, alpha=scaling)   # A [K, D, R], B [K, R, N]: two more, whatever k is
+
+Since row i is always adapter i there is nothing to gather, and the gradient of A[i], B[i] is that of row i alone: with
+the same adapter in every row that is a per-sample gradient.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spa_lsp.errors import AdapterMismatch
+
+PREFIX = "base_model.model."  # of PEFT's tensor names
+
+
+@dataclass
+class _Switch:
+    is_on: bool = False
+
+
+class BankLinear(nn.Module):
+    """A linear of the base with K adapters beside it; off, it is the base's linear and nothing else."""
+
+    def __init__(self, base: nn.Module, switch: _Switch) -> None:
+        super().__init__()
+        self.base = base
+        self.switch = switch
+        self.scaling = 1.0
+        self.A: Tensor | None = None  # [K, D, R], of the rows that run now
+        self.B: Tensor | None = None  # [K, R, N]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[K, T, D]` to `[K, T, N]` when on; any shape of the base's when off."""
+        y: Tensor = self.base(x)
+        if not self.switch.is_on or self.A is None or self.B is None:
+            return y
+        inner = torch.bmm(x, self.A.to(x.dtype))
+        return torch.baddbmm(y, inner, self.B.to(x.dtype), alpha=self.scaling)
+
+
+class AdapterBank:
+    """All adapted linears of one model. Exactly one bank may be installed in a model."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.switch = _Switch()
+        self.linears: dict[str, BankLinear] = {}
+        self.n_adapters = 0
+        self._full: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def load(self, adapters: Sequence[Mapping[str, Tensor]], scalings: Sequence[float]) -> None:
+        """Replace what the bank holds by these adapters, given in PEFT's names and shapes (A `[R, D]`, B `[N, R]`).
+
+        Different ranks are padded with zeros, which changes no product; each scaling is folded into its B.
+
+        Raises:
+            AdapterMismatch: an adapter names a linear that the model does not have, or with another shape.
+        """
+        names = sorted({_linear_name(key) for adapter in adapters for key in adapter})
+        self._install(names)
+        stacked = {name: _stack(name, adapters, scalings, self.linears[name]) for name in names}
+        self._full = stacked
+        self.n_adapters = len(adapters)
+        for linear in self.linears.values():
+            linear.scaling = 1.0
+        self.select(None)
+
+    def create(
+        self, names: Sequence[str], *, n_adapters: int, rank: int, scaling: float, seeds: Sequence[int]
+    ) -> list[nn.Parameter]:
+        """Fresh trainable adapters in float32, A Kaiming-uniform from its own seed, B zero, as PEFT starts them.
+
+        Adapter i comes out the same for the same `seeds[i]`, however many others there are.
+        """
+        assert len(seeds) == n_adapters
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self._install(names)
+        self.n_adapters = n_adapters
+        for name in names:
+            linear = self.linears[name]
+            n_out, n_in = linear_shape(linear.base)
+            bound = n_in**-0.5  # kaiming_uniform_ with a = sqrt(5), PEFT's choice
+            starts = [torch.empty(n_in, rank).uniform_(-bound, bound, generator=g) for g in generators]
+            device = next(linear.base.parameters()).device
+            linear.scaling = scaling
+            linear.A = nn.Parameter(torch.stack(starts).to(device))
+            linear.B = nn.Parameter(torch.zeros(n_adapters, rank, n_out, device=device))
+        return self.parameters()
+
+    def parameters(self) -> list[nn.Parameter]:
+        """The trainable tensors, A before B, linears in order of name."""
+        return [t for name in sorted(self.linears) for t in _pair(self.linears[name]) if isinstance(t, nn.Parameter)]
+
+    def state(self) -> dict[str, Tensor]:
+        """Every trained tensor under `<linear>.A` or `.B`, stacked; for checkpoints."""
+        pairs = {name: _pair(linear) for name, linear in self.linears.items()}
+        return {
+            f"{name}.{part}": t.detach() for name, pair in pairs.items() for part, t in zip("AB", pair, strict=True)
+        }
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Put back what `state` gave."""
+        with torch.no_grad():
+            for key, held in self.state().items():
+                held.copy_(state[key])
+
+    def export(self, index: int, dtype: torch.dtype = torch.bfloat16) -> dict[str, Tensor]:
+        """Adapter `index` in PEFT's names and shapes, scaling not folded in."""
+        adapter: dict[str, Tensor] = {}
+        for name, linear in self.linears.items():
+            A, B = _pair(linear)
+            adapter[f"{PREFIX}{name}.lora_A.weight"] = A[index].detach().T.to(dtype).contiguous().cpu()
+            adapter[f"{PREFIX}{name}.lora_B.weight"] = B[index].detach().T.to(dtype).contiguous().cpu()
+        return adapter
+
+    def select(self, rows: Tensor | None) -> None:
+        """Let row i of the next batches be adapter `rows[i]`; None: all adapters in their order."""
+        if rows is not None and rows.tolist() == list(range(self.n_adapters)):
+            rows = None  # no copies for the usual case
+        for name, (A, B) in self._full.items():
+            linear = self.linears[name]
+            linear.A = A if rows is None else A.index_select(0, rows)
+            linear.B = B if rows is None else B.index_select(0, rows)
+
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        """Let the adapters act inside the block."""
+        self.switch.is_on = True
+        try:
+            yield
+        finally:
+            self.switch.is_on = False
+
+    def n_bytes(self) -> int:
+        """Memory of the stacked adapters."""
+        return sum(t.numel() * t.element_size() for pair in self._full.values() for t in pair)
+
+    def _install(self, names: Sequence[str]) -> None:
+        """Put a `BankLinear` around each named linear and take away all others."""
+        for name, linear in self.linears.items():
+            self.model.set_submodule(name, linear.base)
+        self.linears = {}
+        self._full = {}
+        for name in names:
+            try:
+                base = self.model.get_submodule(name)
+            except AttributeError as error:
+                raise AdapterMismatch(f"the base has no linear {name!r}, which the adapter changes") from error
+            self.linears[name] = BankLinear(base, self.switch)
+            self.model.set_submodule(name, self.linears[name])
+
+
+def adapted_linears(model: nn.Module, target_modules: Sequence[str]) -> list[str]:
+    """Names of the model's linears whose last part is one of `target_modules`, in the model's order.
+
+    Raises:
+        AdapterMismatch: one of them does not occur.
+    """
+    names = [name.removesuffix(".base") for name, _ in model.named_modules()]
+    found = [name for name in dict.fromkeys(names) if name.rpartition(".")[2] in target_modules]
+    missing = set(target_modules) - {name.rpartition(".")[2] for name in found}
+    if missing:
+        raise AdapterMismatch(
+            f"the base has no linear named {', '.join(sorted(missing))}; choose other --target-modules"
+        )
+    return found
+
+
+def linear_shape(linear: Any) -> tuple[int, int]:
+    """`(N, D)` of a linear, also where its weight is packed."""
+    return int(linear.out_features), int(linear.in_features)
+
+
+def _pair(linear: BankLinear) -> tuple[Tensor, Tensor]:
+    assert linear.A is not None and linear.B is not None
+    return linear.A, linear.B
+
+
+def _linear_name(key: str) -> str:
+    return key.removeprefix(PREFIX).removesuffix(".weight").rpartition(".")[0]
+
+
+def _stack(
+    name: str, adapters: Sequence[Mapping[str, Tensor]], scalings: Sequence[float], linear: BankLinear
+) -> tuple[Tensor, Tensor]:
+    n_out, n_in = linear_shape(linear.base)
+    rank = max((_tensor(a, name, "A").shape[0] for a in adapters if f"{PREFIX}{name}.lora_A.weight" in a), default=0)
+    weight = next(linear.base.parameters())
+    dtype = weight.dtype if weight.dtype.is_floating_point else torch.bfloat16
+    A = torch.zeros(len(adapters), n_in, rank, dtype=dtype)
+    B = torch.zeros(len(adapters), rank, n_out, dtype=dtype)
+    for i, (adapter, scaling) in enumerate(zip(adapters, scalings, strict=True)):
+        if f"{PREFIX}{name}.lora_A.weight" not in adapter:
+            continue  # this adapter leaves the linear alone: zeros
+        down, up = _tensor(adapter, name, "A"), _tensor(adapter, name, "B")
+        if down.shape[1] != n_in or up.shape[0] != n_out or down.shape[0] != up.shape[1]:
+            raise AdapterMismatch(
+                f"adapter {i} has {tuple(down.shape)} and {tuple(up.shape)} for {name}, the base's linear is "
+                f"({n_out}, {n_in}); the set was made for another base"
+            )
+        A[i, :, : down.shape[0]] = down.T.to(dtype)
+        B[i, : up.shape[1]] = (up.float() * scaling).T.to(dtype)
+    return A.to(weight.device), B.to(weight.device)
+
+
+def _tensor(adapter: Mapping[str, Tensor], name: str, part: str) -> Tensor:
+    return adapter[f"{PREFIX}{name}.lora_{part}.weight"]

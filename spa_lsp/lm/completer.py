@@ -1,0 +1,307 @@
+"""The completer that computes: one base, one adapter set, one prefix cache. Used by the engine, the trainer and tests.
+
+Not thread-safe: whoever owns it calls it from one thread.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import torch
+from safetensors.torch import load as load_tensors
+from torch import Tensor
+
+from spa_lsp.adapter_set import AdapterSet, find_set, read_adapter
+from spa_lsp.catalog import DEFAULT_BASE, find_base, installed_base
+from spa_lsp.completion import (
+    Alternative,
+    CompletionRequest,
+    CompletionResult,
+    IsCancelled,
+    OnAlternative,
+    Timing,
+)
+from spa_lsp.errors import AdapterMismatch, BadInput, NotFound
+from spa_lsp.lm.attention import KeyValues
+from spa_lsp.lm.bank import AdapterBank
+from spa_lsp.lm.decode import Row, Rules, decode, new_rows
+from spa_lsp.lm.load import LoadedBase, load_base
+from spa_lsp.lm.prefix_cache import PrefixCache, prefill, run
+from spa_lsp.lm.stopping import make_cut
+from spa_lsp.prompt import clean_text, infill_prompt, instruct_prompt
+
+logger = logging.getLogger(__name__)
+
+MAX_PROMPT_TOKENS = 2048
+MAX_ROWS = 64
+OnLoad = Callable[[str, float], None]  # what is being loaded, and how much of the whole is done, 0 to 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """The rows of one request: adapters by place in the set, or base rows."""
+
+    adapters: tuple[int, ...]
+    n_rows: int
+    is_shared: bool  # the adapters leave the prompt alone
+
+
+class LocalCompleter:
+    """Completes in this process."""
+
+    def __init__(self, base: LoadedBase, adapter_set: AdapterSet | None = None) -> None:
+        self.base = base
+        self.adapter_set: AdapterSet | None = None
+        self.load_ms = 0.0
+        self._bank = AdapterBank(base.model)
+        self._cache = PrefixCache(base.model.config.num_hidden_layers)
+        if adapter_set is not None:
+            self.swap_set(adapter_set)
+
+    @classmethod
+    def load(
+        cls,
+        base_id: str | None = None,
+        *,
+        adapter_set: str | AdapterSet | None = None,
+        quantization: str = "auto",
+        on_load: OnLoad | None = None,
+    ) -> "LocalCompleter":
+        """Load a base and a set.
+
+        Args:
+            base_id: None is the default base.
+            adapter_set: a set or its name; None is the one in use, and no set at all if there is none; "" is no set.
+            quantization: `auto`, `nf4`, `int8`, `bf16` or `fp32`.
+            on_load: told of the progress.
+
+        Raises:
+            SpaError: the base or the set is missing, damaged, or they do not belong together.
+        """
+        started = time.perf_counter()
+        report = on_load or (lambda _what, _share: None)
+        name = base_id or DEFAULT_BASE
+        chosen = _choose_set(adapter_set, name)
+        report(f"base {name}", 0.0)
+        completer = cls(load_base(name, quantization=quantization))
+        if chosen is not None:
+            report(f"adapter set {chosen.name}", 0.9)
+            completer.swap_set(chosen)
+        report("ready", 1.0)
+        completer.load_ms = (time.perf_counter() - started) * 1000
+        return completer
+
+    def swap_set(self, adapter_set: AdapterSet | None) -> None:
+        """Serve another set from now on; when it is refused, the one before stays.
+
+        Raises:
+            AdapterMismatch: the set was made for another base or tokenizer.
+            Damaged: a file of the set is not what its manifest says.
+        """
+        if adapter_set is None:
+            self._bank.load([], [])
+            self.adapter_set = None
+            return
+        _check_base(adapter_set, self.base.base_id)
+        adapters = [load_tensors(read_adapter(adapter_set, info.name)) for info in adapter_set.adapters]
+        self._bank.load(adapters, [adapter_set.alpha / adapter_set.rank] * len(adapters))
+        self.adapter_set = adapter_set
+        logger.info("serving adapter set %s, %d adapters", adapter_set.name, adapter_set.k)
+
+    def complete(
+        self,
+        request: CompletionRequest,
+        *,
+        on_alternative: OnAlternative | None = None,
+        is_cancelled: IsCancelled | None = None,
+    ) -> CompletionResult:
+        """Compute the alternatives, in the order of the adapters asked for; see `completion.Completer`.
+
+        Raises:
+            BadInput: nothing to complete, or a layout that the base does not have.
+            NotFound: an adapter that the set does not have.
+        """
+        with torch.inference_mode():
+            return self._complete(request, on_alternative, is_cancelled or (lambda: False))
+
+    def describe(self) -> dict[str, Any]:
+        """What is loaded, for status messages and evaluation rows."""
+        return {
+            "base": self.base.base_id,
+            "adapter_set": self.adapter_set.name if self.adapter_set else "",
+            "quantization": self.base.quantization,
+            "device": self.base.device,
+            "adapters": [info.name for info in self.adapter_set.adapters] if self.adapter_set else [],
+            "resident_bytes": psutil.Process().memory_info().rss,
+        }
+
+    def _complete(
+        self, request: CompletionRequest, on_alternative: OnAlternative | None, is_cancelled: IsCancelled
+    ) -> CompletionResult:
+        started = time.perf_counter()
+        plan = self._plan(request)
+        prompt = self._prompt(request)
+        key_values, n_cached, is_whole = self._prefill(prompt, plan, is_cancelled)
+        prefilled = time.perf_counter()
+        deadline = started + request.deadline_s if request.deadline_s is not None else None
+        found: dict[int, Alternative] = {}
+        if is_whole:
+            for row in self._decode(
+                request, plan, prompt[-1], key_values, deadline=deadline, is_cancelled=is_cancelled
+            ):
+                found[row.index] = self._alternative(row, plan)
+                if on_alternative:
+                    on_alternative(found[row.index])
+        ended = time.perf_counter()
+        return CompletionResult(
+            base=self.base.base_id,
+            adapter_set=self.adapter_set.name if self.adapter_set else "",
+            quantization=self.base.quantization,
+            device=self.base.device,
+            alternatives=tuple(found[index] for index in sorted(found)),
+            timing=Timing(
+                prefill_ms=(prefilled - started) * 1000,
+                prompt_tokens=len(prompt),
+                cached_tokens=n_cached,
+                decode_ms=(ended - prefilled) * 1000,
+                total_ms=(ended - started) * 1000,
+            ),
+            is_cancelled=len(found) < plan.n_rows,
+        )
+
+    def _plan(self, request: CompletionRequest) -> _Plan:
+        if request.k is not None and not 1 <= request.k <= MAX_ROWS:
+            raise BadInput(f"k is {request.k}; choose 1 to {MAX_ROWS}")
+        if request.use_base or self.adapter_set is None:
+            if request.adapters and not request.use_base:
+                raise NotFound("no adapter set is loaded; choose one with `spa-lsp adapters use NAME`")
+            return _Plan(adapters=(), n_rows=request.k or 1, is_shared=True)
+        chosen = _find_adapters(self.adapter_set, request.adapters)
+        if request.k is not None and request.k > len(chosen):
+            raise BadInput(f"k is {request.k}, but {self.adapter_set.name} has {len(chosen)} adapters to choose from")
+        chosen = chosen[: request.k]
+        return _Plan(adapters=chosen, n_rows=len(chosen), is_shared=self.adapter_set.activation == "completion")
+
+    def _prompt(self, request: CompletionRequest) -> list[int]:
+        limit = min(MAX_PROMPT_TOKENS, self.base.model.config.max_position_embeddings - request.max_tokens)
+        prefix, suffix = clean_text(request.prefix), clean_text(request.suffix)
+        if request.layout == "instruct":
+            if not prefix.strip():
+                raise BadInput("the instruction is empty; say what to write")
+            return instruct_prompt(self.base.prompt, prefix, max_tokens=limit)
+        if self.base.prompt.fim_middle is None:
+            raise BadInput(f"{self.base.base_id} cannot infill; use the instruct layout or another base")
+        return infill_prompt(self.base.prompt, prefix, suffix, max_tokens=limit)
+
+    def _prefill(self, prompt: Sequence[int], plan: _Plan, is_cancelled: IsCancelled) -> tuple[KeyValues, int, bool]:
+        """Keys and values of all but the last token for every row; how many came from the cache; False: cancelled."""
+        n_layers = self.base.model.config.num_hidden_layers
+        if plan.is_shared:
+            entry = self._cache.entry_for(prompt[:-1])
+            n_cached = len(entry.tokens)
+            is_whole = prefill(self.base, entry, prompt[:-1], is_cancelled)
+            return KeyValues(n_layers, prefix=entry.key_values, capacity=32), n_cached, is_whole
+        key_values = KeyValues(n_layers)
+        self._bank.select(torch.tensor(plan.adapters, device=self.base.device))
+        if len(prompt) > 1 and not is_cancelled():
+            ids = torch.tensor([prompt[:-1]] * plan.n_rows, device=self.base.device)
+            with self._bank.on():
+                run(self.base, ids, key_values)
+        return key_values, 0, not is_cancelled()
+
+    def _decode(
+        self,
+        request: CompletionRequest,
+        plan: _Plan,
+        last_token: int,
+        key_values: KeyValues,
+        *,
+        deadline: float | None,
+        is_cancelled: IsCancelled,
+    ) -> Iterator[Row]:
+        """The rows as they finish; after a cancel only those that had finished before."""
+        going = torch.tensor(plan.adapters, dtype=torch.long, device=self.base.device)
+        self._bank.select(going)
+
+        def keep_rows(kept: Tensor) -> None:
+            nonlocal going
+            if plan.adapters:
+                going = going[kept]
+                self._bank.select(going)
+
+        def is_over() -> bool:
+            return is_cancelled() or (deadline is not None and time.perf_counter() >= deadline)
+
+        rules = _rules(request)
+        rows = new_rows(plan.n_rows, rules)
+        with self._bank.on() if plan.adapters else nullcontext():
+            for row in decode(self.base, rows, last_token, key_values, rules, keep_rows=keep_rows, is_over=is_over):
+                if row.finish is None and is_cancelled():
+                    continue
+                row.finish = row.finish or "deadline"
+                yield row
+
+    def _alternative(self, row: Row, plan: _Plan) -> Alternative:
+        index = plan.adapters[row.index] if plan.adapters else row.index
+        info = self.adapter_set.adapters[index] if plan.adapters and self.adapter_set else None
+        assert row.finish is not None
+        if row.finish == "disabled":
+            logger.warning("adapter %s gave numbers that are not finite; its alternative is left out", index)
+        return Alternative(
+            text=row.text,
+            adapter=info.name if info else "base",
+            label=info.label if info else "base",
+            index=index,
+            mean_logprob=row.mean_logprob,
+            n_tokens=len(row.logprobs),
+            finish=row.finish,
+        )
+
+
+def _choose_set(adapter_set: str | AdapterSet | None, base_id: str) -> AdapterSet | None:
+    if isinstance(adapter_set, AdapterSet):
+        return adapter_set
+    if adapter_set == "":
+        return None
+    try:
+        return find_set(adapter_set, base_id)
+    except NotFound:
+        if adapter_set is not None:
+            raise
+        return None
+
+
+def _check_base(adapter_set: AdapterSet, base_id: str) -> None:
+    installed = installed_base(find_base(base_id))
+    if adapter_set.base_sha256 != installed.weights_sha256:
+        raise AdapterMismatch(
+            f"adapter set {adapter_set.name!r} was made for the weights {adapter_set.base_sha256[:12]}… of "
+            f"{adapter_set.base_id}, the base here has {installed.weights_sha256[:12]}…; pass --base or retrain"
+        )
+    if adapter_set.tokenizer_sha256 != installed.tokenizer_sha256:
+        raise AdapterMismatch(
+            f"adapter set {adapter_set.name!r} was made with another tokenizer than {base_id} has here; "
+            f"pull the base again or retrain"
+        )
+
+
+def _find_adapters(adapter_set: AdapterSet, names: Sequence[str]) -> tuple[int, ...]:
+    known = [info.name for info in adapter_set.adapters]
+    for name in names:
+        if name not in known:
+            raise NotFound(f"{adapter_set.name} has no adapter {name!r}; choose one of: {', '.join(known)}")
+    return tuple(known.index(name) for name in names) if names else tuple(range(len(known)))
+
+
+def _rules(request: CompletionRequest) -> Rules:
+    return Rules(
+        max_tokens=request.max_tokens,
+        cut=make_cut(request.stop, request.layout, prefix=request.prefix, suffix=request.suffix),
+        temperature=request.temperature,
+        top_p=request.top_p,
+        seed=request.seed,
+    )

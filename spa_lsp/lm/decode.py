@@ -1,0 +1,128 @@
+"""Decoding: n rows over one prompt, each until it stops. Knows tokens, rows and text; nothing of sets or sockets."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from spa_lsp.completion import Finish
+from spa_lsp.lm.attention import KeyValues
+from spa_lsp.lm.load import LoadedBase
+from spa_lsp.lm.prefix_cache import run
+from spa_lsp.lm.stopping import Cut
+
+
+@dataclass(kw_only=True)
+class Row:
+    """One alternative in the making."""
+
+    index: int  # its place among the rows of the request
+    generator: torch.Generator | None = None  # of a sampled row
+    ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)  # of each token under the model, the stop token's included
+    text: str = ""
+    finish: Finish | None = None
+
+    @property
+    def mean_logprob(self) -> float:
+        """Nats per token; 0 for a row without tokens."""
+        return sum(self.logprobs) / len(self.logprobs) if self.logprobs else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """How to choose tokens and when a row is over."""
+
+    max_tokens: int
+    cut: Cut
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+
+
+def new_rows(n: int, rules: Rules) -> list[Row]:
+    """Rows that have nothing yet; sampled rows draw from generators of their own, so none depends on the others."""
+    if rules.temperature == 0:
+        return [Row(index=index) for index in range(n)]
+    return [Row(index=i, generator=torch.Generator().manual_seed(rules.seed * 1_000_003 + i)) for i in range(n)]
+
+
+def decode(
+    base: LoadedBase,
+    rows: Sequence[Row],
+    last_token: int,
+    key_values: KeyValues,
+    rules: Rules,
+    *,
+    keep_rows: Callable[[Tensor], None],
+    is_over: Callable[[], bool],
+) -> Iterator[Row]:
+    """Yield each row as soon as it is finished; rows still open when `is_over` says so come back unfinished.
+
+    Args:
+        base: the base; adapters, if any, are switched on by the caller.
+        rows: fresh rows; row i runs on batch row i.
+        last_token: of the prompt: it has not been run yet, the adapters act from it on.
+        key_values: of the rest of the prompt, one row per row, usually behind a shared prefix.
+        rules: choice of tokens and stopping.
+        keep_rows: told which batch rows go on when some have finished, so that the bank can follow.
+        is_over: asked before every step.
+    """
+    open_rows = list(rows)
+    ids = torch.full((len(open_rows), 1), last_token, device=base.device)
+    while open_rows and not is_over():
+        hidden = run(base, ids, key_values)
+        logits = base.model.lm_head(hidden[:, -1]).float()  # [n, V]
+        tokens = _choose(logits, open_rows, rules)
+        for row, token in zip(open_rows, tokens, strict=True):
+            _extend(row, token, base, rules)
+        yield from (row for row in open_rows if row.finish)
+        going = [n for n, row in enumerate(open_rows) if not row.finish]
+        if len(going) < len(open_rows):
+            open_rows = [open_rows[n] for n in going]
+            kept = torch.tensor(going, dtype=torch.long, device=base.device)
+            key_values.select(kept)
+            if going:
+                keep_rows(kept)
+        ids = torch.tensor([[row.ids[-1]] for row in open_rows], device=base.device)
+    yield from open_rows
+
+
+def _choose(logits: Tensor, rows: Sequence[Row], rules: Rules) -> list[int]:
+    """The next token of every row, its logprob noted; a row whose logits are not finite is disabled."""
+    logprobs = torch.log_softmax(logits, dim=-1)
+    is_finite = torch.isfinite(logprobs.amax(-1)) & ~torch.isnan(logits).any(-1)
+    tokens = logits.nan_to_num().argmax(-1).tolist()
+    for n, row in enumerate(rows):
+        if not bool(is_finite[n]):
+            row.finish = "disabled"
+            continue
+        if row.generator is not None:
+            tokens[n] = _sample(logits[n], rules, row.generator)
+        row.logprobs.append(float(logprobs[n, tokens[n]]))
+    return [int(token) for token in tokens]
+
+
+def _sample(logits: Tensor, rules: Rules, generator: torch.Generator) -> int:
+    """One token at the temperature, from the fewest tokens that have `top_p` of the probability together."""
+    probabilities, order = torch.softmax(logits.cpu() / rules.temperature, dim=-1).sort(descending=True)
+    before = probabilities.cumsum(0) - probabilities
+    probabilities[before >= rules.top_p] = 0
+    return int(order[torch.multinomial(probabilities, 1, generator=generator)])
+
+
+def _extend(row: Row, token: int, base: LoadedBase, rules: Rules) -> None:
+    if row.finish:  # disabled
+        row.text = ""
+        return
+    if token in base.stop_ids:
+        row.finish = "stop"
+        return
+    row.ids.append(token)
+    row.text = base.decode(row.ids)
+    cut = rules.cut(row.text)
+    if cut is not None:
+        row.text, row.finish = cut, "cut"
+    elif len(row.ids) >= rules.max_tokens:
+        row.finish = "length"

@@ -1,0 +1,96 @@
+"""When a completion is over, seen from its text alone: where a programmer would say that the gap is filled.
+
+The base hardly ever stops an infill by itself, so the text is cut where it reaches what stands behind the cursor.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from spa_lsp.completion import Layout, StopPolicy
+
+# Gives the text up to the cut, or None while the completion may go on.
+Cut = Callable[[str], str | None]
+
+# lines that stand twice in honest code and so say nothing about having reached the suffix
+_COMMON = re.compile(r"\s*(return|else|break|continue|pass|try|finally)\b")
+_TELLING_CHARACTERS = 14
+_SUFFIX_LINES = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """The place to fill: its own indentation and the lines behind it that end it."""
+
+    indentation: int  # of the line the cursor is on, in columns
+    is_line_begun: bool  # the cursor's line holds something already, if only its indentation
+    ends: frozenset[str]  # lines of the suffix, as they stand there
+
+
+def make_cut(policy: StopPolicy, layout: Layout, *, prefix: str, suffix: str) -> Cut:
+    """The rule for one request; `none` and the instruct layout never cut."""
+    if policy == "none" or layout == "instruct":
+        return _never
+    if policy == "single":
+        return _first_line
+    return partial(_block, find_gap(prefix, suffix))
+
+
+def find_gap(prefix: str, suffix: str) -> Gap:
+    """What the text around the cursor says about where a completion must end."""
+    line = prefix.rpartition("\n")[2]
+    rest, _, behind = suffix.partition("\n")
+    if not rest.strip():
+        lines = [text for text in behind.split("\n") if text.strip()]
+    else:  # the cursor stands inside a line, whose rest is what the completion must reach
+        lines = [rest, *(text for text in behind.split("\n") if text.strip())]
+    ends = {text for n, text in enumerate(lines[:_SUFFIX_LINES]) if n == 0 or _is_telling(text)}
+    return Gap(
+        indentation=_indentation(line) if line else _expected_indentation(prefix),
+        is_line_begun=bool(line),
+        ends=frozenset(ends),
+    )
+
+
+def _never(text: str) -> str | None:
+    return None
+
+
+def _first_line(text: str) -> str | None:
+    """Through the first line that is not blank."""
+    start = len(text) - len(text.lstrip())
+    end = text.find("\n", start)
+    return None if end < 0 or not text.strip() else text[:end]
+
+
+def _block(gap: Gap, text: str) -> str | None:
+    """Before the first whole line that the suffix already has, or that leaves the cursor's block."""
+    position = 0
+    for n, line in enumerate(text.split("\n")[:-1]):
+        if _ends_gap(gap, line, is_continued=n == 0 and gap.is_line_begun):
+            return text[: max(position - 1, 0)]
+        position += len(line) + 1
+    return None
+
+
+def _ends_gap(gap: Gap, line: str, *, is_continued: bool) -> bool:
+    if not line.strip():
+        return False
+    if line in gap.ends:
+        return True
+    return not is_continued and gap.indentation > 0 and _indentation(line) == 0
+
+
+def _is_telling(line: str) -> bool:
+    return len(line.strip()) >= _TELLING_CHARACTERS and not _COMMON.match(line)
+
+
+def _expected_indentation(prefix: str) -> int:
+    """Of the line that would follow the prefix; a colon opens a block."""
+    line = next((text for text in reversed(prefix.split("\n")) if text.strip()), "")
+    return _indentation(line) + (1 if line.rstrip().endswith(":") else 0)
+
+
+def _indentation(line: str) -> int:
+    return len(line) - len(line.lstrip())

@@ -1,0 +1,90 @@
+"""From text to the tokens of a prompt, the same for serving, training and evaluation. Pure: no model, no files.
+
+A prompt ends with the token after which the completion begins (`<|fim_middle|>`, or the header of the assistant's
+turn); from that token on the adapters act (`activation: completion`).
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+Encode = Callable[[str], list[int]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptTokens:
+    """What a base's prompts are made of: ids of its infill tokens, its instruct template, and its tokenizer."""
+
+    encode: Encode  # text to ids; no special token is added
+    fim_prefix: int | None
+    fim_suffix: int | None
+    fim_middle: int | None
+    instruct_head: tuple[int, ...]  # ids before the instruction
+    instruct_tail: tuple[int, ...]  # ids after it, up to where the answer begins
+    neutral: tuple[str, ...]  # special tokens that text of the user must never turn into
+
+
+def infill_prompt(tokens: PromptTokens, prefix: str, suffix: str, *, max_tokens: int) -> list[int]:
+    """Ids of `<fim_prefix> prefix <fim_suffix> suffix <fim_middle>`, at most `max_tokens` of them.
+
+    What is too long loses its far ends: the prefix its beginning, the suffix its end, at line borders, with three
+    quarters of the room for the prefix.
+
+    Raises:
+        ValueError: the base has no infill tokens.
+    """
+    if tokens.fim_prefix is None or tokens.fim_suffix is None or tokens.fim_middle is None:
+        raise ValueError("this base has no infill tokens; use the instruct layout")
+    room = max_tokens - 3
+    suffix_ids = _first_lines(tokens, suffix, max(room // 4, room - len(encode_text(tokens, prefix))))
+    prefix_ids = _last_lines(tokens, prefix, room - len(suffix_ids))
+    return [tokens.fim_prefix, *prefix_ids, tokens.fim_suffix, *suffix_ids, tokens.fim_middle]
+
+
+def instruct_prompt(tokens: PromptTokens, instruction: str, *, max_tokens: int) -> list[int]:
+    """Ids of the chat turn that asks for `instruction`; one that is too long loses its beginning."""
+    room = max_tokens - len(tokens.instruct_head) - len(tokens.instruct_tail)
+    return [*tokens.instruct_head, *_last_lines(tokens, instruction, room), *tokens.instruct_tail]
+
+
+def encode_text(tokens: PromptTokens, text: str) -> list[int]:
+    """Ids of a user's text, in which nothing becomes a special token; decoding them gives the text back."""
+    return [token for piece in neutral_pieces(text, tokens.neutral) for token in tokens.encode(piece)]
+
+
+def neutral_pieces(text: str, special: Sequence[str]) -> list[str]:
+    """The text cut behind the first character of every special token in it, so that no piece holds one whole."""
+    present = [re.escape(literal) for literal in special if literal in text]
+    if not present:
+        return [text] if text else []
+    cuts = [match.start() + 1 for match in re.finditer("|".join(present), text)]
+    return [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True) if start < end]
+
+
+def clean_text(text: str) -> str:
+    """The text with lone surrogates replaced: editors may send halves of an emoji, tokenizers refuse them."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _last_lines(tokens: PromptTokens, text: str, room: int) -> list[int]:
+    ids = encode_text(tokens, text)
+    while len(ids) > room and "\n" in text[:-1]:
+        # tokens are at least a character long, so this many characters may go at once
+        drop = max(1, len(ids) - room)
+        border = text.find("\n", min(drop, len(text) - 2))
+        if border < 0:
+            break
+        text = text[border + 1 :]
+        ids = encode_text(tokens, text)
+    return ids[-room:] if room > 0 else []
+
+
+def _first_lines(tokens: PromptTokens, text: str, room: int) -> list[int]:
+    ids = encode_text(tokens, text)
+    while len(ids) > room and "\n" in text[:-1]:
+        border = text.rfind("\n", 0, max(1, len(text) - max(1, len(ids) - room)))
+        if border < 0:
+            break
+        text = text[:border]
+        ids = encode_text(tokens, text)
+    return ids[: max(room, 0)]
