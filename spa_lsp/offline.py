@@ -2,20 +2,22 @@
 
 import os
 
-_OFFLINE = {
+_ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
+    "TQDM_DISABLE": "1",  # bars of other packages; ours are in progress.py
 }
 
 
 def go_offline() -> None:
-    """Keep this process and its children off the hub; call it before transformers or bitsandbytes is imported.
+    """Keep this process and its children off the hub, and other packages' bars off the screen.
 
+    Call it before transformers or bitsandbytes is imported: they read the environment when they are.
     What the environment already says is kept.
     """
-    for name, value in _OFFLINE.items():
+    for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
 
 

@@ -49,9 +49,9 @@ def progress(label: str, total: int, unit: str = "") -> Iterator[Progress]:
         try:
             yield lines
         except BaseException:
-            lines.end("stopped at")
+            lines.end("stopped")
             raise
-        lines.end("done,")
+        lines.end("done")
 
 
 def format_amount(n: float, unit: str = "") -> str:
@@ -95,7 +95,8 @@ class _Lines:
 
     def end(self, how: str) -> None:
         took = format_seconds(time.monotonic() - self._started_s)
-        self.note(f"{self._label}: {how} {format_amount(self._done, self._unit)} in {took}")
+        amount = f", {format_amount(self._done, self._unit)}" if self._done else ""
+        self.note(f"{self._label}: {how} after {took}{amount}")
 
     def _state(self, passed_s: float) -> str:
         rate = self._done / passed_s

@@ -24,13 +24,6 @@ from spa_lsp.progress import BYTES, MakeProgress, Progress
 STALLED_S = 120.0  # a download that gains no byte for so long is given up
 POLL_S = 0.2
 
-_HUB_SCRIPT = """
-import sys
-from huggingface_hub import hf_hub_download
-repo, file, revision, folder = sys.argv[1:]
-hf_hub_download(repo, file, revision=revision, local_dir=folder)
-"""
-
 
 def fetch(base: Base, source: Source, target: Path, progress: MakeProgress) -> None:
     """Write the weights file of `base` to `target` from one source.
@@ -78,7 +71,7 @@ def _download_from_hub(base: Base, target: Path, progress: MakeProgress) -> None
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_DOWNLOAD_TIMEOUT": "30",
     }
-    command = [sys.executable, "-c", _HUB_SCRIPT, base.repo, base.file, base.revision, str(folder)]
+    command = [sys.executable, "-m", "spa_lsp.hub_download", base.repo, base.file, base.revision, str(folder)]
     with progress(f"download {base.repo} from the hub", base.n_bytes, BYTES) as shown:
         _run(command, environment, folder, shown.advance, what=f"the hub did not give {base.repo}")
     downloaded = folder / base.file
