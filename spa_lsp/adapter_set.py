@@ -12,8 +12,9 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlite_utils import Database
 
@@ -26,6 +27,9 @@ __all__ = [
     "Activation",
     "AdapterInfo",
     "AdapterSet",
+    "CARD_NAME",
+    "MANIFEST_NAME",
+    "SELECTION_NAME",
     "base_linears",
     "check_adapter",
     "check_base",
@@ -37,13 +41,18 @@ __all__ = [
     "find_set",
     "finished_folder",
     "from_manifest",
+    "list_broken",
     "list_sets",
     "publish",
     "read_adapter",
+    "read_card",
     "read_selection",
     "read_set",
     "select_set",
+    "source_of",
     "to_manifest",
+    "with_name",
+    "write_files",
     "write_private_file",
     "write_set",
 ]
@@ -126,15 +135,30 @@ def _all_sets(name: str = "*") -> Iterator[AdapterSet]:
 
 def _sets_below(parent: Path, base_id: str = "*", *, name: str = "*") -> Iterator[AdapterSet]:
     """The sets in folders `<base>/<set>`; one that is asked for by name must be readable, others may be left out."""
-    for manifest in sorted(parent.glob(f"{base_id}/{name}/{MANIFEST_NAME}")):
-        if manifest.parent.name.startswith("."):  # not finished, or on its way out
-            continue
+    for folder in _folders_below(parent, base_id, name):
         try:
-            yield _placed_set(manifest.parent)
+            yield _placed_set(folder)
         except SpaError as error:
             if name != "*":
                 raise
             logger.warning("adapter set left out: %s", error)
+
+
+def list_broken() -> dict[Path, SpaError]:
+    """The folders among imported and shipped sets that cannot be read as sets, and why."""
+    broken = {}
+    for parent in (paths.user_sets_dir(), paths.shipped_models_dir()):
+        for folder in _folders_below(parent):
+            try:
+                _placed_set(folder)
+            except SpaError as error:
+                broken[folder] = error
+    return broken
+
+
+def _folders_below(parent: Path, base_id: str = "*", name: str = "*") -> list[Path]:
+    folders = [manifest.parent for manifest in sorted(parent.glob(f"{base_id}/{name}/{MANIFEST_NAME}"))]
+    return [folder for folder in folders if not folder.name.startswith(".")]  # those are not finished
 
 
 def _placed_set(folder: Path) -> AdapterSet:
@@ -215,6 +239,35 @@ def _read_file(folder: Path, info: AdapterInfo) -> bytes:
     return data
 
 
+def read_card(adapter_set: AdapterSet) -> str | None:
+    """The text about the set that lies beside its manifest; None when there is none, as for sets of the store."""
+    path = adapter_set.folder / CARD_NAME if adapter_set.folder else None
+    if path is None or path.is_symlink() or not path.is_file():
+        return None
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.read(MAX_MANIFEST_BYTES)
+
+
+def with_name(adapter_set: AdapterSet, name: str | None) -> AdapterSet:
+    """The same set under another name; None keeps the name.
+
+    Raises:
+        BadInput: it is not a name.
+    """
+    if name is not None:
+        check_name(name, what="adapter set")
+    return adapter_set if name is None else replace(adapter_set, name=name)
+
+
+def source_of(adapter_set: AdapterSet) -> Literal["store", "imported", "shipped", "folder"]:
+    """Which of the places the set lies in."""
+    if adapter_set.folder is None:
+        return "store"
+    if adapter_set.folder.is_relative_to(paths.user_sets_dir()):
+        return "imported"
+    return "shipped" if adapter_set.folder.is_relative_to(paths.shipped_models_dir()) else "folder"
+
+
 def describe_adapter(name: str, data: bytes, *, label: str, figures: dict[str, Any] | None = None) -> AdapterInfo:
     """The manifest's record of an adapter with these bytes."""
     sha256 = hashlib.sha256(data).hexdigest()
@@ -240,19 +293,19 @@ def write_set(
     check_set(adapter_set)
     _check_contents(adapter_set, adapters)
     with finished_folder(folder, is_replacing=is_replacing) as unfinished:
-        _write_files(unfinished, adapter_set, adapters, card)
+        write_files(unfinished, adapter_set, adapters, card)
     return read_set(folder)
 
 
 @contextmanager
-def finished_folder(folder: Path, *, is_replacing: bool) -> Iterator[Path]:
+def finished_folder(folder: Path, *, is_replacing: bool = False) -> Iterator[Path]:
     """A folder to fill that takes the place of `folder` only when all has gone well.
 
     Raises:
         BadInput: `folder` exists and `is_replacing` is False, or cannot be written. NoSpace: the disk is full.
     """
     if folder.exists() and not is_replacing:
-        raise BadInput(f"{folder} exists already; pass --replace or choose another name")
+        raise BadInput(f"{folder} exists already; remove it or choose another name")
     try:
         store.make_private_folder(folder.parent)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as parent:
@@ -274,7 +327,8 @@ def _check_contents(adapter_set: AdapterSet, adapters: Mapping[str, bytes]) -> N
         check_adapter(adapters[info.name], adapter_set)
 
 
-def _write_files(folder: Path, adapter_set: AdapterSet, adapters: Mapping[str, bytes], card: str | None) -> None:
+def write_files(folder: Path, adapter_set: AdapterSet, adapters: Mapping[str, bytes], card: str | None) -> None:
+    """Write adapters, card and manifest into a folder that is there and empty."""
     for info in adapter_set.adapters:
         write_private_file(folder / info.file, adapters[info.name])
     if card is not None:

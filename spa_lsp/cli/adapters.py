@@ -1,0 +1,210 @@
+"""`spa-lsp adapters`: which adapter sets there are, choosing one, checking them, moving them in and out."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spa_lsp import adapter_set as sets
+from spa_lsp.adapter_set import AdapterSet
+from spa_lsp.adapter_transfer import FileVerdict, export_set, import_set, shapes_on_base, verify_set
+from spa_lsp.catalog import DEFAULT_BASE
+from spa_lsp.errors import Damaged, NotFound, SpaError
+from spa_lsp.progress import BYTES, format_amount
+
+base_option = click.option("--base", "base_id", metavar="ID", help="The base that the set was made for.")
+
+
+@click.group()
+def adapters() -> None:
+    """List, choose, check, import and export adapter sets."""
+
+
+@adapters.command("list")
+@click.option("--base", "base_id", metavar="ID", help="Only sets for this base.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def list_adapters(base_id: str | None, as_json: bool) -> None:
+    """List the adapter sets: imported, published by the trainer, shipped.
+
+    \b
+        spa-lsp adapters list --json
+    """
+    found = sets.list_sets(base_id)
+    in_use = {found_base: _set_in_use(found_base) for found_base in {each.base_id for each in found}}
+    rows = [_to_row(each, is_in_use=each == in_use[each.base_id]) for each in found]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        mark = "*" if row["is_in_use"] else " "
+        size = format_amount(row["n_bytes"], BYTES)
+        click.echo(f"{mark} {row['name']:<24} {row['base']:<29} k={row['k']:<3} {size:>9}  {row['source']}")
+    click.echo("* in use" if rows else f"no adapter set{f' for {base_id}' if base_id else ''}", err=True)
+
+
+@adapters.command()
+@click.argument("name", required=False)
+@click.option(
+    "--default", "is_default", is_flag=True, help="Forget the choice: newest published set, else the shipped."
+)
+@base_option
+def use(name: str | None, is_default: bool, base_id: str | None) -> None:
+    """Choose the set that completions for its base come from.
+
+    \b
+        spa-lsp adapters use my-set
+        spa-lsp adapters use --default
+    """
+    if (name is None) != is_default:
+        raise click.UsageError("give either the NAME of a set or --default")
+    if name is None:
+        sets.clear_selection(base_id)
+        click.echo(f"the default set is used for {base_id or 'every base'}")
+        return
+    found = sets.find_set(name, base_id)
+    shapes_on_base(found)  # a set for other weights is refused now, and not at the first completion
+    sets.select_set(found)
+    click.echo(f"{found.name} ({sets.source_of(found)}, k={found.k}) is used for {found.base_id}")
+
+
+@adapters.command()
+@click.argument("name", required=False)
+@base_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: the manifest, with set_id, source and folder.")
+def info(name: str | None, base_id: str | None, as_json: bool) -> None:
+    """Show one set, its adapters and figures; the set in use if no NAME is given.
+
+    \b
+        spa-lsp adapters info my-set
+    """
+    found = _find(name, base_id)
+    if as_json:
+        click.echo(json.dumps(sets.to_manifest(found) | _place(found), indent=1, ensure_ascii=False))
+        return
+    for line in _describe(found):
+        click.echo(line)
+
+
+@adapters.command()
+@click.argument("name", required=False)
+@base_option
+def verify(name: str | None, base_id: str | None) -> None:
+    """Read all files of a set and check them; of all sets if no NAME is given.
+
+    \b
+        spa-lsp adapters verify my-set
+    """
+    n_bad = _verify_one(sets.find_set(name, base_id)) if name else _verify_all(base_id)
+    if n_bad:
+        raise Damaged(f"{n_bad} {'file is' if n_bad == 1 else 'files are'} bad; fetch or publish the set again")
+
+
+@adapters.command("import")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--name", metavar="NAME", help="Import it under this name.")
+@click.option("--replace", "is_replacing", is_flag=True, help="Replace the imported set of this name.")
+def import_adapters(folder: Path, name: str | None, is_replacing: bool) -> None:
+    """Copy the set in FOLDER to the imported sets, after checking all of it.
+
+    It is used only when it is asked for: adapters come from whoever trained them, and can be trained to write bad code.
+
+    \b
+        spa-lsp adapters import ~/Downloads/their-set
+    """
+    found = import_set(folder, name=name, is_replacing=is_replacing)
+    click.echo(
+        f"imported {found.name} for {found.base_id} to {found.folder}; to use it: spa-lsp adapters use {found.name}"
+    )
+
+
+@adapters.command("export")
+@click.argument("name")
+@click.argument("folder", type=click.Path(path_type=Path))
+@base_option
+@click.option("--peft", "is_peft", is_flag=True, help="Add one sub-folder per adapter that PEFT can load.")
+def export_adapters(name: str, folder: Path, base_id: str | None, is_peft: bool) -> None:
+    """Write a set as the new folder FOLDER.
+
+    Adapters can give back what they were trained on: treat the folder like that code.
+
+    \b
+        spa-lsp adapters export my-set ./my-set --peft
+    """
+    found = sets.find_set(name, base_id)
+    export_set(found, folder, is_peft=is_peft)
+    click.echo(f"exported {found.name}, {found.k} adapters, to {folder}")
+    click.echo(f"it was trained on {json.dumps(found.data, ensure_ascii=False)}", err=True)
+
+
+def _find(name: str | None, base_id: str | None) -> AdapterSet:
+    return sets.find_set(name, base_id if name or base_id else DEFAULT_BASE)
+
+
+def _set_in_use(base_id: str) -> AdapterSet | None:
+    try:
+        return sets.find_set(None, base_id)
+    except NotFound:
+        return None
+
+
+def _place(found: AdapterSet) -> dict[str, Any]:
+    folder = str(found.folder) if found.folder else None
+    return {"set_id": found.set_id, "source": sets.source_of(found), "folder": folder}
+
+
+def _to_row(found: AdapterSet, *, is_in_use: bool) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "base": found.base_id,
+        "k": found.k,
+        "rank": found.rank,
+        "activation": found.activation,
+        "layouts": list(found.layouts),
+        "method": found.method,
+        "n_bytes": sum(adapter.n_bytes for adapter in found.adapters),
+        "is_in_use": is_in_use,
+        **_place(found),
+    }
+
+
+def _describe(found: AdapterSet) -> list[str]:
+    facts = {
+        "name": found.name,
+        "base": f"{found.base_id}, weights sha256 {found.base_sha256[:12]}…",
+        "lies in": str(found.folder or "the store"),
+        "id": found.set_id,
+        "adapters": f"{found.k}, rank {found.rank}, alpha {found.alpha}, on {', '.join(found.target_modules)}",
+        "act on": "the completion; the prompt is shared"
+        if found.activation == "completion"
+        else "prompt and completion",
+        "layouts": ", ".join(found.layouts),
+        "made by": f"{found.method}, run {found.run_id}",
+        "data": json.dumps(found.data, ensure_ascii=False),
+        "figures": json.dumps(found.figures, ensure_ascii=False),
+    }
+    lines = [f"{name:<9} {fact}" for name, fact in facts.items()]
+    width = max(len(adapter.name) for adapter in found.adapters)
+    return lines + [f"  {adapter.name:<{width}}  {adapter.label}" for adapter in found.adapters]
+
+
+def _verify_one(found: AdapterSet) -> int:
+    verdicts = verify_set(found)
+    place = found.folder or f"store: {found.base_id}/{found.name}"
+    for verdict in verdicts:
+        click.echo(_verdict_line(place, verdict))
+    return sum(1 for verdict in verdicts if verdict.problem)
+
+
+def _verify_all(base_id: str | None) -> int:
+    broken: dict[Path, SpaError] = {} if base_id else sets.list_broken()
+    for folder, error in broken.items():
+        click.echo(f"bad  {folder}: {error}")
+    found = sets.list_sets(base_id)
+    if not found and not broken:
+        click.echo("no adapter set to check", err=True)
+    return len(broken) + sum(_verify_one(each) for each in found)
+
+
+def _verdict_line(place: Path | str, verdict: FileVerdict) -> str:
+    return f"bad  {place}/{verdict.file}: {verdict.problem}" if verdict.problem else f"ok   {place}/{verdict.file}"
