@@ -1,0 +1,1 @@
+"""Benchmarks: problems, completions, verdicts and figures. Untrusted code runs in `sandbox` only."""

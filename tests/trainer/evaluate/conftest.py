@@ -1,0 +1,40 @@
+"""A problem of our own, the benchmark's folder, and a sandbox; the last two skip with a reason where there is none."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from spa_lsp.errors import Unavailable
+from trainer.evaluate.problems import FILES, FOLDER, Problem
+from trainer.evaluate.sandbox import require_sandbox
+
+BESIDE_THE_PROJECT = Path(__file__).parents[4] / "shared" / "data"
+
+
+@pytest.fixture
+def sandbox() -> str:
+    try:
+        return require_sandbox()
+    except Unavailable as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def data_dir() -> Path:
+    folder = Path(os.environ.get("SPA_DATA", BESIDE_THE_PROJECT))
+    if not (folder / FOLDER / FILES["multi"][0]).exists():
+        pytest.skip(f"no HumanEval-Infilling in {folder}: set SPA_DATA")
+    return folder
+
+
+@pytest.fixture
+def problem() -> Problem:
+    return Problem(
+        task_id="Own/total/L0_L2",
+        entry_point="total",
+        prefix='def total(numbers):\n    """Sum."""\n',
+        suffix="    return result\n",
+        solution="    result = 0\n    for number in numbers:\n        result += number\n",
+        test="def check(candidate):\n    assert candidate([1, 2]) == 3\n    assert candidate([]) == 0\n",
+    )
