@@ -1,0 +1,104 @@
+import dataclasses
+
+import pytest
+
+from trainer.evaluate import judge as module
+from trainer.evaluate.judge import judge
+from trainer.evaluate.problems import load_infilling
+
+pytestmark = pytest.mark.usefixtures("sandbox")
+
+ALWAYS_EQUAL = """    class {name}({base}):
+        def __eq__(self, other): return True
+        def __ne__(self, other): return False
+        def __hash__(self): return 0
+    return {name}()
+"""
+CHEATS = {
+    "raise SystemExit": "    raise SystemExit\n",
+    "sys.exit": "    import sys; sys.exit(0)\n",
+    "os._exit": "    import os; os._exit(0)\n",
+    "always equal": ALWAYS_EQUAL.format(name="E", base="object"),
+    "always equal list": ALWAYS_EQUAL.format(name="E", base="list"),
+    "always equal int": ALWAYS_EQUAL.format(name="E", base="int"),
+    "always equal and named like a built-in": ALWAYS_EQUAL.format(name="E", base="object").replace(
+        "        def __hash__",
+        "        __module__ = 'builtins'\n        def __iter__(self): return iter(())\n        def __hash__",
+    ),
+    "open quote": '    return 0\n"""\n',
+}
+
+
+def kinds(problem, *completions):
+    return [verdict.kind for verdict in judge(problem, completions)]
+
+
+def test_the_solution_passes_and_a_wrong_one_fails(problem):
+    assert kinds(problem, problem.solution, "    result = 3\n") == ["pass", "fail"]
+
+
+@pytest.mark.parametrize("cheat", CHEATS)
+def test_cheats_fail(problem, cheat):
+    assert kinds(problem, CHEATS[cheat]) == ["fail"]
+
+
+def test_the_failed_assertion_is_named(problem):
+    assert judge(problem, ["    result = 3\n"])[0].error.startswith("AssertionError")
+
+
+def test_subclasses_of_built_in_types_pass_by_their_content(problem):
+    counted = dataclasses.replace(
+        problem, suffix="", test="def check(candidate):\n    assert candidate('aab') == {'a': 2, 'b': 1}\n"
+    )
+    assert kinds(counted, "    import collections\n    return collections.Counter(numbers)\n") == ["pass"]
+
+
+def test_iterators_can_be_read_by_the_test(problem):
+    read = dataclasses.replace(
+        problem, suffix="", test="def check(candidate):\n    assert tuple(candidate([2, 1])) == (1, 2)\n"
+    )
+    assert kinds(read, "    return reversed(numbers)\n", "    yield from sorted(numbers)\n") == ["pass", "pass"]
+
+
+def test_a_test_may_use_helpers_of_the_prefix(problem):
+    test = "def check(candidate):\n    assert candidate(helper()) == 3\n"
+    helped = dataclasses.replace(problem, prefix="def helper():\n    return [1, 2]\n" + problem.prefix, test=test)
+    assert kinds(helped, problem.solution) == ["pass"]
+
+
+def test_limits_are_verdicts_of_their_own(problem):
+    memory = "    result = len('x' * (4 << 30))\n"
+    crash = "    import ctypes; ctypes.string_at(0)\n"
+    assert kinds(problem, memory, crash) == ["memory", "killed"]
+
+
+def test_odd_text_is_a_failure_and_not_an_error(problem):
+    assert kinds(problem, "\0", "\ud800", "    return 'ä\n", "") == ["fail"] * 4
+
+
+def test_equal_completions_are_run_once(problem, monkeypatch):
+    started = []
+    real = module.run_program
+    monkeypatch.setattr(module, "run_program", lambda *args, **kwargs: started.append(1) or real(*args, **kwargs))
+    assert kinds(problem, problem.solution, "", problem.solution, "") == ["pass", "fail", "pass", "fail"]
+    assert len(started) == 2
+
+
+def test_a_timeout_is_tried_again_with_more_patience(problem, monkeypatch):
+    monkeypatch.setattr(module, "WALL_S", 0.5)
+    slow = "    import time; time.sleep(1)\n" + problem.solution
+    assert kinds(problem, slow) == ["pass"]
+
+
+def test_a_lasting_timeout_is_one(problem, monkeypatch):
+    monkeypatch.setattr(module, "WALL_S", 0.5)
+    monkeypatch.setattr(module, "PATIENT_WALL_S", 4.0)
+    assert kinds(problem, "    import time; time.sleep(60)\n") == ["timeout"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["multi", "single"])
+def test_all_published_solutions_pass(data_dir, kind):
+    problems = load_infilling(data_dir, kind)
+    failed = [problem.task_id for problem in problems if kinds(problem, problem.solution) != ["pass"]]
+    assert failed == []
