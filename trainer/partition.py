@@ -89,9 +89,10 @@ def describe(
 
 
 def stability(item_influence: Influence, config: PartitionConfig, *, seed: int) -> float | None:
-    """How much of the partition survives other query items: mean adjusted Rand index; 1 is all of it, 0 is chance.
+    """How much of the partition survives other query items: mean adjusted Rand index; 1 is all of it.
 
     `item_influence` is `[N, K, items]`; each of 20 bootstraps draws the items of every anchor anew. None: one item.
+    Compare it with `chance_stability`.
     """
     K, n_items = item_influence.shape[1:]
     if n_items < 2:
@@ -101,6 +102,15 @@ def stability(item_influence: Influence, config: PartitionConfig, *, seed: int) 
     draws = [rng.integers(n_items, size=(1, K, n_items)) for _ in range(N_BOOTSTRAPS)]
     parts = [partition(np.take_along_axis(item_influence, draw, axis=2).mean(axis=2), config) for draw in draws]
     return float(np.mean([adjusted_rand_index(whole, part) for part in parts]))
+
+
+def chance_stability(item_influence: Influence, config: PartitionConfig, *, seed: int) -> float | None:
+    """The stability of the same numbers dealt out anew over the samples, each item for itself: what no signal gives.
+
+    It is not 0, because a bootstrap shares items with the whole.
+    """
+    dealt = np.random.default_rng(seed).permuted(item_influence, axis=0)
+    return stability(dealt, config, seed=seed)
 
 
 def adjusted_rand_index(first: Assignment, second: Assignment) -> float:

@@ -6,6 +6,7 @@ That makes the table the cache. Not the work itself: a stage asks `begin_run`, s
 
 import hashlib
 import json
+import math
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, is_dataclass
@@ -64,13 +65,18 @@ def begin_run(db: Database, stage: str, config: object, *, inputs: Sequence[str]
     }
     with db.atomic():
         db.table("runs").insert(row, ignore=True)
+        db.table("runs").update(run_id, {"called": _now()})
     return find_run(db, run_id)
 
 
 def finish_run(db: Database, run: Run, figures: dict[str, Any]) -> Run:
-    """Mark the run finished with its figures; call it in the transaction that wrote the run's last rows."""
+    """Mark the run finished with its figures; call it in the transaction that wrote the run's last rows.
+
+    A figure that is no finite number is kept as null: hours of work are not lost for one.
+    """
+    changes = {"status": "finished", "figures": _canonical(_finite(figures)), "finished": _now()}
     with db.atomic():
-        db.table("runs").update(run.id, {"status": "finished", "figures": _canonical(figures), "finished": _now()})
+        db.table("runs").update(run.id, changes)
     return find_run(db, run.id)
 
 
@@ -84,8 +90,8 @@ def find_run(db: Database, run_id: str) -> Run:
 
 
 def latest_run(db: Database, stage: str, **where: object) -> Run | None:
-    """The run of a stage that finished last; `where` asks for equal config fields, as in `method="bm25"`."""
-    query = "SELECT * FROM runs WHERE stage = ? AND status = 'finished' ORDER BY finished DESC, rowid DESC"
+    """The finished run of a stage that was asked for last; `where` asks for config fields, as in `method="bm25"`."""
+    query = "SELECT * FROM runs WHERE stage = ? AND status = 'finished' ORDER BY called DESC, finished DESC, rowid DESC"
     wanted = json.loads(_canonical(where))
     runs = map(_to_run, db.query(query, [stage]))
     return next((run for run in runs if all(_field(run.config, name) == wanted[name] for name in wanted)), None)
@@ -94,6 +100,14 @@ def latest_run(db: Database, stage: str, **where: object) -> Run | None:
 def list_runs(db: Database) -> list[Run]:
     """All runs, oldest first."""
     return [_to_run(row) for row in db.table("runs").rows_where(order_by="started, rowid")]
+
+
+def run_record(run: Run) -> dict[str, Any]:
+    """The run as plain data for people and machines; `seconds` is None while it is not finished."""
+    seconds = None
+    if run.finished:
+        seconds = (datetime.fromisoformat(run.finished) - datetime.fromisoformat(run.started)).total_seconds()
+    return {**asdict(run), "seconds": seconds}
 
 
 def _to_run(row: dict[str, Any]) -> Run:
@@ -122,6 +136,15 @@ def _field(config: dict[str, Any], name: str) -> object:
 
 def _canonical(value: object) -> str:
     return json.dumps(value, default=_jsonable, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(part) for part in value]
+    plain = _jsonable(value) if hasattr(value, "item") else value
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
 
 
 def _jsonable(value: object) -> object:

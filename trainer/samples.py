@@ -11,7 +11,7 @@ Tokens are not counted here; whoever trains skips what is too long.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -116,6 +116,28 @@ def load_samples(
         {"language": language, "dataset_id": dataset_id, "limit": -1 if limit is None else limit},
     )
     return [Sample(**row) for row in rows]
+
+
+def samples_by_id(db: Database, sample_ids: Sequence[str]) -> list[Sample]:
+    """These samples in this order.
+
+    Raises:
+        KeyError: one is not in the store.
+    """
+    query = "SELECT id, lang, problem, solution FROM samples WHERE id IN (SELECT value FROM json_each(?))"
+    found = {row["id"]: Sample(**row) for row in db.query(query, [json.dumps(list(sample_ids))])}
+    return [found[sample_id] for sample_id in sample_ids]
+
+
+def split_holdout(samples: Sequence[Sample], *, config: ItemsConfig, seed: int) -> tuple[list[Sample], list[Sample]]:
+    """Samples to train on, and `config.holdout` samples (at most a fifth) never trained on, both in their order.
+
+    Chosen by digest, so that a sample stays held out while others are imported, as far as the count allows.
+    """
+    n_held = min(config.holdout, len(samples) // 5)
+    held = set(sorted((sample.id for sample in samples), key=lambda sample_id: digest([seed, sample_id]))[:n_held])
+    train = [sample for sample in samples if sample.id not in held]
+    return train, [sample for sample in samples if sample.id in held]
 
 
 def make_items(sample: Sample, *, config: ItemsConfig, seed: int) -> list[Item]:

@@ -50,3 +50,9 @@ def m002_runs(db: Database) -> None:
                 PRIMARY KEY (run_id, sample_id)
             ) STRICT"""
         )
+
+
+@MIGRATIONS()
+def m003_called(db: Database) -> None:
+    """When a run was last asked for: a stage goes on from the run that its user named last, not from the youngest."""
+    db.execute("ALTER TABLE runs ADD COLUMN called TEXT NOT NULL DEFAULT ''")

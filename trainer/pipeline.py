@@ -1,0 +1,264 @@
+"""The stages in order: each reads rows, skips what its key finds finished, and writes rows. The work itself lies below.
+
+import → samples → attribute → influence → partition → part_members → finetune → files → publish → adapter set
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlite_utils import Database
+
+from spa_lsp.adapter_set import publish
+from spa_lsp.catalog import DEFAULT_BASE, find_base, installed_base
+from spa_lsp.errors import BadInput
+from spa_lsp.progress import BYTES, progress
+from spa_lsp.store import apply_migrations, open_store
+from trainer.attribute.anchors import Anchor, anchors_digest, load_anchors
+from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig, PartitionConfig
+from trainer.partition import chance_stability, choose_columns, describe, partition, stability
+from trainer.published import adapter_files, build_set
+from trainer.rows import data_record, finish_with_rows, load_influence, load_parts, source_run
+from trainer.runs import Run, begin_run, digest, find_run, finish_run
+from trainer.samples import (
+    ImportReport,
+    Sample,
+    import_file,
+    load_samples,
+    make_items,
+)
+from trainer.tables import MIGRATIONS
+
+logger = logging.getLogger(__name__)
+
+_LEAST_SIGNAL = 0.1  # stability above chance; below, most of the division is an accident of the query items
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageResult:
+    """A finished run, and whether it had been finished before."""
+
+    run: Run
+    was_done: bool
+
+
+@contextmanager
+def open_trainer() -> Iterator[Database]:
+    """The store for writing, with the trainer's tables; one trainer at a time."""
+    with closing(open_store(write=True)) as db:
+        apply_migrations(db, MIGRATIONS)
+        yield db
+
+
+def run_import(db: Database, path: Path, *, limit: int | None = None) -> ImportReport:
+    """Read samples from a file; fails only when not one line can be used."""
+    n_bytes = path.stat().st_size if path.is_file() else 0
+    with progress(f"import {path.name}", n_bytes, BYTES) as shown:
+        report = import_file(db, path, limit=limit, on_bytes=shown.advance)
+    if report.n_new + report.n_known == 0:
+        first = f"line {report.bad[0].line}: {report.bad[0].reason}" if report.bad else "it has only blank lines"
+        raise BadInput(
+            f"{path} has no line that can be used ({first}); give JSONL with lang, problem and solution in each object"
+        )
+    return report
+
+
+def run_attribute(
+    db: Database,
+    config: AttributeConfig,
+    items: ItemsConfig,
+    *,
+    base_id: str = DEFAULT_BASE,
+    language: str = "python",
+    limit: int | None = None,
+    anchors_path: Path | None = None,
+    seed: int = 0,
+) -> StageResult:
+    """Influence of every sample on every anchor, one row per sample."""
+    anchors = load_anchors(anchors_path)
+    samples = _usable(db, items, language, limit, seed)
+    inputs = [digest([sample.id for sample in samples]), anchors_digest(anchors)]
+    if config.method == "datainf":
+        inputs.append(find_base(base_id).sha256)
+    run = begin_run(db, "attribute", {"attribute": config, "items": items}, inputs=inputs, seed=seed)
+    if run.is_finished:
+        return StageResult(run=run, was_done=True)
+    influence = _influence(db, samples, anchors, config, items, run=run, base_id=base_id)
+    known = np.flatnonzero(np.isfinite(influence).all(axis=(1, 2)))
+    if not known.size:
+        raise BadInput("no sample has a finite influence; choose a lower --learning-rate or --method bm25")
+    figures = {
+        "method": config.method,
+        "language": language,
+        "n_samples": len(known),
+        "n_skipped": len(samples) - len(known),
+        "anchors": [anchor.name for anchor in anchors],
+        "labels": [anchor.label for anchor in anchors],
+        "n_items": influence.shape[2],
+        "correlation": _column_correlation(influence[known].mean(axis=2)),
+    }
+    rows = [(samples[n].id, influence[n].tobytes()) for n in known]
+    return StageResult(run=finish_with_rows(db, run, figures, "influence", "data", rows), was_done=False)
+
+
+def run_partition(
+    db: Database, config: PartitionConfig, *, run_id: str | None = None, limit: int | None = None, seed: int = 0
+) -> StageResult:
+    """Divide the samples of an attribute run (the newest, or the one whose id begins so) into k parts."""
+    source = source_run(db, "attribute", run_id)
+    run = begin_run(db, "partition", {"partition": config, "limit": limit}, inputs=[source.id], seed=seed)
+    if run.is_finished:
+        return StageResult(run=run, was_done=True)
+    sample_ids, influence = load_influence(db, source, limit)
+    columns = choose_columns(influence.mean(axis=2), config.k)
+    chosen = influence[:, columns]
+    assignment = partition(chosen.mean(axis=2), config)
+    names, labels = _part_names(source, columns)
+    figures = {
+        **describe(assignment, chosen.mean(axis=2), names, config),
+        "stability": stability(chosen, config, seed=seed),
+        "stability_by_chance": chance_stability(chosen, config, seed=seed),
+        "names": names,
+        "labels": labels,
+        "attribute_method": source.figures["method"],
+    }
+    _warn_if_unstable(figures, source)
+    rows = list(zip(sample_ids, assignment.tolist(), strict=True))
+    return StageResult(run=finish_with_rows(db, run, figures, "part_members", "part", rows), was_done=False)
+
+
+def run_finetune(
+    db: Database,
+    config: FinetuneConfig,
+    items: ItemsConfig,
+    *,
+    base_id: str = DEFAULT_BASE,
+    run_id: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> StageResult:
+    """Train one adapter for each part of a partition run; with `limit`, on that many samples of each part."""
+    source = source_run(db, "partition", run_id)
+    parts = load_parts(db, source, limit)
+    settings = {"finetune": config, "items": items, "base": base_id, "limit": limit}
+    run = begin_run(db, "finetune", settings, inputs=[source.id, find_base(base_id).sha256], seed=seed)
+    if run.is_finished and all(path.is_file() for path in adapter_files(run).values()):
+        return StageResult(run=run, was_done=True)
+    from trainer.finetune import finetune  # torch
+
+    figures = finetune(db, parts, config, items, run, base_id, seed)
+    return StageResult(run=finish_run(db, run, figures), was_done=False)
+
+
+def run_publish(db: Database, *, name: str | None = None, run_id: str | None = None) -> StageResult:
+    """Make the adapters of a finetune run the published set of the store; again is allowed and makes it the newest."""
+    source = source_run(db, "finetune", run_id)
+    divided = find_run(db, source.inputs[0])
+    name = name or f"{divided.figures['attribute_method']}-{source.id[:8]}"
+    base = installed_base(find_base(source.config["base"]))
+    adapter_set, files = build_set(source, divided, name=name, base=base, data=data_record(db, divided))
+    run = begin_run(db, "publish", {"name": name}, inputs=[source.id], seed=0)
+    set_id = publish(db, adapter_set, files)
+    figures = {"set_id": set_id, "name": name, "base": base.id, "n_bytes": sum(map(len, files.values()))}
+    return StageResult(run=finish_run(db, run, figures), was_done=run.is_finished)
+
+
+def run_all(
+    db: Database,
+    path: Path,
+    *,
+    attribute: AttributeConfig,
+    divide: PartitionConfig,
+    finetune: FinetuneConfig,
+    items: ItemsConfig,
+    base_id: str = DEFAULT_BASE,
+    language: str = "python",
+    anchors_path: Path | None = None,
+    name: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> Iterator[ImportReport | StageResult]:
+    """Every stage on what the one before it made; a stage runs when its result is asked for."""
+    find_base(base_id)  # a wrong name is said before hours of work
+    yield run_import(db, path, limit=limit)
+    attributed = run_attribute(
+        db,
+        attribute,
+        items,
+        base_id=base_id,
+        language=language,
+        limit=limit,
+        anchors_path=anchors_path,
+        seed=seed,
+    )
+    yield attributed
+    divided = run_partition(db, divide, run_id=attributed.run.id, seed=seed)
+    yield divided
+    trained = run_finetune(db, finetune, items, base_id=base_id, run_id=divided.run.id, seed=seed)
+    yield trained
+    yield run_publish(db, name=name, run_id=trained.run.id)
+
+
+def _usable(db: Database, items: ItemsConfig, language: str, limit: int | None, seed: int) -> list[Sample]:
+    samples = load_samples(db, language=language, limit=limit)
+    if not samples:
+        raise BadInput(f"the store has no samples in {language}; run: trainer import FILE")
+    usable = [sample for sample in samples if make_items(sample, config=items, seed=seed)]
+    if not usable:
+        raise BadInput(f"none of the {len(samples)} samples in {language} has code to learn from; import others")
+    return usable
+
+
+def _influence(
+    db: Database,
+    samples: Sequence[Sample],
+    anchors: Sequence[Anchor],
+    config: AttributeConfig,
+    items: ItemsConfig,
+    *,
+    run: Run,
+    base_id: str,
+) -> NDArray[np.float32]:
+    """`[N, Q, items]`; rows of NaN for samples that have nothing to attribute."""
+    if config.method == "datainf":
+        from trainer.attribute.stage import datainf_stage  # torch
+
+        return datainf_stage(db, samples, anchors, config, items, run, base_id)
+    if config.method == "bm25":
+        from trainer.attribute.lexical import lexical_influence
+
+        return lexical_influence(samples, anchors)
+    shape = (len(samples), len(anchors), len(anchors[0].items))
+    return np.random.default_rng(run.seed).standard_normal(shape, dtype=np.float32)
+
+
+def _column_correlation(influence: NDArray[np.float32]) -> float:
+    """Mean correlation between anchors: near 1 they say the same, and the parts will hardly differ."""
+    Q = influence.shape[1]
+    if len(influence) < 2 or Q < 2 or not influence.std(axis=0).all():
+        return 1.0
+    return float((np.corrcoef(influence.T).sum() - Q) / (Q * (Q - 1)))
+
+
+def _part_names(source: Run, columns: Sequence[int]) -> tuple[list[str], list[str]]:
+    """Names and labels of the parts; those of a random division must not promise a style."""
+    if source.figures["method"] == "random":
+        numbers = range(1, len(columns) + 1)
+        return [f"random-{n}" for n in numbers], [f"random part {n}" for n in numbers]
+    names, labels = source.figures["anchors"], source.figures["labels"]
+    return [names[column] for column in columns], [labels[column] for column in columns]
+
+
+def _warn_if_unstable(figures: dict[str, Any], source: Run) -> None:
+    value, chance = figures["stability"], figures["stability_by_chance"]
+    if value is not None and value < chance + _LEAST_SIGNAL and source.figures["method"] != "random":
+        logger.warning(
+            "the parts are hardly more stable (%.2f) than by chance (%.2f): other query items would give others",
+            value,
+            chance,
+        )
