@@ -91,6 +91,14 @@ def tiny_base(tiny_base_folder, homes) -> Path:
     return folder
 
 
+@pytest.fixture
+def tiny_copy(tiny_base) -> Path:
+    """The tiny base as `tiny_base` gives it, but in files of this test's own, which it may damage."""
+    folder = tiny_base.resolve()
+    tiny_base.unlink()
+    return Path(shutil.copytree(folder, tiny_base))
+
+
 @pytest.fixture(scope="session")
 def tiny_peft_adapters(tiny_base_folder, tmp_path_factory) -> dict[str, Path]:
     """Eight PEFT folders `a1` … `a8` of random rank-4 adapters on the tiny base, all different."""

@@ -1,0 +1,154 @@
+"""The floors of the design: imports point down only, and importing does nothing."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("spa_lsp", "trainer")
+# what is not named here: a module beside these is on floor 0 in spa_lsp, on floor 2 in trainer
+FLOORS = {
+    "spa_lsp": {"lm": 1, "engine": 2, "server": 3, "cli": 5, "__main__": 6},
+    "trainer": {
+        "synthesize": 3,
+        "attribute": 3,
+        "partition": 3,
+        "finetune": 3,
+        "evaluate": 3,
+        "report": 3,
+        "pipeline": 4,
+        "summary": 5,  # what the commands print about the stages' results
+        "cli": 6,
+        "__main__": 7,
+    },
+}
+MAX_LINES = 500
+
+
+def find_modules() -> dict[str, Path]:
+    """All modules of both packages by dotted name; a package has the name of its folder."""
+    files = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in files}
+
+
+MODULES = find_modules()
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+
+
+def imports_of(name: str) -> set[str]:
+    """Modules of this project that a module imports, also inside functions."""
+    wanted = {target for node in ast.walk(TREES[name]) for target in _targets(name, node)}
+    return {module for target in wanted if (module := _module_of(target))} - {name}
+
+
+def _targets(name: str, node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, f"{name} has a relative import in line {node.lineno}"
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _module_of(target: str) -> str | None:
+    while target and target not in MODULES:
+        target = target.rpartition(".")[0]
+    return target or None
+
+
+def group_of(name: str) -> str:
+    """The file or folder that has a floor: `spa_lsp.lm` of `spa_lsp.lm.load`."""
+    return ".".join(name.split(".")[:2])
+
+
+def floor_of(name: str) -> int:
+    package, _, rest = name.partition(".")
+    if not rest:
+        return 0
+    return FLOORS[package].get(rest.split(".")[0], 0 if package == "spa_lsp" else 2)
+
+
+def is_client(name: str) -> bool:
+    return name == "spa_lsp.engine.client"
+
+
+def may_import(name: str, target: str) -> bool:
+    if group_of(name) == group_of(target) or "." not in target:
+        return True
+    if group_of(name) == "spa_lsp.server":
+        return floor_of(target) == 0 or is_client(target)
+    if target.startswith("spa_lsp.") and name.startswith("trainer."):
+        return floor_of(target) <= 1 or is_client(target)
+    if floor_of(name) == floor_of(target):
+        return floor_of(name) == 0 or (floor_of(name) == 2 and name.startswith("trainer."))
+    return floor_of(target) < floor_of(name)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_point_down(name):
+    assert [target for target in sorted(imports_of(name)) if not may_import(name, target)] == []
+
+
+def test_nothing_in_spa_lsp_imports_trainer():
+    wrong = {name for name in MODULES if name.startswith("spa_lsp") and any("trainer" in t for t in imports_of(name))}
+    assert wrong == set()
+
+
+def test_no_module_imports_itself_through_others():
+    try:
+        TopologicalSorter({name: imports_of(name) for name in MODULES}).prepare()
+    except CycleError as error:
+        pytest.fail(f"import cycle: {' -> '.join(error.args[1])}")
+
+
+def test_modules_are_short():
+    lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in MODULES.items()}
+    assert {name: n_lines for name, n_lines in lengths.items() if n_lines > MAX_LINES} == {}
+
+
+def test_only_the_cli_of_spa_lsp_prints():
+    quiet = [name for name in MODULES if name.startswith("spa_lsp") and floor_of(name) < 5]
+    assert [name for name in quiet if any(_is_print(node) for node in ast.walk(TREES[name]))] == []
+
+
+def _is_print(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+
+
+def test_only_lm_imports_torch_in_spa_lsp():
+    others = [name for name in MODULES if name.startswith("spa_lsp") and group_of(name) != "spa_lsp.lm"]
+    assert [name for name in others if _imports(name, "torch")] == []
+
+
+def _imports(name: str, package: str) -> bool:
+    targets = {target for node in ast.walk(TREES[name]) for target in _targets(name, node)}
+    return any(target.split(".")[0] == package for target in targets)
+
+
+def test_no_module_reads_the_environment_when_it_is_imported():
+    libraries = [name for name in MODULES if not name.endswith("__main__")]
+    assert [name for name in libraries if any(_reads_environment(node) for node in _import_time(TREES[name]))] == []
+
+
+def _import_time(tree: ast.AST) -> Iterator[ast.AST]:
+    """Nodes that run at import: all that are not in the body of a function."""
+    for node in ast.iter_child_nodes(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield node
+            yield from _import_time(node)
+
+
+def _reads_environment(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
+
+
+def test_torch_is_not_loaded_by_importing_commands_and_server():
+    light = [name for name in MODULES if group_of(name) in ("spa_lsp.cli", "spa_lsp.server", "trainer.cli")]
+    code = (
+        f"import sys, importlib\nfor name in {light}: importlib.import_module(name)\nassert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
