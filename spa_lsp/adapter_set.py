@@ -22,6 +22,7 @@ from spa_lsp import paths, store
 from spa_lsp.adapter_check import base_linears, check_adapter, check_base, expected_shapes
 from spa_lsp.errors import AdapterMismatch, BadInput, Damaged, NoSpace, NotFound, SpaError
 from spa_lsp.manifest import Activation, AdapterInfo, AdapterSet, check_name, check_set, from_manifest, to_manifest
+from spa_lsp.private_files import make_private_folder, write_private_file
 
 __all__ = [
     "Activation",
@@ -53,7 +54,6 @@ __all__ = [
     "to_manifest",
     "with_name",
     "write_files",
-    "write_private_file",
     "write_set",
 ]
 
@@ -307,7 +307,7 @@ def finished_folder(folder: Path, *, is_replacing: bool = False) -> Iterator[Pat
     if folder.exists() and not is_replacing:
         raise BadInput(f"{folder} exists already; remove it or choose another name")
     try:
-        store.make_private_folder(folder.parent)
+        make_private_folder(folder.parent)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as parent:
             unfinished = Path(parent) / "new"
             unfinished.mkdir(mode=0o700)
@@ -335,14 +335,6 @@ def write_files(folder: Path, adapter_set: AdapterSet, adapters: Mapping[str, by
         write_private_file(folder / CARD_NAME, card.encode())
     manifest = json.dumps(to_manifest(adapter_set), indent=2, ensure_ascii=False, allow_nan=False)
     write_private_file(folder / MANIFEST_NAME, f"{manifest}\n".encode())
-
-
-def write_private_file(path: Path, data: bytes) -> None:
-    """Write a file that only the user can read, and wait until it is on the disk."""
-    with open(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _swap_in(new: Path, folder: Path, *, aside: Path) -> None:
@@ -397,7 +389,7 @@ def clear_selection(base_id: str | None = None) -> None:
 
 def _write_selection(selection: dict[str, str]) -> None:
     path = paths.data_dir() / SELECTION_NAME
-    store.make_private_folder(path.parent)
+    make_private_folder(path.parent)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     write_private_file(unfinished, f"{store.canonical_json(selection)}\n".encode())
     unfinished.replace(path)

@@ -13,6 +13,7 @@ from spa_lsp import paths
 from spa_lsp.adapter_set import AdapterSet
 from spa_lsp.catalog import find_base, installed_base
 from spa_lsp.errors import AdapterMismatch, BadInput, NotFound, SpaError
+from spa_lsp.private_files import write_private_file
 from spa_lsp.tensor_file import read_shapes
 
 WEIGHTS_NAME = "model.safetensors"
@@ -124,8 +125,8 @@ def export_set(adapter_set: AdapterSet, folder: Path, *, is_peft: bool = False) 
         sets.write_files(unfinished, adapter_set, adapters, sets.read_card(adapter_set))
         for name, data in adapters.items() if is_peft else ():
             (unfinished / name).mkdir(mode=0o700)
-            sets.write_private_file(unfinished / name / "adapter_config.json", _peft_config(adapter_set))
-            sets.write_private_file(unfinished / name / "adapter_model.safetensors", data)
+            write_private_file(unfinished / name / "adapter_config.json", _peft_config(adapter_set))
+            write_private_file(unfinished / name / "adapter_model.safetensors", data)
 
 
 def _peft_config(adapter_set: AdapterSet) -> bytes:

@@ -18,18 +18,16 @@ from filelock import FileLock, Timeout
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-# sqlite-utils takes pysqlite3 when it is installed; connections and errors must come from the same module
-from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined]  # chosen there, not exported
-
 from spa_lsp import paths
-from spa_lsp.errors import Busy, Damaged, NoSpace, NotFound, SpaError, TooNew, Unavailable
+from spa_lsp.errors import Busy, Damaged, NotFound, TooNew
+from spa_lsp.private_files import make_private_file, make_private_folder
+from spa_lsp.sqlite_file import BUSY_S, closed_on_error, connect, explained, file_of, sqlite3, usable
 
 APPLICATION_ID = 0x5350414C  # "SPAL"
 SCHEMA_VERSION = 1  # the number of the newest migration below, written to user_version
 CHUNK_BYTES = 1 << 20  # bounded memory with every driver; pysqlite3 has no blobopen
 KEPT_SETS = 3  # published sets per base, so that going back is instant
 PAGE_BYTES = 16384  # best for rows of this size (research/reliability.md §3.1)
-BUSY_S = 5.0
 
 OUTCOMES_NAME = "outcomes.db"
 OUTCOMES_MAX_BYTES = 50_000_000
@@ -90,7 +88,7 @@ def open_store(path: Path | None = None, *, write: bool = False) -> Database:
     path = path or paths.store_path()
     if not write:
         return Database(_connect_reader(path), execute_plugins=False)
-    with _usable(path):
+    with usable(path):
         make_private_folder(path.parent)
         lock = _hold_writer_lock(path.parent / "trainer.lock")
         try:
@@ -103,7 +101,7 @@ def open_store(path: Path | None = None, *, write: bool = False) -> Database:
 def _connect_reader(path: Path) -> sqlite3.Connection:
     if not path.is_file() or path.stat().st_size == 0:
         raise NotFound(f"no store at {path}; `trainer import FILE` makes one")
-    with _explained(path), _closed_on_error(_connect(path, mode="ro")) as connection:
+    with explained(path), closed_on_error(connect(path, mode="ro")) as connection:
         if _read_version(connection, path) == 0:  # a writer is making it at this moment, or was stopped while doing so
             raise NotFound(f"the store at {path} is empty; `trainer import FILE` fills it")
         return connection
@@ -111,12 +109,12 @@ def _connect_reader(path: Path) -> sqlite3.Connection:
 
 def _open_writer(path: Path, lock: FileLock) -> Database:
     is_new = not path.exists() or path.stat().st_size == 0
-    _make_private_file(path)
-    with _explained(path):
+    with explained(path):
         if not is_new:  # read-only first: a newer or foreign file is refused before anything can change it
-            with closing(_connect(path, mode="ro")) as connection:
+            with closing(connect(path, mode="ro")) as connection:
                 _read_version(connection, path)
-        with _closed_on_error(_connect(path, mode="rw")) as connection:
+        make_private_file(path)
+        with closed_on_error(connect(path, mode="rw")) as connection:
             db = _WritingDatabase(connection, lock)
             if is_new:
                 _prepare_new_file(db)
@@ -126,26 +124,10 @@ def _open_writer(path: Path, lock: FileLock) -> Database:
             return db
 
 
-@contextmanager
-def _closed_on_error(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    try:
-        yield connection
-    except BaseException:
-        connection.close()
-        raise
-
-
 def _prepare_new_file(db: Database) -> None:
     # these three must be set before the first table; journal_mode=WAL fixes the page size too
     for pragma in (f"page_size = {PAGE_BYTES}", "auto_vacuum = INCREMENTAL", f"application_id = {APPLICATION_ID}"):
         db.execute(f"PRAGMA {pragma}")
-
-
-def _connect(path: Path, *, mode: str) -> sqlite3.Connection:
-    connection: sqlite3.Connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=BUSY_S)
-    for pragma in ("foreign_keys = ON", "trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0"):
-        connection.execute(f"PRAGMA {pragma}")
-    return connection
 
 
 def _read_version(connection: sqlite3.Connection, path: Path) -> int:
@@ -168,32 +150,29 @@ def apply_migrations(db: Database, wanted: Migrations) -> None:
         TooNew: the file has steps of this set that this version does not know.
     """
     known = {step.name for step in wanted._migrations}  # sqlite-utils has no public list of them
-    applied = {step.name for step in wanted.applied(db)}
+    with explained(file_of(db), is_reading=True):
+        applied = {step.name for step in wanted.applied(db)}
     if applied - known:
         raise TooNew(f"the store has the step {min(applied - known)!r} of a newer version; upgrade spa-lsp")
     if applied and known - applied:
         _back_up(db, label=f"{wanted.name}-{len(applied)}")
-    with _explained(_file_of(db)):
+    with explained(file_of(db)):
         wanted.apply(db)
 
 
 def _back_up(db: Database, *, label: str) -> None:
-    path = _file_of(db)
+    path = file_of(db)
     target = path.with_name(f"backup-{label}.db")
     target.unlink(missing_ok=True)
-    _make_private_file(target)  # VACUUM INTO accepts an empty file and keeps its mode
-    with _explained(target):
+    make_private_file(target)  # VACUUM INTO accepts an empty file and keeps its mode
+    with explained(target):
         db.execute("VACUUM INTO ?", [str(target)])
-
-
-def _file_of(db: Database) -> Path:
-    return Path(db.conn.execute("PRAGMA database_list").fetchone()[2] or ":memory:")
 
 
 @contextmanager
 def transaction(db: Database) -> Iterator[None]:
     """All or nothing; takes the write lock at the start, because a deferred BEGIN does not wait for other writers."""
-    with _explained(_file_of(db)):
+    with explained(file_of(db)):
         db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -263,16 +242,20 @@ def load_adapter(db: Database, set_id: str, name: str) -> bytes:
         NotFound: no such set or adapter.
         Damaged: the rows do not have the promised content.
     """
-    row = db.execute("SELECT id, sha256 FROM adapters WHERE set_id = ? AND name = ?", [set_id, name]).fetchone()
+    with explained(file_of(db), is_reading=True):
+        row = db.execute("SELECT id, sha256 FROM adapters WHERE set_id = ? AND name = ?", [set_id, name]).fetchone()
+        chunks = (
+            db.execute("SELECT CAST(data AS BLOB) FROM adapter_chunks WHERE adapter_id = ? ORDER BY n", [row[0]])
+            if row
+            else []
+        )
+        data = b"".join(chunk for (chunk,) in chunks)
     if row is None:
         raise NotFound(f"the store has no adapter {name!r} in set {set_id[:12]}; `spa-lsp adapters list` names what is")
-    adapter_id, sha256 = row
-    chunks = db.execute("SELECT data FROM adapter_chunks WHERE adapter_id = ? ORDER BY n", [adapter_id])
-    data = b"".join(chunk for (chunk,) in chunks)
     found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
+    if found != row[1]:
         raise Damaged(
-            f"adapter {name!r} of set {set_id[:12]} has sha256 {found[:12]}… in the store, expected {sha256[:12]}…; "
+            f"adapter {name!r} of set {set_id[:12]} has sha256 {found[:12]}… in the store, expected {row[1][:12]}…; "
             "publish it again"
         )
     return data
@@ -284,16 +267,17 @@ def load_manifests(db: Database, base_id: str | None = None) -> list[dict[str, A
     Raises:
         Damaged: a manifest is not the one that was stored.
     """
-    rows = db.execute(
-        "SELECT id, name, manifest FROM adapter_sets WHERE :base IS NULL OR base_id = :base"
-        " ORDER BY id IN (SELECT set_id FROM published) DESC, created DESC, rowid DESC",
-        {"base": base_id},
-    ).fetchall()
+    with explained(file_of(db), is_reading=True):
+        rows = db.execute(
+            "SELECT id, name, CAST(manifest AS BLOB) FROM adapter_sets WHERE :base IS NULL OR base_id = :base"
+            " ORDER BY id IN (SELECT set_id FROM published) DESC, created DESC, rowid DESC",
+            {"base": base_id},
+        ).fetchall()
     return [_stored_manifest(*row) for row in rows]
 
 
-def _stored_manifest(set_id: str, name: str, text: str) -> dict[str, Any]:
-    if hashlib.sha256(text.encode()).hexdigest() != set_id:
+def _stored_manifest(set_id: str, name: str, text: bytes) -> dict[str, Any]:
+    if hashlib.sha256(text).hexdigest() != set_id:
         raise Damaged(f"the manifest of set {name!r} ({set_id[:12]}) in the store was changed; publish it again")
     manifest: dict[str, Any] = json.loads(text)
     return manifest
@@ -315,7 +299,7 @@ def record_outcome(
         if not _PLAIN_NAME.fullmatch(value):
             raise ValueError(f"{name} {value!r} is not a plain name of at most 80 characters")
     path = path or paths.data_dir() / OUTCOMES_NAME
-    with _usable(path), _open_outcomes(path) as db:
+    with usable(path), _open_outcomes(path) as db:
         db.table("outcomes").insert({**row, "index": index, "created": _now()})
         _remove_oldest_outcomes(db)
 
@@ -326,13 +310,13 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.+#-]{0,80}")
 @contextmanager
 def _open_outcomes(path: Path) -> Iterator[Database]:
     make_private_folder(path.parent)
-    _make_private_file(path)
+    make_private_file(path)
     lock = FileLock(path.with_suffix(".lock"), mode=0o600)
     try:
-        held = lock.acquire(timeout=1)
+        held = lock.acquire(timeout=BUSY_S, poll_interval=0.01)
     except Timeout:
-        raise Busy(f"another process has been writing to {path} for more than 1 s; try again later") from None
-    with held, _explained(path), closing(Database(_connect(path, mode="rw"), execute_plugins=False)) as db:
+        raise Busy(f"another process has been writing to {path} for {BUSY_S:.0f} s; try again later") from None
+    with held, explained(path), closing(Database(connect(path, mode="rw"), execute_plugins=False)) as db:
         db.execute("PRAGMA auto_vacuum = FULL")
         db.execute(
             "CREATE TABLE IF NOT EXISTS outcomes (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, set_id TEXT NOT NULL,"
@@ -352,7 +336,7 @@ def read_outcomes(path: Path | None = None) -> list[dict[str, Any]]:
     path = path or paths.data_dir() / OUTCOMES_NAME
     if not path.is_file() or path.stat().st_size == 0:
         return []
-    with _explained(path), closing(Database(_connect(path, mode="ro"), execute_plugins=False)) as db:
+    with explained(path), closing(Database(connect(path, mode="ro"), execute_plugins=False)) as db:
         return list(db.table("outcomes").rows_where(order_by="id"))
 
 
@@ -373,19 +357,11 @@ def canonical_json(value: Any) -> str:
 def check_integrity(db: Database, *, is_full: bool = False) -> list[str]:
     """What SQLite itself finds wrong with the file, at most 100 lines; empty when it is sound."""
     check = "integrity_check" if is_full else "quick_check"
-    lines = [str(line) for (line,) in db.execute(f"PRAGMA {check}")]
+    try:
+        lines = [str(line) for (line,) in db.execute(f"PRAGMA {check}")]
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        return [str(error)]
     return [] if lines == ["ok"] else lines
-
-
-def make_private_folder(folder: Path) -> None:
-    """Make a folder that only the user can enter; one that exists keeps its mode, it may be shared on purpose."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
-def _make_private_file(path: Path) -> None:
-    # made before SQLite opens it: -wal and -shm take their mode from it
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    path.chmod(0o600)
 
 
 def _hold_writer_lock(path: Path) -> FileLock:
@@ -399,35 +375,3 @@ def _hold_writer_lock(path: Path) -> FileLock:
         raise Busy(f"{who} is writing to the store ({path}); wait until it has finished or stop it") from None
     path.write_text(f"{os.getpid()}\n")
     return lock
-
-
-@contextmanager
-def _usable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Unavailable(f"cannot use {path} ({error.strerror}); check its folder, or set SPA_HOME") from error
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        explained = _explain(str(error), path)
-        if explained is None:
-            raise
-        raise explained from error
-
-
-def _explain(text: str, path: Path) -> SpaError | None:
-    # by text, because pysqlite3 has no error codes
-    if "disk is full" in text:
-        return NoSpace(f"no room left for {path}; make room and run the command again, nothing published was lost")
-    if "locked" in text:
-        return Busy(f"{path} was locked for more than {BUSY_S:.0f} s; wait for the process that uses it")
-    if "malformed" in text or "not a database" in text:
-        return Damaged(f"{path} is damaged ({text}); move it away or put a backup in its place")
-    if "unable to open" in text or "readonly" in text or "I/O error" in text:
-        return Unavailable(f"cannot use {path} ({text}); check that its folder can be read and written")
-    return None
