@@ -28,7 +28,7 @@ from trainer.configs import (
 )
 
 if TYPE_CHECKING:
-    from trainer.pipeline import StageResult
+    from trainer.runs import StageResult
     from trainer.samples import ImportReport
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells do

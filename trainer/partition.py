@@ -4,7 +4,7 @@
 an adapter that saw three samples is no alternative: samples that are surest of their anchor choose first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,29 +88,37 @@ def describe(
     }
 
 
-def stability(item_influence: Influence, config: PartitionConfig, *, seed: int) -> float | None:
+def stability(
+    item_influence: Influence, config: PartitionConfig, *, seed: int, on_draw: Callable[[], object] = lambda: None
+) -> float | None:
     """How much of the partition survives other query items: mean adjusted Rand index; 1 is all of it.
 
-    `item_influence` is `[N, K, items]`; each of 20 bootstraps draws the items of every anchor anew. None: one item.
-    Compare it with `chance_stability`.
+    `item_influence` is `[N, K, items]`; each of 20 bootstraps draws the items of every anchor anew and then calls
+    `on_draw`. None when there is one item. Compare it with `chance_stability`.
     """
     K, n_items = item_influence.shape[1:]
     if n_items < 2:
         return None
     whole = partition(item_influence.mean(axis=2), config)
     rng = np.random.default_rng(seed)
-    draws = [rng.integers(n_items, size=(1, K, n_items)) for _ in range(N_BOOTSTRAPS)]
-    parts = [partition(np.take_along_axis(item_influence, draw, axis=2).mean(axis=2), config) for draw in draws]
-    return float(np.mean([adjusted_rand_index(whole, part) for part in parts]))
+    agreements = []
+    for _ in range(N_BOOTSTRAPS):
+        draw = rng.integers(n_items, size=(1, K, n_items))
+        other = partition(np.take_along_axis(item_influence, draw, axis=2).mean(axis=2), config)
+        agreements.append(adjusted_rand_index(whole, other))
+        on_draw()
+    return float(np.mean(agreements))
 
 
-def chance_stability(item_influence: Influence, config: PartitionConfig, *, seed: int) -> float | None:
+def chance_stability(
+    item_influence: Influence, config: PartitionConfig, *, seed: int, on_draw: Callable[[], object] = lambda: None
+) -> float | None:
     """The stability of the same numbers dealt out anew over the samples, each item for itself: what no signal gives.
 
     It is not 0, because a bootstrap shares items with the whole.
     """
     dealt = np.random.default_rng(seed).permuted(item_influence, axis=0)
-    return stability(dealt, config, seed=seed)
+    return stability(dealt, config, seed=seed, on_draw=on_draw)
 
 
 def adjusted_rand_index(first: Assignment, second: Assignment) -> float:

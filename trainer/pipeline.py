@@ -6,7 +6,6 @@ import → samples → attribute → influence → partition → part_members �
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,10 @@ from spa_lsp.progress import BYTES, progress
 from spa_lsp.store import apply_migrations, open_store
 from trainer.attribute.anchors import Anchor, anchors_digest, load_anchors
 from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig, PartitionConfig
-from trainer.partition import chance_stability, choose_columns, describe, partition, stability
+from trainer.partition import N_BOOTSTRAPS, chance_stability, choose_columns, describe, partition, stability
 from trainer.published import adapter_files, build_set
 from trainer.rows import data_record, finish_with_rows, load_influence, load_parts, source_run
-from trainer.runs import Run, begin_run, digest, find_run, finish_run
+from trainer.runs import Run, StageResult, begin_run, digest, find_run, finish_run
 from trainer.samples import (
     ImportReport,
     Sample,
@@ -37,14 +36,6 @@ from trainer.tables import MIGRATIONS
 logger = logging.getLogger(__name__)
 
 _LEAST_SIGNAL = 0.1  # stability above chance; below, most of the division is an accident of the query items
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageResult:
-    """A finished run, and whether it had been finished before."""
-
-    run: Run
-    was_done: bool
 
 
 @contextmanager
@@ -121,8 +112,7 @@ def run_partition(
     names, labels = _part_names(source, columns)
     figures = {
         **describe(assignment, chosen.mean(axis=2), names, config),
-        "stability": stability(chosen, config, seed=seed),
-        "stability_by_chance": chance_stability(chosen, config, seed=seed),
+        **_stabilities(chosen, config, seed),
         "names": names,
         "labels": labels,
         "attribute_method": source.figures["method"],
@@ -208,7 +198,11 @@ def _usable(db: Database, items: ItemsConfig, language: str, limit: int | None, 
     samples = load_samples(db, language=language, limit=limit)
     if not samples:
         raise BadInput(f"the store has no samples in {language}; run: trainer import FILE")
-    usable = [sample for sample in samples if make_items(sample, config=items, seed=seed)]
+    usable = []
+    with progress("find code", len(samples), "samples") as shown:
+        for sample in samples:
+            usable += [sample] if make_items(sample, config=items, seed=seed) else []
+            shown.advance()
     if not usable:
         raise BadInput(f"none of the {len(samples)} samples in {language} has code to learn from; import others")
     return usable
@@ -243,6 +237,13 @@ def _column_correlation(influence: NDArray[np.float32]) -> float:
     if len(influence) < 2 or Q < 2 or not influence.std(axis=0).all():
         return 1.0
     return float((np.corrcoef(influence.T).sum() - Q) / (Q * (Q - 1)))
+
+
+def _stabilities(influence: NDArray[np.float32], config: PartitionConfig, seed: int) -> dict[str, float | None]:
+    with progress("bootstraps", 2 * N_BOOTSTRAPS) as shown:
+        own = stability(influence, config, seed=seed, on_draw=shown.advance)
+        by_chance = chance_stability(influence, config, seed=seed, on_draw=shown.advance)
+    return {"stability": own, "stability_by_chance": by_chance}
 
 
 def _part_names(source: Run, columns: Sequence[int]) -> tuple[list[str], list[str]]:

@@ -40,6 +40,14 @@ class Run:
     finished: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class StageResult:
+    """A finished run, and whether it had been finished before."""
+
+    run: Run
+    was_done: bool
+
+
 def digest(value: object) -> str:
     """sha256 of the canonical JSON of a value; dataclasses count as their fields, tuples as lists."""
     return hashlib.sha256(_canonical(value).encode()).hexdigest()

@@ -247,8 +247,10 @@ def _parse_line(line: bytes) -> dict[str, Any]:
         raise ValueError(f"{len(text)} characters, longer than {MAX_LINE_CHARACTERS}")
     try:
         row = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"not JSON: {error}") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg} at character {error.pos + 1}") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or brackets without end
+        raise ValueError(f"not JSON that can be read: {error}") from error
     if not isinstance(row, dict):
         raise ValueError(f"not an object but {type(row).__name__}")
     for field in _FIELDS:

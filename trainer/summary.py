@@ -3,8 +3,7 @@
 from typing import Any
 
 from spa_lsp.progress import BYTES, format_amount, format_seconds
-from trainer.pipeline import StageResult
-from trainer.runs import run_record
+from trainer.runs import StageResult, run_record
 from trainer.samples import ImportReport
 
 _MAX_BAD_LINES = 20  # in the text; the JSON has all

@@ -6,8 +6,10 @@ import pytest
 from spa_lsp.errors import BadInput
 from trainer.configs import PartitionConfig
 from trainer.partition import (
+    N_BOOTSTRAPS,
     adjusted_rand_index,
     assign_balanced,
+    chance_stability,
     choose_columns,
     describe,
     normalize,
@@ -128,6 +130,22 @@ def test_parts_are_stable_when_all_items_agree():
 
 def test_parts_are_less_stable_when_items_are_noise():
     assert stability(noise(300, 4, 3), ARGMAX, seed=0) < 0.6
+
+
+def test_noise_is_as_stable_as_chance():
+    values = noise(300, 4, 3)
+    assert stability(values, ARGMAX, seed=0) == pytest.approx(chance_stability(values, ARGMAX, seed=0), abs=0.05)
+
+
+def test_agreeing_items_are_more_stable_than_chance():
+    agreeing = noise(300, 4, 1) + 0.3 * noise(300, 4, 3, seed=1)
+    assert stability(agreeing, BALANCED, seed=0) > chance_stability(agreeing, BALANCED, seed=0) + 0.3
+
+
+def test_every_bootstrap_is_reported():
+    calls = []
+    stability(noise(20, 2, 3), ARGMAX, seed=0, on_draw=lambda: calls.append(1))
+    assert len(calls) == N_BOOTSTRAPS
 
 
 def test_stability_of_one_item_is_unknown():

@@ -1,13 +1,11 @@
 """Runs: the digest key, beginning again, the latest one."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from sqlite_utils import Database
 
 from trainer.configs import AttributeConfig, ItemsConfig, PartitionConfig
-from trainer.runs import begin_run, digest, find_run, finish_run, latest_run, list_runs
+from trainer.runs import begin_run, digest, find_run, finish_run, latest_run, list_runs, run_record
 from trainer.tables import MIGRATIONS
 
 
@@ -64,10 +62,12 @@ def test_a_finished_run_has_its_figures(db):
     assert begin(db) == finished == find_run(db, finished.id)
 
 
-def test_the_latest_run_is_the_one_that_finished_last(db):
+def test_the_latest_run_is_the_one_that_was_asked_for_last(db):
     first, second = begin(db, seed=1), begin(db, seed=2)
-    finish_run(db, second, {})
-    finish_run(db, first, {})
+    for run in (first, second):
+        finish_run(db, run, {})
+    assert latest_run(db, "partition").id == second.id
+    begin(db, seed=1)
     assert latest_run(db, "partition").id == first.id
 
 
@@ -89,10 +89,16 @@ def test_a_config_of_several_parts_is_asked_for_by_any_field(db):
     assert latest_run(db, "attribute", method="random") is None
 
 
+def test_a_figure_that_is_no_number_is_kept_as_null(db):
+    finished = finish_run(db, begin(db), {"loss": float("nan"), "rows": [[np.float32("inf"), 1.0]], "name": "a"})
+    assert finished.figures == {"loss": None, "rows": [[None, 1.0]], "name": "a"}
+
+
+def test_a_run_says_how_many_seconds_it_took(db):
+    assert run_record(begin(db))["seconds"] is None
+    assert run_record(finish_run(db, begin(db), {}))["seconds"] >= 0
+
+
 def test_the_git_commit_is_kept_when_the_source_tree_has_one(db):
     commit = begin(db).git_commit
     assert commit is None or len(commit) == 40
-
-
-def test_a_run_is_a_value(db):
-    assert replace(begin(db), seed=3).seed == 3
