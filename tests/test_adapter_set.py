@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from safetensors.numpy import save
-from tiny_set import BASE_ID, LINEARS, RANK, make_adapters, make_set, make_tensors
 
 from spa_lsp import adapter_set as sets
 from spa_lsp import paths, store
 from spa_lsp.errors import AdapterMismatch, BadInput, Damaged, NoSpace, NotFound, SpaError, TooNew
+from tests.tiny_set import BASE_ID, LINEARS, RANK, make_adapters, make_set, make_tensors
 
 A_KEY = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
 SHAPES = sets.expected_shapes(make_set(), LINEARS)
@@ -513,7 +513,7 @@ def test_set_in_a_folder_of_another_name_is_refused(shipped):
 
 def test_existing_folder_is_not_written_over(tmp_path):
     write(tmp_path / "mine")
-    with pytest.raises(BadInput, match="exists already; pass --replace"):
+    with pytest.raises(BadInput, match="exists already; remove it"):
         write(tmp_path / "mine")
 
 

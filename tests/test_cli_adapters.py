@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
-from tiny_set import BASE_ID, make_adapters, make_set
 
 from spa_lsp import adapter_set as sets
 from spa_lsp import paths, store
 from spa_lsp.cli import main
+from tests.tiny_set import BASE_ID, make_adapters, make_set
 
 
 @pytest.fixture(autouse=True)

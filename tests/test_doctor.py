@@ -4,7 +4,6 @@ from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
-from tiny_set import make_adapters, make_set
 
 from spa_lsp import adapter_set as sets
 from spa_lsp import paths, store
@@ -27,6 +26,7 @@ from spa_lsp.cli.doctor import (
     file_system_of,
     read_cpu_flags,
 )
+from tests.tiny_set import make_adapters, make_set
 
 
 @pytest.fixture

@@ -7,21 +7,25 @@ import stat
 import subprocess
 import sys
 from contextlib import closing, suppress
+from pathlib import Path
 from random import Random
 
 import pytest
 from sqlite_utils.migrations import Migrations
-from tiny_set import make_adapters, make_set
 
 from spa_lsp import paths, store
 from spa_lsp.adapter_set import to_manifest
 from spa_lsp.errors import Busy, Damaged, NoSpace, NotFound, SpaError, TooNew, Unavailable
+from tests.tiny_set import make_adapters, make_set
 
 
 @pytest.fixture
 def db():
     with closing(store.open_store(write=True)) as opened:
         yield opened
+
+
+ROOT = Path(__file__).parent.parent
 
 
 def publish(db, **changes):
@@ -140,9 +144,8 @@ def test_flipped_bytes_never_give_a_wrong_adapter(seed):
 
 
 KILLED_WHILE_PUBLISHING = """
-import os, signal, sys
-sys.path.insert(0, "tests")
-from tiny_set import make_adapters, make_set
+import os, signal
+from tests.tiny_set import make_adapters, make_set
 from spa_lsp import store
 from spa_lsp.adapter_set import to_manifest
 
@@ -160,7 +163,7 @@ store.publish_set(db, to_manifest(make_set(adapters, name="new")), Killing(adapt
 
 
 def test_kill_in_the_middle_of_publishing_leaves_the_old_set():
-    killed = subprocess.run([sys.executable, "-c", KILLED_WHILE_PUBLISHING], timeout=60)
+    killed = subprocess.run([sys.executable, "-c", KILLED_WHILE_PUBLISHING], cwd=ROOT, timeout=120)
     assert killed.returncode == -signal.SIGKILL
     with closing(store.open_store()) as reader:
         assert names_in(reader) == ["old"]
@@ -169,7 +172,7 @@ def test_kill_in_the_middle_of_publishing_leaves_the_old_set():
 
 
 def test_lock_of_a_killed_writer_is_free():
-    subprocess.run([sys.executable, "-c", KILLED_WHILE_PUBLISHING], timeout=60)
+    subprocess.run([sys.executable, "-c", KILLED_WHILE_PUBLISHING], cwd=ROOT, timeout=120)
     with closing(store.open_store(write=True)) as db:
         publish(db, name="next", seed=2)
         assert names_in(db) == ["next", "old"]
