@@ -27,6 +27,7 @@ from trainer.runs import Run, StageResult, begin_run, digest, find_run, finish_r
 from trainer.samples import (
     ImportReport,
     Sample,
+    check_file,
     import_file,
     load_samples,
     make_items,
@@ -48,8 +49,7 @@ def open_trainer() -> Iterator[Database]:
 
 def run_import(db: Database, path: Path, *, limit: int | None = None) -> ImportReport:
     """Read samples from a file; fails only when not one line can be used."""
-    n_bytes = path.stat().st_size if path.is_file() else 0
-    with progress(f"import {path.name}", n_bytes, BYTES) as shown:
+    with progress(f"import {path.name}", check_file(path), BYTES) as shown:
         report = import_file(db, path, limit=limit, on_bytes=shown.advance)
     if report.n_new + report.n_known == 0:
         first = f"line {report.bad[0].line}: {report.bad[0].reason}" if report.bad else "it has only blank lines"

@@ -73,6 +73,22 @@ class ImportReport:
     bad: tuple[BadLine, ...]
 
 
+def check_file(path: Path) -> int:
+    """The size in bytes of a file that can be imported, as far as can be seen without reading it.
+
+    Raises:
+        NotFound: no such file. BadInput: a folder or device, or empty.
+    """
+    if not path.exists():
+        raise NotFound(f"there is no file {path}; give the path of an OSS-Instruct JSONL file")
+    if not path.is_file():
+        raise BadInput(f"{path} is not a file; give the path of an OSS-Instruct JSONL file")
+    n_bytes = path.stat().st_size
+    if n_bytes == 0:
+        raise BadInput(f"{path} is empty; give an OSS-Instruct JSONL file: objects with lang, problem and solution")
+    return n_bytes
+
+
 def import_file(
     db: Database, path: Path, *, limit: int | None = None, on_bytes: Callable[[int], None] | None = None
 ) -> ImportReport:
@@ -205,17 +221,11 @@ def _item(sample: Sample, layout: Layout, prefix: str, suffix: str, completion: 
 
 
 def _file_sha256(path: Path) -> str:
-    if not path.exists():
-        raise NotFound(f"there is no file {path}; give the path of an OSS-Instruct JSONL file")
-    if not path.is_file():
-        raise BadInput(f"{path} is not a file; give the path of an OSS-Instruct JSONL file")
+    check_file(path)
     try:
-        sha256 = hash_file(path)
+        return hash_file(path)
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}); check its permissions") from error
-    if path.stat().st_size == 0:
-        raise BadInput(f"{path} is empty; give an OSS-Instruct JSONL file: objects with lang, problem and solution")
-    return sha256
 
 
 def _lines(path: Path, on_bytes: Callable[[int], None] | None) -> Iterator[tuple[int, bytes]]:
