@@ -5,7 +5,7 @@ from typing import Literal
 
 AttributeMethod = Literal["datainf", "bm25", "random"]
 PartitionMethod = Literal["argmax", "balanced"]
-Normalize = Literal["none", "zscore"]
+Normalize = Literal["none", "zscore", "contrast"]
 Activation = Literal["completion", "all"]
 
 # the seven linears of a Llama-like block; LoRA on all of them
@@ -36,6 +36,7 @@ class AttributeConfig:
     learning_rate: float = 5e-4
     projected: int = 8  # columns kept of each LoRA gradient: 4 x 8 numbers per tensor
     batch: int = 8  # samples per backward pass
+    max_tokens: int = 220  # a sample whose shortest item is longer is left out: its gradient costs too much
     damping: float = 0.1  # λ as a fraction of the mean squared gradient, DataInf's own constant
 
 
@@ -44,7 +45,7 @@ class PartitionConfig:
     """From influence `[N, Q]` to k disjoint parts."""
 
     method: PartitionMethod = "balanced"
-    normalize: Normalize = "zscore"
+    normalize: Normalize = "contrast"
     k: int = 8
 
 
@@ -56,7 +57,7 @@ class FinetuneConfig:
     alpha: int = 8
     target_modules: tuple[str, ...] = ALL_LINEARS
     activation: Activation = "completion"
-    steps: int = 24
+    steps: int = 20
     accumulate: int = 4  # items per adapter and step
     learning_rate: float = 1e-3
     warmup_steps: int = 3

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from spa_lsp.lm.attention import KeyValues
 from spa_lsp.lm.bank import AdapterBank
 from spa_lsp.lm.load import LoadedBase
+from spa_lsp.lm.prefix_cache import run
 from trainer.configs import Activation
 
 
@@ -36,6 +38,22 @@ def item_losses(base: LoadedBase, bank: AdapterBank, items: Sequence[TokenItem],
     if activation == "all":
         return _losses_all(base, bank, items)
     return _losses_completion(base, bank, items)
+
+
+def adapter_losses(base: LoadedBase, bank: AdapterBank, item: TokenItem, activation: Activation) -> Tensor:
+    """Mean nats per completion token of one item under each adapter, `[K]`; the prompt is computed once."""
+    K = bank.n_adapters
+    with torch.no_grad():
+        if activation == "all":
+            return item_losses(base, bank, [item] * K, activation)
+        n_layers = base.model.config.num_hidden_layers
+        prompt = KeyValues(n_layers)
+        run(base, torch.tensor([item.prompt[:-1]], device=base.device), prompt)
+        rows = KeyValues(n_layers, prefix=prompt)
+        inputs = torch.tensor([[item.prompt[-1], *item.completion[:-1]]] * K, device=base.device)
+        with bank.on():
+            hidden = run(base, inputs, rows)
+        return _mean_nats(base, hidden, _pad([item.completion] * K, base.device))
 
 
 def base_losses(base: LoadedBase, items: Sequence[TokenItem]) -> Tensor:

@@ -20,7 +20,15 @@ from spa_lsp.progress import BYTES, progress
 from spa_lsp.store import apply_migrations, open_store
 from trainer.attribute.anchors import Anchor, anchors_digest, load_anchors
 from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig, PartitionConfig
-from trainer.partition import N_BOOTSTRAPS, chance_stability, choose_columns, describe, partition, stability
+from trainer.partition import (
+    N_BOOTSTRAPS,
+    chance_stability,
+    choose_columns,
+    comparable_items,
+    describe,
+    partition,
+    stability,
+)
 from trainer.published import adapter_files, build_set
 from trainer.rows import data_record, finish_with_rows, load_influence, load_parts, source_run
 from trainer.runs import Run, StageResult, begin_run, digest, find_run, finish_run
@@ -107,7 +115,7 @@ def run_partition(
         return StageResult(run=run, was_done=True)
     sample_ids, influence = load_influence(db, source, limit)
     columns = choose_columns(influence.mean(axis=2), config.k)
-    chosen = influence[:, columns]
+    chosen = comparable_items(influence[:, columns], config.normalize)
     assignment = partition(chosen.mean(axis=2), config)
     names, labels = _part_names(source, columns)
     figures = {

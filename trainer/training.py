@@ -75,7 +75,7 @@ def train(
         config: learning rate, schedule, activation.
         checkpoint: file to resume from and to write every `checkpoint_every` steps; None keeps nothing.
         are_tied: all rows are one adapter that sees K items at once.
-        on_step: told after every step.
+        on_step: told after every step, and at once of those that the checkpoint already has.
 
     Raises:
         Damaged: the checkpoint cannot be read.
@@ -83,6 +83,9 @@ def train(
     parameters = bank.parameters()
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
     done = _resume(checkpoint, bank, optimizer) if checkpoint and checkpoint.exists() else []
+    if on_step:
+        for progress in done:
+            on_step(progress)
     for step in range(len(done), len(plan)):
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * schedule(step, len(plan), config.warmup_steps)

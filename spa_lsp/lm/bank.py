@@ -46,7 +46,7 @@ class BankLinear(nn.Module):
 
 
 class AdapterBank:
-    """All adapted linears of one model. Exactly one bank may be installed in a model."""
+    """All adapted linears of one model; a later bank of the same model takes over."""
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
@@ -144,8 +144,10 @@ class AdapterBank:
 
     def _install(self, names: Sequence[str]) -> None:
         """Put a `BankLinear` around each named linear and take away all others."""
-        for name, linear in self.linears.items():
-            self.model.set_submodule(name, linear.base)
+        for name in self.linears:
+            held = self.model.get_submodule(name)
+            if isinstance(held, BankLinear):
+                self.model.set_submodule(name, held.base)
         self.linears = {}
         self._full = {}
         for name in names:
@@ -153,7 +155,7 @@ class AdapterBank:
                 base = self.model.get_submodule(name)
             except AttributeError as error:
                 raise AdapterMismatch(f"the base has no linear {name!r}, which the adapter changes") from error
-            self.linears[name] = BankLinear(base, self.switch)
+            self.linears[name] = BankLinear(base.base if isinstance(base, BankLinear) else base, self.switch)
             self.model.set_submodule(name, self.linears[name])
 
 

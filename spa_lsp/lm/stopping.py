@@ -21,10 +21,11 @@ _SUFFIX_LINES = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Gap:
-    """The place to fill: its own indentation and the lines behind it that end it."""
+    """The place to fill: its indentation, and the lines behind it that end it."""
 
-    indentation: int  # of the line the cursor is on, in columns
+    indentation: int  # of the cursor's line, or of the line expected there, in characters
     is_line_begun: bool  # the cursor's line holds something already, if only its indentation
+    takes_whole_lines: bool  # the suffix begins with a line of its own: the last line inserted before it must be ended
     ends: frozenset[str]  # lines of the suffix, as they stand there
 
 
@@ -32,23 +33,20 @@ def make_cut(policy: StopPolicy, layout: Layout, *, prefix: str, suffix: str) ->
     """The rule for one request; `none` and the instruct layout never cut."""
     if policy == "none" or layout == "instruct":
         return _never
-    if policy == "single":
-        return _first_line
-    return partial(_block, find_gap(prefix, suffix))
+    gap = find_gap(prefix, suffix)
+    return partial(_first_line, gap) if policy == "single" else partial(_block, gap)
 
 
 def find_gap(prefix: str, suffix: str) -> Gap:
     """What the text around the cursor says about where a completion must end."""
     line = prefix.rpartition("\n")[2]
     rest, _, behind = suffix.partition("\n")
-    if not rest.strip():
-        lines = [text for text in behind.split("\n") if text.strip()]
-    else:  # the cursor stands inside a line, whose rest is what the completion must reach
-        lines = [rest, *(text for text in behind.split("\n") if text.strip())]
+    lines = [text for text in (rest, *behind.split("\n")) if text.strip()]
     ends = {text for n, text in enumerate(lines[:_SUFFIX_LINES]) if n == 0 or _is_telling(text)}
     return Gap(
         indentation=_indentation(line) if line else _expected_indentation(prefix),
         is_line_begun=bool(line),
+        takes_whole_lines=not line and bool(rest.strip()),
         ends=frozenset(ends),
     )
 
@@ -57,11 +55,11 @@ def _never(text: str) -> str | None:
     return None
 
 
-def _first_line(text: str) -> str | None:
+def _first_line(gap: Gap, text: str) -> str | None:
     """Through the first line that is not blank."""
     start = len(text) - len(text.lstrip())
     end = text.find("\n", start)
-    return None if end < 0 or not text.strip() else text[:end]
+    return None if end < 0 or not text.strip() else _closed(gap, text[:end])
 
 
 def _block(gap: Gap, text: str) -> str | None:
@@ -69,9 +67,13 @@ def _block(gap: Gap, text: str) -> str | None:
     position = 0
     for n, line in enumerate(text.split("\n")[:-1]):
         if _ends_gap(gap, line, is_continued=n == 0 and gap.is_line_begun):
-            return text[: max(position - 1, 0)]
+            return _closed(gap, text[: max(position - 1, 0)])
         position += len(line) + 1
     return None
+
+
+def _closed(gap: Gap, text: str) -> str:
+    return f"{text}\n" if gap.takes_whole_lines and text else text
 
 
 def _ends_gap(gap: Gap, line: str, *, is_continued: bool) -> bool:

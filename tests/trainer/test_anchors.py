@@ -14,8 +14,6 @@ SETTINGS = "# server\nhost = example.org\n\nport=80 # default\n  motto =  a=b \n
 SETTINGS_READ = {"host": "example.org", "port": "8080", "motto": "a=b"}
 READINGS = [("mon", 20.0), ("tue", None), ("mon", None), ("mon", 21.5), ("wed", -3), ("tue", None)]
 AVERAGES = {"mon": 20.8, "wed": -3.0}
-LOGS = ["warning: disk nearly full", "info: started", "no level here", "Warning:fan: slow"]
-GROUPS = {"WARNING": ["#1 disk nearly full", "#2 fan: slow"], "INFO": ["#1 started"], "OTHER": ["#1 no level here"]}
 # what the paper's queries and the benchmarks are about
 FORBIDDEN = (
     r"palindrom|fibonacci|prime|subarray|merge sort|binary search|k-th|missing number|longest common|quickselect"
@@ -24,14 +22,13 @@ FORBIDDEN = (
 
 def programs(task):
     """Name of the anchor and namespace of its program for one task."""
-    place = ["cart", "settings", "sensor", "logs"].index(task)
+    place = ["cart", "settings", "sensor"].index(task)
     return [(anchor.name, run(anchor.items[place])) for anchor in load_anchors()]
 
 
 def run(item):
     namespace = {}
-    code = item.completion.removeprefix("```python\n").removesuffix("```")
-    exec(code if item.layout == "instruct" else item.prefix + item.completion + item.suffix, namespace)
+    exec(item.prefix + item.completion + item.suffix, namespace)
     return namespace
 
 
@@ -39,8 +36,8 @@ def call(namespace, function, class_answer, argument):
     return namespace[function](argument) if function in namespace else class_answer(namespace)
 
 
-def test_there_are_eight_anchors_of_four_items():
-    assert [len(anchor.items) for anchor in load_anchors()] == [4] * 8
+def test_there_are_eight_anchors_of_three_items():
+    assert [len(anchor.items) for anchor in load_anchors()] == [3] * 8
 
 
 def test_anchor_names_can_be_adapter_names():
@@ -50,7 +47,7 @@ def test_anchor_names_can_be_adapter_names():
 def test_names_labels_and_items_differ():
     anchors = load_anchors()
     n_items = len({item.completion for anchor in anchors for item in anchor.items})
-    assert (len({a.name for a in anchors}), len({a.label for a in anchors}), n_items) == (8, 8, 32)
+    assert (len({a.name for a in anchors}), len({a.label for a in anchors}), n_items) == (8, 8, 24)
 
 
 @pytest.mark.parametrize(("name", "namespace"), programs("cart"))
@@ -74,11 +71,6 @@ def record_all(namespace):
     for reading in READINGS:
         averages.record(*reading)
     return averages.as_dict()
-
-
-@pytest.mark.parametrize(("name", "namespace"), programs("logs"))
-def test_log_groups_are_right(name, namespace):
-    assert namespace["group_by_level"](LOGS) == GROUPS
 
 
 @pytest.mark.parametrize("cart", [[("books", 1)], [("", 1, 1)], [("books", -1, 1)]])

@@ -4,6 +4,7 @@ The bank gives them for nothing: with the same adapter in all B rows, row b's gr
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -23,9 +24,12 @@ def warm_up(
     config: AttributeConfig,
     *,
     seed: int,
+    checkpoint: Path | None = None,
     on_step: Callable[[], None] | None = None,
 ) -> None:
     """Train one adapter briefly on `items` and leave it in all `config.batch` rows of the bank.
+
+    With a checkpoint file it is trained once only: gradients taken under two warm-ups could not be compared.
 
     Fresh LoRA weights say little (the gradient of A is zero); converged ones have lost what tells samples apart.
     Source: LESS, arXiv:2402.04333, §3.1.
@@ -37,7 +41,9 @@ def warm_up(
     # every row reads the same stream, each at its own place: a step sees `batch` different items
     shares = [items[row :: config.batch] for row in range(config.batch)]
     plan = plan_steps(shares, n_steps=n_steps, accumulate=1, seed=seed)
-    train(base, bank, plan, tied, are_tied=True, on_step=lambda _: on_step() if on_step else None)
+    train(
+        base, bank, plan, tied, checkpoint=checkpoint, are_tied=True, on_step=lambda _: on_step() if on_step else None
+    )
 
 
 def sample_gradients(

@@ -1,6 +1,6 @@
 """The gradient stage: samples and anchors in, influence `[N, Q, items]` out, each sample's gradient kept as a row.
 
-A broken run finds the gradients it has already written; only the warm-up, some minutes, is done anew.
+A broken run goes on with the warm-up adapter it had and the gradients it has already written.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,6 +21,7 @@ from trainer.attribute.gradients import sample_gradients, warm_up
 from trainer.configs import AttributeConfig, ItemsConfig
 from trainer.items import token_items
 from trainer.loss import TokenItem
+from trainer.published import run_folder
 from trainer.runs import Run
 from trainer.samples import Sample, make_items
 
@@ -34,7 +35,7 @@ def datainf_stage(
     run: Run,
     base_id: str,
 ) -> NDArray[np.float32]:
-    """Influence of every sample on every anchor item, `[N, Q, items]`; NaN for a sample that has no fitting item.
+    """Influence of every sample on every anchor item, `[N, Q, items]`; NaN for a sample that has no item short enough.
 
     A sample is represented by its shortest item: the gradient of a few lines says what kind of code it is, and costs a
     third of the whole solution's.
@@ -44,20 +45,24 @@ def datainf_stage(
     """
     base = load_base(base_id)
     chosen = {sample.id: item for sample in samples if (item := _shortest_item(sample, items_config, run.seed, base))}
-    if not chosen:
-        raise BadInput("no sample has code that fits into an item; import Python samples or raise --max-tokens")
-    bank = AdapterBank(base.model)
-    _warm_up(base, bank, list(chosen.values()), config, run)
+    if not any(item.n_tokens <= config.max_tokens for item in chosen.values()):
+        raise BadInput(f"no sample has an item of at most {config.max_tokens} tokens; import other Python samples")
     sizes = {len(anchor.items) for anchor in anchors}
     assert len(sizes) == 1, "anchors of unequal size"
     queries = [item for anchor in anchors for item in _anchor_items(anchor, base)]
-    wanted = {**{f"query:{item.item_id}": item for item in queries}, **chosen}
-    gradients = _all_gradients(db, base, bank, wanted, config, run)
-    train = torch.stack([gradients[sample_id] for sample_id in chosen])
+    short = {sample_id: item for sample_id, item in chosen.items() if item.n_tokens <= config.max_tokens}
+    wanted = {**{f"query:{item.item_id}": item for item in queries}, **short}
+    gradients = _stored_gradients(db, run)
+    missing = {key: item for key, item in wanted.items() if key not in gradients}
+    if missing:
+        bank = AdapterBank(base.model)
+        _warm_up(base, bank, list(chosen.values()), config, run)
+        gradients |= _new_gradients(db, base, bank, missing, config, run)
+    train = torch.stack([gradients[sample_id] for sample_id in short])
     query = torch.stack([gradients[f"query:{item.item_id}"] for item in queries])
     influence = np.full((len(samples), len(anchors), sizes.pop()), np.nan, dtype=np.float32)
-    is_known = [sample.id in chosen for sample in samples]
-    influence[is_known] = datainf(train, query, config.damping).numpy().reshape(len(chosen), len(anchors), -1)
+    is_known = [sample.id in short for sample in samples]
+    influence[is_known] = datainf(train, query, config.damping).numpy().reshape(len(short), len(anchors), -1)
     return influence
 
 
@@ -76,34 +81,43 @@ def _anchor_items(anchor: Anchor, base: LoadedBase) -> list[TokenItem]:
 def _warm_up(base: LoadedBase, bank: AdapterBank, items: list[TokenItem], config: AttributeConfig, run: Run) -> None:
     spread = items[:: max(1, len(items) // config.warmup_samples)][: config.warmup_samples]
     with progress("warm-up", max(1, len(spread) // config.batch), "steps") as bar:
-        warm_up(base, bank, spread, config, seed=run.seed, on_step=bar.advance)
+        checkpoint = run_folder(run) / "warm-up.safetensors"
+        warm_up(base, bank, spread, config, seed=run.seed, checkpoint=checkpoint, on_step=bar.advance)
 
 
-def _all_gradients(
-    db: Database, base: LoadedBase, bank: AdapterBank, wanted: dict[str, TokenItem], config: AttributeConfig, run: Run
-) -> dict[str, Tensor]:
-    """Gradient `[L, P]` of every item by key, from the store where it is there already."""
-    shape = (len(bank.linears), 2 * config.warmup_rank * config.projected)
+def _stored_gradients(db: Database, run: Run) -> dict[str, Tensor]:
+    """Gradients `[L, P]` that the run has written, by key."""
     rows = db.query("SELECT sample_id, data FROM gradients WHERE run_id = ?", [run.id])
-    found = {row["sample_id"]: _unpack(row["data"], shape) for row in rows}
-    missing = sorted((key for key in wanted if key not in found), key=lambda key: wanted[key].n_tokens)
-    with progress("gradients", len(wanted), "items") as bar:
-        bar.advance(len(wanted) - len(missing))
-        for keys in _batches(missing, config.batch):
-            gradients = sample_gradients(base, bank, [wanted[key] for key in keys], config, seed=run.seed).half()
+    return {row["sample_id"]: _unpack(row["data"]) for row in rows}
+
+
+def _new_gradients(
+    db: Database, base: LoadedBase, bank: AdapterBank, items: dict[str, TokenItem], config: AttributeConfig, run: Run
+) -> dict[str, Tensor]:
+    """Compute and write the gradient of every item, shortest first so that little is padded."""
+    keys = sorted(items, key=lambda key: items[key].n_tokens)
+    found: dict[str, Tensor] = {}
+    with progress("gradients", len(keys), "items") as bar:
+        for batch in _batches(keys, config.batch):
+            gradients = sample_gradients(base, bank, [items[key] for key in batch], config, seed=run.seed).half()
+            packed = {key: _pack(gradient) for key, gradient in zip(batch, gradients, strict=True)}
             with db.atomic():
-                db.table("gradients").insert_all(
-                    {"run_id": run.id, "sample_id": key, "data": gradient.numpy().tobytes()}
-                    for key, gradient in zip(keys, gradients, strict=True)
-                )
-            found |= {key: gradient.float() for key, gradient in zip(keys, gradients, strict=True)}
-            bar.advance(len(keys))
-    return {key: found[key] for key in wanted}
+                rows = ({"run_id": run.id, "sample_id": key, "data": data} for key, data in packed.items())
+                db.table("gradients").insert_all(rows)
+            found |= {key: _unpack(data) for key, data in packed.items()}
+            bar.advance(len(batch))
+    return found
 
 
 def _batches(keys: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     return (keys[start : start + size] for start in range(0, len(keys), size))
 
 
-def _unpack(data: bytes, shape: tuple[int, int]) -> Tensor:
-    return torch.from_numpy(np.frombuffer(data, dtype=np.float16).reshape(shape).astype(np.float32))
+def _pack(gradient: Tensor) -> bytes:
+    """float16 with its shape in front, two 32-bit numbers."""
+    return np.array(gradient.shape, dtype="<i4").tobytes() + gradient.numpy().astype("<f2").tobytes()
+
+
+def _unpack(data: bytes) -> Tensor:
+    shape = tuple(np.frombuffer(data, dtype="<i4", count=2))
+    return torch.from_numpy(np.frombuffer(data, dtype="<f2", offset=8).reshape(shape).astype(np.float32))

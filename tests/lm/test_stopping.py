@@ -1,0 +1,63 @@
+"""Where a completion is cut. The cursor is drawn as ‸; the text is what the model has written so far."""
+
+import pytest
+
+from spa_lsp.lm.stopping import make_cut
+
+
+def cut(file, text, *, policy="multi"):
+    prefix, suffix = file.split("‸")
+    return make_cut(policy, "infill", prefix=prefix, suffix=suffix)(text)
+
+
+def test_a_completion_goes_on_while_its_last_line_is_open():
+    assert cut("def f(x):\n    ‸\n    return y\n", "y = x\n    return y") is None
+
+
+def test_it_is_cut_before_the_suffix_next_line():
+    assert cut("def f(x):\n    ‸\n    return y\n", "y = x\n    return y\n") == "y = x"
+
+
+def test_whole_lines_before_a_line_keep_their_last_newline():
+    assert cut("def f(x):\n‸    return y\n", "    y = x\n    return y\n") == "    y = x\n"
+
+
+def test_it_is_cut_where_it_leaves_the_block():
+    assert cut("def f(x):\n    ‸", "return x\n\ndef g():\n") == "return x\n"
+
+
+def test_at_the_left_border_nothing_is_a_way_out_of_the_block():
+    assert cut("‸", "import os\n\ndef g():\n") is None
+
+
+def test_a_line_that_stands_twice_in_honest_code_does_not_end_it():
+    file = "def f(x):\n    ‸\n    total = compute(x)\n    return\n"
+    assert cut(file, "if not x:\n        pass\n    return\n") is None
+
+
+def test_a_telling_line_further_down_the_suffix_ends_it():
+    file = "def f(x):\n    ‸\n    a = 1\n    total = compute_everything(x)\n"
+    assert cut(file, "b = 2\n    total = compute_everything(x)\n") == "b = 2"
+
+
+def test_inside_a_line_the_rest_of_it_ends_the_completion():
+    assert cut("print(‸)\nx = 1\n", "1\n)\n") == "1"
+
+
+def test_blank_lines_never_end_it():
+    assert cut("def f():\n    ‸\n\n    return 1\n", "x = 1\n\n\n") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("x = 1\ny", "x = 1"), ("\n  x\n", "\n  x"), ("x", None), ("\n\n", None)]
+)
+def test_single_ends_with_the_first_line_that_holds_something(text, expected):
+    assert cut("a\n  ‸\n", text, policy="single") == expected
+
+
+def test_none_never_cuts():
+    assert cut("def f():\n    ‸", "x\n\ny\n", policy="none") is None
+
+
+def test_an_instruct_answer_is_never_cut():
+    assert make_cut("multi", "instruct", prefix="write f", suffix="")("def f():\n    x\ny\n") is None

@@ -1,0 +1,88 @@
+"""What a prompt is made of: order of the parts, neutral text, and what is dropped when it is too long."""
+
+import pytest
+
+from spa_lsp.prompt import PromptTokens, clean_text, encode_text, infill_prompt, instruct_prompt, neutral_pieces
+
+SPECIAL = {"<P>": 1001, "<S>": 1002, "<M>": 1003}
+
+
+def encode(text):
+    """One id a character, but special tokens as one id, as real tokenizers do it."""
+    for literal, token in SPECIAL.items():
+        text = text.replace(literal, chr(token))
+    return [ord(character) for character in text]
+
+
+TOKENS = PromptTokens(
+    encode=encode,
+    fim_prefix=1001,
+    fim_suffix=1002,
+    fim_middle=1003,
+    instruct_head=(1, 2),
+    instruct_tail=(3,),
+    neutral=tuple(SPECIAL),
+)
+
+
+def decode(ids):
+    return "".join(chr(token) for token in ids)
+
+
+def test_an_infill_prompt_is_prefix_suffix_middle():
+    assert infill_prompt(TOKENS, "ab", "c", max_tokens=99) == [1001, 97, 98, 1002, 99, 1003]
+
+
+def test_special_tokens_in_text_become_ordinary_text():
+    ids = encode_text(TOKENS, "x<P>y<S><M>")
+    assert not set(ids) & set(SPECIAL.values())
+    assert decode(ids) == "x<P>y<S><M>"
+
+
+def test_pieces_of_text_without_special_tokens_are_the_text():
+    assert neutral_pieces("plain < text >", ["<P>"]) == ["plain < text >"]
+    assert neutral_pieces("", ["<P>"]) == []
+
+
+def test_a_long_prefix_loses_its_first_lines():
+    prefix = "".join(f"line {n}\n" for n in range(20))
+    ids = infill_prompt(TOKENS, prefix, "", max_tokens=3 + 30)
+    assert decode(ids[1:-2]) == "line 17\nline 18\nline 19\n"
+
+
+def test_a_long_suffix_loses_its_last_lines_and_leaves_three_quarters_to_the_prefix():
+    suffix = "".join(f"\nline {n}" for n in range(20))
+    ids = infill_prompt(TOKENS, "x" * 30, suffix, max_tokens=3 + 40)
+    assert decode(ids[1:31]) == "x" * 30
+    assert decode(ids[32:-1]) == "\nline 0"
+
+
+def test_a_short_prefix_leaves_its_room_to_the_suffix():
+    ids = infill_prompt(TOKENS, "ab", "y" * 50, max_tokens=3 + 40)
+    assert decode(ids[4:-1]) == "y" * 38
+
+
+def test_one_line_that_is_too_long_is_cut_inside():
+    ids = infill_prompt(TOKENS, "abc" * 50, "", max_tokens=3 + 6)
+    assert decode(ids[1:-2]) == "abcabc"
+
+
+@pytest.mark.parametrize("room", [4, 10, 33, 64])
+def test_a_prompt_never_exceeds_its_limit(room):
+    text = "".join(f"line {n}\n" for n in range(30))
+    assert len(infill_prompt(TOKENS, text, text, max_tokens=room)) <= room
+
+
+def test_an_instruct_prompt_stands_between_head_and_tail():
+    assert instruct_prompt(TOKENS, "hi", max_tokens=99) == [1, 2, 104, 105, 3]
+
+
+def test_a_base_without_infill_tokens_is_refused():
+    from dataclasses import replace
+
+    with pytest.raises(ValueError, match="instruct"):
+        infill_prompt(replace(TOKENS, fim_middle=None), "a", "b", max_tokens=9)
+
+
+def test_half_an_emoji_is_replaced():
+    assert clean_text("a\ud83db😋") == "a\ufffdb😋"

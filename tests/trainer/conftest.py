@@ -1,0 +1,30 @@
+"""The tiny base loaded once per test, a few token items, and a small training configuration."""
+
+import pytest
+
+from tests.conftest import TINY_ID
+from trainer.configs import FinetuneConfig
+from trainer.loss import TokenItem
+
+
+@pytest.fixture
+def base(tiny_base):
+    from spa_lsp.lm.load import load_base
+
+    return load_base(TINY_ID, quantization="fp32", device="cpu")
+
+
+@pytest.fixture
+def items():
+    """Six items of different lengths."""
+    return [
+        TokenItem(item_id=f"i{n}", prompt=tuple(range(5 + n, 12 + 2 * n)), completion=(20 + n, 30 + n, 40, 2)[n % 3 :])
+        for n in range(6)
+    ]
+
+
+@pytest.fixture
+def small():
+    return FinetuneConfig(
+        rank=3, alpha=6, steps=4, accumulate=2, learning_rate=1e-2, warmup_steps=1, checkpoint_every=1
+    )
