@@ -92,7 +92,7 @@ def part_items(
 
 def new_bank(base: LoadedBase, config: FinetuneConfig, *, n_adapters: int, seed: int) -> AdapterBank:
     """A bank of fresh adapters, each started from a seed of its own, so that they start apart."""
-    bank = AdapterBank(base.model)
+    bank = AdapterBank(base.model, device=base.device)
     bank.create(
         adapted_linears(base.model, config.target_modules),
         n_adapters=n_adapters,

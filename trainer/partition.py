@@ -48,8 +48,8 @@ def partition(influence: Influence, config: PartitionConfig) -> Assignment:
 def comparable_items(item_influence: Influence, how: Normalize) -> Influence:
     """`[N, Q, items]` as the normalisation wants it before the items of an anchor are averaged.
 
-    For `contrast` each column becomes ranks from 0 to 1: a few samples with huge gradients would otherwise decide what
-    is usual for an anchor (measured on 620 samples: agreement of bootstraps 0.05 above chance with ranks, none without).
+    For `contrast` each column becomes ranks from 0 to 1: a few samples with huge gradients would otherwise decide
+    what is usual for an anchor. On 594 samples bootstraps agreed 0.04 above chance with ranks, and not at all without.
     """
     if how != "contrast":
         return item_influence

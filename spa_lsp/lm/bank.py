@@ -48,8 +48,10 @@ class BankLinear(nn.Module):
 class AdapterBank:
     """All adapted linears of one model; a later bank of the same model takes over."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> None:
         self.model = model
+        self.dtype = dtype  # of adapters that are loaded; trained ones are float32
+        self.device = device
         self.switch = _Switch()
         self.linears: dict[str, BankLinear] = {}
         self.n_adapters = 0
@@ -65,8 +67,7 @@ class AdapterBank:
         """
         names = sorted({_linear_name(key) for adapter in adapters for key in adapter})
         self._install(names)
-        stacked = {name: _stack(name, adapters, scalings, self.linears[name]) for name in names}
-        self._full = stacked
+        self._full = {name: self._stack(name, adapters, scalings) for name in names}
         self.n_adapters = len(adapters)
         for linear in self.linears.values():
             linear.scaling = 1.0
@@ -88,10 +89,9 @@ class AdapterBank:
             n_out, n_in = linear_shape(linear.base)
             bound = n_in**-0.5  # kaiming_uniform_ with a = sqrt(5), PEFT's choice
             starts = [torch.empty(n_in, rank).uniform_(-bound, bound, generator=g) for g in generators]
-            device = next(linear.base.parameters()).device
             linear.scaling = scaling
-            linear.A = nn.Parameter(torch.stack(starts).to(device))
-            linear.B = nn.Parameter(torch.zeros(n_adapters, rank, n_out, device=device))
+            linear.A = nn.Parameter(torch.stack(starts).to(self.device))
+            linear.B = nn.Parameter(torch.zeros(n_adapters, rank, n_out, device=self.device))
         return self.parameters()
 
     def parameters(self) -> list[nn.Parameter]:
@@ -158,6 +158,27 @@ class AdapterBank:
             self.linears[name] = BankLinear(base.base if isinstance(base, BankLinear) else base, self.switch)
             self.model.set_submodule(name, self.linears[name])
 
+    def _stack(
+        self, name: str, adapters: Sequence[Mapping[str, Tensor]], scalings: Sequence[float]
+    ) -> tuple[Tensor, Tensor]:
+        """A `[K, D, R]` and B `[K, R, N]` of one linear, R the largest rank."""
+        n_out, n_in = linear_shape(self.linears[name].base)
+        rank = max(_tensor(a, name, "A").shape[0] for a in adapters if f"{PREFIX}{name}.lora_A.weight" in a)
+        A = torch.zeros(len(adapters), n_in, rank, dtype=self.dtype)
+        B = torch.zeros(len(adapters), rank, n_out, dtype=self.dtype)
+        for i, (adapter, scaling) in enumerate(zip(adapters, scalings, strict=True)):
+            if f"{PREFIX}{name}.lora_A.weight" not in adapter:
+                continue  # this adapter leaves the linear alone: zeros
+            down, up = _tensor(adapter, name, "A"), _tensor(adapter, name, "B")
+            if down.shape[1] != n_in or up.shape[0] != n_out or down.shape[0] != up.shape[1]:
+                raise AdapterMismatch(
+                    f"adapter {i} has {tuple(down.shape)} and {tuple(up.shape)} for {name}, the base's linear is "
+                    f"({n_out}, {n_in}); the set was made for another base"
+                )
+            A[i, :, : down.shape[0]] = down.T.to(self.dtype)
+            B[i, : up.shape[1]] = (up.float() * scaling).T.to(self.dtype)
+        return A.to(self.device), B.to(self.device)
+
 
 def adapted_linears(model: nn.Module, target_modules: Sequence[str]) -> list[str]:
     """Names of the model's linears whose last part is one of `target_modules`, in the model's order.
@@ -187,29 +208,6 @@ def _pair(linear: BankLinear) -> tuple[Tensor, Tensor]:
 
 def _linear_name(key: str) -> str:
     return key.removeprefix(PREFIX).removesuffix(".weight").rpartition(".")[0]
-
-
-def _stack(
-    name: str, adapters: Sequence[Mapping[str, Tensor]], scalings: Sequence[float], linear: BankLinear
-) -> tuple[Tensor, Tensor]:
-    n_out, n_in = linear_shape(linear.base)
-    rank = max((_tensor(a, name, "A").shape[0] for a in adapters if f"{PREFIX}{name}.lora_A.weight" in a), default=0)
-    weight = next(linear.base.parameters())
-    dtype = weight.dtype if weight.dtype.is_floating_point else torch.bfloat16
-    A = torch.zeros(len(adapters), n_in, rank, dtype=dtype)
-    B = torch.zeros(len(adapters), rank, n_out, dtype=dtype)
-    for i, (adapter, scaling) in enumerate(zip(adapters, scalings, strict=True)):
-        if f"{PREFIX}{name}.lora_A.weight" not in adapter:
-            continue  # this adapter leaves the linear alone: zeros
-        down, up = _tensor(adapter, name, "A"), _tensor(adapter, name, "B")
-        if down.shape[1] != n_in or up.shape[0] != n_out or down.shape[0] != up.shape[1]:
-            raise AdapterMismatch(
-                f"adapter {i} has {tuple(down.shape)} and {tuple(up.shape)} for {name}, the base's linear is "
-                f"({n_out}, {n_in}); the set was made for another base"
-            )
-        A[i, :, : down.shape[0]] = down.T.to(dtype)
-        B[i, : up.shape[1]] = (up.float() * scaling).T.to(dtype)
-    return A.to(weight.device), B.to(weight.device)
 
 
 def _tensor(adapter: Mapping[str, Tensor], name: str, part: str) -> Tensor:

@@ -15,8 +15,9 @@ import torch
 from safetensors.torch import load as load_tensors
 from torch import Tensor
 
-from spa_lsp.adapter_set import AdapterSet, find_set, read_adapter
-from spa_lsp.catalog import DEFAULT_BASE, find_base, installed_base
+from spa_lsp.adapter_set import AdapterSet, check_adapter, find_set, read_adapter
+from spa_lsp.adapter_transfer import shapes_on_base
+from spa_lsp.catalog import DEFAULT_BASE
 from spa_lsp.completion import (
     Alternative,
     CompletionRequest,
@@ -30,6 +31,7 @@ from spa_lsp.lm.attention import KeyValues
 from spa_lsp.lm.bank import AdapterBank
 from spa_lsp.lm.decode import Row, Rules, decode, new_rows
 from spa_lsp.lm.load import LoadedBase, load_base
+from spa_lsp.lm.pack import pack_linears
 from spa_lsp.lm.prefix_cache import PrefixCache, prefill, run
 from spa_lsp.lm.stopping import make_cut
 from spa_lsp.prompt import clean_text, infill_prompt, instruct_prompt
@@ -57,7 +59,7 @@ class LocalCompleter:
         self.base = base
         self.adapter_set: AdapterSet | None = None
         self.load_ms = 0.0
-        self._bank = AdapterBank(base.model)
+        self._bank = AdapterBank(base.model, dtype=base.dtype, device=base.device)
         self._cache = PrefixCache(base.model.config.num_hidden_layers)
         if adapter_set is not None:
             self.swap_set(adapter_set)
@@ -87,7 +89,10 @@ class LocalCompleter:
         name = base_id or DEFAULT_BASE
         chosen = _choose_set(adapter_set, name)
         report(f"base {name}", 0.0)
-        completer = cls(load_base(name, quantization=quantization))
+        base = load_base(name, quantization=quantization)
+        if base.device == "cpu":
+            pack_linears(base.model)
+        completer = cls(base)
         if chosen is not None:
             report(f"adapter set {chosen.name}", 0.9)
             completer.swap_set(chosen)
@@ -106,8 +111,12 @@ class LocalCompleter:
             self._bank.load([], [])
             self.adapter_set = None
             return
-        _check_base(adapter_set, self.base.base_id)
-        adapters = [load_tensors(read_adapter(adapter_set, info.name)) for info in adapter_set.adapters]
+        if adapter_set.base_id != self.base.base_id:
+            raise AdapterMismatch(
+                f"adapter set {adapter_set.name!r} was made for {adapter_set.base_id}, the base is "
+                f"{self.base.base_id}; pass --base {adapter_set.base_id} or choose another set"
+            )
+        adapters = _read_adapters(adapter_set)
         self._bank.load(adapters, [adapter_set.alpha / adapter_set.rank] * len(adapters))
         self.adapter_set = adapter_set
         logger.info("serving adapter set %s, %d adapters", adapter_set.name, adapter_set.k)
@@ -269,24 +278,20 @@ def _choose_set(adapter_set: str | AdapterSet | None, base_id: str) -> AdapterSe
         return None
     try:
         return find_set(adapter_set, base_id)
-    except NotFound:
+    except NotFound as error:
         if adapter_set is not None:
             raise
+        logger.warning("completing with the base alone: %s", error)
         return None
 
 
-def _check_base(adapter_set: AdapterSet, base_id: str) -> None:
-    installed = installed_base(find_base(base_id))
-    if adapter_set.base_sha256 != installed.weights_sha256:
-        raise AdapterMismatch(
-            f"adapter set {adapter_set.name!r} was made for the weights {adapter_set.base_sha256[:12]}… of "
-            f"{adapter_set.base_id}, the base here has {installed.weights_sha256[:12]}…; pass --base or retrain"
-        )
-    if adapter_set.tokenizer_sha256 != installed.tokenizer_sha256:
-        raise AdapterMismatch(
-            f"adapter set {adapter_set.name!r} was made with another tokenizer than {base_id} has here; "
-            f"pull the base again or retrain"
-        )
+def _read_adapters(adapter_set: AdapterSet) -> list[dict[str, Tensor]]:
+    """The tensors of every adapter, each checked against the base that lies here."""
+    shapes = shapes_on_base(adapter_set)
+    files = [read_adapter(adapter_set, info.name) for info in adapter_set.adapters]
+    for data in files:
+        check_adapter(data, adapter_set, shapes)
+    return [load_tensors(data) for data in files]
 
 
 def _find_adapters(adapter_set: AdapterSet, names: Sequence[str]) -> tuple[int, ...]:

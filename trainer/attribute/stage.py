@@ -55,7 +55,7 @@ def datainf_stage(
     gradients = _stored_gradients(db, run)
     missing = {key: item for key, item in wanted.items() if key not in gradients}
     if missing:
-        bank = AdapterBank(base.model)
+        bank = AdapterBank(base.model, device=base.device)
         _warm_up(base, bank, list(chosen.values()), config, run)
         gradients |= _new_gradients(db, base, bank, missing, config, run)
     train = torch.stack([gradients[sample_id] for sample_id in short])

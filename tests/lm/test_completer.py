@@ -1,0 +1,159 @@
+"""The completer on the tiny base with a set of PEFT adapters: requests in, alternatives out, and what it refuses."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file, save
+
+from spa_lsp.adapter_set import AdapterSet, describe_adapter, write_set
+from spa_lsp.catalog import find_base, installed_base
+from spa_lsp.completion import CompletionRequest
+from spa_lsp.errors import AdapterMismatch, BadInput, NotFound, SpaError
+from tests.conftest import TINY_ID
+from trainer.configs import ALL_LINEARS
+
+REQUEST = CompletionRequest(prefix="def add(a, b):\n    ", suffix="\n    return a\n", max_tokens=6, stop="none")
+
+
+@pytest.fixture
+def files(tiny_peft_adapters):
+    return {name: save(load_file(folder / "adapter_model.safetensors")) for name, folder in tiny_peft_adapters.items()}
+
+
+@pytest.fixture
+def adapter_set(tiny_base, files, tmp_path):
+    """The eight tiny adapters as a set in a folder."""
+    return make_set(files, tmp_path)
+
+
+def make_set(files, tmp_path, **changes):
+    installed = installed_base(find_base(TINY_ID))
+    fields = {
+        "name": "tiny",
+        "base_id": TINY_ID,
+        "base_sha256": installed.weights_sha256,
+        "tokenizer_sha256": installed.tokenizer_sha256,
+        "rank": 4,
+        "alpha": 8,
+        "target_modules": ALL_LINEARS,
+        "activation": "completion",
+        "layouts": ("infill",),
+        "method": "random",
+        "run_id": "r",
+        "data": {},
+        "figures": {},
+        "adapters": tuple(describe_adapter(name, data, label=f"way {name}") for name, data in files.items()),
+    }
+    made = AdapterSet(**{**fields, **changes})
+    return write_set(tmp_path / TINY_ID / made.name, made, files)
+
+
+@pytest.fixture
+def completer(adapter_set):
+    from spa_lsp.lm.completer import LocalCompleter
+
+    return LocalCompleter.load(TINY_ID, adapter_set=adapter_set, quantization="fp32")
+
+
+def test_every_adapter_gives_one_alternative_in_the_order_of_the_set(completer, files):
+    result = completer.complete(REQUEST)
+    assert [alternative.adapter for alternative in result.alternatives] == list(files)
+    assert [alternative.label for alternative in result.alternatives] == [f"way {name}" for name in files]
+    assert not result.is_cancelled
+
+
+def test_adapters_can_be_chosen_by_name_and_keep_their_place_in_the_set(completer):
+    whole = completer.complete(REQUEST)
+    chosen = completer.complete(replace(REQUEST, adapters=("a5", "a2")))
+    assert [(a.adapter, a.index) for a in chosen.alternatives] == [("a5", 4), ("a2", 1)]
+    assert [a.text for a in chosen.alternatives] == [whole.alternatives[n].text for n in (4, 1)]
+
+
+def test_the_same_request_gives_the_same_answer(completer):
+    first, second = completer.complete(REQUEST), completer.complete(REQUEST)
+    assert first.alternatives == second.alternatives
+    assert second.timing.cached_tokens == second.timing.prompt_tokens - 1
+
+
+def test_alternatives_are_announced_as_they_finish(completer):
+    announced = []
+    result = completer.complete(REQUEST, on_alternative=announced.append)
+    assert sorted(announced, key=lambda a: a.index) == list(result.alternatives)
+
+
+def test_base_rows_use_no_adapter(completer):
+    result = completer.complete(replace(REQUEST, use_base=True, k=2))
+    assert [alternative.adapter for alternative in result.alternatives] == ["base", "base"]
+    assert result.alternatives[0].text == result.alternatives[1].text
+
+
+def test_sampled_base_rows_differ_and_come_again_with_the_same_seed(completer):
+    request = replace(REQUEST, use_base=True, k=4, temperature=1.5, seed=1)
+    texts = [alternative.text for alternative in completer.complete(request).alternatives]
+    assert len(set(texts)) > 1
+    assert texts == [alternative.text for alternative in completer.complete(request).alternatives]
+
+
+def test_a_cancel_ends_the_work_with_what_was_finished(completer):
+    result = completer.complete(REQUEST, is_cancelled=lambda: True)
+    assert result.is_cancelled and result.alternatives == ()
+
+
+def test_a_deadline_gives_what_there_is(completer):
+    result = completer.complete(replace(REQUEST, deadline_s=0.0))
+    assert {alternative.finish for alternative in result.alternatives} == {"deadline"}
+
+
+def test_a_set_for_every_token_is_served_too(adapter_set, completer, files, tmp_path):
+    before = completer.complete(REQUEST)
+    completer.swap_set(make_set(files, tmp_path, name="everywhere", activation="all"))
+    after = completer.complete(REQUEST)
+    assert len(after.alternatives) == 8
+    assert [a.text for a in after.alternatives] != [a.text for a in before.alternatives]
+
+
+def test_the_instruct_layout_is_answered(completer):
+    result = completer.complete(CompletionRequest(prefix="add two numbers", layout="instruct", k=2, max_tokens=4))
+    assert len(result.alternatives) == 2
+
+
+def test_special_tokens_and_half_an_emoji_in_the_text_do_no_harm(completer):
+    request = replace(REQUEST, prefix="x = '<|fim_middle|>\ud83d'\n")
+    assert len(completer.complete(request).alternatives) == 8
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"k": 9}, BadInput, "8 adapters"),
+        ({"k": 0}, BadInput, "1 to"),
+        ({"adapters": ("a9",)}, NotFound, "choose one of: a1"),
+        ({"layout": "instruct", "prefix": " "}, BadInput, "empty"),
+    ],
+)
+def test_a_request_that_cannot_be_served_says_why(completer, changes, error, words):
+    with pytest.raises(error, match=words):
+        completer.complete(replace(REQUEST, **changes))
+
+
+def test_a_set_for_other_weights_is_refused_and_the_one_before_stays(completer, files, tmp_path):
+    with pytest.raises(AdapterMismatch):
+        completer.swap_set(make_set(files, tmp_path, name="other", base_sha256="0" * 64))
+    assert completer.describe()["adapter_set"] == "tiny"
+    assert len(completer.complete(REQUEST).alternatives) == 8
+
+
+def test_an_adapter_with_nan_is_refused_at_loading(completer, files, tmp_path, tiny_peft_adapters):
+    tensors = load_file(tiny_peft_adapters["a1"] / "adapter_model.safetensors")
+    name = next(iter(tensors))
+    tensors[name] = torch.full_like(tensors[name], float("nan"))
+    with pytest.raises(SpaError):
+        completer.swap_set(make_set({**files, "a1": save(tensors)}, tmp_path, name="broken"))
+
+
+def test_without_any_set_the_base_answers_alone(tiny_base):
+    from spa_lsp.lm.completer import LocalCompleter
+
+    completer = LocalCompleter.load(TINY_ID, quantization="fp32")
+    assert [alternative.adapter for alternative in completer.complete(REQUEST).alternatives] == ["base"]
