@@ -32,7 +32,7 @@ from spa_lsp.lm.bank import AdapterBank
 from spa_lsp.lm.decode import Row, Rules, decode, new_rows
 from spa_lsp.lm.load import LoadedBase, load_base
 from spa_lsp.lm.pack import pack_linears
-from spa_lsp.lm.prefix_cache import PrefixCache, prefill, run
+from spa_lsp.lm.prefix_cache import PrefixCache, prefill, prefill_rows
 from spa_lsp.lm.stopping import make_cut
 from spa_lsp.prompt import clean_text, infill_prompt, instruct_prompt
 
@@ -216,11 +216,9 @@ class LocalCompleter:
             return KeyValues(n_layers, prefix=entry.key_values, capacity=32), n_cached, is_whole
         key_values = KeyValues(n_layers)
         self._bank.select(torch.tensor(plan.adapters, device=self.base.device))
-        if len(prompt) > 1 and not is_cancelled():
-            ids = torch.tensor([prompt[:-1]] * plan.n_rows, device=self.base.device)
-            with self._bank.on():
-                run(self.base, ids, key_values)
-        return key_values, 0, not is_cancelled()
+        with self._bank.on():
+            is_whole = prefill_rows(self.base, key_values, prompt[:-1], plan.n_rows, is_cancelled)
+        return key_values, 0, is_whole
 
     def _decode(
         self,

@@ -77,6 +77,19 @@ def prefill(base: LoadedBase, entry: Entry, tokens: Sequence[int], is_cancelled:
     return True
 
 
+def prefill_rows(
+    base: LoadedBase, key_values: KeyValues, tokens: Sequence[int], n_rows: int, is_cancelled: IsCancelled
+) -> bool:
+    """The same tokens in every row, each under its own adapter (`activation: all`): nothing to share, nothing kept."""
+    chunk_tokens = max(1, CHUNK_TOKENS // n_rows)
+    for start in range(0, len(tokens), chunk_tokens):
+        if is_cancelled():
+            return False
+        chunk = tokens[start : start + chunk_tokens]
+        run(base, torch.tensor([chunk] * n_rows, device=base.device), key_values)
+    return True
+
+
 def run(base: LoadedBase, ids: torch.Tensor, key_values: KeyValues) -> torch.Tensor:
     """Hidden states `[B, T, D]` of the next T tokens of every row; their keys and values are added."""
     T = ids.shape[1]

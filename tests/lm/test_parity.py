@@ -6,7 +6,7 @@ import torch
 from spa_lsp.lm.attention import KeyValues
 from spa_lsp.lm.bank import AdapterBank
 from spa_lsp.lm.decode import Rules, decode, new_rows
-from spa_lsp.lm.prefix_cache import PrefixCache, prefill, run
+from spa_lsp.lm.prefix_cache import PrefixCache, prefill, prefill_rows
 from spa_lsp.lm.stopping import make_cut
 from tests.conftest import make_peft_adapter
 from tests.lm.conftest import N_TOKENS
@@ -34,7 +34,7 @@ def served(base, bank, prompt, *, k, activation="completion", cache=None, rules=
         else:
             key_values = KeyValues(n_layers)
             with bank.on():
-                run(base, torch.tensor([prompt[:-1]] * k), key_values)
+                assert prefill_rows(base, key_values, prompt[:-1], k, lambda: False)
         with bank.on():
             rows = new_rows(k, rules)
             done = list(decode(base, rows, prompt[-1], key_values, rules, keep_rows=keep_rows, is_over=lambda: False))
