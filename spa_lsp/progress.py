@@ -112,8 +112,11 @@ def _bar(label: str, total: int, unit: str) -> Iterator[Progress]:
     from rich import progress as rich_progress  # a tenth of a second that only a terminal pays
     from rich.console import Console
 
-    bytes_columns = (rich_progress.DownloadColumn(), rich_progress.TransferSpeedColumn())
-    counts = bytes_columns if unit == BYTES else (rich_progress.MofNCompleteColumn(), rich_progress.TextColumn(unit))
+    counts: tuple[rich_progress.ProgressColumn, ...] = ()
+    if unit == BYTES:
+        counts = (rich_progress.DownloadColumn(), rich_progress.TransferSpeedColumn())
+    elif total:
+        counts = (rich_progress.MofNCompleteColumn(), rich_progress.TextColumn(unit))
     bar = rich_progress.Progress(
         rich_progress.TextColumn("{task.description}", markup=False),
         rich_progress.BarColumn(),
