@@ -6,13 +6,20 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from spa_lsp import errors
 from spa_lsp.completion import Alternative, CompletionResult
+from spa_lsp.engine.client import stop_engine
+from spa_lsp.engine.service import serve
+from spa_lsp.engine.supervisor import try_connect
 
+PATIENCE_S = 60.0  # a wait that fails; the machine may be busy with something else
+SLOW = {"n_steps": 9000, "step_s": 0.01}  # longer than any wait: a test that passes has seen it cancelled
 NAMES = {"base": "fake-base", "quantization": "fp32", "device": "cpu"}
 SOME_TEXTS = ("return a + b", "return sum([a, b])", "return add_all(a, b)")
 
@@ -27,6 +34,8 @@ class FakeCompleter:
     adapter_set: str = "fake-set"
     error: Exception | None = None  # raised by `complete`
     dies: bool = False  # the process is killed by `complete`
+    echoes: bool = False  # the only text is the end of the prefix and a bar
+    before: Callable[[], Any] = lambda: None  # called at the beginning of `complete`
     asked: list[Any] = field(default_factory=list)
     is_busy: threading.Event = field(default_factory=threading.Event)
 
@@ -45,11 +54,13 @@ class FakeCompleter:
         if self.dies:
             os.kill(os.getpid(), signal.SIGKILL)
         self.is_busy.set()
+        self.before()
         for _ in range(self.n_steps):
             if is_cancelled and is_cancelled():
                 return CompletionResult(**self.describe(), is_cancelled=True)
             time.sleep(self.step_s)
-        alternatives = tuple(make_alternative(text, index) for index, text in enumerate(self.texts))
+        texts = [request.prefix.split("\n")[-1] + "|"] if self.echoes else self.texts
+        alternatives = tuple(make_alternative(text, index) for index, text in enumerate(texts))
         for alternative in alternatives:
             if on_alternative:
                 on_alternative(alternative)
@@ -63,6 +74,34 @@ def make_alternative(text, index=0):
     )
 
 
+@contextmanager
+def engine_in_thread(socket_path, load, *, idle_s=60.0):
+    """An engine in a thread of this process that serves what `load` gives; it is stopped at the end."""
+    thread = threading.Thread(target=serve, args=(socket_path, load, idle_s), kwargs={"about": NAMES})
+    thread.start()
+    wait_until(lambda: is_listening(socket_path))
+    try:
+        yield
+    finally:
+        stop_engine(socket_path)
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+
+
+def is_listening(socket_path):
+    connection = try_connect(socket_path)
+    if connection:
+        connection.close()
+    return connection is not None
+
+
+def wait_until(is_true, timeout_s=PATIENCE_S):
+    end = time.monotonic() + timeout_s
+    while not is_true():
+        assert time.monotonic() < end, "this did not become true in time"
+        time.sleep(0.01)
+
+
 def fake_engine_command(socket_path, **options) -> list[str]:
     """The command line of an engine process with a FakeCompleter; options as in `main`."""
     return [sys.executable, "-P", __file__, str(socket_path), json.dumps(options)]
@@ -70,7 +109,6 @@ def fake_engine_command(socket_path, **options) -> list[str]:
 
 def main(socket_path, *, load_s=0.0, idle_s=60.0, load_error=None, log=None, **fields):
     """An engine process: loads for `load_s` seconds, fails as `load_error` says, appends its pid to `log`."""
-    from spa_lsp.engine.service import serve
 
     def load(on_progress):
         for step in range(10):

@@ -1,4 +1,4 @@
-"""The engine seen from a command or the trainer: a `Completer` that blocks. The server has its own link on asyncio.
+"""The engine seen from a command or the trainer: a `Completer` that blocks; and what a front needs, see `link.py`.
 
 Nothing here imports torch; the engine is a process of its own, started when it is not there.
 """
@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,16 @@ from spa_lsp.completion import (
 )
 from spa_lsp.engine import supervisor, wire
 from spa_lsp.engine.connection import Connection, ConnectionLost, open_connection
+from spa_lsp.engine.link import EngineLink
 from spa_lsp.errors import SpaError, Unavailable
 
 IDLE_S = 1800.0
 POLL_S = 0.02  # how soon a cancel is noticed
 
-_STATUS_TIMEOUT_S = 2.0
-_STOP_TIMEOUT_S = 10.0
+_STATUS_TIMEOUT_S = 5.0
+_STOP_TIMEOUT_S = 30.0
+
+__all__ = ["EngineClient", "EngineLink", "engine_status", "open_link", "running_engines", "stop_engine"]
 
 OnLoading = Callable[[str, float], None]  # stage, fraction of the whole load
 
@@ -184,6 +188,30 @@ class EngineClient:
 
     def _see_log(self) -> str:
         return f"see its log, {supervisor.log_path(self._path)}"
+
+
+def open_link(
+    base_id: str,
+    adapter_set: str | None,
+    quantization: str,
+    *,
+    idle_s: float,
+    on_problem: Callable[[SpaError], None],
+    command: Sequence[str] | None = None,
+) -> EngineLink:
+    """A front's link to the engine of a base; nothing is connected or started until it is asked or told to `start`.
+
+    Args:
+        base_id: of the catalog.
+        adapter_set: a set's name; None: the selected one.
+        quantization: as in `LocalCompleter.load`.
+        idle_s: a started engine ends after so many seconds without a client.
+        on_problem: told, in the event loop, what only the user can mend.
+        command: starts another engine than the usual one.
+    """
+    command = command or supervisor.engine_command(base_id, adapter_set, quantization, idle_s)
+    path = supervisor.socket_path(base_id, quantization)
+    return EngineLink(partial(open_connection, path, command=command, adapter_set=adapter_set), on_problem)
 
 
 def running_engines() -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from spa_lsp.engine import supervisor, wire
 from spa_lsp.errors import Unavailable
 
-HELLO_TIMEOUT_S = 10.0
+HELLO_TIMEOUT_S = 60.0  # importing torch from a cold disk holds the interpreter's lock for long
 
 
 class ConnectionLost(Exception):

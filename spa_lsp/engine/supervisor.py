@@ -20,8 +20,8 @@ from filelock import FileLock, Timeout
 from spa_lsp import __version__, paths
 from spa_lsp.errors import Unavailable
 
-TAKEOVER_S = 10.0  # for a predecessor to end
-START_TIMEOUT_S = 30.0  # the socket is there before anything heavy is imported, so this is generous
+TAKEOVER_S = 30.0  # for a predecessor to end
+START_TIMEOUT_S = 60.0  # half a second usually: the socket is there before anything heavy is imported
 DELAYS_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 MAX_DEATHS = 5  # in DEATHS_WINDOW_S; the rule by which editors give up a server, so we never use up theirs
 DEATHS_WINDOW_S = 180.0

@@ -11,11 +11,9 @@ from spa_lsp.engine.client import EngineClient, engine_status
 from spa_lsp.engine.connection import Connection
 from spa_lsp.engine.service import serve
 from spa_lsp.errors import BadInput, NotFound, TooNew, Unavailable
-from tests.engine.conftest import wait_until
-from tests.fakes import SOME_TEXTS, FakeCompleter
+from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, FakeCompleter, is_listening, wait_until
 
 REQUEST = CompletionRequest(prefix="def add(a, b):\n    ", document="file:///a.py")
-SLOW = {"n_steps": 500, "step_s": 0.01}
 
 
 def ask_later(client, request=REQUEST, **options):
@@ -54,7 +52,7 @@ def test_a_newer_request_of_the_document_wins(start, socket_path):
     client = start(completer)
     connection = raw_connection(socket_path)
     connection.send({"type": "complete", "id": 1, "request": {"prefix": "old", "document": "d"}, "wait": True})
-    assert completer.is_busy.wait(5)
+    assert completer.is_busy.wait(PATIENCE_S)
     completer.n_steps = 1
     connection.send({"type": "complete", "id": 2, "request": {"prefix": "new", "document": "d"}, "wait": True})
     results = [message for message in receive_all(connection, 2) if message["type"] == "result"]
@@ -69,7 +67,7 @@ def test_of_many_requests_of_a_document_only_the_newest_is_computed(start, socke
     for call_id in range(50):
         request = {"prefix": str(call_id), "document": "d"}
         connection.send({"type": "complete", "id": call_id, "request": request, "wait": True})
-        assert completer.is_busy.wait(5)
+        assert completer.is_busy.wait(PATIENCE_S)
     completer.n_steps = 1
     connection.send({"type": "complete", "id": 50, "request": {"prefix": "50", "document": "d"}, "wait": True})
     results = {m["id"]: m["result"]["is_cancelled"] for m in receive_all(connection, 50) if m["type"] == "result"}
@@ -78,10 +76,9 @@ def test_of_many_requests_of_a_document_only_the_newest_is_computed(start, socke
 
 
 def test_a_cancel_ends_the_work(start):
-    client = start(FakeCompleter(**SLOW))
-    began = time.monotonic()
-    result = client.complete(REQUEST, is_cancelled=lambda: time.monotonic() - began > 0.1)
-    assert result.is_cancelled and time.monotonic() - began < 1
+    completer = FakeCompleter(**SLOW)
+    client = start(completer)
+    assert client.complete(REQUEST, is_cancelled=completer.is_busy.is_set).is_cancelled
 
 
 def test_the_work_of_a_client_that_goes_away_is_cancelled(start, socket_path):
@@ -89,11 +86,10 @@ def test_the_work_of_a_client_that_goes_away_is_cancelled(start, socket_path):
     client = start(completer)
     leaver = raw_connection(socket_path)
     leaver.send({"type": "complete", "id": 1, "request": {"prefix": "x"}, "wait": True})
-    assert completer.is_busy.wait(5)
+    assert completer.is_busy.wait(PATIENCE_S)
     leaver.close()
-    completer.n_steps, began = 1, time.monotonic()
-    client.complete(REQUEST)
-    assert time.monotonic() - began < 1
+    completer.n_steps = 1
+    assert client.complete(REQUEST).alternatives
 
 
 def test_the_status_is_answered_while_the_engine_computes(start, socket_path):
@@ -101,10 +97,8 @@ def test_the_status_is_answered_while_the_engine_computes(start, socket_path):
     start(completer)
     connection = raw_connection(socket_path)
     connection.send({"type": "complete", "id": 1, "request": {"prefix": "x"}, "wait": True})
-    assert completer.is_busy.wait(5)
-    began = time.monotonic()
+    assert completer.is_busy.wait(PATIENCE_S)
     assert engine_status()["state"] == "ready"
-    assert time.monotonic() - began < 0.5
     connection.close()
 
 
@@ -149,7 +143,7 @@ def test_a_request_that_cannot_be_read_is_bad_input(start, socket_path):
     start()
     connection = raw_connection(socket_path)
     connection.send({"type": "complete", "id": 1, "request": {"adapters": 3}})
-    error = connection.receive(5)
+    error = connection.receive(PATIENCE_S)
     assert (error["kind"], error["id"]) == ("BadInput", 1)
 
 
@@ -158,16 +152,16 @@ def test_an_unknown_message_is_an_error_and_the_connection_lives(start, socket_p
     start()
     connection = raw_connection(socket_path)
     connection.send(message)
-    assert type(wire.to_error(connection.receive(5))) is BadInput
+    assert type(wire.to_error(connection.receive(PATIENCE_S))) is BadInput
     connection.send({"type": "status", "id": 2})
-    assert connection.receive(5)["type"] == "status"
+    assert connection.receive(PATIENCE_S)["type"] == "status"
 
 
 def test_garbage_drops_only_the_client_that_sent_it(start, socket_path):
     client = start()
     sock = supervisor.try_connect(socket_path)
     sock.sendall(b"\xff\xff\xff\xffgarbage")
-    sock.settimeout(5)
+    sock.settimeout(PATIENCE_S)
     assert sock.recv(10) == b""
     assert client.complete(REQUEST).alternatives
 
@@ -176,7 +170,7 @@ def test_another_protocol_is_refused_with_the_way_out(start, socket_path):
     start()
     connection = raw_connection(socket_path)
     connection.send({"type": "hello", "protocol": 99})
-    error = wire.to_error(connection.receive(5))
+    error = wire.to_error(connection.receive(PATIENCE_S))
     assert type(error) is TooNew and "spa-lsp engine stop" in str(error)
 
 
@@ -184,7 +178,7 @@ def test_a_command_waits_while_the_base_loads_and_sees_progress(start):
     gate, seen = threading.Event(), []
 
     def load(on_progress):
-        gate.wait(5)
+        gate.wait(PATIENCE_S)
         on_progress("weights", 0.5)
         return FakeCompleter()
 
@@ -202,7 +196,7 @@ def test_the_status_shows_how_far_the_load_is(start):
 
     def load(on_progress):
         on_progress("weights", 0.25)
-        gate.wait(5)
+        gate.wait(PATIENCE_S)
         return FakeCompleter()
 
     start(load=load)
@@ -213,10 +207,10 @@ def test_the_status_shows_how_far_the_load_is(start):
 
 def test_a_front_is_answered_at_once_while_the_base_loads(start, socket_path):
     gate = threading.Event()
-    start(load=lambda on_progress: gate.wait(5) and FakeCompleter())
+    start(load=lambda on_progress: gate.wait(PATIENCE_S) and FakeCompleter())
     connection = raw_connection(socket_path)
     connection.send({"type": "complete", "id": 1, "request": {"prefix": "x"}})
-    error = connection.receive(1)
+    error = connection.receive(PATIENCE_S)
     assert error["is_loading"] and error["kind"] == "Unavailable"
     gate.set()
 
@@ -248,7 +242,7 @@ def test_a_failed_load_is_not_tried_again_at_every_keystroke(start, socket_path)
     connection = raw_connection(socket_path)
     for call_id in range(3):
         connection.send({"type": "complete", "id": call_id, "request": {"prefix": "x"}})
-        assert connection.receive(5)["kind"] == "NotFound"
+        assert connection.receive(PATIENCE_S)["kind"] == "NotFound"
     assert len(n_loads) == 1 and engine_status()["error"] == "not here"
 
 
@@ -261,7 +255,7 @@ def test_waiting_for_the_load_ends_when_it_is_done(start):
 def test_the_engine_ends_when_idle(socket_path):
     began = time.monotonic()
     serve(socket_path, lambda on_progress: FakeCompleter(), 0.2)
-    assert 0.2 <= time.monotonic() - began < 2 and not socket_path.exists()
+    assert time.monotonic() - began >= 0.2 and not socket_path.exists()
 
 
 def test_the_engine_does_not_end_while_it_has_a_client(start):
@@ -273,15 +267,12 @@ def test_the_engine_does_not_end_while_it_has_a_client(start):
 def test_the_engine_ends_some_time_after_its_last_client(start, socket_path):
     client = start(idle_s=0.2)
     client.close()
-    wait_until(lambda: not socket_path.exists(), 2)
+    wait_until(lambda: not socket_path.exists())
 
 
 def test_asking_for_the_status_does_not_keep_an_idle_engine(start, socket_path):
     start(idle_s=0.3).close()
-    for _ in range(10):
-        engine_status()
-        time.sleep(0.05)
-    wait_until(lambda: not socket_path.exists(), 0.5)
+    wait_until(lambda: engine_status() is None)  # asks all the time
 
 
 def test_stop_ends_the_engine_in_the_middle_of_its_work(start, socket_path):
@@ -289,7 +280,7 @@ def test_stop_ends_the_engine_in_the_middle_of_its_work(start, socket_path):
     client = start(completer)
     connection = raw_connection(socket_path)
     connection.send({"type": "complete", "id": 1, "request": {"prefix": "x"}, "wait": True})
-    assert completer.is_busy.wait(5)
+    assert completer.is_busy.wait(PATIENCE_S)
     client.stop()
     assert supervisor.try_connect(socket_path) is None
 
@@ -312,14 +303,14 @@ def test_the_socket_of_a_killed_engine_is_replaced(start, socket_path):
         killed.bind(str(socket_path))
     thread = threading.Thread(target=serve, args=(socket_path, lambda on_progress: FakeCompleter(), 0.3))
     thread.start()
-    wait_until(lambda: supervisor.try_connect(socket_path) is not None)
-    thread.join(5)
+    wait_until(lambda: is_listening(socket_path))
+    thread.join(PATIENCE_S)
 
 
 def receive_all(connection, last_id):
     """All messages up to the result of this call."""
     messages = []
     while not messages or (messages[-1]["type"], messages[-1]["id"]) != ("result", last_id):
-        messages.append(connection.receive(10))
+        messages.append(connection.receive(PATIENCE_S))
         assert messages[-1] is not None
     return messages

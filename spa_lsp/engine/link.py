@@ -1,0 +1,137 @@
+"""The engine seen from a front, on asyncio: one connection, opened in the background and never waited for."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+
+from spa_lsp.completion import CompletionRequest, CompletionResult, result_from_json
+from spa_lsp.engine import wire
+from spa_lsp.engine.connection import Connection, ConnectionLost
+from spa_lsp.engine.supervisor import MAX_DEATHS, Backoff
+from spa_lsp.errors import SpaError, Unavailable
+
+MAX_UNSENT_BYTES = 4 << 20  # an engine that reads nothing hangs
+
+logger = logging.getLogger(__name__)
+
+
+class EngineLink:
+    """Asks the engine and never waits for one to come up; `on_problem` is told what only the user can mend."""
+
+    def __init__(
+        self,
+        open_connection: Callable[[], Connection],
+        on_problem: Callable[[SpaError], None],
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._open = open_connection
+        self._on_problem = on_problem
+        self._backoff = backoff or Backoff()
+        self._writer: asyncio.StreamWriter | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._calls: dict[int, asyncio.Future[wire.Message | None]] = {}
+        self._ids = itertools.count(1)
+
+    def start(self) -> None:
+        """Connect in the background, starting an engine if there is none, unless its last death forbids it."""
+        if self._task is None and not self._backoff.is_off and self._backoff.delay_s() == 0:
+            self._task = asyncio.create_task(self._live())
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether requests reach an engine now; it may still be loading."""
+        return self._writer is not None
+
+    def close(self) -> None:
+        """End the connection; the engine cancels what it still does for it."""
+        if self._writer:
+            self._writer.close()
+
+    async def complete(self, request: CompletionRequest) -> CompletionResult | None:
+        """The engine's result; None while it starts or loads, when it is gone, and when it cannot serve the request."""
+        if self._writer is None:
+            self.start()
+            return None
+        call_id = next(self._ids)
+        answer = self._calls[call_id] = asyncio.get_running_loop().create_future()
+        self._send({"type": "complete", "id": call_id, "request": asdict(request)})
+        try:
+            return self._read_answer(await answer)
+        except asyncio.CancelledError:
+            self._send({"type": "cancel", "id": call_id})
+            raise
+        finally:
+            del self._calls[call_id]
+
+    def _read_answer(self, message: wire.Message | None) -> CompletionResult | None:
+        if message is None:
+            return None
+        if message["type"] == "result":
+            return result_from_json(message["result"])
+        if not message["is_loading"]:
+            self._tell(wire.to_error(message))
+        return None
+
+    def _tell(self, error: SpaError) -> None:
+        """What passes by itself, or what the user cannot change, stays in the log."""
+        if isinstance(error, Unavailable):
+            logger.warning("%s", error)
+        else:
+            self._on_problem(error)
+
+    def _send(self, message: wire.Message) -> None:
+        if self._writer is None:
+            return
+        self._writer.write(wire.encode(message))
+        if self._writer.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            logger.warning("the engine does not read; leaving it")
+            self._writer.transport.abort()
+
+    async def _live(self) -> None:
+        """One connection from its beginning to its end."""
+        is_intended = False
+        try:
+            connection = await asyncio.to_thread(self._open)
+            reader, self._writer = await asyncio.open_unix_connection(sock=connection.sock)
+            is_intended = await self._receive(reader, connection.decoder)
+        except SpaError as error:
+            self._tell(error)
+        except (OSError, ConnectionLost, wire.FrameError) as error:
+            logger.warning("lost the engine: %s", error)
+        finally:
+            self._end(is_intended=is_intended)
+
+    async def _receive(self, reader: asyncio.StreamReader, decoder: wire.FrameDecoder) -> bool:
+        """Hand out answers until the engine is gone; whether that was its intention."""
+        is_intended = False
+        while data := await reader.read(1 << 16):
+            for message in decoder.feed(data):
+                is_intended = is_intended or message["type"] == "stopping"
+                self._hand_out(message)
+        return is_intended
+
+    def _hand_out(self, message: wire.Message) -> None:
+        answer = self._calls.get(message.get("id") or 0)
+        if answer and not answer.done() and message["type"] in ("result", "error"):
+            answer.set_result(message)
+
+    def _end(self, *, is_intended: bool) -> None:
+        self._task = None
+        if self._writer:
+            with suppress(OSError):
+                self._writer.close()
+            self._writer = None
+        for answer in self._calls.values():
+            if not answer.done():
+                answer.set_result(None)
+        if not is_intended:
+            self._backoff.record_death()
+            self._report_if_off()
+
+    def _report_if_off(self) -> None:
+        if self._backoff.is_off:
+            message = f"the engine died {MAX_DEATHS} times in a short while and is left off"
+            self._on_problem(Unavailable(f"{message}; see `spa-lsp doctor`, then restart the language server"))
