@@ -1,0 +1,147 @@
+"""The wire of `--stdio`: a reader thread for messages in, a writer thread for messages out, no stray byte between."""
+
+import asyncio
+import logging
+import os
+import queue
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import BinaryIO, NoReturn, Protocol
+
+MAX_MESSAGE_BYTES = 64 << 20
+MAX_HEADER_BYTES = 4096
+PARENT_POLL_S = 1.0
+FLUSH_S = 2.0  # for the last answers, when the client does not read
+
+logger = logging.getLogger(__name__)
+
+_CONTENT_LENGTH = re.compile(rb"content-length:[ \t]*(\d{1,15})[ \t]*\r\n", re.IGNORECASE)
+_HEADER = re.compile(rb"[\w-]+:[^\r\n]*\r\n")
+
+
+class WireError(ValueError):
+    """What comes in is not the base protocol; nothing after it can be trusted."""
+
+
+class Receiver(Protocol):
+    """Who takes the messages: the protocol object."""
+
+    def receive(self, body: bytes) -> None:
+        """One message's body."""
+
+
+def take_stdout() -> BinaryIO:
+    """The real standard output; whatever else writes to file descriptor 1 or `sys.stdout` from now on goes to stderr.
+
+    To be called before anything heavy is imported: a single stray line costs the client a message.
+    """
+    sys.stdout.flush()
+    stdout = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return stdout
+
+
+def read_message(stream: BinaryIO) -> bytes | None:
+    """The body of the next message; None at the end of the stream.
+
+    Raises:
+        WireError: no usable header, a body over `MAX_MESSAGE_BYTES`, or an end in the middle.
+    """
+    length = None
+    while line := stream.readline(MAX_HEADER_BYTES):
+        if line == b"\r\n" and length is not None:
+            return _read_body(stream, length)
+        if match := _CONTENT_LENGTH.fullmatch(line):
+            length = int(match[1])
+        elif not _HEADER.fullmatch(line):
+            raise WireError("a header line is not one")
+    if length is not None:
+        raise WireError("the stream ended in a header")
+    return None
+
+
+class Writer:
+    """What pygls writes to; a thread does the writing, so a client that does not read stops nobody."""
+
+    def __init__(self, stream: BinaryIO, on_broken: Callable[[], None]) -> None:
+        self._stream = stream
+        self._on_broken = on_broken
+        self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._thread.start()
+
+    def write(self, data: bytes) -> None:
+        """Write soon."""
+        self._queue.put(data)
+
+    def close(self) -> None:
+        """Write what is left, if the client reads it."""
+        self._queue.put(None)
+        self._thread.join(FLUSH_S)
+
+    def _run(self) -> None:
+        try:
+            while (data := self._queue.get()) is not None:
+                _write_all(self._stream, data)
+        except OSError:
+            self._on_broken()
+
+
+async def pump(stdin: BinaryIO, receiver: Receiver, is_over: asyncio.Event) -> None:
+    """Hand every message of `stdin` to the receiver, in this event loop, until the end of the stream or `is_over`."""
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        try:
+            while (body := read_message(stdin)) is not None:
+                loop.call_soon_threadsafe(receiver.receive, body)
+        except (WireError, OSError) as error:
+            logger.error("the client's stream cannot be read: %s", error)
+        loop.call_soon_threadsafe(is_over.set)
+
+    threading.Thread(target=read, name="reader", daemon=True).start()
+    await is_over.wait()
+
+
+def watch_parent(process_id: int | None) -> None:
+    """End this process when the one that started it is gone, or the client that named itself in `initialize`."""
+    started_by = os.getppid()
+    # a client in another container has a number that means nothing here
+    client = process_id if process_id and _is_alive(process_id) else None
+
+    def watch() -> NoReturn:
+        while os.getppid() == started_by and (client is None or _is_alive(client)):
+            time.sleep(PARENT_POLL_S)
+        logger.warning("the client is gone")
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def _read_body(stream: BinaryIO, length: int) -> bytes:
+    if length > MAX_MESSAGE_BYTES:
+        raise WireError(f"a message of {length} bytes is over the limit of {MAX_MESSAGE_BYTES}")
+    body = stream.read(length)
+    if len(body) < length:
+        raise WireError("the stream ended in a message")
+    return body
+
+
+def _write_all(stream: BinaryIO, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[stream.write(view) :]
+
+
+def _is_alive(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

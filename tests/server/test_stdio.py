@@ -1,0 +1,88 @@
+import io
+
+import pytest
+
+from spa_lsp.server.stdio import MAX_MESSAGE_BYTES, WireError, Writer, read_message
+
+
+def read(data):
+    return read_message(io.BytesIO(data))
+
+
+def test_a_message_is_read_after_its_header():
+    assert read(b"Content-Length: 2\r\n\r\n{}rest") == b"{}"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"content-length: 2\r\n\r\n",
+        b"Content-Type: application/vscode-jsonrpc; charset=utf-8\r\nContent-Length: 2\r\n\r\n",
+        b"Content-Length: 2\r\nX-Unknown: 1\r\n\r\n",
+        b"Content-Length: 9\r\nContent-Length: 2\r\n\r\n",
+        b"Content-Length:2\r\n\r\n",
+    ],
+)
+def test_header_fields_may_be_written_in_any_way(header):
+    assert read(header + b"{}") == b"{}"
+
+
+def test_the_end_of_the_stream_is_none():
+    assert read(b"") is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"Content-Length: 2\n\n{}",
+        b"\r\n",
+        b"Content-Length: x\r\n\r\n",
+        b"Loading checkpoint shards\r\n",
+        b"Content-Length: 9\r\n\r\n{}",
+        b"Content-Length: 9\r\n",
+        b"Content-Length: 99999999999999\r\n\r\n{}",
+        b"Content-Length: 8000000000\r\n\r\n{}",
+        b"a" * 10_000,
+    ],
+)
+def test_what_cannot_be_trusted_is_an_error(data):
+    with pytest.raises(WireError):
+        read(data)
+
+
+def test_a_message_at_the_limit_is_not_over_it():
+    with pytest.raises(WireError, match="ended in a message"):
+        read(b"Content-Length: %d\r\n\r\n" % MAX_MESSAGE_BYTES)
+
+
+class Sluggish(io.RawIOBase):
+    """Takes three bytes at a time, as a full pipe may."""
+
+    def __init__(self):
+        self.taken = b""
+
+    def write(self, data):
+        self.taken += bytes(data[:3])
+        return len(data[:3])
+
+
+def test_everything_is_written_in_order_before_the_end():
+    stream = Sluggish()
+    writer = Writer(stream, on_broken=lambda: pytest.fail("broken"))
+    writer.write(b"hello ")
+    writer.write(b"world")
+    writer.close()
+    assert stream.taken == b"hello world"
+
+
+class Broken(io.RawIOBase):
+    def write(self, data):
+        raise BrokenPipeError
+
+
+def test_a_client_that_is_gone_is_reported():
+    broken = []
+    writer = Writer(Broken(), on_broken=lambda: broken.append(1))
+    writer.write(b"x")
+    writer.close()
+    assert broken == [1]
