@@ -62,7 +62,7 @@ def main(ctx: click.Context, stdio: bool, log_file: Path | None) -> None:
     if stdio and ctx.invoked_subcommand:
         raise click.UsageError(f"--stdio starts the server and takes no command such as {ctx.invoked_subcommand!r}")
     if stdio:
-        from spa_lsp.server.app import serve_stdio
+        from spa_lsp.cli._serve import serve_stdio
 
         serve_stdio()
     elif ctx.invoked_subcommand is None:

@@ -1,0 +1,69 @@
+"""From a document and a cursor to the request for the engine: which text the model sees. Pure."""
+
+from dataclasses import dataclass
+
+from spa_lsp.completion import CompletionRequest
+from spa_lsp.prompt import clean_text
+from spa_lsp.server.documents import Document
+from spa_lsp.settings import Settings
+
+MAX_DOCUMENT_CHARS = 2_000_000  # a longer one is followed but not completed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """The text around the cursor, with `\\n` as its only line end."""
+
+    prefix: str
+    suffix: str
+
+
+def is_served(document: Document, settings: Settings) -> bool:
+    """Whether alternatives are offered in this document."""
+    is_small = len(document.text) <= MAX_DOCUMENT_CHARS
+    return is_small and not document.is_desynced and document.language not in settings.disabled_languages
+
+
+def make_window(text: str, start: int, end: int, *, prefix_chars: int, suffix_chars: int, typed: str = "") -> Window:
+    """The text before `start`, then `typed`, and the text from `end` on, cut on line borders.
+
+    `start` and `end` differ only where the client's own menu would replace text by `typed`.
+    """
+    before = text[_prefix_start(text, start, prefix_chars) : start] + typed
+    return Window(prefix=_plain(before), suffix=_plain(text[end : _suffix_end(text, end, suffix_chars)]))
+
+
+def make_request(window: Window, document: Document, settings: Settings) -> CompletionRequest:
+    """What the engine is asked."""
+    return CompletionRequest(
+        prefix=window.prefix,
+        suffix=window.suffix,
+        k=settings.alternatives,
+        max_tokens=settings.max_tokens,
+        stop=settings.stop,
+        deadline_s=settings.deadline_s,
+        document=document.uri,
+    )
+
+
+def _prefix_start(text: str, cursor: int, n_chars: int) -> int:
+    """A line's start at most `n_chars` before the cursor.
+
+    It moves in steps of a third, not with every key: the engine keeps what it computed for an unchanged beginning.
+    """
+    step = n_chars // 3
+    earliest = -(-max(0, cursor - n_chars) // step) * step
+    border = text.find("\n", earliest, cursor)
+    return earliest if earliest == 0 or border < 0 else border + 1
+
+
+def _suffix_end(text: str, cursor: int, n_chars: int) -> int:
+    latest = cursor + n_chars
+    if latest >= len(text):
+        return len(text)
+    border = text.rfind("\n", cursor, latest)
+    return latest if border < 0 else border
+
+
+def _plain(text: str) -> str:
+    return clean_text(text).replace("\r\n", "\n").replace("\r", "\n")

@@ -1,0 +1,167 @@
+"""The server as a process over its pipes, with a fake engine process behind it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from spa_lsp.engine.client import engine_status
+from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, wait_until
+from tests.server.lsp_client import frame, server_command
+
+CODE = "def add(a, b):\n    \n"
+SETTINGS = {"base": "fake-base"}
+
+
+def test_initialize_costs_less_than_a_second_and_no_torch(start):
+    client = start()
+    client.initialize()
+    assert sum(psutil.Process(client.process.pid).cpu_times()[:2]) < 1  # processor time: other jobs do not count
+    assert "libtorch" not in Path(f"/proc/{client.process.pid}/maps").read_text()
+
+
+def test_a_front_is_small(start):
+    client = start()
+    client.initialize()
+    assert psutil.Process(client.process.pid).memory_info().rss < 90e6
+
+
+def test_the_engine_is_started_before_the_user_types(start):
+    start().initialize(settings=SETTINGS)
+    wait_until(lambda: (engine_status() or {}).get("state") == "ready")
+
+
+def test_alternatives_are_offered_over_the_pipes(start):
+    client = start()
+    client.initialize(settings=SETTINGS)
+    client.open(CODE)
+    items = client.items_once_loaded(1, 4)
+    assert [item["insertText"] for item in items] == list(SOME_TEXTS)
+
+
+def test_stdout_carries_messages_only_and_code_is_not_logged(start):
+    noise = """
+import os, threading, time
+def make_noise():
+    while True:
+        print("noise of Python", flush=True)
+        os.write(1, b"noise of C\\n")
+        os.system("echo noise of a child")
+        time.sleep(0.01)
+def wait():
+    while "spa_lsp.server.app" not in sys.modules:
+        time.sleep(0.01)
+    make_noise()
+import sys
+threading.Thread(target=wait, daemon=True).start()
+"""
+    client = start(before=noise)
+    client.initialize(settings=SETTINGS)
+    client.open("secret_name = 1\n" + CODE)
+    client.items_once_loaded(2, 4)
+    wait_until(lambda: all(f"noise of {source}".encode() in client.log for source in ("Python", "C", "a child")))
+    assert client.stray == b"" and b"secret_name" not in client.log
+
+
+def test_the_log_is_empty_when_all_is_well(start):
+    client = start()
+    client.initialize(settings=SETTINGS)
+    client.open(CODE)
+    client.items_once_loaded(1, 4)
+    client.exit()
+    assert client.log == b""  # Neovim takes every line for an error
+
+
+def test_the_exit_status_is_0_after_a_shutdown(start):
+    client = start()
+    client.initialize(settings=SETTINGS)
+    assert client.exit() == 0
+
+
+def test_the_exit_status_is_1_without_a_shutdown(start):
+    client = start()
+    client.initialize(settings=SETTINGS)
+    client.notify("exit", None)
+    assert client.process.wait(PATIENCE_S) == 1
+
+
+def test_the_exit_status_is_1_when_the_client_just_goes_away(start):
+    client = start(load_s=99)
+    client.initialize(settings=SETTINGS)
+    client.process.stdin.close()
+    assert client.process.wait(PATIENCE_S) == 1
+
+
+def test_a_stream_that_is_not_the_protocol_ends_the_server(start):
+    client = start()
+    client.send_bytes(b"Content-Length: 2\n\n{}")  # its lines end wrongly; waiting for better ones would be for ever
+    assert client.process.wait(PATIENCE_S) == 1
+
+
+def test_the_server_ends_when_its_parent_is_killed():
+    """Its standard input stays open in this process, so only the parent's end can tell it."""
+    reading, writing = os.pipe()
+    start = f"print(subprocess.Popen({server_command(['true'])!r}).pid, flush=True)"
+    code = f"import subprocess, time; {start}; time.sleep(99)"
+    parent = subprocess.Popen([sys.executable, "-c", code], stdin=reading, stdout=subprocess.PIPE)
+    server = psutil.Process(int(parent.stdout.readline()))
+    os.write(writing, frame({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"capabilities": {}}}))
+    assert parent.stdout.readline().startswith(b"Content-Length")
+    parent.kill()
+    parent.communicate()
+    server.wait(PATIENCE_S)
+    os.close(writing)
+    os.close(reading)
+
+
+def test_the_server_ends_when_the_client_that_named_itself_is_gone(start):
+    editor = subprocess.Popen(["sleep", "99"])
+    client = start()
+    client.initialize(process_id=editor.pid)
+    editor.kill()
+    editor.wait()
+    assert client.process.wait(PATIENCE_S) == 1
+
+
+def test_a_killed_engine_costs_empty_answers_and_then_recovers(start):
+    client = start()
+    client.initialize(settings=SETTINGS)
+    client.open(CODE)
+    client.items_once_loaded(1, 4)
+    dead = engine_status()["pid"]
+    os.kill(dead, signal.SIGKILL)
+    client.change([{"text": CODE + "\n"}], version=2)
+    assert client.items_once_loaded(1, 4)
+    assert engine_status()["pid"] != dead and client.notifications == []
+
+
+def test_an_engine_killed_in_the_middle_of_a_request_is_an_empty_answer(start):
+    client = start(**SLOW)
+    client.initialize(settings=SETTINGS)
+    client.open(CODE)
+    wait_until(lambda: (engine_status() or {}).get("state") == "ready")
+    call = client.ask_items(1, 4)
+    wait_until(lambda: engine_status()["n_requests"] > 0)
+    os.kill(engine_status()["pid"], signal.SIGKILL)
+    assert client.answer(call)["result"]["items"] == []
+
+
+def test_two_fronts_share_one_engine(start):
+    clients = [start(), start()]
+    for client in clients:
+        client.initialize(settings=SETTINGS)
+        client.open(CODE)
+    assert clients[0].items_once_loaded(1, 4) == clients[1].items_once_loaded(1, 4)
+    assert engine_status()["n_clients"] == 2
+
+
+def test_the_server_leaves_at_once_while_the_engine_starts(start):
+    client = start(load_s=99)
+    client.initialize(settings=SETTINGS)
+    began = time.monotonic()
+    assert client.exit() == 0
+    assert time.monotonic() - began < PATIENCE_S / 2
