@@ -1,0 +1,112 @@
+"""`spa-lsp engine`: the process that holds the base for all editors and commands of this user."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spa_lsp.errors import NotFound
+from spa_lsp.progress import BYTES, format_amount, format_seconds, progress
+from spa_lsp.settings import QUANTIZATIONS, Settings
+
+
+@click.group()
+def engine() -> None:
+    """Start, stop and watch the engine; editors and commands start it by themselves."""
+
+
+@engine.command()
+@click.option("--base", "base_id", metavar="ID", default=Settings.base, show_default=True, help="Base model.")
+@click.option("--set", "set_name", metavar="ID", help="Adapter set; '' is none.  [default: the one in use]")
+@click.option("--quantization", type=click.Choice(QUANTIZATIONS), default=Settings.quantization, show_default=True)
+@click.option(
+    "--idle-s",
+    type=click.FloatRange(min=1),
+    default=Settings.engine_idle_s,
+    show_default=True,
+    help="End after so many seconds without a client.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
+def start(base_id: str, set_name: str | None, quantization: str, idle_s: float, as_json: bool) -> None:
+    """Start the engine of a base, if it is not there, and wait until it has loaded.
+
+    \b
+        spa-lsp engine start
+    """
+    from spa_lsp.engine.client import EngineClient
+
+    with progress(f"load {base_id}", 100, "%") as shown:
+        done = 0
+
+        def on_loading(stage: str, fraction: float) -> None:
+            nonlocal done
+            shown.advance(round(fraction * 100) - done)
+            done = round(fraction * 100)
+
+        client = EngineClient.connect(base_id, set_name, quantization, idle_s=idle_s, on_loading=on_loading)
+        client.wait_until_loaded()
+        shown.advance(100 - done)
+    _show([client.status()], as_json=as_json)
+
+
+@engine.command()
+@click.option("--base", "base_id", metavar="ID", help="Only the engine of this base.  [default: all]")
+def stop(base_id: str | None) -> None:
+    """End the running engines; what they still do is cancelled, and a client that needs one starts it again.
+
+    \b
+        spa-lsp engine stop
+    """
+    from spa_lsp.engine.client import stop_engine
+
+    found = _running(base_id)
+    for status in found:
+        stop_engine(Path(status["socket"]))
+        click.echo(f"stopped the engine of {status['base']}, process {status['pid']}")
+    if not found:
+        click.echo("no engine is running")
+
+
+@engine.command("status")
+@click.option("--base", "base_id", metavar="ID", help="Only the engine of this base; it is an error if there is none.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def show_status(base_id: str | None, as_json: bool) -> None:
+    """Show the running engines: what they hold, for how many clients, and how much memory that takes.
+
+    \b
+        spa-lsp engine status --json
+    """
+    found = _running(base_id)
+    if base_id and not found:
+        raise NotFound(f"no engine of {base_id} is running; start it with: spa-lsp engine start --base {base_id}")
+    _show(found, as_json=as_json)
+
+
+def _running(base_id: str | None) -> list[dict[str, Any]]:
+    from spa_lsp.engine.client import running_engines
+
+    return [status for status in running_engines() if base_id in (None, status["base"])]
+
+
+def _show(statuses: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(statuses, indent=1))
+        return
+    for status in statuses:
+        click.echo(to_text(status))
+    if not statuses:
+        click.echo("no engine is running; editors and commands start it when they need it")
+
+
+def to_text(status: dict[str, Any]) -> str:
+    """One engine on three lines."""
+    state = f"loading, {status['load_fraction']:.0%}" if status["state"] == "loading" else status["state"]
+    failure = f": {status['error']}" if status["error"] else ""
+    what = [status["base"], status["adapter_set"] or "no adapter set", status["quantization"], status["device"]]
+    use = f"clients: {status['n_clients']}, requests: {status['n_requests']} in {format_seconds(status['uptime_s'])}"
+    return (
+        f"{' · '.join(name for name in what if name)} · {state}{failure}\n"
+        f"  process {status['pid']}, {format_amount(status['resident_bytes'], BYTES)} of memory, {use}\n"
+        f"  {status['socket']}"
+    )

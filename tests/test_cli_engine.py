@@ -1,0 +1,88 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from spa_lsp.cli import main
+from spa_lsp.engine import supervisor
+from spa_lsp.engine.client import EngineClient
+from spa_lsp.errors import NotFound
+from tests.fakes import FakeCompleter, engine_in_thread, fake_engine_command
+
+
+@pytest.fixture
+def path():
+    return supervisor.socket_path("fake-base", "auto")
+
+
+@pytest.fixture
+def engine(path):
+    with engine_in_thread(path, lambda on_progress: FakeCompleter()):
+        client = EngineClient(path)
+        client.wait_until_loaded()
+        yield client
+        client.close()
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["engine", *arguments])
+
+
+def test_status_without_an_engine_says_so():
+    result = run("status")
+    assert result.exit_code == 0 and result.output.startswith("no engine is running")
+    assert json.loads(run("status", "--json").output) == []
+
+
+def test_status_names_what_the_engine_holds(engine, path):
+    result = run("status")
+    assert result.output.splitlines()[0] == "fake-base · fake-set · fp32 · cpu · ready"
+    assert "clients: 1, requests: 0 in " in result.output and str(path) in result.output
+
+
+def test_status_as_json(engine):
+    (status,) = json.loads(run("status", "--json").output)
+    assert (status["base"], status["state"], status["n_clients"]) == ("fake-base", "ready", 1)
+
+
+def test_status_of_a_base_without_an_engine_is_an_error_with_the_way_out(engine):
+    result = run("status", "--base", "other")
+    assert result.exit_code == 1 and "spa-lsp engine start --base other" in result.output
+
+
+def test_status_shows_why_an_engine_could_not_load(path):
+    def load(on_progress):
+        raise NotFound("the base is not here")
+
+    with engine_in_thread(path, load):
+        client = EngineClient(path)
+        with pytest.raises(NotFound):
+            client.wait_until_loaded()
+        assert "failed: the base is not here" in run("status").output
+
+
+def test_stop_ends_the_engine(engine, path):
+    assert "stopped the engine of fake-base" in run("stop").output
+    assert supervisor.try_connect(path) is None
+
+
+def test_stop_may_name_a_base(engine, path):
+    assert run("stop", "--base", "other").output == "no engine is running\n"
+    engine.status()
+
+
+def test_start_waits_until_the_engine_has_loaded(path, monkeypatch):
+    monkeypatch.setattr(supervisor, "engine_command", lambda *_: fake_engine_command(path, load_s=0.1))
+    result = run("start", "--base", "fake-base", "--json")
+    (status,) = json.loads(result.stdout)
+    assert result.exit_code == 0 and status["state"] == "ready"
+    assert json.loads(run("start", "--base", "fake-base", "--json").stdout)[0]["pid"] == status["pid"]
+    run("stop")
+
+
+def test_start_fails_with_the_engines_own_reason(path, monkeypatch):
+    missing = "the base fake-base is not on this machine; run: spa-lsp models pull fake-base"
+    monkeypatch.setattr(supervisor, "engine_command", lambda *_: fake_engine_command(path, load_error=missing))
+    result = run("start", "--base", "fake-base")
+    assert result.exit_code == 1 and missing in result.output and "Traceback" not in result.output
+    run("stop")
