@@ -156,7 +156,7 @@ def _from_first_source(base: Base, target: Path, progress: MakeProgress) -> None
 def _remove_siblings(target: Path, pattern: str) -> None:
     for path in target.parent.glob(pattern):
         if path.is_dir():
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)  # a child of the killed download may still write there
         elif path != target:
             path.unlink()
 

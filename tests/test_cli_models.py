@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 from click.testing import CliRunner
@@ -114,6 +115,12 @@ def test_stdio_and_a_command_do_not_go_together():
 def test_without_a_command_the_help_is_shown():
     result = CliRunner().invoke(main, [])
     assert (result.exit_code, "models" in result.stdout) == (0, True)
+
+
+def test_a_command_keeps_this_process_off_the_hub(monkeypatch):
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    run("list")
+    assert os.environ["HF_HUB_OFFLINE"] == "1"
 
 
 def test_the_log_file_is_written(tmp_path):
