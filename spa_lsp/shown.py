@@ -1,0 +1,108 @@
+"""What a person sees of a result: polished texts, which of them are the same program, where they differ. Pure."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import partial
+
+from spa_lsp.completion import Alternative, CompletionResult, Timing
+from spa_lsp.normal_form import normal_form
+from spa_lsp.postprocess import polish
+
+_TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One alternative of a result."""
+
+    alternative: Alternative
+    text: str | None  # as an editor would insert it; None: there is nothing to insert
+    same_as: int | None = None  # number, from 1, of the first one that is the same program
+
+
+def shown_infills(alternatives: Sequence[Alternative], *, prefix: str, suffix: str, language: str) -> list[Shown]:
+    """Each alternative at a cursor, polished for its place as the server does it."""
+    return _show(
+        alternatives,
+        partial(polish, suffix=suffix),
+        lambda text: normal_form(prefix, text, suffix, language),
+    )
+
+
+def shown_answers(alternatives: Sequence[Alternative]) -> list[Shown]:
+    """Each answer to an instruction, whole: nothing is taken out of it."""
+    return _show(alternatives, lambda text: text.strip("\n") or None, lambda text: normal_form("", text, "", "python"))
+
+
+def distinct(shown: Sequence[Shown]) -> list[Shown]:
+    """Those that are to be looked at: of every program the first."""
+    return [each for each in shown if each.text is not None and each.same_as is None]
+
+
+def _show(
+    alternatives: Sequence[Alternative], clean: Callable[[str], str | None], form: Callable[[str], str]
+) -> list[Shown]:
+    numbers: dict[str, int] = {}
+    shown = []
+    for number, alternative in enumerate(alternatives, start=1):
+        text = clean(alternative.text) if alternative.finish != "disabled" else None
+        first = number if text is None else numbers.setdefault(form(text), number)
+        shown.append(Shown(alternative=alternative, text=text, same_as=None if first == number else first))
+    return shown
+
+
+def differing(text: str, other: str) -> list[tuple[str, bool]]:
+    """The text in pieces, and of each whether it is missing in the other one; whole words, never single letters."""
+    tokens, others = _TOKEN.findall(text), _TOKEN.findall(other)
+    matcher = SequenceMatcher(None, others, tokens, autojunk=False)
+    return [
+        ("".join(tokens[start:end]), tag != "equal") for tag, _, _, start, end in matcher.get_opcodes() if start < end
+    ]
+
+
+def indentation(prefix: str) -> str:
+    """What a text at this cursor is printed behind, so that its first line stands under its others."""
+    line = prefix.rpartition("\n")[2]
+    return line[: len(line) - len(line.lstrip())]
+
+
+def title(shown: Shown, number: int, total: int) -> str:
+    """`2/8 · comprehensions (a2)`, and what is worth knowing of it."""
+    alternative = shown.alternative
+    parts = [f"{number}/{total}", f"{alternative.label} ({alternative.adapter})"]
+    if alternative.finish == "disabled":
+        parts.append("disabled: its numbers are not finite")
+    elif shown.same_as is not None:
+        parts.append(f"same as {shown.same_as}")
+    elif shown.text is None:
+        parts.append("nothing to insert")
+    elif alternative.finish in ("length", "deadline"):
+        parts.append(f"not finished ({alternative.finish})")
+    return " · ".join(parts)
+
+
+def facts(result: CompletionResult, shown: Sequence[Shown]) -> str:
+    """One line: how many differ, how long it took, what answered."""
+    return f"{len(distinct(shown))} of {len(shown)} differ · {times(result.timing)} · {setting(result)}"
+
+
+def setting(result: CompletionResult) -> str:
+    """`qwen2.5-coder-0.5b-instruct · default · fp32 on cpu`."""
+    return f"{result.base} · {result.adapter_set or 'no adapter set'} · {result.quantization} on {result.device}"
+
+
+def times(timing: Timing) -> str:
+    """`prefill 38 ms (212 tokens, 0 cached) · decode 1.9 s · total 1.9 s`."""
+    load = [f"load {duration(timing.load_ms)}"] if timing.load_ms else []
+    tokens = f"({timing.prompt_tokens} tokens, {timing.cached_tokens} cached)"
+    prefill = f"prefill {duration(timing.prefill_ms)} {tokens}"
+    return " · ".join([*load, prefill, f"decode {duration(timing.decode_ms)}", f"total {duration(timing.total_ms)}"])
+
+
+def duration(n_ms: float) -> str:
+    """`38 ms`, `1.9 s`, `65 s`."""
+    if n_ms < 999.5:
+        return f"{n_ms:.0f} ms"
+    return f"{n_ms / 1000:.1f} s" if n_ms < 9950 else f"{n_ms / 1000:.0f} s"
