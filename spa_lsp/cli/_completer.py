@@ -1,0 +1,203 @@
+"""What `complete`, `generate` and `demo` share: the options that choose a model, and a completer that is ready."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import click
+
+from spa_lsp.completion import Completer, CompletionRequest, CompletionResult, IsCancelled, OnAlternative
+from spa_lsp.errors import Unavailable
+from spa_lsp.settings import QUANTIZATIONS
+
+PATIENCE_S = 2.0  # a load that is over sooner is not worth a line
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """Which base and set answer, and where."""
+
+    base_id: str
+    set_name: str | None  # None: the one in use; "": none
+    quantization: str
+    is_local: bool = False
+
+
+@dataclass
+class ReadyCompleter:
+    """A completer that has its base."""
+
+    completer: Completer
+    load_ms: float  # 0: it had it before
+
+    def complete(
+        self,
+        request: CompletionRequest,
+        *,
+        on_alternative: OnAlternative | None = None,
+        is_cancelled: IsCancelled | None = None,
+    ) -> CompletionResult:
+        """As the completer does; the first result says how long the load took, too."""
+        result = self.completer.complete(request, on_alternative=on_alternative, is_cancelled=is_cancelled)
+        load_ms, self.load_ms = self.load_ms, 0.0
+        timing = replace(result.timing, load_ms=load_ms, total_ms=result.timing.total_ms + load_ms)
+        return replace(result, timing=timing)
+
+
+def model_options(command: _Command) -> _Command:
+    """The options `--base`, `--set`, `--quantization` and `--no-engine`."""
+    from spa_lsp.catalog import DEFAULT_BASE
+
+    options = (
+        click.option("--base", "base_id", metavar="ID", default=DEFAULT_BASE, show_default=True, help="Base model."),
+        click.option("--set", "set_name", metavar="ID", help="Adapter set; '' is none.  [default: the one in use]"),
+        click.option(
+            "--quantization",
+            type=click.Choice(QUANTIZATIONS),
+            default="auto",
+            show_default=True,
+            help="Precision of the base.",
+        ),
+        click.option("--no-engine", "is_local", is_flag=True, help="Load the base in this process, for one answer."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def k_option(command: _Command) -> _Command:
+    """The option `-k`."""
+    return click.option(
+        "-k", type=click.IntRange(1, 64), metavar="N", help="At most N alternatives.  [default: one per adapter]"
+    )(command)
+
+
+def max_tokens_option(default: int) -> Callable[[_Command], _Command]:
+    """The option `--max-tokens` with this default."""
+    return click.option(
+        "--max-tokens",
+        type=click.IntRange(1, 2048),
+        metavar="N",
+        default=default,
+        show_default=True,
+        help="Length of each alternative at most.",
+    )
+
+
+@contextmanager
+def open_completer(model: Model) -> Iterator[ReadyCompleter]:
+    """A completer whose base is loaded: the engine, started when it is not there, or this process.
+
+    Raises:
+        NotFound: no such base or set, or the base was never pulled; known before anything heavy happens.
+    """
+    check_model(model)
+    with _Notice(f"loading {model.base_id}") as notice:
+        ready = _load_here(model, notice.tell) if model.is_local else _connect(model, notice.tell)
+    try:
+        yield ready
+    finally:
+        close = getattr(ready.completer, "close", None)
+        if close:
+            close()
+
+
+def ask(ready: ReadyCompleter, request: CompletionRequest) -> CompletionResult:
+    """The whole result.
+
+    Raises:
+        Unavailable: somebody else ended the work on it.
+    """
+    result = ready.complete(request)
+    if result.is_cancelled:
+        raise Unavailable("the engine gave up this request, as it does when it is stopped; run the command again")
+    return result
+
+
+def say(lines: Iterable[str]) -> None:
+    """Print lines; what the terminal's encoding does not have is replaced."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
+    for line in lines:
+        click.echo(line)
+
+
+def check_model(model: Model) -> None:
+    """Refuse what cannot work before anything heavy happens.
+
+    Raises:
+        NotFound: no such base or set, or the base was never pulled. AdapterMismatch: the set is for another base.
+    """
+    from spa_lsp.adapter_set import find_set
+    from spa_lsp.catalog import find_base, installed_base
+
+    installed_base(find_base(model.base_id))
+    if model.set_name:
+        find_set(model.set_name, model.base_id)
+
+
+def _load_here(model: Model, tell: Callable[[str, float], None]) -> ReadyCompleter:
+    started = time.perf_counter()
+    from spa_lsp.lm.completer import LocalCompleter
+
+    completer = LocalCompleter.load(
+        model.base_id, adapter_set=model.set_name, quantization=model.quantization, on_load=tell
+    )
+    return ReadyCompleter(completer, (time.perf_counter() - started) * 1000)
+
+
+def _connect(model: Model, tell: Callable[[str, float], None]) -> ReadyCompleter:
+    from spa_lsp.engine.client import EngineClient
+
+    started = time.perf_counter()
+    client = EngineClient.connect(model.base_id, model.set_name, model.quantization, on_loading=tell)
+    try:
+        if client.status()["state"] == "ready":
+            return ReadyCompleter(client, 0.0)
+        client.wait_until_loaded()
+    except BaseException:
+        client.close()
+        raise
+    return ReadyCompleter(client, (time.perf_counter() - started) * 1000)
+
+
+class _Notice:
+    """Says on stderr what is going on and when it is over, unless that is sooner than `patience_s`."""
+
+    def __init__(self, what: str, *, patience_s: float = PATIENCE_S) -> None:
+        self._what = what
+        self._stage = ""
+        self._is_shown = False
+        self._started_s = time.monotonic()
+        self._timer = threading.Timer(patience_s, self._show)
+        self._timer.daemon = True
+
+    def __enter__(self) -> "_Notice":
+        self._timer.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        self._timer.cancel()
+        if self._is_shown and error is None:
+            click.echo(f"loaded after {time.monotonic() - self._started_s:.0f} s", err=True)
+
+    def tell(self, stage: str, fraction: float) -> None:
+        """Another stage has begun."""
+        if stage == self._stage:
+            return
+        self._stage = stage
+        if self._is_shown and fraction < 1:
+            self._line(f"{stage}, {fraction:.0%}")
+
+    def _show(self) -> None:
+        self._is_shown = True
+        self._line(self._stage or "starting")
+
+    def _line(self, text: str) -> None:
+        click.echo(f"{self._what}: {text}", err=True)

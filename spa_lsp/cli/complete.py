@@ -1,0 +1,109 @@
+"""`spa-lsp complete`: the alternatives at a place in a file."""
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from spa_lsp.cli import _completer as shared
+from spa_lsp.completion import CompletionRequest, CompletionResult, StopPolicy
+from spa_lsp.settings import STOP_POLICIES, Settings
+from spa_lsp.source_text import Place, language_of, offset_of, parse_place, read_text
+
+if TYPE_CHECKING:
+    from spa_lsp.shown import Shown
+
+
+def _to_place(_ctx: click.Context, _parameter: click.Parameter, value: str) -> Place:
+    try:
+        return parse_place(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+@click.command()
+@click.argument("place", metavar="FILE:LINE:COL", callback=_to_place)
+@shared.k_option
+@click.option("--adapter", "adapters", metavar="NAME", multiple=True, help="Only this one of the set; repeatable.")
+@shared.max_tokens_option(Settings.max_tokens)
+@click.option(
+    "--stop",
+    type=click.Choice(STOP_POLICIES),
+    default=Settings.stop,
+    show_default=True,
+    help="End at the block's end, at the line's end, or where the model stops.",
+)
+@shared.model_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the texts as the model wrote them.")
+def complete(
+    place: Place,
+    k: int | None,
+    adapters: tuple[str, ...],
+    max_tokens: int,
+    stop: StopPolicy,
+    base_id: str,
+    set_name: str | None,
+    quantization: str,
+    is_local: bool,
+    as_json: bool,
+) -> None:
+    """Print the alternatives at a cursor; LINE and COL count from 1, COL in characters.
+
+    Texts are printed as an editor would insert them, behind the indentation of the cursor's line; alternatives that
+    are the same program are printed once.
+
+    \b
+        spa-lsp complete src/cart.py:12:5
+        spa-lsp complete src/cart.py:12:5 -k 3 --json
+    """
+    text = read_text(place.path)
+    request = _request(text, offset_of(text, place), k=k, adapters=adapters, max_tokens=max_tokens, stop=stop)
+    model = shared.Model(base_id=base_id, set_name=set_name, quantization=quantization, is_local=is_local)
+    with shared.open_completer(model) as ready:
+        result = shared.ask(ready, request)
+    if as_json:
+        click.echo(json.dumps(to_json(result), indent=1))
+    else:
+        from spa_lsp.shown import indentation, shown_infills
+
+        shown = shown_infills(
+            result.alternatives, prefix=request.prefix, suffix=request.suffix, language=language_of(place.path)
+        )
+        shared.say(to_lines(result, shown, indentation=indentation(request.prefix)))
+
+
+def to_json(result: CompletionResult) -> dict[str, object]:
+    """What `--json` prints: the result, which is always whole here."""
+    return {name: value for name, value in result.to_json().items() if name != "is_cancelled"}
+
+
+def to_lines(result: CompletionResult, shown: Sequence["Shown"], *, indentation: str = "") -> Iterator[str]:
+    """Each alternative under a rule, then one line of facts."""
+    from spa_lsp.shown import facts, title
+
+    width = min(shutil.get_terminal_size().columns, 100)
+    for number, each in enumerate(shown, start=1):
+        yield click.style(rule(title(each, number, len(shown)), width), bold=each.same_as is None)
+        if each.text is not None and each.same_as is None:
+            yield indentation + each.text
+    yield click.style(rule("", width), dim=True)
+    yield click.style(facts(result, shown), dim=True)
+
+
+def rule(text: str, width: int) -> str:
+    """`── text ──────`."""
+    return f"── {text} ".ljust(width, "─") if text else "─" * width
+
+
+def _request(
+    text: str, cursor: int, *, k: int | None, adapters: tuple[str, ...], max_tokens: int, stop: StopPolicy
+) -> CompletionRequest:
+    """What an editor with the default settings would ask at this place, so that the engine's cache serves both."""
+    from spa_lsp.server.context import make_window
+
+    window = make_window(text, cursor, cursor, prefix_chars=Settings.prefix_chars, suffix_chars=Settings.suffix_chars)
+    return CompletionRequest(
+        prefix=window.prefix, suffix=window.suffix, k=k, adapters=adapters, max_tokens=max_tokens, stop=stop
+    )
