@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("spa_lsp", "trainer")
 # what is not named here: a module beside these is on floor 0 in spa_lsp, on floor 2 in trainer
 FLOORS = {
-    "spa_lsp": {"lm": 1, "engine": 2, "server": 3, "cli": 5, "__main__": 6},
+    "spa_lsp": {"lm": 1, "engine": 2, "server": 3, "bench": 4, "cli": 5, "__main__": 6},
     "trainer": {
         "synthesize": 3,
         "attribute": 3,

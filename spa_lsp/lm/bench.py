@@ -1,4 +1,4 @@
-"""What others make of the same adapters or the same base, timed: PEFT's mixed batch and llama.cpp's samples. Bench only."""
+"""For the benchmark only: what others make of the same adapters or base, PEFT's mixed batch and llama.cpp's samples."""
 
 import logging
 import time
@@ -65,7 +65,7 @@ class PeftRival:
 class LlamaCppRival:
     """llama.cpp: k samples of the base in one batch, over one prompt whose keys and values they share."""
 
-    def __init__(self, gguf: Path, *, n_rows: int, n_context: int, n_threads: int) -> None:
+    def __init__(self, gguf: Path, *, n_rows: int, n_context: int) -> None:
         """Load the weights.
 
         Raises:
@@ -79,7 +79,7 @@ class LlamaCppRival:
         parameters.n_ctx = parameters.n_batch = n_context
         parameters.n_seq_max = n_rows
         parameters.kv_unified = True  # one prefix for all rows, not a copy for each
-        parameters.n_threads = parameters.n_threads_batch = n_threads
+        parameters.n_threads = parameters.n_threads_batch = torch.get_num_threads()
         self._context = cpp.llama_init_from_model(self._model, parameters) if self._model else None
         if not self._context:
             raise Unavailable(f"llama.cpp cannot load {gguf}; run: spa-lsp models pull --force")

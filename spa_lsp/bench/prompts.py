@@ -1,0 +1,54 @@
+"""Prompts of a wanted length, never the same twice at their beginning, so that no cache knows them. Pure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+TYPED_TOKENS = 3  # between one request and the next, at the cursor
+_SUFFIX_SHARE = 4  # a quarter of the prompt stands behind the cursor, as in the server's own window
+_FIM_TOKENS = 3
+
+_NAMES = ("orders", "readings", "users", "files", "routes", "tickets", "events", "prices")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchPrompt:
+    """One cursor, and the same a keystroke later."""
+
+    prefix: str
+    typed: str  # what then stands before the cursor in addition
+    suffix: str
+
+
+def make_prompt(
+    n_tokens: int, key: str, *, encode: Callable[[str], list[int]], decode: Callable[[Sequence[int]], str]
+) -> BenchPrompt:
+    """An infill prompt of as good as `n_tokens` tokens that begins with `key`."""
+    n_suffix = n_tokens // _SUFFIX_SHARE
+    n_prefix = max(n_tokens - n_suffix - _FIM_TOKENS, 1)
+    ids = encode(f"{key} = 1\n" + source_code(40 * n_tokens))
+    return BenchPrompt(
+        prefix=decode(ids[:n_prefix]),
+        typed=decode(ids[n_prefix : n_prefix + TYPED_TOKENS]),
+        suffix=decode(ids[n_prefix + TYPED_TOKENS :][:n_suffix]),
+    )
+
+
+def source_code(n_characters: int) -> str:
+    """Ordinary Python of at least this length."""
+    functions: list[str] = []
+    n = 0
+    while n < n_characters:
+        functions.append(_function(len(functions)))
+        n += len(functions[-1])
+    return "".join(functions)
+
+
+def _function(number: int) -> str:
+    name = _NAMES[number % len(_NAMES)]
+    return (
+        f"def select_{name}_{number}(items, limit={10 + number}):\n"
+        f'    """The {name} whose weight is below the limit, heaviest first."""\n'
+        f"    chosen = [item for item in items if item.weight < limit]\n"
+        f"    chosen.sort(key=lambda item: item.weight, reverse=True)\n"
+        f"    return chosen[: {number + 3}]\n\n\n"
+    )

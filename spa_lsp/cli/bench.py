@@ -1,0 +1,110 @@
+"""`spa-lsp bench`: measures this machine; figures with their goals, their two sides and what they were measured on."""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from spa_lsp.catalog import DEFAULT_BASE
+from spa_lsp.cli import _completer as shared
+from spa_lsp.progress import progress
+from spa_lsp.settings import QUANTIZATIONS
+
+if TYPE_CHECKING:
+    from spa_lsp.bench.figures import Figure
+    from spa_lsp.bench.latency import LatencyReport
+
+
+@click.group()
+def bench() -> None:
+    """Measure how fast and how large the engine is on this machine."""
+
+
+@bench.command()
+@click.option("--runs", type=click.IntRange(1, 1000), default=10, show_default=True, help="Rounds that count.")
+@click.option("--prompt-tokens", type=click.IntRange(32, 1900), default=512, show_default=True, help="Of each prompt.")
+@click.option("--new-tokens", type=click.IntRange(1, 512), default=32, show_default=True, help="Of each alternative.")
+@click.option("--base", "base_id", metavar="ID", default=DEFAULT_BASE, show_default=True, help="Base model.")
+@click.option("--set", "set_name", metavar="ID", help="Adapter set.  [default: the one in use]")
+@click.option(
+    "--quantization",
+    type=click.Choice(QUANTIZATIONS),
+    default="auto",
+    show_default=True,
+    help="Precision of the base.",
+)
+@click.option("--no-rivals", "is_alone", is_flag=True, help="Leave out PEFT and llama.cpp, which take most time.")
+@click.option("--no-processes", "is_in_process", is_flag=True, help="Leave out the sizes of engine and front.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the times of every round.")
+def latency(
+    runs: int,
+    prompt_tokens: int,
+    new_tokens: int,
+    base_id: str,
+    set_name: str | None,
+    quantization: str,
+    is_alone: bool,
+    is_in_process: bool,
+    as_json: bool,
+) -> None:
+    """Compare k alternatives with one, with the base alone, with PEFT and with llama.cpp.
+
+    Medians of interleaved rounds. Goals are those of the reference machine: 2 cores, the default base and its set.
+    Nothing else should run meanwhile; the load of the machine at the start is printed.
+
+    \b
+        spa-lsp bench latency
+        spa-lsp bench latency --runs 3 --no-rivals --json
+    """
+    from spa_lsp.bench.latency import LatencyPlan, measure_latency
+    from spa_lsp.bench.machine import describe_machine, describe_versions
+    from spa_lsp.bench.processes import measure_processes
+
+    shared.check_model(shared.Model(base_id=base_id, set_name=set_name, quantization=quantization))
+    plan = LatencyPlan(
+        base_id=base_id,
+        set_name=set_name,
+        quantization=quantization,
+        n_runs=runs,
+        prompt_tokens=prompt_tokens,
+        new_tokens=new_tokens,
+        has_rivals=not is_alone,
+    )
+    machine = describe_machine()
+    # first, while this process is small: two bases at once may not fit
+    sizes = [] if is_in_process else measure_processes(base_id, set_name, quantization)
+    with progress("bench latency", runs + 1, "rounds") as shown:
+        report = measure_latency(plan, on_round=shown.advance)
+    figures = [*report.figures, *sizes]
+    if as_json:
+        click.echo(json.dumps(_to_json(report, figures, machine, describe_versions()), indent=1))
+    else:
+        shared.say(_to_lines(report, figures, machine, describe_versions()))
+
+
+def _to_json(
+    report: "LatencyReport", figures: "list[Figure]", machine: dict[str, Any], versions: dict[str, str]
+) -> dict[str, Any]:
+    return {
+        "machine": machine,
+        "versions": versions,
+        "setting": report.setting,
+        "figures": [figure.to_json() for figure in figures],
+        "times_ms": report.times_ms,
+    }
+
+
+def _to_lines(
+    report: "LatencyReport", figures: "list[Figure]", machine: dict[str, Any], versions: dict[str, str]
+) -> Iterator[str]:
+    from spa_lsp.bench.figures import to_lines
+
+    for facts in (machine, versions, report.setting):
+        yield ", ".join(f"{name} {value}" for name, value in facts.items())
+    yield ""
+    yield from to_lines(figures)
+    n_reached = sum(figure.is_reached is True for figure in figures)
+    n_measured = sum(figure.is_reached is not None for figure in figures)
+    yield ""
+    yield f"{n_reached} of {n_measured} goals are reached, {len(figures) - n_measured} were not measured"
