@@ -195,13 +195,15 @@ def _watch(process: "subprocess.Popen[bytes]", folder: Path, on_bytes: OnBytes) 
 
 
 def _folder_bytes(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except FileNotFoundError:  # the child moved it just now
-            continue
-    return total
+    files = (os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names)
+    return sum(_file_bytes(path) for path in files)
+
+
+def _file_bytes(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:  # the child moved it just now
+        return 0
 
 
 def _reason(output: str) -> str:

@@ -201,6 +201,13 @@ def test_a_download_that_gains_no_byte_is_given_up(tmp_path, monkeypatch):
         sources._run(command, dict(os.environ), tmp_path, print, what="nobody")
 
 
+def test_bytes_are_counted_while_the_child_removes_files_and_folders(tmp_path):
+    code = "import os\nfor n in range(2000): os.makedirs(f'{n}/x'); os.removedirs(f'{n}/x')"
+    child = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path)
+    while child.poll() is None:
+        assert sources._folder_bytes(tmp_path) == 0
+
+
 def test_two_pulls_at_once_download_once(wheels):
     code = f"from spa_lsp.catalog import *; from spa_lsp.fetch import *; fetch_base(find_base('{BASE_ID}'))"
     command = [sys.executable, "-c", code]
