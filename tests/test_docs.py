@@ -1,0 +1,54 @@
+"""README names every command, option, setting and variable."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import click
+import pytest
+
+from spa_lsp.cli import main as spa_lsp
+from spa_lsp.settings import Settings
+from trainer.cli import main as trainer
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def commands(command, path):
+    """Every command below this one that does something, by the words that call it."""
+    if not isinstance(command, click.Group):
+        yield path, command
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        yield from commands(command.get_command(context, name), f"{path} {name}")
+
+
+COMMANDS = dict([*commands(spa_lsp, "spa-lsp"), *commands(trainer, "trainer")])
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_command_stands_in_readme(path):
+    assert path in README
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_options_stand_in_readme(path):
+    options = {name for option in COMMANDS[path].params if isinstance(option, click.Option) for name in option.opts}
+    assert [name for name in sorted(options) if not re.search(rf"{name}\b", README)] == []
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Settings)])
+def test_setting_stands_in_readme(name):
+    head, *rest = name.split("_")
+    assert f"| `{head}{''.join(part.title() for part in rest)}` |" in README
+
+
+@pytest.mark.parametrize("name", ["SPA_HOME", "SPA_CACHE", "SPA_MODELS", "SPA_DATA", "XDG_RUNTIME_DIR"])
+def test_variable_stands_in_readme(name):
+    assert f"`${name}" in README or f"`{name}`" in README
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_help_of_a_command_ends_in_an_example(path):
+    assert COMMANDS[path].help.rstrip().splitlines()[-1].strip().startswith(path.split()[0])
