@@ -12,6 +12,7 @@ from spa_lsp.bench.machine import describe_machine, describe_versions
 from spa_lsp.bench.prompts import make_prompt, source_code
 from spa_lsp.catalog import find_base, installed_base
 from spa_lsp.cli import main
+from spa_lsp.engine.client import running_engines
 from tests.conftest import TINY_ID
 
 RATIO = Ratio(name="slow / fast", goal=3.0, numerator="slow", denominator="fast")
@@ -120,7 +121,8 @@ def bench(*arguments, status=0):
     return result
 
 
-SMALL = ("--base", TINY_ID, "--runs", 1, "--prompt-tokens", 64, "--new-tokens", 3, "--no-processes", "--json")
+TINY = ("--base", TINY_ID, "--runs", 1, "--prompt-tokens", 64, "--new-tokens", 3)
+SMALL = (*TINY, "--no-processes", "--json")
 
 
 def test_the_whole_benchmark_runs_on_a_tiny_base(tiny_set):
@@ -142,3 +144,15 @@ def test_what_is_left_out_is_said(tiny_set):
 
 def test_without_a_set_there_is_nothing_to_compare(tiny_base):
     assert "no adapter set" in bench(*SMALL, status=1).output
+
+
+@pytest.mark.slow
+def test_engine_and_front_are_measured_and_the_engine_is_stopped_again(tiny_set):
+    lines = bench(*TINY, "--no-rivals").stdout.splitlines()
+    assert [line.split("  ")[0] for line in lines[-5:-2]] == [
+        "engine, resident memory",
+        "front, resident memory",
+        "front, start to initialize answered",
+    ]
+    assert "2 not measured" in lines[-1]
+    assert running_engines() == []

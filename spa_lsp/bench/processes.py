@@ -15,7 +15,8 @@ import psutil
 from spa_lsp.bench.figures import Figure, Goal, plain_figure
 from spa_lsp.bench.prompts import source_code
 from spa_lsp.completion import CompletionRequest
-from spa_lsp.engine.client import EngineClient, engine_status
+from spa_lsp.engine.client import EngineClient, running_engines
+from spa_lsp.engine.supervisor import socket_path
 from spa_lsp.errors import Unavailable
 
 ENGINE_MEMORY = Goal(name="engine, resident memory", goal=3.0, unit="GB")
@@ -41,7 +42,8 @@ def measure_processes(base_id: str, set_name: str | None, quantization: str) -> 
 
     An engine that was started for this is stopped again.
     """
-    was_running = engine_status(base_id) is not None
+    path = str(socket_path(base_id, quantization))
+    was_running = any(status["socket"] == path for status in running_engines())
     client = EngineClient.connect(base_id, set_name, quantization)
     try:
         client.complete(CompletionRequest(prefix=_TEXT, max_tokens=32, stop="none"))

@@ -107,4 +107,4 @@ def _to_lines(
     n_reached = sum(figure.is_reached is True for figure in figures)
     n_measured = sum(figure.is_reached is not None for figure in figures)
     yield ""
-    yield f"{n_reached} of {n_measured} goals are reached, {len(figures) - n_measured} were not measured"
+    yield f"{n_reached} of {n_measured} goals are reached, {len(figures) - n_measured} not measured"
