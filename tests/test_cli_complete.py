@@ -3,14 +3,15 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
 from command_engine import BASE, record_base, serving
-from tiny_set import make_set
+from tiny_set import make_adapters, make_set
 
 from spa_lsp import adapter_set as sets
-from spa_lsp import paths
+from spa_lsp import paths, store
 from spa_lsp.catalog import find_base, installed_base
 from spa_lsp.cli import main
 from spa_lsp.cli._completer import _Notice
@@ -202,3 +203,32 @@ def test_a_short_load_says_nothing(capsys):
     with _Notice("loading x", patience_s=60) as notice:
         notice.tell("base x", 0.0)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("how", [lambda data: data[:-9], lambda data: data[:-9] + b"x" * 9])
+def test_a_changed_adapter_is_one_sentence(tiny_set, file, how):
+    adapter = paths.user_sets_dir() / TINY_ID / "mine" / "a2.safetensors"
+    adapter.write_bytes(how(adapter.read_bytes()))
+    result = complete(f"{file}:2:5", "--no-engine", status=1)
+    assert "a2.safetensors has" in result.output and "fetch the set again" in result.output
+
+
+def test_a_truncated_base_is_one_sentence(tiny_copy, file):
+    weights = tiny_copy / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-9])
+    assert "spa-lsp models pull tiny-qwen2 --force" in complete(f"{file}:2:5", "--no-engine", status=1).output
+
+
+def test_a_set_for_another_base_is_one_sentence(file):
+    record_base()
+    made = make_set(base_id="another-base")
+    sets.write_set(paths.user_sets_dir() / "another-base" / "mine", made, make_adapters())
+    result = complete(f"{file}:2:5", "--set", "mine", status=1)
+    assert "was made for another-base, the base is tiny-qwen2" in result.output
+
+
+def test_a_store_of_a_newer_version_is_one_sentence(file):
+    record_base()
+    with closing(store.open_store(write=True)) as db:
+        db.execute("PRAGMA user_version = 9999")
+    assert "newer" in complete(f"{file}:2:5", "--set", "mine", status=1).output
