@@ -25,6 +25,7 @@ from spa_lsp.engine.worker import About, Load, Worker
 from spa_lsp.errors import BadInput, SpaError, TooNew, Unavailable
 
 _UNKNOWN = CompletionResult(base="", adapter_set="", quantization="", device="")
+FAILED_IDLE_S = 60.0  # an engine without a base is worth nothing, but its last client may ask why
 RELOAD_AFTER_S = 30.0  # a front asks at every keystroke; the cause of a failed load is mended by hand
 
 logger = logging.getLogger(__name__)
@@ -115,7 +116,8 @@ class Service:
             self._idle_timer.cancel()
             self._idle_timer = None
         if not self._clients():
-            self._idle_timer = self._loop.call_later(self._idle_s, self._end, f"no client for {self._idle_s:.0f} s")
+            idle_s = min(self._idle_s, FAILED_IDLE_S) if self._state == "failed" else self._idle_s
+            self._idle_timer = self._loop.call_later(idle_s, self._end, f"no client for {idle_s:.0f} s")
 
     def _clients(self) -> list[Session]:
         return [session for session in self._sessions if session.is_greeted]
@@ -257,6 +259,7 @@ class Service:
             session.send(wire.error_message(call_id, error))
         self._waiters.clear()
         self._jobs.waiting.clear()
+        self._watch_idle()
 
     def _all_who_wait(self) -> list[tuple[Session, int]]:
         return [*self._waiters, *((job.owner, job.id) for job in self._jobs.waiting)]

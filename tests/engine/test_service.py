@@ -246,6 +246,15 @@ def test_a_failed_load_is_not_tried_again_at_every_keystroke(start, socket_path)
     assert len(n_loads) == 1 and engine_status()["error"] == "not here"
 
 
+def test_an_engine_that_could_not_load_soon_ends_without_clients(socket_path, monkeypatch):
+    def load(on_progress):
+        raise NotFound("not here")
+
+    monkeypatch.setattr("spa_lsp.engine.service.FAILED_IDLE_S", 0.1)
+    serve(socket_path, load, 3600)
+    assert not socket_path.exists()
+
+
 def test_waiting_for_the_load_ends_when_it_is_done(start):
     client = start()
     client.wait_until_loaded()

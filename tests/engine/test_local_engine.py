@@ -1,0 +1,81 @@
+"""The engine process as it is started for people, with the tiny base."""
+
+import pytest
+from safetensors.torch import load_file, save
+
+from spa_lsp import paths
+from spa_lsp.adapter_set import AdapterSet, describe_adapter, find_set, select_set, write_set
+from spa_lsp.catalog import find_base, installed_base
+from spa_lsp.completion import CompletionRequest
+from spa_lsp.engine.client import EngineClient, stop_engine
+from spa_lsp.engine.supervisor import log_path, socket_path
+from spa_lsp.errors import NotFound
+from tests.conftest import TINY_ID
+from trainer.configs import ALL_LINEARS
+
+REQUEST = CompletionRequest(prefix="def add(a, b):\n    ", max_tokens=4)
+
+
+@pytest.fixture
+def path(homes):
+    path = socket_path(TINY_ID, "fp32")
+    yield path
+    stop_engine(path)
+
+
+@pytest.fixture
+def two_sets(tiny_base, tiny_peft_adapters):
+    """The imported sets `one`, of two adapters, and `two`, of three others."""
+    files = [
+        (name, save(load_file(folder / "adapter_model.safetensors"))) for name, folder in tiny_peft_adapters.items()
+    ]
+    for name, adapters in (("one", dict(files[:2])), ("two", dict(files[2:5]))):
+        write_set(paths.user_sets_dir() / TINY_ID / name, make_set(name, adapters), adapters)
+
+
+def make_set(name, adapters):
+    installed = installed_base(find_base(TINY_ID))
+    return AdapterSet(
+        name=name,
+        base_id=TINY_ID,
+        base_sha256=installed.weights_sha256,
+        tokenizer_sha256=installed.tokenizer_sha256,
+        rank=4,
+        alpha=8,
+        target_modules=ALL_LINEARS,
+        activation="completion",
+        layouts=("infill",),
+        method="random",
+        run_id="r",
+        data={},
+        figures={},
+        adapters=tuple(describe_adapter(each, data, label=each) for each, data in adapters.items()),
+    )
+
+
+def adapters_that_answer(set_name):
+    client = EngineClient.connect(TINY_ID, set_name, "fp32")
+    result = client.complete(REQUEST)
+    client.close()
+    return result.adapter_set, [alternative.adapter for alternative in result.alternatives]
+
+
+def test_one_engine_serves_every_set_by_name(two_sets, path):
+    """One test for all: the engine takes seconds to load."""
+    assert adapters_that_answer("one") == ("one", ["a1", "a2"])
+    assert adapters_that_answer("two") == ("two", ["a3", "a4", "a5"])
+    assert adapters_that_answer("") == ("", ["base"])
+    assert adapters_that_answer(None) == ("", ["base"])  # an imported set is never chosen by itself
+    select_set(find_set("one", TINY_ID))
+    assert adapters_that_answer(None) == ("one", ["a1", "a2"])
+    with pytest.raises(NotFound, match="no adapter set 'three'; one, two known"):
+        adapters_that_answer("three")
+    assert log_path(path).read_text().count("ready: ") == 1
+
+
+def test_a_base_that_was_never_pulled_is_told_with_the_way_out(tiny_base, path):
+    tiny_base.unlink()
+    client = EngineClient.connect(TINY_ID, quantization="fp32")
+    with pytest.raises(NotFound, match=f"run: spa-lsp models pull {TINY_ID}"):
+        client.complete(REQUEST)
+    assert client.status()["state"] == "failed"
