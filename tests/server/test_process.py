@@ -11,7 +11,7 @@ import psutil
 
 from spa_lsp.engine.client import engine_status
 from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, wait_until
-from tests.server.lsp_client import frame, server_command
+from tests.server.lsp_client import LspClient, frame, server_command
 
 CODE = "def add(a, b):\n    \n"
 SETTINGS = {"base": "fake-base"}
@@ -22,6 +22,14 @@ def test_initialize_costs_less_than_a_second_and_no_torch(start):
     client.initialize()
     assert sum(psutil.Process(client.process.pid).cpu_times()[:2]) < 1  # processor time: other jobs do not count
     assert "libtorch" not in Path(f"/proc/{client.process.pid}/maps").read_text()
+
+
+def test_the_program_serves_on_request(tmp_path):
+    client = LspClient([sys.executable, "-m", "spa_lsp", "--stdio", "--log-file", str(tmp_path / "log")])
+    assert client.call("initialize", {"processId": None, "capabilities": {}})["serverInfo"]["name"] == "spa-lsp"
+    assert client.exit() == 0  # before `initialized`, so no engine was started
+    client.kill()
+    assert client.log == client.stray == b"" and (tmp_path / "log").exists()
 
 
 def test_a_front_is_small(start):
