@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 MAX_PROMPT_TOKENS = 2048
 MAX_ROWS = 64
+_MIN_PROMPT_TOKENS = 64  # room that a prompt must keep beside the completion
 OnLoad = Callable[[str, float], None]  # what is being loaded, and how much of the whole is done, 0 to 1
 
 
@@ -155,6 +156,8 @@ class LocalCompleter:
         plan = self._plan(request)
         prompt = self._prompt(request)
         key_values, n_cached, is_whole = self._prefill(prompt, plan, is_cancelled)
+        if self.base.device == "cuda":
+            torch.cuda.synchronize()  # its kernels run on after the call: the time would go to the decoding
         prefilled = time.perf_counter()
         deadline = started + request.deadline_s if request.deadline_s is not None else None
         found: dict[int, Alternative] = {}
@@ -196,7 +199,11 @@ class LocalCompleter:
         return _Plan(adapters=chosen, n_rows=len(chosen), is_shared=self.adapter_set.activation == "completion")
 
     def _prompt(self, request: CompletionRequest) -> list[int]:
-        limit = min(MAX_PROMPT_TOKENS, self.base.model.config.max_position_embeddings - request.max_tokens)
+        context_tokens = self.base.model.config.max_position_embeddings
+        limit = min(MAX_PROMPT_TOKENS, context_tokens - request.max_tokens)
+        if request.max_tokens < 1 or limit < _MIN_PROMPT_TOKENS:
+            most = context_tokens - _MIN_PROMPT_TOKENS
+            raise BadInput(f"max_tokens is {request.max_tokens}; choose 1 to {most} for {self.base.base_id}")
         prefix, suffix = clean_text(request.prefix), clean_text(request.suffix)
         if request.layout == "instruct":
             if not prefix.strip():

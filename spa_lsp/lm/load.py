@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
@@ -81,10 +82,16 @@ def load_base(base_id: str, *, quantization: str = "auto", device: str | None = 
     precision = pick_quantization(device) if quantization == "auto" else _precision(quantization)
     register_attention()
     disable_progress_bar()  # stderr is the editor's log
-    model = _load_model(folder, precision, device)
+    try:
+        model = _load_model(folder, precision, device)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise Damaged(
+            f"the base in {folder} cannot be loaded ({error}); check it with `spa-lsp models verify {base_id}`, "
+            f"mend it with `spa-lsp models pull {base_id} --force`"
+        ) from error
     model.eval()
     model.requires_grad_(False)
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     logger.info("loaded %s in %s on %s", base_id, precision, device)
     return LoadedBase(
         base_id=base_id,

@@ -130,6 +130,8 @@ def test_special_tokens_and_half_an_emoji_in_the_text_do_no_harm(completer):
         ({"k": 0}, BadInput, "1 to"),
         ({"adapters": ("a9",)}, NotFound, "choose one of: a1"),
         ({"layout": "instruct", "prefix": " "}, BadInput, "empty"),
+        ({"max_tokens": 500}, BadInput, "choose 1 to 448"),
+        ({"max_tokens": 0}, BadInput, "choose 1 to"),
     ],
 )
 def test_a_request_that_cannot_be_served_says_why(completer, changes, error, words):

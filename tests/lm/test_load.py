@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from spa_lsp.completion import CompletionRequest
-from spa_lsp.errors import NotFound
+from spa_lsp.errors import Damaged, NotFound
 from spa_lsp.lm.completer import LocalCompleter
 from spa_lsp.lm.load import load_base, pick_quantization
 from tests.conftest import TINY_ID
@@ -24,6 +24,13 @@ def test_auto_on_a_cpu_is_what_the_processor_computes_in():
     expected = "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "fp32"
     assert pick_quantization("cpu") == expected
     assert pick_quantization("cuda") == "nf4"
+
+
+def test_weights_that_cannot_be_read_are_named_with_the_way_out(tiny_copy):
+    weights = tiny_copy / "model.safetensors"
+    weights.write_bytes(b"\xff" * weights.stat().st_size)
+    with pytest.raises(Damaged, match="--force"):
+        load_base(TINY_ID, quantization="fp32")
 
 
 def test_an_unknown_precision_is_a_wrong_argument(tiny_base):
