@@ -12,6 +12,9 @@ from spa_lsp.lm.load import LoadedBase
 from spa_lsp.lm.prefix_cache import run
 from spa_lsp.lm.stopping import Cut
 
+# Sorting a vocabulary of 150,000 takes longer than the layers do for a row; a few tokens usually have it all.
+_FEW_TOKENS = 256
+
 
 @dataclass(kw_only=True)
 class Row:
@@ -106,10 +109,21 @@ def _choose(logits: Tensor, rows: Sequence[Row], rules: Rules) -> list[int]:
 
 def _sample(logits: Tensor, rules: Rules, generator: torch.Generator) -> int:
     """One token at the temperature, from the fewest tokens that have `top_p` of the probability together."""
-    probabilities, order = torch.softmax(logits.cpu() / rules.temperature, dim=-1).sort(descending=True)
-    before = probabilities.cumsum(0) - probabilities
-    probabilities[before >= rules.top_p] = 0
-    return int(order[torch.multinomial(probabilities, 1, generator=generator)])
+    probabilities, tokens = _nucleus(torch.softmax(logits.cpu() / rules.temperature, dim=-1), rules.top_p)
+    cumulative = probabilities.cumsum(0)
+    draw = torch.rand(1, generator=generator) * cumulative[-1]
+    place = int(torch.searchsorted(cumulative, draw, right=True))
+    return int(tokens[min(place, len(tokens) - 1)])
+
+
+def _nucleus(probabilities: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
+    """The likeliest tokens that have `top_p` together, and their ids; a full sort only where a few do not do."""
+    for n in (_FEW_TOKENS, len(probabilities)):
+        top, tokens = probabilities.topk(min(n, len(probabilities)))
+        is_inside = top.cumsum(0) - top < top_p
+        if not bool(is_inside[-1]):
+            break
+    return top[is_inside], tokens[is_inside]
 
 
 def _extend(row: Row, token: int, base: LoadedBase, rules: Rules) -> None:
