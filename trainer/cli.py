@@ -158,6 +158,13 @@ def import_samples(path: Path, limit: int | None, seed: int, as_json: bool) -> N
     help="datainf: samples of the warm-up adapter.",
 )
 @click.option(
+    "--gradient-tokens",
+    type=click.IntRange(min=1),
+    default=AttributeConfig.max_tokens,
+    show_default=True,
+    help="datainf: samples whose shortest item is longer are left out.",
+)
+@click.option(
     "--damping",
     type=click.FloatRange(min=0, min_open=True),
     default=AttributeConfig.damping,
@@ -181,6 +188,7 @@ def import_samples(path: Path, limit: int | None, seed: int, as_json: bool) -> N
 def attribute(
     method: AttributeMethod,
     warmup_samples: int,
+    gradient_tokens: int,
     damping: float,
     learning_rate: float,
     anchors_path: Path | None,
@@ -200,7 +208,13 @@ def attribute(
     """
     from trainer.pipeline import open_trainer, run_attribute
 
-    config = AttributeConfig(method=method, warmup_samples=warmup_samples, damping=damping, learning_rate=learning_rate)
+    config = AttributeConfig(
+        method=method,
+        warmup_samples=warmup_samples,
+        max_tokens=gradient_tokens,
+        damping=damping,
+        learning_rate=learning_rate,
+    )
     items = ItemsConfig(infill_share=infill_share, max_tokens=max_tokens)
     with open_trainer() as db:
         result = run_attribute(
