@@ -11,6 +11,7 @@ from trainer.partition import (
     assign_balanced,
     chance_stability,
     choose_columns,
+    comparable_items,
     describe,
     normalize,
     partition,
@@ -150,3 +151,29 @@ def test_every_bootstrap_is_reported():
 
 def test_stability_of_one_item_is_unknown():
     assert stability(noise(10, 4, 1), ARGMAX, seed=0) is None
+
+
+def test_contrast_is_what_a_sample_does_for_one_anchor_more_than_for_the_others():
+    scores = normalize(np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32), "zscore")
+    contrast = scores - scores.mean(axis=1, keepdims=True)
+    expected = (contrast - contrast.mean(axis=0)) / contrast.std(axis=0)
+    np.testing.assert_allclose(normalize(scores, "contrast"), expected, atol=1e-4)
+
+
+def test_one_huge_gradient_changes_the_ranks_of_no_other_sample():
+    items = np.random.default_rng(0).normal(size=(10, 3, 2)).astype(np.float32)
+    outlier = items.copy()
+    outlier[3] *= 1e6
+    before, after = comparable_items(items, "contrast"), comparable_items(outlier, "contrast")
+    others = [n for n in range(10) if n != 3]
+    assert np.abs(before - after)[others].max() <= 0.1 + 1e-6  # at most one place
+
+
+def test_equal_influence_gets_equal_ranks():
+    items = np.array([0.0, 0.0, 5.0, 7.0], dtype=np.float32).reshape(4, 1, 1)
+    assert comparable_items(items, "contrast").ravel().tolist() == [0.25, 0.25, 0.625, 0.875]
+
+
+def test_other_normalisations_leave_the_items_alone():
+    items = np.ones((2, 2, 2), dtype=np.float32)
+    assert comparable_items(items, "zscore") is items
