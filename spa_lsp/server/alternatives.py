@@ -5,22 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from spa_lsp.completion import Alternative
-from spa_lsp.normal_form import normal_form
-from spa_lsp.postprocess import polish
 from spa_lsp.server.context import Window
+from spa_lsp.shown import distinct, shown_infills
 
 CACHED_ANSWERS = 64
 
 
 def choose(alternatives: Sequence[Alternative], window: Window, language: str) -> list[Alternative]:
     """The alternatives to show, in the set's order: of those that are the same program only the first."""
-    chosen: dict[str, Alternative] = {}
-    for alternative in alternatives:
-        text = polish(alternative.text, window.suffix) if alternative.finish != "disabled" else None
-        if text is not None:
-            form = normal_form(window.prefix, text, window.suffix, language)
-            chosen.setdefault(form, replace(alternative, text=text))
-    return list(chosen.values())
+    shown = shown_infills(alternatives, prefix=window.prefix, suffix=window.suffix, language=language)
+    return [replace(each.alternative, text=each.text) for each in distinct(shown) if each.text is not None]
 
 
 @dataclass(frozen=True, kw_only=True)

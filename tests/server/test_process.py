@@ -152,10 +152,15 @@ def test_an_engine_killed_in_the_middle_of_a_request_is_an_empty_answer(start):
     client.initialize(settings=SETTINGS)
     client.open(CODE)
     wait_until(lambda: (engine_status() or {}).get("state") == "ready")
-    call = client.ask_items(1, 4)
-    wait_until(lambda: engine_status()["n_requests"] > 0)
+    calls = []
+
+    def is_asked():  # the front may not have reached the engine yet
+        calls.append(client.ask_items(1, 4))
+        return engine_status()["n_requests"] > 0
+
+    wait_until(is_asked)
     os.kill(engine_status()["pid"], signal.SIGKILL)
-    assert client.answer(call)["result"]["items"] == []
+    assert client.answer(calls[-1])["result"]["items"] == []
 
 
 def test_two_fronts_share_one_engine(start):
