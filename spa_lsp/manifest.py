@@ -156,8 +156,7 @@ def check_scaling(rank: Any, alpha: Any) -> None:
 
 def _check_info(adapter: AdapterInfo) -> None:
     check_name(adapter.name, what="adapter")
-    is_line = isinstance(adapter.label, str) and adapter.label.isprintable() and len(adapter.label) <= 120
-    _require(is_line, f"the label of {adapter.name!r} is not one printable line of at most 120 characters")
+    check_label(adapter.label, of=adapter.name)
     _require(
         adapter.file == f"{adapter.name}.safetensors",
         f"file {adapter.file!r} of adapter {adapter.name!r} must be {adapter.name}.safetensors",
@@ -165,6 +164,16 @@ def _check_info(adapter: AdapterInfo) -> None:
     _require(_matches(_SHA256, adapter.sha256), f"sha256 {adapter.sha256!r} of {adapter.name!r} is not one")
     _require(type(adapter.n_bytes) is int and 0 < adapter.n_bytes <= MAX_ADAPTER_BYTES, f"{adapter.n_bytes!r} bytes")
     _require(isinstance(adapter.figures, dict), f"figures of {adapter.name!r} must be an object")
+
+
+def check_label(label: Any, *, of: Any) -> None:
+    """Refuse a label that an editor could not show in one line.
+
+    Raises:
+        BadInput: with the name of the adapter or anchor it belongs to.
+    """
+    is_line = isinstance(label, str) and label.isprintable() and len(label) <= 120
+    _require(is_line, f"the label of {of!r} is not one printable line of at most 120 characters")
 
 
 def check_name(name: Any, *, what: str) -> None:

@@ -67,12 +67,11 @@ def clean_text(text: str) -> str:
 
 
 def _last_lines(tokens: PromptTokens, text: str, room: int) -> list[int]:
+    """At most `room` ids of the text's end, beginning with a line unless not one line fits."""
     ids = encode_text(tokens, text)
-    while len(ids) > room and "\n" in text[:-1]:
-        # tokens are at least a character long, so this many characters may go at once
-        drop = max(1, len(ids) - room)
-        border = text.find("\n", min(drop, len(text) - 2))
-        if border < 0:
+    while len(ids) > room > 0:
+        border = text.find("\n", _surplus(text, ids, room))
+        if border < 0 or not text[border + 1 :].strip("\n"):
             break
         text = text[border + 1 :]
         ids = encode_text(tokens, text)
@@ -80,11 +79,17 @@ def _last_lines(tokens: PromptTokens, text: str, room: int) -> list[int]:
 
 
 def _first_lines(tokens: PromptTokens, text: str, room: int) -> list[int]:
+    """At most `room` ids of the text's beginning, ending with a line unless not one line fits."""
     ids = encode_text(tokens, text)
-    while len(ids) > room and "\n" in text[:-1]:
-        border = text.rfind("\n", 0, max(1, len(text) - max(1, len(ids) - room)))
-        if border < 0:
+    while len(ids) > room > 0:
+        border = text.rfind("\n", 0, len(text) - _surplus(text, ids, room))
+        if border < 0 or not text[:border].strip("\n"):
             break
         text = text[:border]
         ids = encode_text(tokens, text)
     return ids[: max(room, 0)]
+
+
+def _surplus(text: str, ids: Sequence[int], room: int) -> int:
+    """How many characters may go in one round: half of what the tokens over the room take on average."""
+    return len(text) * (len(ids) - room) // (2 * len(ids))

@@ -62,6 +62,24 @@ def test_a_short_prefix_leaves_its_room_to_the_suffix():
     assert decode(ids[4:-1]) == "y" * 38
 
 
+def test_a_line_that_is_too_long_does_not_take_the_others_with_it():
+    long_line = "DATA = [" + "1, " * 60 + "]\n"
+    ids = infill_prompt(TOKENS, "import os\n" + long_line, "\n" + long_line, max_tokens=3 + 40)
+    assert decode(ids[1:31]) == ("import os\n" + long_line)[-30:]
+    assert decode(ids[32:-1]) == "\nDATA = [1"
+
+
+def test_characters_of_several_tokens_do_not_cost_more_lines_than_they_must():
+    def bytewise(text):
+        return list(text.encode())
+
+    from dataclasses import replace
+
+    text = "".join(f"# 😋😋😋😋 {n}\n" for n in range(50))
+    ids = infill_prompt(replace(TOKENS, encode=bytewise), text, "", max_tokens=3 + 500)
+    assert len(ids) > 3 + 500 - 25  # a line has 23 bytes at most
+
+
 def test_one_line_that_is_too_long_is_cut_inside():
     ids = infill_prompt(TOKENS, "abc" * 50, "", max_tokens=3 + 6)
     assert decode(ids[1:-2]) == "abcabc"

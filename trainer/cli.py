@@ -67,7 +67,8 @@ class _Trainer(click.Group):
 def _common(command: _Command) -> _Command:
     """The options that every stage has."""
     as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-    seed = click.option("--seed", type=int, default=0, show_default=True, help="Of everything that is drawn.")
+    seed_type = click.IntRange(0, 2**31 - 1)  # what every generator takes
+    seed = click.option("--seed", type=seed_type, default=0, show_default=True, help="Of everything that is drawn.")
     return seed(as_json(command))
 
 

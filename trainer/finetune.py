@@ -1,26 +1,26 @@
 """The finetune stage: one adapter for each part, all trained in one pass, then scored on samples that none has seen."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from sqlite_utils import Database
 from torch import Tensor
 
+from spa_lsp.digest import hash_file
 from spa_lsp.errors import BadInput
 from spa_lsp.lm.bank import AdapterBank, adapted_linears
 from spa_lsp.lm.load import LoadedBase, load_base
 from spa_lsp.progress import progress
 from trainer.configs import FinetuneConfig, ItemsConfig
-from trainer.items import token_items
+from trainer.items import check_layouts, token_items
 from trainer.loss import TokenItem, adapter_losses, base_losses
 from trainer.published import run_folder
 from trainer.runs import Run
 from trainer.samples import Sample, make_items, split_holdout
-from trainer.training import plan_steps, train
+from trainer.training import plan_steps, save_tensors, train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,7 @@ def finetune(
         BadInput: a part has no item that fits.
     """
     base = load_base(base_id)
+    check_layouts(base, items)
     data = [part_items(parts[part], base, items, n_held=items.holdout // len(parts), seed=seed) for part in parts]
     for part, own in zip(parts, data, strict=True):
         if not own.train:
@@ -57,9 +58,7 @@ def finetune(
     first, last = _train(base, bank, data, config, folder=folder, seed=seed)
     files = {str(part): f"part-{part}.safetensors" for part in parts}
     for index, name in enumerate(files.values()):
-        temporary = folder / f"{name}.tmp"
-        save_file(bank.export(index), temporary, metadata={"format": "pt"})
-        temporary.replace(folder / name)
+        save_tensors(folder / name, bank.export(index), {"format": "pt"})
     figures = held_out_figures(base, bank, data, config)
     adapters = {str(part): own for part, own in zip(parts, figures.pop("adapters"), strict=True)}
     for own, start, end in zip(adapters.values(), first, last, strict=True):
@@ -70,15 +69,15 @@ def finetune(
         "n_held_out": sum(len(own.held) for own in data),
     }
     seen = {"items_per_adapter": config.steps * config.accumulate, "quantization": base.quantization}
-    return {"files": files, "adapters": adapters, **figures, **counts, **seen, "device": base.device}
+    digests = {part: hash_file(folder / name) for part, name in files.items()}
+    return {"files": files, "sha256": digests, "adapters": adapters, **figures, **counts, **seen, "device": base.device}
 
 
 def part_items(
     samples: Sequence[Sample], base: LoadedBase, config: ItemsConfig, *, n_held: int, seed: int
 ) -> PartItems:
     """The items of a part's samples, of which `n_held` samples (at most a fifth) are held out."""
-    held_config = ItemsConfig(**{**vars(config), "holdout": n_held})
-    kept, held = split_holdout(samples, config=held_config, seed=seed)
+    kept, held = split_holdout(samples, config=replace(config, holdout=n_held), seed=seed)
 
     def tokens_of(sample: Sample) -> list[TokenItem]:
         made = make_items(sample, config=config, seed=seed)

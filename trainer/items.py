@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable
 
+from spa_lsp.errors import BadInput
+from spa_lsp.lm.load import LoadedBase
 from spa_lsp.prompt import PromptTokens, encode_text, infill_prompt, instruct_prompt
+from trainer.configs import ItemsConfig
 from trainer.loss import TokenItem
 from trainer.samples import Item
 
@@ -14,6 +17,16 @@ def token_items(items: Iterable[Item], tokens: PromptTokens, *, stop_id: int, ma
     """
     found = [_token_item(item, tokens, stop_id) for item in items]
     return [item for item in found if item.n_tokens <= max_tokens]
+
+
+def check_layouts(base: LoadedBase, config: ItemsConfig) -> None:
+    """Refuse infill items for a base that cannot infill.
+
+    Raises:
+        BadInput: it has no infill tokens.
+    """
+    if base.prompt.fim_middle is None and config.infill_share > 0:
+        raise BadInput(f"{base.base_id} cannot infill; pass --infill-share 0 or choose another base with --base")
 
 
 def _token_item(item: Item, tokens: PromptTokens, stop_id: int) -> TokenItem:

@@ -16,6 +16,7 @@ from sqlite_utils import Database
 from spa_lsp.adapter_set import publish
 from spa_lsp.catalog import DEFAULT_BASE, find_base, installed_base
 from spa_lsp.errors import BadInput
+from spa_lsp.manifest import check_name, check_scaling
 from spa_lsp.progress import BYTES, progress
 from spa_lsp.store import apply_migrations, open_store
 from trainer.attribute.anchors import Anchor, anchors_digest, load_anchors
@@ -29,7 +30,7 @@ from trainer.partition import (
     partition,
     stability,
 )
-from trainer.published import adapter_files, build_set
+from trainer.published import build_set, has_adapter_files
 from trainer.rows import data_record, finish_with_rows, load_influence, load_parts, source_run
 from trainer.runs import Run, StageResult, begin_run, digest, find_run, finish_run
 from trainer.samples import (
@@ -141,11 +142,12 @@ def run_finetune(
     seed: int = 0,
 ) -> StageResult:
     """Train one adapter for each part of a partition run; with `limit`, on that many samples of each part."""
+    check_scaling(config.rank, config.alpha)  # publishing would refuse it after the work
     source = source_run(db, "partition", run_id)
     parts = load_parts(db, source, limit)
     settings = {"finetune": config, "items": items, "base": base_id, "limit": limit}
     run = begin_run(db, "finetune", settings, inputs=[source.id, find_base(base_id).sha256], seed=seed)
-    if run.is_finished and all(path.is_file() for path in adapter_files(run).values()):
+    if run.is_finished and has_adapter_files(run):
         return StageResult(run=run, was_done=True)
     from trainer.finetune import finetune  # torch
 
@@ -182,7 +184,10 @@ def run_all(
     seed: int = 0,
 ) -> Iterator[ImportReport | StageResult]:
     """Every stage on what the one before it made; a stage runs when its result is asked for."""
-    find_base(base_id)  # a wrong name is said before hours of work
+    find_base(base_id)  # what is wrong is said before hours of work
+    check_scaling(finetune.rank, finetune.alpha)
+    if name is not None:
+        check_name(name, what="set")
     yield run_import(db, path, limit=limit)
     attributed = run_attribute(
         db,

@@ -7,6 +7,7 @@ from typing import Any
 from spa_lsp import paths
 from spa_lsp.adapter_set import describe_adapter
 from spa_lsp.catalog import InstalledBase
+from spa_lsp.digest import hash_file
 from spa_lsp.errors import NotFound
 from spa_lsp.manifest import AdapterSet
 from trainer.runs import Run
@@ -21,6 +22,12 @@ def adapter_files(run: Run) -> dict[str, Path]:
     """The safetensors file of each part of a finetune run, by the part's number as text, in order."""
     files: Mapping[str, str] = run.figures.get("files", {})
     return {part: run_folder(run) / files[part] for part in sorted(files, key=int)}
+
+
+def has_adapter_files(run: Run) -> bool:
+    """Whether every adapter of a finished run still lies in the cache as it was written."""
+    digests: Mapping[str, str] = run.figures.get("sha256", {})
+    return all(path.is_file() and hash_file(path) == digests.get(part) for part, path in adapter_files(run).items())
 
 
 def build_set(
@@ -75,6 +82,6 @@ def _layouts(infill_share: float) -> tuple[str, ...]:
 
 
 def _set_figures(run: Run, divided: Run) -> dict[str, Any]:
-    training = {key: value for key, value in run.figures.items() if key not in ("files", "adapters")}
+    training = {key: value for key, value in run.figures.items() if key not in ("files", "sha256", "adapters")}
     parts = {key: divided.figures[key] for key in ("sizes", "stability", "stability_by_chance", "moved_share")}
     return {"partition": parts, "finetune": training, "config": run.config}

@@ -7,17 +7,17 @@ had been trained alone. A broken run goes on at its last checkpoint and ends wit
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
-from spa_lsp.errors import Damaged
+from spa_lsp.errors import BadInput, Damaged, NoSpace
 from spa_lsp.lm.bank import AdapterBank
 from spa_lsp.lm.load import LoadedBase
 from trainer.configs import FinetuneConfig
@@ -78,7 +78,9 @@ def train(
         on_step: told after every step, and at once of those that the checkpoint already has.
 
     Raises:
-        Damaged: the checkpoint cannot be read.
+        Damaged: the checkpoint cannot be used.
+        BadInput: the loss is no longer finite.
+        NoSpace: a checkpoint cannot be written.
     """
     parameters = bank.parameters()
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
@@ -90,6 +92,9 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * schedule(step, len(plan), config.warmup_steps)
         losses = _step(base, bank, plan[step], optimizer, config, are_tied=are_tied)
+        if not bool(losses.isfinite().all()):
+            rows = ", ".join(str(row) for row, loss in enumerate(losses.tolist()) if not math.isfinite(loss))
+            raise BadInput(f"training diverged at step {step + 1} in part {rows}; choose a lower --learning-rate")
         done.append(Progress(step=step, losses=tuple(losses.tolist())))
         if checkpoint and ((step + 1) % config.checkpoint_every == 0 or step + 1 == len(plan)):
             _save(checkpoint, bank, optimizer, done)
@@ -159,13 +164,29 @@ def _save(path: Path, bank: AdapterBank, optimizer: torch.optim.Optimizer, done:
     for n, parameter in enumerate(bank.parameters()):
         for name in ("step", "exp_avg", "exp_avg_sq"):
             tensors[f"moment.{n}.{name}"] = optimizer.state[parameter][name]
+    save_tensors(path, tensors, {"losses": json.dumps([list(progress.losses) for progress in done])})
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file beside its place, make sure of it and rename it.
+
+    Raises:
+        NoSpace: the disk is full; what was there before is as it was.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    losses = json.dumps([list(progress.losses) for progress in done])
-    save_file({name: t.contiguous() for name, t in tensors.items()}, temporary, metadata={"losses": losses})
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    data = save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata=metadata)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise NoSpace(
+            f"cannot write {path}, {len(data) / 1e6:.0f} MB ({error.strerror}); make room, the same call resumes"
+        ) from error
 
 
 def _resume(path: Path, bank: AdapterBank, optimizer: torch.optim.Optimizer) -> list[Progress]:
@@ -173,12 +194,12 @@ def _resume(path: Path, bank: AdapterBank, optimizer: torch.optim.Optimizer) -> 
         with safe_open(path, framework="pt") as file:
             losses = json.loads(file.metadata()["losses"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise Damaged(f"the checkpoint {path} cannot be read ({error}); delete it to start the run anew") from error
-    bank.restore({name.removeprefix("weight."): t for name, t in tensors.items() if name.startswith("weight.")})
-    for n, parameter in enumerate(bank.parameters()):
-        optimizer.state[parameter] = {
-            name: tensors[f"moment.{n}.{name}"].to(parameter.device if name != "step" else "cpu")
-            for name in ("step", "exp_avg", "exp_avg_sq")
-        }
+        bank.restore({name.removeprefix("weight."): t for name, t in tensors.items() if name.startswith("weight.")})
+        for n, parameter in enumerate(bank.parameters()):
+            optimizer.state[parameter] = {
+                name: tensors[f"moment.{n}.{name}"].to(parameter.device if name != "step" else "cpu")
+                for name in ("step", "exp_avg", "exp_avg_sq")
+            }
+    except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise Damaged(f"the checkpoint {path} cannot be used ({error}); delete it to start the run anew") from error
     return [Progress(step=step, losses=tuple(row)) for step, row in enumerate(losses)]

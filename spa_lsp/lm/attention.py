@@ -60,10 +60,6 @@ class KeyValues:
         assert key is not None and value is not None
         return key[:, :, : self.length], value[:, :, : self.length]
 
-    def n_bytes(self) -> int:
-        """Memory held, without the prefix."""
-        return sum(t.numel() * t.element_size() for t in (*self.keys, *self.values) if t is not None)
-
     def _write(self, store: list[Tensor | None], layer: int, new: Tensor, end: int) -> Tensor:
         held = store[layer]
         if held is None or held.shape[2] < end:

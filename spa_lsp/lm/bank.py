@@ -66,8 +66,9 @@ class AdapterBank:
             AdapterMismatch: an adapter names a linear that the model does not have, or with another shape.
         """
         names = sorted({_linear_name(key) for adapter in adapters for key in adapter})
+        stacked = {name: self._stack(name, adapters, scalings) for name in names}  # first: it may fail
         self._install(names)
-        self._full = {name: self._stack(name, adapters, scalings) for name in names}
+        self._full = stacked
         self.n_adapters = len(adapters)
         for linear in self.linears.values():
             linear.scaling = 1.0
@@ -138,10 +139,6 @@ class AdapterBank:
         finally:
             self.switch.is_on = False
 
-    def n_bytes(self) -> int:
-        """Memory of the stacked adapters."""
-        return sum(t.numel() * t.element_size() for pair in self._full.values() for t in pair)
-
     def _install(self, names: Sequence[str]) -> None:
         """Put a `BankLinear` around each named linear and take away all others."""
         for name in self.linears:
@@ -151,18 +148,22 @@ class AdapterBank:
         self.linears = {}
         self._full = {}
         for name in names:
-            try:
-                base = self.model.get_submodule(name)
-            except AttributeError as error:
-                raise AdapterMismatch(f"the base has no linear {name!r}, which the adapter changes") from error
-            self.linears[name] = BankLinear(base.base if isinstance(base, BankLinear) else base, self.switch)
+            self.linears[name] = BankLinear(self._find_linear(name), self.switch)
             self.model.set_submodule(name, self.linears[name])
+
+    def _find_linear(self, name: str) -> nn.Module:
+        """The base's own linear of this name."""
+        try:
+            found = self.model.get_submodule(name)
+        except AttributeError as error:
+            raise AdapterMismatch(f"the base has no linear {name!r}, which the adapter changes") from error
+        return found.base if isinstance(found, BankLinear) else found
 
     def _stack(
         self, name: str, adapters: Sequence[Mapping[str, Tensor]], scalings: Sequence[float]
     ) -> tuple[Tensor, Tensor]:
         """A `[K, D, R]` and B `[K, R, N]` of one linear, R the largest rank."""
-        n_out, n_in = linear_shape(self.linears[name].base)
+        n_out, n_in = linear_shape(self._find_linear(name))
         rank = max(_tensor(a, name, "A").shape[0] for a in adapters if f"{PREFIX}{name}.lora_A.weight" in a)
         A = torch.zeros(len(adapters), n_in, rank, dtype=self.dtype)
         B = torch.zeros(len(adapters), rank, n_out, dtype=self.dtype)

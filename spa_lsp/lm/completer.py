@@ -4,6 +4,7 @@ Not thread-safe: whoever owns it calls it from one thread.
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -29,7 +30,7 @@ from spa_lsp.completion import (
 from spa_lsp.errors import AdapterMismatch, BadInput, NotFound
 from spa_lsp.lm.attention import KeyValues
 from spa_lsp.lm.bank import AdapterBank
-from spa_lsp.lm.decode import Row, Rules, decode, new_rows
+from spa_lsp.lm.decode import HALF_CHARACTER, Row, Rules, decode, new_rows
 from spa_lsp.lm.load import LoadedBase, load_base
 from spa_lsp.lm.pack import pack_linears
 from spa_lsp.lm.prefix_cache import PrefixCache, prefill, prefill_rows
@@ -40,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 MAX_PROMPT_TOKENS = 2048
 MAX_ROWS = 64
+_MAX_TEMPERATURE = 100.0
+_SEEDS = 2**32
 _MIN_PROMPT_TOKENS = 64  # room that a prompt must keep beside the completion
 OnLoad = Callable[[str, float], None]  # what is being loaded, and how much of the whole is done, 0 to 1
 
@@ -59,7 +62,6 @@ class LocalCompleter:
     def __init__(self, base: LoadedBase, adapter_set: AdapterSet | None = None) -> None:
         self.base = base
         self.adapter_set: AdapterSet | None = None
-        self.load_ms = 0.0
         self._bank = AdapterBank(base.model, dtype=base.dtype, device=base.device)
         self._cache = PrefixCache(base.model.config.num_hidden_layers)
         if adapter_set is not None:
@@ -85,7 +87,6 @@ class LocalCompleter:
         Raises:
             SpaError: the base or the set is missing, damaged, or they do not belong together.
         """
-        started = time.perf_counter()
         report = on_load or (lambda _what, _share: None)
         name = base_id or DEFAULT_BASE
         chosen = _choose_set(adapter_set, name)
@@ -98,7 +99,6 @@ class LocalCompleter:
             report(f"adapter set {chosen.name}", 0.9)
             completer.swap_set(chosen)
         report("ready", 1.0)
-        completer.load_ms = (time.perf_counter() - started) * 1000
         return completer
 
     def swap_set(self, adapter_set: AdapterSet | None) -> None:
@@ -153,18 +153,21 @@ class LocalCompleter:
         self, request: CompletionRequest, on_alternative: OnAlternative | None, is_cancelled: IsCancelled
     ) -> CompletionResult:
         started = time.perf_counter()
+        _check(request)
         plan = self._plan(request)
         prompt = self._prompt(request)
-        key_values, n_cached, is_whole = self._prefill(prompt, plan, is_cancelled)
+        deadline = started + request.deadline_s if request.deadline_s is not None else math.inf
+
+        def is_over() -> bool:
+            return is_cancelled() or time.perf_counter() >= deadline
+
+        key_values, n_cached, is_whole = self._prefill(prompt, plan, is_over)
         if self.base.device == "cuda":
             torch.cuda.synchronize()  # its kernels run on after the call: the time would go to the decoding
         prefilled = time.perf_counter()
-        deadline = started + request.deadline_s if request.deadline_s is not None else None
         found: dict[int, Alternative] = {}
         if is_whole:
-            for row in self._decode(
-                request, plan, prompt[-1], key_values, deadline=deadline, is_cancelled=is_cancelled
-            ):
+            for row in self._decode(request, plan, prompt[-1], key_values, is_over=is_over, is_cancelled=is_cancelled):
                 found[row.index] = self._alternative(row, plan)
                 if on_alternative:
                     on_alternative(found[row.index])
@@ -186,8 +189,6 @@ class LocalCompleter:
         )
 
     def _plan(self, request: CompletionRequest) -> _Plan:
-        if request.k is not None and not 1 <= request.k <= MAX_ROWS:
-            raise BadInput(f"k is {request.k}; choose 1 to {MAX_ROWS}")
         if request.use_base or self.adapter_set is None:
             if request.adapters and not request.use_base:
                 raise NotFound("no adapter set is loaded; choose one with `spa-lsp adapters use NAME`")
@@ -234,7 +235,7 @@ class LocalCompleter:
         last_token: int,
         key_values: KeyValues,
         *,
-        deadline: float | None,
+        is_over: IsCancelled,
         is_cancelled: IsCancelled,
     ) -> Iterator[Row]:
         """The rows as they finish; after a cancel only those that had finished before."""
@@ -247,16 +248,14 @@ class LocalCompleter:
                 going = going[kept]
                 self._bank.select(going)
 
-        def is_over() -> bool:
-            return is_cancelled() or (deadline is not None and time.perf_counter() >= deadline)
-
         rules = _rules(request)
         rows = new_rows(plan.n_rows, rules)
         with self._bank.on() if plan.adapters else nullcontext():
             for row in decode(self.base, rows, last_token, key_values, rules, keep_rows=keep_rows, is_over=is_over):
                 if row.finish is None and is_cancelled():
                     continue
-                row.finish = row.finish or "deadline"
+                if row.finish is None:
+                    row.finish, row.text = "deadline", row.text.rstrip(HALF_CHARACTER)
                 yield row
 
     def _alternative(self, row: Row, plan: _Plan) -> Alternative:
@@ -264,7 +263,7 @@ class LocalCompleter:
         info = self.adapter_set.adapters[index] if plan.adapters and self.adapter_set else None
         assert row.finish is not None
         if row.finish == "disabled":
-            logger.warning("adapter %s gave numbers that are not finite; its alternative is left out", index)
+            logger.warning("adapter %s gave numbers that are not finite; its alternative is empty", index)
         return Alternative(
             text=row.text,
             adapter=info.name if info else "base",
@@ -274,6 +273,20 @@ class LocalCompleter:
             n_tokens=len(row.logprobs),
             finish=row.finish,
         )
+
+
+def _check(request: CompletionRequest) -> None:
+    """Refuse what no base could serve."""
+    if request.k is not None and not 1 <= request.k <= MAX_ROWS:
+        raise BadInput(f"k is {request.k}; choose 1 to {MAX_ROWS}")
+    if len(request.adapters) > MAX_ROWS:
+        raise BadInput(f"{len(request.adapters)} adapters are asked for; choose at most {MAX_ROWS}")
+    if not 0 <= request.temperature <= _MAX_TEMPERATURE:
+        raise BadInput(f"the temperature is {request.temperature}; choose 0 to {_MAX_TEMPERATURE:.0f}")
+    if not 0 < request.top_p <= 1:
+        raise BadInput(f"top_p is {request.top_p}; choose more than 0 and at most 1")
+    if not 0 <= request.seed < _SEEDS:
+        raise BadInput(f"the seed is {request.seed}; choose 0 to {_SEEDS - 1}")
 
 
 def _choose_set(adapter_set: str | AdapterSet | None, base_id: str) -> AdapterSet | None:

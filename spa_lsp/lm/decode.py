@@ -14,6 +14,7 @@ from spa_lsp.lm.stopping import Cut
 
 # Sorting a vocabulary of 150,000 takes longer than the layers do for a row; a few tokens usually have it all.
 _FEW_TOKENS = 256
+HALF_CHARACTER = "\ufffd"  # what the last token may decode to when it is a part of a character
 
 
 @dataclass(kw_only=True)
@@ -132,6 +133,7 @@ def _extend(row: Row, token: int, base: LoadedBase, rules: Rules) -> None:
         return
     if token in base.stop_ids:
         row.finish = "stop"
+        row.text = row.text.rstrip(HALF_CHARACTER)
         return
     row.ids.append(token)
     row.text = base.decode(row.ids)
@@ -140,3 +142,4 @@ def _extend(row: Row, token: int, base: LoadedBase, rules: Rules) -> None:
         row.text, row.finish = cut, "cut"
     elif len(row.ids) >= rules.max_tokens:
         row.finish = "length"
+        row.text = row.text.rstrip(HALF_CHARACTER)

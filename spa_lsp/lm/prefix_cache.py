@@ -50,10 +50,6 @@ class PrefixCache:
         self.entries = [*self.entries, entry][-self.max_entries :]
         return entry
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self.entries = []
-
     def _copy(self, source: Entry, n_tokens: int) -> Entry:
         copied = KeyValues(self.n_layers)
         for layer in range(self.n_layers if n_tokens else 0):

@@ -101,8 +101,30 @@ def test_a_cancel_ends_the_work_with_what_was_finished(completer):
 
 
 def test_a_deadline_gives_what_there_is(completer):
-    result = completer.complete(replace(REQUEST, deadline_s=0.0))
-    assert {alternative.finish for alternative in result.alternatives} == {"deadline"}
+    completer.complete(REQUEST)  # the prompt is known: the time goes into the decoding
+    result = completer.complete(replace(REQUEST, max_tokens=440, deadline_s=0.2))
+    assert "deadline" in {alternative.finish for alternative in result.alternatives}
+    assert not result.is_cancelled
+
+
+def test_a_deadline_is_read_between_the_chunks_of_a_prompt(completer):
+    result = completer.complete(replace(REQUEST, prefix="x = 1\n" * 300, deadline_s=0.0))
+    assert result.is_cancelled and result.alternatives == ()
+
+
+def test_a_refused_set_leaves_the_adapters_of_the_one_before(completer, monkeypatch):
+    before = completer.complete(REQUEST)
+    monkeypatch.setattr(torch.Tensor, "to", lambda *_, **__: (_ for _ in ()).throw(torch.OutOfMemoryError("full")))
+    with pytest.raises(torch.OutOfMemoryError):
+        completer.swap_set(completer.adapter_set)
+    monkeypatch.undo()
+    assert completer.complete(REQUEST).alternatives == before.alternatives
+
+
+def test_no_half_character_is_left_at_the_end(completer):
+    request = replace(REQUEST, use_base=True, k=40, temperature=3.0, max_tokens=8)
+    result = completer.complete(request)
+    assert not any(alternative.text.endswith("\ufffd") for alternative in result.alternatives)
 
 
 def test_a_set_for_every_token_is_served_too(adapter_set, completer, files, tmp_path):
@@ -131,6 +153,10 @@ def test_special_tokens_and_half_an_emoji_in_the_text_do_no_harm(completer):
         ({"adapters": ("a9",)}, NotFound, "choose one of: a1"),
         ({"layout": "instruct", "prefix": " "}, BadInput, "empty"),
         ({"max_tokens": 500}, BadInput, "choose 1 to 448"),
+        ({"temperature": -1}, BadInput, "temperature"),
+        ({"top_p": 0}, BadInput, "top_p"),
+        ({"seed": 10**30}, BadInput, "seed"),
+        ({"adapters": ("a1",) * 100}, BadInput, "at most 64"),
         ({"max_tokens": 0}, BadInput, "choose 1 to"),
     ],
 )

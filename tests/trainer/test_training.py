@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from spa_lsp.errors import Damaged
+from spa_lsp.errors import BadInput, Damaged, NoSpace
 from spa_lsp.lm.bank import AdapterBank, adapted_linears
 from trainer.configs import ALL_LINEARS
-from trainer.training import plan_steps, schedule, train
+from trainer.training import plan_steps, save_tensors, schedule, train
 
 
 def new_bank(base, seeds):
@@ -62,6 +62,33 @@ def test_a_damaged_checkpoint_is_named_with_the_way_out(base, items, small, tmp_
     plan = plan_steps([items], n_steps=1, accumulate=1, seed=0)
     with pytest.raises(Damaged, match="delete it"):
         train(base, new_bank(base, [0]), plan, small, checkpoint=path)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):
+    path = tmp_path / "c.safetensors"
+    save_tensors(path, {"x": torch.ones(2)}, {"losses": "[]"})
+    before = path.read_bytes()
+
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", refuse)
+    with pytest.raises(NoSpace, match="make room"):
+        save_tensors(path, {"x": torch.zeros(2)}, {"losses": "[]"})
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_checkpoint_of_other_adapters_is_refused(base, items, small, tmp_path):
+    save_tensors(tmp_path / "c.safetensors", {"weight.other.A": torch.ones(2)}, {"losses": "[]"})
+    plan = plan_steps([items], n_steps=1, accumulate=1, seed=0)
+    with pytest.raises(Damaged, match="delete it"):
+        train(base, new_bank(base, [0]), plan, small, checkpoint=tmp_path / "c.safetensors")
+
+
+def test_training_that_diverges_stops_and_says_so(base, items, small):
+    plan = plan_steps([items], n_steps=3, accumulate=1, seed=0)
+    with pytest.raises(BadInput, match="--learning-rate"):
+        train(base, new_bank(base, [0]), plan, replace(small, learning_rate=1e30))
 
 
 def test_every_adapter_gets_its_own_items_and_all_of_them(items):

@@ -14,7 +14,7 @@ from typing import Any
 
 from spa_lsp.completion import Layout
 from spa_lsp.errors import BadInput, NotFound
-from spa_lsp.manifest import check_name
+from spa_lsp.manifest import check_label, check_name
 from trainer.runs import digest
 from trainer.samples import Item
 
@@ -47,7 +47,7 @@ def load_anchors(path: Path | None = None) -> list[Anchor]:
 
 def anchors_digest(anchors: Sequence[Anchor]) -> str:
     """Digest of all that attribution reads of the anchors."""
-    return digest([[anchor.name, *(item.id for item in anchor.items)] for anchor in anchors])
+    return digest([[anchor.name, anchor.label, *(item.id for item in anchor.items)] for anchor in anchors])
 
 
 def item_text(item: Item) -> str:
@@ -86,6 +86,7 @@ def _check(anchors: list[Anchor]) -> None:
     wanted = max(_MIN_ITEMS, len(anchors[0].items))
     for anchor in anchors:
         check_name(anchor.name, what="anchor")  # it becomes an adapter's name
+        check_label(anchor.label, of=anchor.name)
         if len(anchor.items) != wanted:
             raise BadInput(
                 f"anchor '{anchor.name}' has {len(anchor.items)} items; "

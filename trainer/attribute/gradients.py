@@ -38,6 +38,7 @@ def warm_up(
     bank.create(names, n_adapters=config.batch, rank=config.warmup_rank, scaling=1.0, seeds=[seed] * config.batch)
     n_steps = max(1, len(items) // config.batch)
     tied = FinetuneConfig(learning_rate=config.learning_rate, steps=n_steps, accumulate=1, warmup_steps=1)
+    items = [items[n % len(items)] for n in range(max(len(items), config.batch))]  # every row needs one
     # every row reads the same stream, each at its own place: a step sees `batch` different items
     shares = [items[row :: config.batch] for row in range(config.batch)]
     plan = plan_steps(shares, n_steps=n_steps, accumulate=1, seed=seed)

@@ -4,6 +4,7 @@ A broken run goes on with the warm-up adapter it had and the gradients it has al
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from trainer.attribute.anchors import Anchor
 from trainer.attribute.datainf import datainf
 from trainer.attribute.gradients import sample_gradients, warm_up
 from trainer.configs import AttributeConfig, ItemsConfig
-from trainer.items import token_items
+from trainer.items import check_layouts, token_items
 from trainer.loss import TokenItem
 from trainer.published import run_folder
 from trainer.runs import Run
@@ -44,25 +45,30 @@ def datainf_stage(
         BadInput: no sample has an item.
     """
     base = load_base(base_id)
+    check_layouts(base, items_config)
     chosen = {sample.id: item for sample in samples if (item := _shortest_item(sample, items_config, run.seed, base))}
     if not any(item.n_tokens <= config.max_tokens for item in chosen.values()):
         raise BadInput(f"no sample has an item of at most {config.max_tokens} tokens; import other Python samples")
-    sizes = {len(anchor.items) for anchor in anchors}
-    assert len(sizes) == 1, "anchors of unequal size"
     queries = [item for anchor in anchors for item in _anchor_items(anchor, base)]
     short = {sample_id: item for sample_id, item in chosen.items() if item.n_tokens <= config.max_tokens}
     wanted = {**{f"query:{item.item_id}": item for item in queries}, **short}
+    n_items = len(queries) // len(anchors)
     gradients = _stored_gradients(db, run)
     missing = {key: item for key, item in wanted.items() if key not in gradients}
+    if missing and not _warm_up_path(run).exists():  # gradients under two warm-ups cannot be compared
+        gradients, missing = {}, wanted
     if missing:
         bank = AdapterBank(base.model, device=base.device)
         _warm_up(base, bank, list(chosen.values()), config, run)
         gradients |= _new_gradients(db, base, bank, missing, config, run)
-    train = torch.stack([gradients[sample_id] for sample_id in short])
+    finite = [sample_id for sample_id in short if bool(gradients[sample_id].isfinite().all())]
     query = torch.stack([gradients[f"query:{item.item_id}"] for item in queries])
-    influence = np.full((len(samples), len(anchors), sizes.pop()), np.nan, dtype=np.float32)
-    is_known = [sample.id in short for sample in samples]
-    influence[is_known] = datainf(train, query, config.damping).numpy().reshape(len(short), len(anchors), -1)
+    if not finite or not bool(query.isfinite().all()):
+        raise BadInput("gradients are not finite; choose a lower --learning-rate for the warm-up")
+    train = torch.stack([gradients[sample_id] for sample_id in finite])
+    influence = np.full((len(samples), len(anchors), n_items), np.nan, dtype=np.float32)
+    is_known = [sample.id in set(finite) for sample in samples]
+    influence[is_known] = datainf(train, query, config.damping).numpy().reshape(len(finite), len(anchors), n_items)
     return influence
 
 
@@ -73,16 +79,21 @@ def _shortest_item(sample: Sample, config: ItemsConfig, seed: int, base: LoadedB
 
 
 def _anchor_items(anchor: Anchor, base: LoadedBase) -> list[TokenItem]:
-    return token_items(
-        anchor.items, base.prompt, stop_id=base.end_id, max_tokens=base.model.config.max_position_embeddings
-    )
+    limit = base.model.config.max_position_embeddings
+    items = token_items(anchor.items, base.prompt, stop_id=base.end_id, max_tokens=limit)
+    if len(items) < len(anchor.items):
+        raise BadInput(f"an item of anchor {anchor.name!r} is longer than the base's {limit} tokens; shorten it")
+    return items
 
 
 def _warm_up(base: LoadedBase, bank: AdapterBank, items: list[TokenItem], config: AttributeConfig, run: Run) -> None:
     spread = items[:: max(1, len(items) // config.warmup_samples)][: config.warmup_samples]
     with progress("warm-up", max(1, len(spread) // config.batch), "steps") as bar:
-        checkpoint = run_folder(run) / "warm-up.safetensors"
-        warm_up(base, bank, spread, config, seed=run.seed, checkpoint=checkpoint, on_step=bar.advance)
+        warm_up(base, bank, spread, config, seed=run.seed, checkpoint=_warm_up_path(run), on_step=bar.advance)
+
+
+def _warm_up_path(run: Run) -> Path:
+    return run_folder(run) / "warm-up.safetensors"
 
 
 def _stored_gradients(db: Database, run: Run) -> dict[str, Tensor]:
@@ -103,7 +114,7 @@ def _new_gradients(
             packed = {key: _pack(gradient) for key, gradient in zip(batch, gradients, strict=True)}
             with db.atomic():
                 rows = ({"run_id": run.id, "sample_id": key, "data": data} for key, data in packed.items())
-                db.table("gradients").insert_all(rows)
+                db.table("gradients").insert_all(rows, replace=True)
             found |= {key: _unpack(data) for key, data in packed.items()}
             bar.advance(len(batch))
     return found
