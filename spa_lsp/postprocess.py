@@ -12,6 +12,12 @@ def polish(text: str, suffix: str) -> str | None:
     return text or None
 
 
+def drop_open_line(text: str) -> str:
+    """Without the last line, which broke off in the middle of whatever it was to be; an only line is kept."""
+    whole, _, _ = text.rpartition("\n")
+    return whole if whole.strip() else text
+
+
 def first_line(text: str) -> str:
     """Only the first line: in the middle of a line nothing else fits."""
     return text.partition("\n")[0]

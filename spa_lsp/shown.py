@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import partial
 
 from spa_lsp.completion import Alternative, CompletionResult, Timing
 from spa_lsp.normal_form import normal_form
-from spa_lsp.postprocess import polish
+from spa_lsp.postprocess import drop_open_line, polish
 
+_OPEN = ("length", "deadline")  # how a completion ends that was not over
 _TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
 
 
@@ -25,7 +26,7 @@ class Shown:
 def shown_infills(alternatives: Sequence[Alternative], *, prefix: str, suffix: str, language: str) -> list[Shown]:
     """Each alternative at a cursor, polished for its place as the server does it."""
     return _show(
-        alternatives,
+        [replace(each, text=drop_open_line(each.text)) if each.finish in _OPEN else each for each in alternatives],
         partial(polish, suffix=suffix),
         lambda text: normal_form(prefix, text, suffix, language),
     )

@@ -1,6 +1,6 @@
 import pytest
 
-from spa_lsp.postprocess import polish
+from spa_lsp.postprocess import drop_open_line, polish
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,11 @@ from spa_lsp.postprocess import polish
 )
 def test_completions_are_polished(text, suffix, expected):
     assert polish(text, suffix) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("a = 1\nb =", "a = 1"), ("total +=", "total +="), ("\n  x", "\n  x"), ("a\n", "a"), ("", "")],
+)
+def test_a_line_that_broke_off_is_dropped_unless_it_is_the_only_one(text, expected):
+    assert drop_open_line(text) == expected

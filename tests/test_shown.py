@@ -83,3 +83,8 @@ def test_durations_have_the_unit_that_reads_best():
         "9.9 s",
         "10 s",
     ]
+
+
+def test_a_completion_that_ran_out_of_tokens_is_shown_up_to_its_last_whole_line():
+    cut_short = replace(make_alternative("a = 1\nb ="), finish="length")
+    assert shown_infills([cut_short], prefix="", suffix="", language="python")[0].text == "a = 1"
