@@ -57,9 +57,11 @@ class _Plan:
 
 
 class LocalCompleter:
-    """Completes in this process."""
+    """Completes in this process; on a CPU it packs the weights of the base that it is given."""
 
     def __init__(self, base: LoadedBase, adapter_set: AdapterSet | None = None) -> None:
+        if base.device == "cpu":
+            pack_linears(base.model)
         self.base = base
         self.adapter_set: AdapterSet | None = None
         self._bank = AdapterBank(base.model, dtype=base.dtype, device=base.device)
@@ -91,10 +93,7 @@ class LocalCompleter:
         name = base_id or DEFAULT_BASE
         chosen = _choose_set(adapter_set, name)
         report(f"base {name}", 0.0)
-        base = load_base(name, quantization=quantization)
-        if base.device == "cpu":
-            pack_linears(base.model)
-        completer = cls(base)
+        completer = cls(load_base(name, quantization=quantization))
         if chosen is not None:
             report(f"adapter set {chosen.name}", 0.9)
             completer.swap_set(chosen)
