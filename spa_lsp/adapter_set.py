@@ -39,6 +39,7 @@ __all__ = [
     "clear_selection",
     "describe_adapter",
     "expected_shapes",
+    "find_served_set",
     "find_set",
     "finished_folder",
     "from_manifest",
@@ -83,6 +84,22 @@ def find_set(name: str | None, base_id: str | None) -> AdapterSet:
         name = read_selection().get(base_id)
         return _default_set(base_id) if name is None else _find_selected(name, base_id)
     return _find_named(name, base_id)
+
+
+def find_served_set(name: str | None, base_id: str) -> AdapterSet | None:
+    """The set to serve with a base: as `find_set`, but None for "" and when none is named and there is none.
+
+    Raises:
+        NotFound: no set of that name. AdapterMismatch: it was made for another base.
+    """
+    if name == "":
+        return None
+    try:
+        return find_set(name, base_id)
+    except NotFound:
+        if name is not None:
+            raise
+        return None
 
 
 def _default_set(base_id: str) -> AdapterSet:

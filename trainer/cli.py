@@ -341,9 +341,12 @@ def finetune(
 @main.command()
 @click.argument("run_id", metavar="[RUN]", required=False)
 @_name
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def publish(run_id: str | None, name: str | None, as_json: bool) -> None:
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The first N adapters only.  [default: all]")
+@_common
+def publish(run_id: str | None, name: str | None, limit: int | None, seed: int, as_json: bool) -> None:
     """Make the adapters of a finetune run the set that is served; RUN is the start of its id, by default the newest.
+
+    Nothing is drawn here: --seed only goes into the record of the run.
 
     \b
         trainer publish --name my-code
@@ -351,7 +354,7 @@ def publish(run_id: str | None, name: str | None, as_json: bool) -> None:
     from trainer.pipeline import open_trainer, run_publish
 
     with open_trainer() as db:
-        result = run_publish(db, name=name, run_id=run_id)
+        result = run_publish(db, name=name, run_id=run_id, limit=limit, seed=seed)
     _print(result, as_json=as_json)
 
 

@@ -1,6 +1,9 @@
-"""One frozen dataclass per stage: the only home of a default. Flags of `trainer` read their defaults here."""
+"""One frozen dataclass per stage: the only home of a default. Flags of `trainer` read their defaults here.
 
-from dataclasses import dataclass
+All fields are part of a run's key, unless they say `is_in_key: False`: those change how it is computed, not what.
+"""
+
+from dataclasses import dataclass, field
 from typing import Literal
 
 AttributeMethod = Literal["datainf", "bm25", "random"]
@@ -62,4 +65,4 @@ class FinetuneConfig:
     learning_rate: float = 1e-3
     warmup_steps: int = 3
     weight_decay: float = 0.01
-    checkpoint_every: int = 4  # steps
+    checkpoint_every: int = field(default=4, metadata={"is_in_key": False})  # steps; changes no weight

@@ -155,14 +155,19 @@ def run_finetune(
     return StageResult(run=finish_run(db, run, figures), was_done=False)
 
 
-def run_publish(db: Database, *, name: str | None = None, run_id: str | None = None) -> StageResult:
-    """Make the adapters of a finetune run the published set of the store; again is allowed and makes it the newest."""
+def run_publish(
+    db: Database, *, name: str | None = None, run_id: str | None = None, limit: int | None = None, seed: int = 0
+) -> StageResult:
+    """Make the adapters of a finetune run the published set of the store; again is allowed and makes it the newest.
+
+    With `limit`, only that many adapters, the first ones.
+    """
     source = source_run(db, "finetune", run_id)
     divided = find_run(db, source.inputs[0])
     name = name or f"{divided.figures['attribute_method']}-{source.id[:8]}"
     base = installed_base(find_base(source.config["base"]))
-    adapter_set, files = build_set(source, divided, name=name, base=base, data=data_record(db, divided))
-    run = begin_run(db, "publish", {"name": name}, inputs=[source.id], seed=0)
+    adapter_set, files = build_set(source, divided, name=name, base=base, data=data_record(db, divided), limit=limit)
+    run = begin_run(db, "publish", {"name": name, "limit": limit}, inputs=[source.id], seed=seed)
     set_id = publish(db, adapter_set, files)
     figures = {"set_id": set_id, "name": name, "base": base.id, "n_bytes": sum(map(len, files.values()))}
     return StageResult(run=finish_run(db, run, figures), was_done=run.is_finished)

@@ -31,15 +31,17 @@ def has_adapter_files(run: Run) -> bool:
 
 
 def build_set(
-    run: Run, divided: Run, *, name: str, base: InstalledBase, data: dict[str, Any]
+    run: Run, divided: Run, *, name: str, base: InstalledBase, data: dict[str, Any], limit: int | None = None
 ) -> tuple[AdapterSet, dict[str, bytes]]:
     """The set of a finetune run and its adapters' bytes by name; the parts of `divided` give names and labels.
+
+    With `limit`, of the first that many parts.
 
     Raises:
         NotFound: a file is gone from the cache.
     """
-    names, labels = divided.figures["names"], divided.figures["labels"]
-    files = {names[int(part)]: _read(path) for part, path in adapter_files(run).items()}
+    names, labels = divided.figures["names"][:limit], divided.figures["labels"]
+    files = {names[int(part)]: _read(path) for part, path in adapter_files(run).items() if int(part) < len(names)}
     own = run.figures.get("adapters", {})
     infos = [
         describe_adapter(

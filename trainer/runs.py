@@ -9,7 +9,7 @@ import json
 import math
 import subprocess
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -49,7 +49,7 @@ class StageResult:
 
 
 def digest(value: object) -> str:
-    """sha256 of the canonical JSON of a value; dataclasses count as their fields, tuples as lists."""
+    """sha256 of the canonical JSON of a value; dataclasses count as their fields (see `configs.py`), tuples as lists."""
     return hashlib.sha256(_canonical(value).encode()).hexdigest()
 
 
@@ -97,12 +97,10 @@ def find_run(db: Database, run_id: str) -> Run:
     return _to_run(db.table("runs").get(run_id))
 
 
-def latest_run(db: Database, stage: str, **where: object) -> Run | None:
-    """The finished run of a stage that was asked for last; `where` asks for config fields, as in `method="bm25"`."""
+def latest_run(db: Database, stage: str) -> Run | None:
+    """The finished run of a stage that was asked for last."""
     query = "SELECT * FROM runs WHERE stage = ? AND status = 'finished' ORDER BY called DESC, finished DESC, rowid DESC"
-    wanted = json.loads(_canonical(where))
-    runs = map(_to_run, db.query(query, [stage]))
-    return next((run for run in runs if all(_field(run.config, name) == wanted[name] for name in wanted)), None)
+    return next(map(_to_run, db.query(f"{query} LIMIT 1", [stage])), None)
 
 
 def list_runs(db: Database) -> list[Run]:
@@ -134,14 +132,6 @@ def _to_run(row: dict[str, Any]) -> Run:
     )
 
 
-def _field(config: dict[str, Any], name: str) -> object:
-    """A field of the config, or of one of the configs in it when it is a mapping of several."""
-    if name in config:
-        return config[name]
-    nested = [part[name] for part in config.values() if isinstance(part, dict) and name in part]
-    return nested[0] if nested else None
-
-
 def _canonical(value: object) -> str:
     return json.dumps(value, default=_jsonable, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -157,7 +147,8 @@ def _finite(value: object) -> object:
 
 def _jsonable(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
+        wanted = [field.name for field in fields(value) if field.metadata.get("is_in_key", True)]
+        return {name: getattr(value, name) for name in wanted}
     if isinstance(value, Path):
         return str(value)
     item = getattr(value, "item", None)  # a numpy scalar

@@ -79,12 +79,13 @@ def train(
 
     Raises:
         Damaged: the checkpoint cannot be used.
-        BadInput: the loss is no longer finite.
+        BadInput: the loss is no longer finite, or the checkpoint was made in another precision or on another device.
         NoSpace: a checkpoint cannot be written.
     """
     parameters = bank.parameters()
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
-    done = _resume(checkpoint, bank, optimizer) if checkpoint and checkpoint.exists() else []
+    arithmetic = f"{base.quantization} on {base.device}"
+    done = _resume(checkpoint, bank, optimizer, arithmetic) if checkpoint and checkpoint.exists() else []
     if on_step:
         for progress in done:
             on_step(progress)
@@ -97,7 +98,7 @@ def train(
             raise BadInput(f"training diverged at step {step + 1} in part {rows}; choose a lower --learning-rate")
         done.append(Progress(step=step, losses=tuple(losses.tolist())))
         if checkpoint and ((step + 1) % config.checkpoint_every == 0 or step + 1 == len(plan)):
-            _save(checkpoint, bank, optimizer, done)
+            _save(checkpoint, bank, optimizer, done, arithmetic)
         if on_step:
             on_step(done[-1])
     return done
@@ -158,13 +159,16 @@ def _clip_each_row(parameters: Sequence[nn.Parameter]) -> None:
         gradient.mul_(factors[:, None, None])
 
 
-def _save(path: Path, bank: AdapterBank, optimizer: torch.optim.Optimizer, done: Sequence[Progress]) -> None:
+def _save(
+    path: Path, bank: AdapterBank, optimizer: torch.optim.Optimizer, done: Sequence[Progress], arithmetic: str
+) -> None:
     """Weights, moments and losses in one safetensors file, written beside and renamed."""
     tensors = {f"weight.{name}": tensor for name, tensor in bank.state().items()}
     for n, parameter in enumerate(bank.parameters()):
         for name in ("step", "exp_avg", "exp_avg_sq"):
             tensors[f"moment.{n}.{name}"] = optimizer.state[parameter][name]
-    save_tensors(path, tensors, {"losses": json.dumps([list(progress.losses) for progress in done])})
+    losses = json.dumps([list(progress.losses) for progress in done])
+    save_tensors(path, tensors, {"losses": losses, "arithmetic": arithmetic})
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
@@ -189,10 +193,10 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, 
         ) from error
 
 
-def _resume(path: Path, bank: AdapterBank, optimizer: torch.optim.Optimizer) -> list[Progress]:
+def _resume(path: Path, bank: AdapterBank, optimizer: torch.optim.Optimizer, arithmetic: str) -> list[Progress]:
     try:
         with safe_open(path, framework="pt") as file:
-            losses = json.loads(file.metadata()["losses"])
+            losses, began_with = json.loads(file.metadata()["losses"]), file.metadata()["arithmetic"]
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
         bank.restore({name.removeprefix("weight."): t for name, t in tensors.items() if name.startswith("weight.")})
         for n, parameter in enumerate(bank.parameters()):
@@ -202,4 +206,6 @@ def _resume(path: Path, bank: AdapterBank, optimizer: torch.optim.Optimizer) -> 
             }
     except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise Damaged(f"the checkpoint {path} cannot be used ({error}); delete it to start the run anew") from error
+    if began_with != arithmetic:
+        raise BadInput(f"{path} was begun in {began_with}, this is {arithmetic}; go on there, or delete it to start anew")
     return [Progress(step=step, losses=tuple(row)) for step, row in enumerate(losses)]

@@ -6,13 +6,12 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from spa_lsp.adapter_set import AdapterSet, find_set
+from spa_lsp.adapter_set import find_served_set
 from spa_lsp.catalog import find_base, installed_base
 from spa_lsp.completion import CompletionRequest, CompletionResult, IsCancelled, OnAlternative
 from spa_lsp.engine.service import serve
 from spa_lsp.engine.supervisor import socket_path
 from spa_lsp.engine.worker import About, EngineCompleter, OnProgress
-from spa_lsp.errors import NotFound
 from spa_lsp.offline import go_offline
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ class SwitchingCompleter:
 
     def use_set(self, name: str | None) -> None:
         """Switch to this adapter set unless it is in use."""
-        wanted = _find_set(name, self._base_id)
+        wanted = find_served_set(name, self._base_id)
         if wanted != self._completer.adapter_set:
             self._completer.swap_set(wanted)
 
@@ -78,18 +77,6 @@ class SwitchingCompleter:
     ) -> CompletionResult:
         """As the local completer does."""
         return self._completer.complete(request, on_alternative=on_alternative, is_cancelled=is_cancelled)
-
-
-def _find_set(name: str | None, base_id: str) -> AdapterSet | None:
-    """The set of that name; None for "", and when none is named and there is none."""
-    if name == "":
-        return None
-    try:
-        return find_set(name, base_id)
-    except NotFound:
-        if name is not None:
-            raise
-        return None
 
 
 def _parse_options() -> argparse.Namespace:

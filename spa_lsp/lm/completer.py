@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load as load_tensors
 from torch import Tensor
 
-from spa_lsp.adapter_set import AdapterSet, check_adapter, find_set, read_adapter
+from spa_lsp.adapter_set import AdapterSet, check_adapter, find_served_set, read_adapter
 from spa_lsp.adapter_transfer import shapes_on_base
 from spa_lsp.catalog import DEFAULT_BASE
 from spa_lsp.completion import (
@@ -291,15 +291,10 @@ def _check(request: CompletionRequest) -> None:
 def _choose_set(adapter_set: str | AdapterSet | None, base_id: str) -> AdapterSet | None:
     if isinstance(adapter_set, AdapterSet):
         return adapter_set
-    if adapter_set == "":
-        return None
-    try:
-        return find_set(adapter_set, base_id)
-    except NotFound as error:
-        if adapter_set is not None:
-            raise
-        logger.warning("completing with the base alone: %s", error)
-        return None
+    chosen = find_served_set(adapter_set, base_id)
+    if chosen is None and adapter_set is None:
+        logger.warning("there is no adapter set for %s: completing with the base alone", base_id)
+    return chosen
 
 
 def _read_adapters(adapter_set: AdapterSet) -> list[dict[str, Tensor]]:

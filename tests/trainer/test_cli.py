@@ -296,6 +296,8 @@ def test_run_does_all_of_it_and_again_nothing(data):
     assert [info.name for info in served.adapters] == first[2]["figures"]["names"]
     assert all(read_adapter(served, info.name) for info in served.adapters)
     assert [record["was_done"] for record in trainer_json("run", data, *options, "--name", "mine")] == [True] * 5
+    trainer_json("publish", "--name", "first", "--limit", "1")
+    assert [info.name for info in find_set("first", "tiny-qwen2").adapters] == first[2]["figures"]["names"][:1]
 
 
 @pytest.mark.usefixtures("tiny_base")

@@ -65,6 +65,14 @@ def test_a_damaged_checkpoint_is_named_with_the_way_out(base, items, small, tmp_
         train(base, new_bank(base, [0]), plan, small, checkpoint=path)
 
 
+def test_a_checkpoint_from_another_precision_is_not_gone_on_with(base, items, small, tmp_path):
+    plan = plan_steps([items[:1]], n_steps=2, accumulate=1, seed=0)
+    train(base, new_bank(base, [0]), plan, small, checkpoint=tmp_path / "c.safetensors")
+    elsewhere = replace(base, quantization="nf4", device="cuda")
+    with pytest.raises(BadInput, match="begun in fp32 on cpu, this is nf4 on cuda"):
+        train(elsewhere, new_bank(base, [0]), plan, small, checkpoint=tmp_path / "c.safetensors")
+
+
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):
     path = tmp_path / "c.safetensors"
     save_tensors(path, {"x": torch.ones(2)}, {"losses": "[]"})
