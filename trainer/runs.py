@@ -49,7 +49,7 @@ class StageResult:
 
 
 def digest(value: object) -> str:
-    """sha256 of the canonical JSON of a value; dataclasses count as their fields (see `configs.py`), tuples as lists."""
+    """sha256 of the canonical JSON of a value; dataclasses count as their fields, tuples as lists."""
     return hashlib.sha256(_canonical(value).encode()).hexdigest()
 
 

@@ -207,5 +207,5 @@ def _resume(path: Path, bank: AdapterBank, optimizer: torch.optim.Optimizer, ari
     except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise Damaged(f"the checkpoint {path} cannot be used ({error}); delete it to start the run anew") from error
     if began_with != arithmetic:
-        raise BadInput(f"{path} was begun in {began_with}, this is {arithmetic}; go on there, or delete it to start anew")
+        raise BadInput(f"{path} was begun in {began_with}, this is {arithmetic}; go on there, or delete it")
     return [Progress(step=step, losses=tuple(row)) for step, row in enumerate(losses)]
