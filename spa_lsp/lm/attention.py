@@ -7,6 +7,8 @@ thirds of a step. Exact: one softmax over both parts.
 Source: bifurcated attention, arXiv:2403.08845, §4.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,20 +20,49 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 ATTENTION = "spa_shared_prefix"
 
 
-class KeyValues:
-    """Keys and values of `rows` sequences, one pair per layer, optionally behind a prefix that all rows share."""
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Rows, one after the other, that share a prefix: the alternatives to one of several prompts in a batch."""
 
-    def __init__(self, n_layers: int, *, prefix: "KeyValues | None" = None, capacity: int = 256) -> None:
+    prefix: "KeyValues"
+    n_rows: int
+
+
+class KeyValues:
+    """Keys and values of `rows` sequences, one pair per layer, optionally behind a prefix.
+
+    All rows share one `prefix`, or each of the `groups` has its own; all rows have equally many own tokens.
+    """
+
+    def __init__(
+        self,
+        n_layers: int,
+        *,
+        prefix: "KeyValues | None" = None,
+        groups: Sequence[Group] = (),
+        capacity: int = 256,
+    ) -> None:
+        assert prefix is None or not groups
         self.keys: list[Tensor | None] = [None] * n_layers  # [rows, Hkv, capacity, D]
         self.values: list[Tensor | None] = [None] * n_layers
         self.prefix = prefix
+        self.groups = list(groups)
         self.length = 0  # own tokens that are valid
         self.capacity = capacity
 
     @property
     def position(self) -> int:
-        """Of the next token, counted from the beginning of the prompt."""
+        """Of the next token, counted from the beginning of the prompt; groups have no common one."""
+        assert not self.groups
         return self.length + (self.prefix.position if self.prefix else 0)
+
+    def next_positions(self, n_tokens: int) -> Tensor:
+        """Of the next tokens, `[rows, T]` for groups, else `[1, T]`."""
+        own = torch.arange(n_tokens)
+        if not self.groups:
+            return own[None] + self.position
+        starts = [group.prefix.position for group in self.groups for _ in range(group.n_rows)]
+        return torch.tensor(starts)[:, None] + self.length + own
 
     def append(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Store the new tokens' `[rows, Hkv, T, D]` behind the valid ones; all own keys and values come back.
@@ -50,9 +81,10 @@ class KeyValues:
         self.length = min(self.length, length)
 
     def select(self, rows: Tensor) -> None:
-        """Keep only these rows, in this order."""
+        """Keep only these rows, in this order, which for groups must be the one they have."""
         self.keys = [None if key is None else key.index_select(0, rows) for key in self.keys]
         self.values = [None if value is None else value.index_select(0, rows) for value in self.values]
+        self.groups = _keep_rows(self.groups, rows.tolist())
 
     def own(self, layer: int) -> tuple[Tensor, Tensor]:
         """The valid keys and values of one layer, `[rows, Hkv, length, D]`."""
@@ -72,6 +104,15 @@ class KeyValues:
             store[layer] = held = larger
         held[:, :, self.length : end] = new
         return held[:, :, :end]
+
+
+def _keep_rows(groups: Sequence[Group], rows: Sequence[int]) -> list[Group]:
+    kept, start = [], 0
+    for group in groups:
+        n_rows = sum(start <= row < start + group.n_rows for row in rows)
+        start += group.n_rows
+        kept += [Group(prefix=group.prefix, n_rows=n_rows)] if n_rows else []
+    return kept
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, prefix: tuple[Tensor, Tensor] | None, scaling: float) -> Tensor:
@@ -129,6 +170,18 @@ def _shared_prefix_attention(
         return output, None
     layer: int = module.layer_idx
     own_key, own_value = key_values.append(layer, key, value)
-    prefix = key_values.prefix.own(layer) if key_values.prefix else None
-    output = attend(query, own_key, own_value, prefix, scaling)
+    if key_values.groups:
+        output = _attend_groups(query, own_key, own_value, layer, key_values.groups, scaling=scaling)
+    else:
+        prefix = key_values.prefix.own(layer) if key_values.prefix else None
+        output = attend(query, own_key, own_value, prefix, scaling)
     return output.transpose(1, 2), None
+
+
+def _attend_groups(
+    query: Tensor, key: Tensor, value: Tensor, layer: int, groups: Sequence[Group], *, scaling: float
+) -> Tensor:
+    """`attend` for each group's rows over the group's prefix: prompts differ in length, and padding would be work."""
+    sizes = [group.n_rows for group in groups]
+    parts = zip(query.split(sizes), key.split(sizes), value.split(sizes), groups, strict=True)
+    return torch.cat([attend(q, k, v, group.prefix.own(layer), scaling) for q, k, v, group in parts])

@@ -17,11 +17,24 @@ _FEW_TOKENS = 256
 HALF_CHARACTER = "\ufffd"  # what the last token may decode to when it is a part of a character
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """How to choose tokens and when a row is over."""
+
+    max_tokens: int
+    cut: Cut
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+
+
 @dataclass(kw_only=True)
 class Row:
     """One alternative in the making."""
 
     index: int  # its place among the rows of the request
+    last_token: int  # of the prompt: it has not been run yet, the adapters act from it on
+    rules: Rules
     generator: torch.Generator | None = None  # of a sampled row
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)  # of each token under the model, the stop token's included
@@ -34,30 +47,18 @@ class Row:
         return sum(self.logprobs) / len(self.logprobs) if self.logprobs else 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rules:
-    """How to choose tokens and when a row is over."""
-
-    max_tokens: int
-    cut: Cut
-    temperature: float = 0.0
-    top_p: float = 1.0
-    seed: int = 0
-
-
-def new_rows(n: int, rules: Rules) -> list[Row]:
+def new_rows(n: int, rules: Rules, last_token: int) -> list[Row]:
     """Rows that have nothing yet; sampled rows draw from generators of their own, so none depends on the others."""
-    if rules.temperature == 0:
-        return [Row(index=index) for index in range(n)]
-    return [Row(index=i, generator=torch.Generator().manual_seed(rules.seed * 1_000_003 + i)) for i in range(n)]
+    rows = [Row(index=index, last_token=last_token, rules=rules) for index in range(n)]
+    for row in rows if rules.temperature else []:
+        row.generator = torch.Generator().manual_seed(rules.seed * 1_000_003 + row.index)
+    return rows
 
 
 def decode(
     base: LoadedBase,
     rows: Sequence[Row],
-    last_token: int,
     key_values: KeyValues,
-    rules: Rules,
     *,
     keep_rows: Callable[[Tensor], None],
     is_over: Callable[[], bool],
@@ -66,21 +67,19 @@ def decode(
 
     Args:
         base: the base; adapters, if any, are switched on by the caller.
-        rows: fresh rows; row i runs on batch row i.
-        last_token: of the prompt: it has not been run yet, the adapters act from it on.
-        key_values: of the rest of the prompt, one row per row, usually behind a shared prefix.
-        rules: choice of tokens and stopping.
+        rows: fresh rows, of one request or of several; row i runs on batch row i.
+        key_values: of the prompts but for their last tokens, one row per row, usually behind shared prefixes.
         keep_rows: told which batch rows go on when some have finished, so that the bank can follow.
         is_over: asked before every step.
     """
     open_rows = list(rows)
-    ids = torch.full((len(open_rows), 1), last_token, device=base.device)
+    ids = torch.tensor([[row.last_token] for row in open_rows], device=base.device)
     while open_rows and not is_over():
         hidden = run(base, ids, key_values)
         logits = base.model.lm_head(hidden[:, -1]).float()  # [n, V]
-        tokens = _choose(logits, open_rows, rules)
+        tokens = _choose(logits, open_rows)
         for row, token in zip(open_rows, tokens, strict=True):
-            _extend(row, token, base, rules)
+            _extend(row, token, base)
         yield from (row for row in open_rows if row.finish)
         going = [n for n, row in enumerate(open_rows) if not row.finish]
         if len(going) < len(open_rows):
@@ -93,7 +92,7 @@ def decode(
     yield from open_rows
 
 
-def _choose(logits: Tensor, rows: Sequence[Row], rules: Rules) -> list[int]:
+def _choose(logits: Tensor, rows: Sequence[Row]) -> list[int]:
     """The next token of every row, its logprob noted; a row whose logits are not finite is disabled."""
     logprobs = torch.log_softmax(logits, dim=-1)
     is_finite = torch.isfinite(logprobs.amax(-1)) & ~torch.isnan(logits).any(-1)
@@ -103,7 +102,7 @@ def _choose(logits: Tensor, rows: Sequence[Row], rules: Rules) -> list[int]:
             row.finish = "disabled"
             continue
         if row.generator is not None:
-            tokens[n] = _sample(logits[n], rules, row.generator)
+            tokens[n] = _sample(logits[n], row.rules, row.generator)
         row.logprobs.append(float(logprobs[n, tokens[n]]))
     return [int(token) for token in tokens]
 
@@ -127,7 +126,7 @@ def _nucleus(probabilities: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
     return top[is_inside], tokens[is_inside]
 
 
-def _extend(row: Row, token: int, base: LoadedBase, rules: Rules) -> None:
+def _extend(row: Row, token: int, base: LoadedBase) -> None:
     if row.finish:  # disabled
         row.text = ""
         return
@@ -137,9 +136,9 @@ def _extend(row: Row, token: int, base: LoadedBase, rules: Rules) -> None:
         return
     row.ids.append(token)
     row.text = base.decode(row.ids)
-    cut = rules.cut(row.text)
+    cut = row.rules.cut(row.text)
     if cut is not None:
         row.text, row.finish = cut, "cut"
-    elif len(row.ids) >= rules.max_tokens:
+    elif len(row.ids) >= row.rules.max_tokens:
         row.finish = "length"
         row.text = row.text.rstrip(HALF_CHARACTER)

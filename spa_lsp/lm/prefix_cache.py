@@ -89,7 +89,7 @@ def prefill_rows(
 def run(base: LoadedBase, ids: torch.Tensor, key_values: KeyValues) -> torch.Tensor:
     """Hidden states `[B, T, D]` of the next T tokens of every row; their keys and values are added."""
     T = ids.shape[1]
-    positions = torch.arange(key_values.position, key_values.position + T, device=ids.device).expand(ids.shape)
+    positions = key_values.next_positions(T).to(ids.device).expand(ids.shape)
     output = base.decoder(input_ids=ids, position_ids=positions, use_cache=False, key_values=key_values)
     key_values.advance(T)
     hidden: torch.Tensor = output.last_hidden_state

@@ -2,7 +2,7 @@
 
 import torch
 
-from spa_lsp.lm.attention import KeyValues, attend
+from spa_lsp.lm.attention import Group, KeyValues, attend
 
 B, H, HKV, T, S, P, D = 3, 4, 2, 2, 5, 7, 8
 
@@ -62,3 +62,19 @@ def test_a_position_counts_the_prefix():
     rows = KeyValues(1, prefix=prefix)
     rows.advance(2)
     assert rows.position == 7
+
+
+def test_groups_keep_their_rows_and_positions_when_some_finish():
+    prefixes = [KeyValues(1), KeyValues(1)]
+    for n_tokens, prefix in zip((5, 2), prefixes, strict=True):
+        prefix.append(0, torch.zeros(1, 1, n_tokens, 4), torch.zeros(1, 1, n_tokens, 4))
+        prefix.advance(n_tokens)
+    rows = KeyValues(1, groups=[Group(prefix=prefix, n_rows=2) for prefix in prefixes])
+    assert rows.next_positions(1).flatten().tolist() == [5, 5, 2, 2]
+    rows.append(0, torch.arange(4.0).view(4, 1, 1, 1).expand(4, 1, 1, 4), torch.zeros(4, 1, 1, 4))
+    rows.advance(1)
+    rows.select(torch.tensor([1, 2, 3]))
+    assert rows.next_positions(1).flatten().tolist() == [6, 3, 3]
+    rows.select(torch.tensor([1, 2]))
+    assert rows.next_positions(2).tolist() == [[3, 4], [3, 4]]
+    assert rows.own(0)[0][:, 0, 0, 0].tolist() == [2.0, 3.0]

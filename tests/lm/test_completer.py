@@ -185,3 +185,43 @@ def test_without_any_set_the_base_answers_alone(tiny_base):
 
     completer = LocalCompleter.load(TINY_ID, quantization="fp32")
     assert [alternative.adapter for alternative in completer.complete(REQUEST).alternatives] == ["base"]
+
+
+# --- several requests in one batch
+
+OTHERS = (
+    REQUEST,
+    CompletionRequest(prefix="x = [1, 2", suffix="]\n", max_tokens=9, stop="single", adapters=("a7", "a1", "a3")),
+    CompletionRequest(prefix="class A:\n    def f(self):\n        return ", max_tokens=3, stop="multi", k=2),
+)
+
+
+def without_logprobs(result):
+    return [replace(alternative, mean_logprob=0.0) for alternative in result.alternatives]
+
+
+def test_requests_in_one_batch_are_answered_as_one_by_one(completer):
+    together = completer.complete_many(OTHERS)
+    for request, result in zip(OTHERS, together, strict=True):
+        alone = completer.complete(request)
+        assert without_logprobs(result) == without_logprobs(alone)
+        found, expected = ([a.mean_logprob for a in answer.alternatives] for answer in (result, alone))
+        assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_samples_in_one_batch_are_those_of_their_own_seeds(completer):
+    requests = [replace(request, adapters=(), use_base=True, k=3, temperature=0.8, seed=7) for request in OTHERS]
+    together = completer.complete_many(requests)
+    assert list(map(without_logprobs, together)) == [without_logprobs(completer.complete(r)) for r in requests]
+
+
+def test_a_batch_of_base_and_adapter_rows_is_answered_too(completer):
+    requests = [OTHERS[0], replace(OTHERS[1], adapters=(), use_base=True)]
+    assert list(map(without_logprobs, completer.complete_many(requests))) == [
+        without_logprobs(completer.complete(request)) for request in requests
+    ]
+
+
+def test_a_batch_with_a_bad_request_is_refused_before_the_work(completer):
+    with pytest.raises(BadInput, match="k is 99"):
+        completer.complete_many([REQUEST, replace(REQUEST, k=99)])
