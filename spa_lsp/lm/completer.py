@@ -31,7 +31,7 @@ from spa_lsp.lm.attention import Group, KeyValues
 from spa_lsp.lm.bank import AdapterBank
 from spa_lsp.lm.decode import HALF_CHARACTER, Row, decode, new_rows
 from spa_lsp.lm.load import LoadedBase, load_base
-from spa_lsp.lm.pack import pack_linears
+from spa_lsp.lm.pack import halve_embedding, pack_linears
 from spa_lsp.lm.prefix_cache import Entry, PrefixCache, prefill, prefill_rows
 from spa_lsp.lm.requests import RowPlan, alternative_of, check_request, plan_rows, prompt_of, rules_of
 
@@ -46,6 +46,7 @@ class LocalCompleter:
     def __init__(self, base: LoadedBase, adapter_set: AdapterSet | None = None) -> None:
         if base.device == "cpu":
             pack_linears(base.model)
+            halve_embedding(base.model)
         self.base = base
         self.adapter_set: AdapterSet | None = None
         self._bank = AdapterBank(base.model, dtype=base.dtype, device=base.device)

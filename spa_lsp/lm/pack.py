@@ -1,6 +1,10 @@
-"""Weights in oneDNN's blocked layout, for serving on a CPU: a plain layout is rearranged anew in every product.
+"""Weights as serving on a CPU wants them: linears in oneDNN's blocked layout, a float32 embedding in half the memory.
 
-Only for the forward pass. Training keeps the plain layout, which the backward pass needs.
+A plain layout is rearranged anew in every product. Only for the forward pass: training keeps the plain layout, which
+the backward pass needs.
+
+Fusing q, k, v and gate, up into one product each was measured and left out: 0.24 -> 0.17 ms and 2.76 -> 2.67 ms for 8
+rows in float32 on two AVX2 cores, their adapters' pairs 0.054 -> 0.026 ms; together 3 of 168 ms of a decode step.
 """
 
 import logging
@@ -44,6 +48,31 @@ def pack_linears(model: nn.Module) -> int:
         assert isinstance(linear, nn.Linear)
         model.set_submodule(name, PackedLinear(linear))
     return len(linears)
+
+
+class HalfEmbedding(nn.Module):
+    """A float32 embedding whose table is kept in bfloat16, which holds every one of its numbers exactly."""
+
+    def __init__(self, embedding: nn.Embedding) -> None:
+        super().__init__()
+        self.num_embeddings = embedding.num_embeddings
+        self.embedding_dim = embedding.embedding_dim
+        self.weight = nn.Parameter(embedding.weight.detach().bfloat16(), requires_grad=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """`[..., D]` in float32."""
+        return nn.functional.embedding(ids, self.weight).float()
+
+
+def halve_embedding(model: Any) -> bool:
+    """Keep the input embedding in bfloat16 where that changes no number; whether it was done."""
+    embedding = model.get_input_embeddings()
+    if type(embedding) is not nn.Embedding or embedding.weight.dtype != torch.float32:
+        return False
+    if not torch.equal(embedding.weight.bfloat16().float(), embedding.weight):  # the base was converted to bfloat16
+        return False
+    model.set_input_embeddings(HalfEmbedding(embedding))
+    return True
 
 
 def _is_possible(weight: Any) -> bool:
