@@ -7,7 +7,8 @@ import click
 import pytest
 
 from spa_lsp.cli import main as spa_lsp
-from spa_lsp.server import app, feedback, panel, status
+from spa_lsp.server import commands as server_commands
+from spa_lsp.server import feedback, panel, status
 from spa_lsp.settings import WORKSPACE_KEYS, names, to_camel_case
 from trainer.cli import main as trainer
 
@@ -53,7 +54,7 @@ def test_help_of_a_command_ends_in_an_example(path):
     assert COMMANDS[path].help.rstrip().splitlines()[-1].strip().startswith(path.split()[0])
 
 
-@pytest.mark.parametrize("name", [*app.COMMANDS, *feedback.NOTIFICATIONS, panel.REQUEST, status.STATUS])
+@pytest.mark.parametrize("name", [*server_commands.COMMANDS, *feedback.NOTIFICATIONS, panel.REQUEST, status.STATUS])
 def test_message_between_client_and_server_stands_in_readme(name):
     assert f"`{name}`" in README
 

@@ -10,105 +10,17 @@ from functools import partial
 from typing import Any, BinaryIO, NoReturn
 
 from lsprotocol import types
-from pygls.lsp.server import LanguageServer
 
-from spa_lsp import __version__, errors
-from spa_lsp.engine.client import EngineLink, open_link, stop_engine_of
 from spa_lsp.offline import forbid_network, go_offline
-from spa_lsp.outcome_records import Answered, Kind
-from spa_lsp.server import choices, context, feedback, menu, panel, stdio
-from spa_lsp.server.alternatives import Answer, AnswerCache, Question, choose
-from spa_lsp.server.configuration import SECTIONS, Configuration, first_section, section_of
+from spa_lsp.outcome_records import Answered
+from spa_lsp.server import context, feedback, menu, panel, stdio
+from spa_lsp.server.alternatives import Answer, Question, choose
+from spa_lsp.server.commands import COMMANDS, tell
+from spa_lsp.server.configuration import SECTIONS, first_section, section_of
 from spa_lsp.server.documents import Document, offset_at, position_at
-from spa_lsp.server.protocol import SpaProtocol, make_converter
-from spa_lsp.server.status import Bar, Status
-from spa_lsp.settings import Settings
+from spa_lsp.server.state import SpaServer
 
 logger = logging.getLogger(__name__)
-
-
-class SpaServer(LanguageServer):
-    """The state of one front."""
-
-    protocol: SpaProtocol
-
-    def __init__(self, engine_command: Sequence[str] | None = None) -> None:
-        super().__init__("spa-lsp", __version__, protocol_cls=SpaProtocol, converter_factory=make_converter)
-        self.configuration = Configuration()
-        self.status = Status(self.protocol.notify, self.progress_bar)
-        self.recorder = feedback.Recorder()
-        self.is_on = True  # `spa-lsp.toggle`
-        self.answers = AnswerCache()
-        self.asking: dict[str, asyncio.Task[Any]] = {}  # by document: the request that has no answer yet
-        self.starting: asyncio.Task[None] | None = None  # kept, or it could be collected before it is done
-        self.is_over = asyncio.Event()
-        self._engine_command = engine_command
-        self._link: EngineLink | None = None
-        self._linked_to = _engine_of(self.settings)
-        self._shown: set[type[errors.SpaError]] = set()
-
-    @property
-    def settings(self) -> Settings:
-        """The settings as they were read last."""
-        return self.configuration.settings
-
-    @property
-    def link(self) -> EngineLink:
-        """The way to the engine that the settings name."""
-        if self._link is None:
-            self._link = open_link(
-                self.settings.base,
-                self.settings.adapter_set,
-                self.settings.quantization,
-                idle_s=self.settings.engine_idle_s,
-                on_problem=self.report,
-                on_event=self.status.on_event,
-                command=self._engine_command,
-            )
-        return self._link
-
-    def use_settings(self) -> None:
-        """Complain about settings that cannot be used, and go to another engine where they name one."""
-        for complaint in self.configuration.take_complaints():
-            logger.warning("%s", self.configuration.without_folders(complaint))
-            self.show(f"spa-lsp: {complaint}")
-        wanted = _engine_of(self.settings)
-        if self._link is not None and wanted != self._linked_to:
-            self.leave_engine()
-            self.link.start()
-        self._linked_to = wanted
-
-    def leave_engine(self) -> None:
-        """Forget the link and its answers; the next use makes another."""
-        if self._link is not None:
-            self._link.close()
-            self._link = None
-        self.answers.clear()
-        self._shown.clear()
-
-    def progress_bar(self) -> Bar | None:
-        """The client's progress bar, if it has one."""
-        window = self.client_capabilities.window
-        return self.work_done_progress if window and window.work_done_progress else None
-
-    def end(self) -> None:
-        """Stop reading; the process ends."""
-        self.is_over.set()
-
-    def report(self, error: errors.SpaError) -> None:
-        """Log an error, and show the first of its kind to the user, who alone can mend it."""
-        logger.warning("%s", error)
-        if type(error) not in self._shown:
-            self._shown.add(type(error))
-            self.show(f"spa-lsp: {error}")
-
-    def show(self, message: str) -> None:
-        """A message that the user sees."""
-        self.window_show_message(types.ShowMessageParams(type=types.MessageType.Warning, message=message))
-
-    def report_server_error(self, error: Exception, source: Any) -> None:
-        """Log it; pygls would show it to the user."""
-        logger.error("%s: %s", getattr(source, "__name__", source), type(error).__name__)
 
 
 def serve(stdin: BinaryIO, stdout: BinaryIO, *, engine_command: Sequence[str] | None = None) -> NoReturn:
@@ -149,7 +61,7 @@ def make_server(engine_command: Sequence[str] | None = None) -> SpaServer:
     server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(did_change_configuration)
     server.feature(panel.REQUEST)(alternatives)
     for method, kind in feedback.NOTIFICATIONS.items():
-        server.feature(method)(partial(did_tell, kind))
+        server.feature(method)(partial(tell, kind))
     for name, command in COMMANDS.items():
         server.command(name)(command)
     return server
@@ -374,89 +286,3 @@ async def alternatives(ls: SpaServer, params: Any) -> dict[str, Any]:
     # a key of its own: the panel must not end the request at the cursor, nor be ended by it
     result = await ls.link.complete(replace(request, document=f"{document.uri}#alternatives"))
     return panel.to_panel(result, window, document.language)
-
-
-def did_tell(kind: Kind, ls: SpaServer, params: Any) -> None:
-    """The client says what became of an alternative."""
-    tell(ls, kind, params)
-
-
-async def accept(ls: SpaServer, *arguments: Any) -> None:
-    """The client inserted an alternative: note which."""
-    tell(ls, "accepted", arguments[0] if arguments else None)
-    await asyncio.to_thread(ls.recorder.flush)
-
-
-def tell(ls: SpaServer, kind: Kind, arguments: Any) -> None:
-    """Note what became of an alternative, if the user lets it be noted."""
-    if not ls.settings.record_outcomes:
-        return
-    try:
-        ls.recorder.add(feedback.read_outcome(kind, arguments), with_text=ls.settings.record_outcomes == "text")
-    except errors.BadInput as error:
-        logger.warning("an outcome was not recorded: %s", error)
-
-
-def toggle(ls: SpaServer, *arguments: Any) -> dict[str, bool]:
-    """Switch alternatives off or on in this window; with true or false: to that."""
-    ls.is_on = arguments[0] if arguments and isinstance(arguments[0], bool) else not ls.is_on
-    ls.status.switch(is_off=not ls.is_on)
-    return {"enabled": ls.is_on}
-
-
-def clear_cache(ls: SpaServer, *arguments: Any) -> None:
-    """Forget all answers given."""
-    ls.answers.clear()
-
-
-def reload_adapters(ls: SpaServer, *arguments: Any) -> None:
-    """Ask anew: the engine looks at every request which set is selected or published."""
-    ls.answers.clear()
-    ls.link.ask_names()
-
-
-async def restart_engine(ls: SpaServer, *arguments: Any) -> None:
-    """End the engine, for all windows, and start another; also one that was given up after many deaths."""
-    ls.leave_engine()
-    await asyncio.to_thread(stop_engine_of, ls.settings.base, ls.settings.quantization)
-    ls.link.start()
-
-
-async def select_set(ls: SpaServer, *arguments: Any) -> dict[str, Any]:
-    """Use an adapter set in this window until it ends ("": none, null: as the settings say); without one: the list."""
-    if arguments and (arguments[0] is None or isinstance(arguments[0], str)):
-        ls.configuration.choose("adapter_set", arguments[0])
-        ls.use_settings()
-    sets = await asyncio.to_thread(choices.list_sets, ls.settings.base)
-    return {"base": ls.settings.base, "selected": ls.settings.adapter_set, "sets": sets}
-
-
-async def select_base(ls: SpaServer, *arguments: Any) -> dict[str, Any]:
-    """Use a base in this window until it ends (null: as the settings say); without one: the list."""
-    if arguments and (arguments[0] is None or isinstance(arguments[0], str)):
-        ls.configuration.choose("base", arguments[0])
-        ls.use_settings()
-    return {"selected": ls.settings.base, "bases": await asyncio.to_thread(choices.list_bases)}
-
-
-async def show_metrics(ls: SpaServer, *arguments: Any) -> dict[str, Any]:
-    """What `spa-lsp metrics --json` prints."""
-    await asyncio.to_thread(ls.recorder.flush)
-    return await asyncio.to_thread(choices.read_metrics)
-
-
-def _engine_of(settings: Settings) -> tuple[Any, ...]:
-    """The settings that decide which engine, with what, is asked."""
-    return settings.base, settings.adapter_set, settings.quantization, settings.engine_idle_s
-
-
-COMMANDS = {
-    feedback.ACCEPT_COMMAND: accept,
-    "spa-lsp.reloadAdapters": reload_adapters,
-    "spa-lsp.selectSet": select_set,
-    "spa-lsp.selectBase": select_base,
-    "spa-lsp.toggle": toggle,
-    "spa-lsp.metrics": show_metrics,
-    "spa-lsp.clearCache": clear_cache,
-    "spa-lsp.restartEngine": restart_engine,
-}

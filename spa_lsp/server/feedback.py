@@ -8,7 +8,8 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from lsprotocol import types
@@ -77,8 +78,7 @@ def read_outcome(kind: Kind, arguments: Any) -> Outcome:
 class Recorder:
     """Notes outcomes and answers; `add` and `note_answer` cost nothing, a thread does the writing."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._pending: list[Outcome | Answered] = []
         self._lock = threading.Lock()  # of the list
         self._writing = threading.Lock()
@@ -94,12 +94,11 @@ class Recorder:
             self._on_screen = None
         text = self._texts.get((outcome.set_id, outcome.index, outcome.adapter))
         if outcome.kind == "accepted" and with_text and text:
-            outcome = Outcome(**{**vars(outcome), "prefix": text[0], "text": text[1]})
+            outcome = replace(outcome, prefix=text[0], text=text[1])
         self._put(outcome)
         if outcome.kind == "shown":
-            rejected = Outcome(**{**vars(outcome), "kind": "rejected"})
             loop = asyncio.get_running_loop()
-            self._on_screen = loop.call_later(REJECTED_AFTER_S, self._put, rejected)
+            self._on_screen = loop.call_later(REJECTED_AFTER_S, self._put, replace(outcome, kind="rejected"))
 
     def note_answer(self, answered: Answered) -> None:
         """Note how long an answer took, and how many alternatives it had."""
