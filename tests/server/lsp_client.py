@@ -18,7 +18,8 @@ class LspClient:
 
     def __init__(self, command):
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.notifications = []
+        self.notifications = []  # but for the status
+        self.statuses = []
         self.stray = b""  # what came on stdout and was no message
         self.log = b""
         self._ids = itertools.count(1)
@@ -132,7 +133,9 @@ class LspClient:
 
     def _take(self, message):
         with self._arrived:
-            if "method" in message:
+            if message.get("method") == "spa-lsp/status":
+                self.statuses.append(message["params"])
+            elif "method" in message:
                 self.notifications.append((message["method"], message.get("params")))
             else:
                 assert message["id"] not in self._answers or message["id"] is None, f"answered twice: {message}"

