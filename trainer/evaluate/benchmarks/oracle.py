@@ -97,4 +97,5 @@ def _is_close(result: Any, expected: Any, tolerance: float) -> bool:
         )
     if not isinstance(expected, int | float | complex) or not isinstance(result, int | float | complex):
         return bool(result == expected)
-    return bool(result == expected or abs(result - expected) <= tolerance + RELATIVE_TOLERANCE * abs(expected))
+    room = tolerance + RELATIVE_TOLERANCE * abs(expected)
+    return bool(result == expected or (math.isfinite(room) and abs(result - expected) <= room))
