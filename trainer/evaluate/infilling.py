@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from spa_lsp.completion import Alternative, Completer, CompletionRequest
 from spa_lsp.errors import Unavailable
-from trainer.evaluate import metrics
+from trainer.evaluate import bootstrap, metrics
 from trainer.evaluate.checkpoint import Row, append_row, check_same_model, read_checkpoint
 from trainer.evaluate.judge import Verdict, judge
 from trainer.evaluate.normalize import ast_key
@@ -98,7 +98,7 @@ def evaluate_infilling(
 
 
 def values_per_problem(rows: Sequence[JudgedRow]) -> dict[str, list[float]]:
-    """The figures of each problem by name, in order: what `metrics.paired_bootstrap` compares between two arms."""
+    """The figures of each problem by name, in order: what `bootstrap.paired_bootstrap` compares between two arms."""
     each = [_values(row) for row in rows]
     return {name: [values[name] for values in each] for name in each[0]}
 
@@ -165,7 +165,7 @@ def _require_verdicts(rows: Sequence[JudgedRow], checkpoint_path: Path) -> None:
 
 def _figures(rows: Sequence[JudgedRow], arm: Arm) -> dict[str, Any]:
     answer = rows[0].row.answer
-    estimates = {name: asdict(metrics.estimate(values)) for name, values in values_per_problem(rows).items()}
+    estimates = {name: asdict(bootstrap.estimate(values)) for name, values in values_per_problem(rows).items()}
     by_adapter = {"pass_at_1_by_adapter": _pass_by_adapter(rows)} if arm == "adapters" else {}
     verdicts = Counter(verdict.kind for row in rows for verdict in row.verdicts)
     model = {name: getattr(answer, name) for name in ("base", "adapter_set", "quantization", "device")}
@@ -174,8 +174,8 @@ def _figures(rows: Sequence[JudgedRow], arm: Arm) -> dict[str, Any]:
 
 def _values(row: JudgedRow) -> dict[str, float]:
     return {
-        "distinct_exact": metrics.distinct_exact([item.text for item in row.alternatives]),
-        "distinct_ast": metrics.distinct_ast(row.keys),
+        "distinct_exact": metrics.distinct_at_k([item.text for item in row.alternatives]),
+        "distinct_ast": metrics.distinct_at_k(row.keys),
         "pass_at_1": metrics.pass_at_1(row.passes),
         "pass_at_k": float(metrics.pass_any(row.passes)),
         "dc_at_k": metrics.dc_at_k(row.keys, row.passes),
@@ -190,4 +190,4 @@ def _pass_by_adapter(rows: Sequence[JudgedRow]) -> dict[str, dict[str, float | N
     for row in rows:
         for item, has_passed in zip(row.alternatives, row.passes, strict=True):
             passes.setdefault(item.adapter, []).append(float(has_passed))
-    return {adapter: asdict(metrics.estimate(values)) for adapter, values in passes.items()}
+    return {adapter: asdict(bootstrap.estimate(values)) for adapter, values in passes.items()}
