@@ -31,11 +31,12 @@ from spa_lsp.errors import AdapterMismatch, BadInput, NotFound
 from spa_lsp.lm.attention import KeyValues
 from spa_lsp.lm.bank import AdapterBank
 from spa_lsp.lm.decode import HALF_CHARACTER, Row, Rules, decode, new_rows
+from spa_lsp.lm.likelihood import next_token_logprobs
 from spa_lsp.lm.load import LoadedBase, load_base
 from spa_lsp.lm.pack import pack_linears
 from spa_lsp.lm.prefix_cache import PrefixCache, prefill, prefill_rows
 from spa_lsp.lm.stopping import make_cut
-from spa_lsp.prompt import clean_text, infill_prompt, instruct_prompt
+from spa_lsp.prompt import clean_text, encode_text, infill_prompt, instruct_prompt
 
 logger = logging.getLogger(__name__)
 
@@ -136,6 +137,17 @@ class LocalCompleter:
         """
         with torch.inference_mode():
             return self._complete(request, on_alternative, is_cancelled or (lambda: False))
+
+    def next_token_logprobs(self, request: CompletionRequest, text: str) -> Iterator[Tensor]:
+        """What every adapter of the set, or the base, thinks of `text` as the answer to a request, place by place.
+
+        Blocks `[K, T, V]`, see `likelihood.next_token_logprobs`; of the request only the prompt counts.
+        """
+        is_base = request.use_base or self.adapter_set is None
+        is_shared = self.adapter_set is None or self.adapter_set.activation == "completion"
+        continuation = encode_text(self.base.prompt, clean_text(text))
+        bank = None if is_base else self._bank
+        return next_token_logprobs(self.base, bank, self._prompt(request), continuation, is_shared=is_shared)
 
     def describe(self) -> dict[str, Any]:
         """What is loaded, for status messages and evaluation rows."""

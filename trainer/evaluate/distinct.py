@@ -22,9 +22,13 @@ Classes = dict[Level, list[int | None]]
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One completion, and the program that it makes of its problem; None where it makes none (a broken adapter)."""
+    """One completion: its text, the code in it, and the program that this makes of its problem.
+
+    There is no program where a broken adapter gave nothing.
+    """
 
     text: str
+    code: str
     program: str | None
 
 
@@ -39,7 +43,7 @@ def classify(candidates: Sequence[Candidate], entry_point: str) -> Classes:
     return {
         "exact": numbered([candidate.text for candidate in candidates]),
         "ast": numbered(ast_keys),
-        "near": near_classes([candidate.text for candidate in candidates], ast_keys),
+        "near": near_classes([candidate.code for candidate in candidates], ast_keys),
         "approach": numbered([None if key is None else approaches[key] for key in ast_keys]),
     }
 

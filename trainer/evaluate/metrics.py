@@ -6,6 +6,7 @@ in which the completions are shown; None is a completion that belongs to no clas
 
 from collections.abc import Hashable, Sequence
 from math import comb
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,12 +78,12 @@ def diversity(texts: Sequence[str]) -> float | None:
     return 1 - n_equal / n_pairs
 
 
-def average_kl(logprobs: NDArray[np.float64]) -> float | None:
+def average_kl(logprobs: NDArray[np.floating[Any]]) -> float | None:
     """Mean KL divergence between the adapters' next-token distributions; None for a single adapter.
 
-    `logprobs` is `[K, T, V]`: of every adapter after each of the same T token sequences (`lm/likelihood.py`). KL(Pᵢ‖Pⱼ)
-    in nats per token is averaged over the T places, then over both directions of all pairs of adapters. The paper names
-    the average over pairs i < j and leaves sequences and direction open; its magnitudes (0.02) fit means per token.
+    `logprobs` is `[K, T, V]`: of every adapter at each of the T places of one text (`lm/likelihood.py`). KL(Pᵢ‖Pⱼ) in
+    nats per token is averaged over the places, then over both directions of all pairs of adapters. The paper names the
+    average over pairs i < j and leaves text and direction open; its magnitudes (0.02) fit means per token.
 
     Source: SPA, arXiv:2411.06722, §5.1.
     """
@@ -91,8 +92,8 @@ def average_kl(logprobs: NDArray[np.float64]) -> float | None:
         return None
     probabilities = np.exp(logprobs)
     # Σᵥ Pᵢ log Pⱼ for all pairs at once; 0 · -inf, a token that both exclude, counts 0
-    finite = np.where(np.isneginf(logprobs), -1e30, logprobs)
-    cross = np.einsum("itv,jtv->ij", probabilities, finite) / T
+    finite = np.maximum(logprobs, -1e30)
+    cross = probabilities.reshape(K, -1) @ finite.reshape(K, -1).T / T
     kl = np.diag(cross)[:, None] - cross  # [K, K], zero on the diagonal
     return float(kl.sum() / (K * (K - 1)))
 

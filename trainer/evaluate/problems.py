@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from spa_lsp.errors import BadInput, Damaged, NotFound
 
+Layout = Literal["infill", "instruct", "choice"]
 InfillingKind = Literal["multi", "single"]
 
 FOLDER = "human-eval-infilling"
@@ -42,6 +43,9 @@ class Problem:
     suffix: str
     solution: str
     test: str
+    benchmark: str = ""
+    layout: Layout = "infill"
+    instruction: str = ""  # what the chat turn asks
 
     def program(self, completion: str) -> str:
         """The module's text with the gap filled, exactly as an editor would have it."""
@@ -56,7 +60,7 @@ def load_infilling(data_dir: Path, kind: InfillingKind = "multi", n: int = 60, s
         Damaged: it is not the published file.
         BadInput: `n` is more than there are tasks (127 for `multi`, 164 for `single`).
     """
-    problems = [_problem(row) for row in _read(data_dir, kind)]
+    problems = [_problem(row, kind) for row in _read(data_dir, kind)]
     if kind == "multi":
         problems = [problem for problem in problems if _is_middle_in_range(problem)]
     return choose(problems, n=n, seed=seed)
@@ -85,7 +89,7 @@ def _read(data_dir: Path, kind: InfillingKind) -> list[dict[str, Any]]:
     return [json.loads(line) for line in gzip.decompress(packed).splitlines()]
 
 
-def _problem(row: Mapping[str, Any]) -> Problem:
+def _problem(row: Mapping[str, Any], kind: InfillingKind) -> Problem:
     return Problem(
         task_id=row["task_id"],
         entry_point=row["entry_point"],
@@ -93,6 +97,7 @@ def _problem(row: Mapping[str, Any]) -> Problem:
         suffix=row["suffix"],
         solution=row["canonical_solution"],
         test=row["test"],
+        benchmark=f"infilling-{kind}",
     )
 
 

@@ -1,0 +1,58 @@
+"""What becomes of an alternative of a problem: as it came, and as a person gets it after the server's own work.
+
+`raw` is the engine's text, which its stop policy has cut already; `shown` what is left when the server has polished it.
+In an instruct answer both are the code in it.
+"""
+
+from dataclasses import dataclass
+
+from spa_lsp.completion import Alternative
+from spa_lsp.shown import shown_infills
+from trainer.evaluate.distinct import Candidate
+from trainer.evaluate.problems import Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """One alternative in one of the two ways: the text to compare, and the completion that is judged."""
+
+    text: str
+    completion: str | None  # None: there is no program, the adapter was disabled
+
+    def candidate(self, problem: Problem) -> Candidate:
+        """What `distinct.classify` compares."""
+        program = None if self.completion is None else problem.program(self.completion)
+        return Candidate(text=self.text, code=self.completion or "", program=program)
+
+
+def raw_view(problem: Problem, alternative: Alternative) -> View:
+    """The alternative as the engine gave it."""
+    if alternative.finish == "disabled":
+        return View(text="", completion=None)
+    return View(text=alternative.text, completion=_completion(problem, alternative.text))
+
+
+def shown_view(problem: Problem, alternative: Alternative) -> View:
+    """The alternative as an editor inserts it; nothing to insert leaves the gap open."""
+    if problem.layout != "infill" or alternative.finish == "disabled":
+        view = raw_view(problem, alternative)
+        return View(text=view.completion or "", completion=view.completion)
+    # nobody asks for whole lines with the cursor in front of a line: an editor has an empty one there
+    is_on_own_line = problem.prefix.endswith("\n") and bool(problem.suffix.partition("\n")[0].strip())
+    suffix = f"\n{problem.suffix}" if is_on_own_line else problem.suffix
+    (shown,) = shown_infills([alternative], prefix=problem.prefix, suffix=suffix, language="python")
+    text = shown.text or ""
+    completion = f"{text}\n" if is_on_own_line and text else text
+    return View(text=completion, completion=completion)
+
+
+def _completion(problem: Problem, text: str) -> str:
+    return code_of(text) if problem.layout == "instruct" else text
+
+
+def code_of(answer: str) -> str:
+    """The first fenced block of an answer, or all of it."""
+    head, fence, rest = answer.partition("```")
+    if not fence:
+        return head
+    return rest.partition("\n")[2].partition("```")[0]
