@@ -147,7 +147,16 @@ class LocalCompleter:
         is_shared = self.adapter_set is None or self.adapter_set.activation == "completion"
         continuation = encode_text(self.base.prompt, clean_text(text))
         bank = None if is_base else self._bank
-        return next_token_logprobs(self.base, bank, self._prompt(request), continuation, is_shared=is_shared)
+        prompt = self._prompt(request)
+        known = self._known_prompt(prompt) if is_base or is_shared else None
+        return next_token_logprobs(self.base, bank, prompt, continuation, is_shared=is_base or is_shared, known=known)
+
+    def _known_prompt(self, prompt: Sequence[int]) -> KeyValues:
+        """Keys and values of all but the last token, from the cache as far as it has them."""
+        with torch.inference_mode():
+            entry = self._cache.entry_for(prompt[:-1])
+            prefill(self.base, entry, prompt[:-1])
+        return entry.key_values
 
     def describe(self) -> dict[str, Any]:
         """What is loaded, for status messages and evaluation rows."""

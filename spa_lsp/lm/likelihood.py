@@ -24,6 +24,7 @@ def next_token_logprobs(
     continuation: Sequence[int],
     *,
     is_shared: bool = True,
+    known: KeyValues | None = None,
 ) -> Iterator[Tensor]:
     """Log-probabilities of the token at each place of the continuation, in blocks `[K, T, V]` of at most 16 places.
 
@@ -33,6 +34,7 @@ def next_token_logprobs(
         prompt: at least one token.
         continuation: what stands behind it; the last token is predicted, but never fed.
         is_shared: the adapters leave the prompt alone, which is then computed once.
+        known: keys and values of all but the prompt's last token under the base, where they are at hand.
     """
     K = bank.n_adapters if bank else 1
     if bank:
@@ -40,7 +42,7 @@ def next_token_logprobs(
     if not continuation:
         return
     with torch.inference_mode():
-        hidden = _hidden(base, bank, prompt, continuation, K=K, is_shared=is_shared)  # [K, T, D]
+        hidden = _hidden(base, bank, prompt, continuation, K=K, is_shared=is_shared, known=known)  # [K, T, D]
     for start in range(0, hidden.shape[1], _BLOCK):
         with torch.inference_mode():  # inside the loop: the caller's code between two blocks is not ours
             block = torch.log_softmax(base.model.lm_head(hidden[:, start : start + _BLOCK]).float(), dim=-1)
@@ -77,6 +79,7 @@ def _hidden(
     *,
     K: int,
     is_shared: bool,
+    known: KeyValues | None,
 ) -> Tensor:
     """What the head makes the continuation's tokens of, `[K, T, D]`."""
     n_layers = base.model.config.num_hidden_layers
@@ -85,9 +88,10 @@ def _hidden(
         rows = torch.tensor([[*prompt, *continuation[:-1]]] * K, device=base.device)
         with adapters:
             return run(base, rows, KeyValues(n_layers))[:, len(prompt) - 1 :]
-    shared = KeyValues(n_layers)
-    if len(prompt) > 1:
+    shared = known
+    if shared is None and len(prompt) > 1:
+        shared = KeyValues(n_layers)
         run(base, torch.tensor([list(prompt[:-1])], device=base.device), shared)
     inputs = torch.tensor([[prompt[-1], *continuation[:-1]]] * K, device=base.device)
     with adapters:
-        return run(base, inputs, KeyValues(n_layers, prefix=shared if len(prompt) > 1 else None))
+        return run(base, inputs, KeyValues(n_layers, prefix=shared))

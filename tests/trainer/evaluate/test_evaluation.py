@@ -46,13 +46,13 @@ def evaluate(db):
     return run
 
 
-def breaks_at(n, **fields):
-    """A completer that goes away at its n-th answer, counted from 0."""
-    completer = FakeCompleter(texts=TEXTS, **fields)
+def breaks_at(n, error):
+    """A completer that fails at its n-th answer, counted from 0."""
+    completer = FakeCompleter(texts=TEXTS)
 
     def count():
         if len(completer.asked) > n:
-            raise Unavailable("the engine is gone")
+            raise error
 
     completer.before = count
     return completer
@@ -127,9 +127,10 @@ def test_every_problem_has_a_seed_of_its_own_wherever_it_stands(evaluate, proble
     assert [request.seed for request in second.asked] == seeds[::-1]
 
 
-def test_a_broken_evaluation_goes_on_behind_its_last_batch(evaluate, problems):
-    with pytest.raises(Unavailable, match="the engine is gone"):
-        evaluate(breaks_at(2), problems)
+@pytest.mark.parametrize("error", [Unavailable("the engine is gone"), KeyboardInterrupt()])
+def test_a_broken_evaluation_goes_on_behind_its_last_batch(evaluate, problems, error):
+    with pytest.raises(type(error)):
+        evaluate(breaks_at(2, error), problems)
     completer = FakeCompleter(texts=TEXTS)
     done = []
     result = evaluate(completer, problems, on_problems=done.append)
@@ -139,7 +140,7 @@ def test_a_broken_evaluation_goes_on_behind_its_last_batch(evaluate, problems):
 
 def test_a_batch_that_broke_left_no_row(evaluate, problems):
     with pytest.raises(Unavailable):
-        evaluate(breaks_at(1), problems)
+        evaluate(breaks_at(1, Unavailable("the engine is gone")), problems)
     with closing(open_store()) as reader:
         assert reader.table("attempts").count == 0
 
