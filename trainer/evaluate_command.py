@@ -13,12 +13,13 @@ import click
 from spa_lsp.adapter_set import AdapterSet
 from spa_lsp.catalog import DEFAULT_BASE, find_base
 from spa_lsp.completion import CompletionRequest, CompletionResult, IsCancelled, OnAlternative
-from spa_lsp.errors import BadInput, NotFound
+from spa_lsp.errors import BadInput
 from spa_lsp.progress import progress
 from trainer.configs import FinetuneConfig, PartitionConfig
 from trainer.evaluate.arms import ARMS, Entry, parse_arms
+from trainer.evaluate.benchmarks.load import CHOICE_BENCHMARKS, CODE_BENCHMARKS, Benchmark, load_benchmark
 from trainer.evaluate.metrics import average_kl
-from trainer.evaluate.problems import HOW_TO_GET, Problem, load_infilling
+from trainer.evaluate.problems import Problem
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-BENCHMARKS = ("infilling-multi", "infilling-single")
+BENCHMARKS: tuple[Benchmark, ...] = (*CODE_BENCHMARKS, *CHOICE_BENCHMARKS)
 DEFAULT_ARMS = "base,base@0.2,base@0.8,influence"
 SHOWN = (
     "dc_exact", "dc_ast", "dc_near", "dc_approach", "distinct_exact", "distinct_ast", "utility_near", "pass_at_1",
@@ -44,7 +45,7 @@ SHOWN = (
 @click.option(
     "--arms", default=DEFAULT_ARMS, show_default=True, help=f"What answers: {', '.join(arm.name for arm in ARMS)}."
 )
-@click.option("--benchmarks", default=BENCHMARKS[0], show_default=True, help=f"{', '.join(BENCHMARKS)}.")
+@click.option("--benchmarks", default="infilling-multi", show_default=True, help=f"{', '.join(BENCHMARKS)}.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Problems of each benchmark.  [default: all]")
 @click.option("--k", type=click.IntRange(1, 64), default=PartitionConfig.k, show_default=True, help="Alternatives.")
 @click.option("--temperature", type=float, help="Of arms that name none with @.  [default: single 0.1, others 0]")
@@ -96,7 +97,7 @@ def evaluate(
     """
     entries = parse_arms(arms, k=k, temperature=temperature)
     find_base(base_id)
-    problems = {name: _load_problems(name, data, limit=limit, seed=seed) for name in _benchmark_names(benchmarks)}
+    problems = {name: load_benchmark(name, data, limit=limit, seed=seed) for name in _benchmark_names(benchmarks)}
 
     from trainer.arm_sets import Budget, check_budgets
     from trainer.evaluate.evaluation import Settings
@@ -127,22 +128,13 @@ def _plain(budget: Any) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(budget).items()}
 
 
-def _benchmark_names(text: str) -> list[str]:
+def _benchmark_names(text: str) -> list[Benchmark]:
     names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     unknown = [name for name in names if name not in BENCHMARKS]
     if unknown or not names:
         what = f"unknown benchmark {unknown[0]!r}" if unknown else "--benchmarks names none"
         raise BadInput(f"{what}; choose from {', '.join(BENCHMARKS)}")
-    return names
-
-
-def _load_problems(name: str, data: Path | None, *, limit: int | None, seed: int) -> list[Problem]:
-    """The problems of one benchmark; where another one comes in, it comes in here."""
-    if data is None:
-        raise NotFound(f"no folder of benchmarks; {HOW_TO_GET}")
-    if name == "infilling-multi":
-        return load_infilling(data, "multi", n=min(limit or 127, 127), seed=seed)
-    return load_infilling(data, "single", n=min(limit or 164, 164), seed=seed)
+    return [known for name in names for known in BENCHMARKS if known == name]
 
 
 def _sets(db: "Database", entries: Sequence[Entry], **options: Any) -> list[tuple[Entry, AdapterSet | None]]:

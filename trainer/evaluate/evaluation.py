@@ -24,6 +24,7 @@ from trainer.evaluate.attempts import (
     problem_id,
     write_attempts,
 )
+from trainer.evaluate.benchmarks.choice import is_right
 from trainer.evaluate.bootstrap import Estimate
 from trainer.evaluate.distinct import classify
 from trainer.evaluate.figures import Values, estimates_of, values_of, write_figures
@@ -239,11 +240,15 @@ def _measured(item: Alternative) -> dict[str, Any]:
 
 
 def _verdicts(problem: Problem, views: Sequence[View]) -> list[Verdict]:
-    """One for each view; an adapter that was disabled fails, though nothing may complete a program.
+    """One for each view: a question's answer is read, all else is run.
+
+    An adapter that was disabled fails, though nothing may complete a program.
 
     Raises:
         Unavailable: the sandbox failed twice on a program, which says nothing about it.
     """
+    if problem.layout == "choice":
+        return [_answered(problem, view) for view in views]
     found = iter(judge(problem, [view.completion for view in views if view.completion is not None]))
     verdicts = [FAILED if view.completion is None else next(found) for view in views]
     failed = next((verdict for verdict in verdicts if verdict.kind == "sandbox_error"), None)
@@ -253,3 +258,9 @@ def _verdicts(problem: Problem, views: Sequence[View]) -> list[Verdict]:
             "this one are kept"
         )
     return verdicts
+
+
+def _answered(problem: Problem, view: View) -> Verdict:
+    """Generative scoring: whether the text begins with the right answer."""
+    is_pass = view.completion is not None and is_right(problem, view.completion)
+    return Verdict(kind="pass" if is_pass else "fail", seconds=0.0)

@@ -10,7 +10,7 @@
            "figures": {NAME: {"mean", "low", "high", "standard_error"}},
            "by_adapter": [{"adapter", "label", "pass_at_1": {"mean", "low", "high", "standard_error"}}],
            "problems": [
-             {"task_id", "prompt", "alternatives": [
+             {"task_id", "prompt", ["canary",] "alternatives": [
                {"text", "adapter", "finish", "verdict", "raw_text", "raw_verdict",
                 "class_exact", "class_ast", "class_near", "class_approach"}]}]}],
         "differences": [{"first", "second", "figure", "mean", "low", "high"}]}]}
@@ -150,6 +150,7 @@ def _problem(problem: Problem, attempts: Sequence[Any]) -> dict[str, Any]:
     return {
         "task_id": problem.task_id,
         "prompt": problem.prefix if problem.layout == "infill" else problem.instruction,
+        **({"canary": problem.canary} if problem.canary else {}),
         "alternatives": [
             {"text": attempt.shown_text, **{name: getattr(attempt, name) for name in shown}} for attempt in attempts
         ],

@@ -1,7 +1,7 @@
 """What becomes of an alternative of a problem: as it came, and as a person gets it after the server's own work.
 
 `raw` is the engine's text, which its stop policy has cut already; `shown` what is left when the server has polished it.
-In an instruct answer both are the code in it.
+In an instruct answer both are judged by the code in it; an answer to a question is its text and no program.
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from spa_lsp.completion import Alternative
 from spa_lsp.shown import shown_infills
 from trainer.evaluate.distinct import Candidate
+from trainer.evaluate.extract import extract_code
 from trainer.evaluate.problems import Problem
 
 
@@ -21,7 +22,8 @@ class View:
 
     def candidate(self, problem: Problem) -> Candidate:
         """What `distinct.classify` compares."""
-        program = None if self.completion is None else problem.program(self.completion)
+        is_none = self.completion is None or problem.layout == "choice"
+        program = None if is_none else problem.program(self.completion or "")
         return Candidate(text=self.text, code=self.completion or "", program=program)
 
 
@@ -47,12 +49,4 @@ def shown_view(problem: Problem, alternative: Alternative) -> View:
 
 
 def _completion(problem: Problem, text: str) -> str:
-    return code_of(text) if problem.layout == "instruct" else text
-
-
-def code_of(answer: str) -> str:
-    """The first fenced block of an answer, or all of it."""
-    head, fence, rest = answer.partition("```")
-    if not fence:
-        return head
-    return rest.partition("\n")[2].partition("```")[0]
+    return extract_code(text, problem.entry_point, stub=problem.stub) if problem.layout == "instruct" else text

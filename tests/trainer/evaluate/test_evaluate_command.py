@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from spa_lsp import paths
+from spa_lsp.adapter_set import select_set
 from spa_lsp.errors import BadInput, NotFound
 from tests.tiny_serving import install_set
 from trainer.cli import main
@@ -59,7 +60,7 @@ def test_a_file_of_another_content_is_named_with_both_hashes(tmp_path):
     ("options", "words"),
     [
         (["--arms", "magic"], "unknown arm 'magic'"),
-        (["--benchmarks", "codex"], "unknown benchmark 'codex'; choose from infilling-multi"),
+        (["--benchmarks", "codex"], "unknown benchmark 'codex'; choose from humaneval"),
         (["--benchmarks", ","], "--benchmarks names none"),
         (["--temperature", "-1"], "choose 0 to 10"),
     ],
@@ -117,3 +118,12 @@ def test_without_json_an_arm_is_a_column(tiny_options):
     assert lines[0] == "infilling-single, 2 problems, ± is the standard error"
     assert lines[1].split() == ["base", "base@0.8"]
     assert [line.split()[0] for line in lines[2:]][:4] == ["dc_exact", "dc_ast", "dc_near", "dc_approach"]
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_fresh_machine_has_the_set_in_use_and_no_samples(tiny_options, tiny_set):
+    select_set(tiny_set)
+    result = invoke(*tiny_options, "--arms", "influence", "--benchmarks", "humaneval", "--k", "2", "--json")
+    assert result.exit_code == 0, result.exception
+    (benchmark,) = json.loads(result.stdout)["benchmarks"]
+    assert (benchmark["name"], benchmark["arms"][0]["adapter_set"]) == ("humaneval", "mine")

@@ -214,3 +214,10 @@ def test_kl_is_measured_once_per_problem_on_one_of_the_greedy_texts(evaluate, pr
 def test_kl_is_not_measured_where_there_is_no_greedy_set(evaluate, problems, arm):
     result = evaluate(FakeCompleter(texts=TEXTS), problems[:1], arm, measure_kl=pytest.fail)
     assert "average_kl" not in result.figures
+
+
+def test_an_answer_to_a_question_is_read_and_not_run(evaluate, problem):
+    fields = {"layout": "choice", "instruction": "Which?", "options": ("A", "B"), "answer": "B", "benchmark": "own"}
+    question = replace(problem, prefix="", suffix="", entry_point="", test="", **fields)
+    result = evaluate(FakeCompleter(texts=("B, for it is.", "B, as it was.", "A", "import os")), [question])
+    assert means(result, "pass_at_1", "distinct_exact", "dc_exact", "dc_ast", "diversity") == [0.5, 4, 2, 0, 1]

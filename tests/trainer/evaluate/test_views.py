@@ -1,7 +1,5 @@
 from dataclasses import replace
 
-import pytest
-
 from tests.fakes import make_alternative
 from trainer.evaluate.views import raw_view, shown_view
 
@@ -42,11 +40,15 @@ def test_a_disabled_adapter_has_no_program(problem):
     assert view.completion is None and view.candidate(problem).program is None
 
 
-@pytest.mark.parametrize(
-    ("answer", "code"),
-    [("Sure:\n```python\nx = 1\n```\nand\n```\ny\n```", "x = 1\n"), ("x = 1", "x = 1"), ("```py\nx = 1", "x = 1")],
-)
-def test_of_an_answer_the_code_is_judged_and_all_of_it_compared_raw(problem, answer, code):
+def test_of_an_answer_the_code_is_judged_and_all_of_it_compared_raw(problem):
     task = replace(problem, layout="instruct", prefix="", suffix="")
+    answer = "Sure:\n```python\ndef total(numbers):\n    return sum(numbers)\n```\nIt adds."
     view = raw_view(task, make_alternative(answer))
-    assert (view.text, view.completion, shown(task, answer).text) == (answer, code, code)
+    assert (view.text, view.completion) == (answer, shown(task, answer).text)
+    assert "Sure" not in view.completion and "return sum(numbers)" in view.completion
+
+
+def test_an_answer_to_a_question_is_no_program(problem):
+    question = replace(problem, layout="choice", prefix="", suffix="")
+    view = shown(question, "B. Because\n```x```")
+    assert (view.completion, view.candidate(question).program) == ("B. Because\n```x```", None)
