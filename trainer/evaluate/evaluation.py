@@ -37,6 +37,7 @@ from trainer.runs import Run, begin_run, finish_run
 STOP: StopPolicy = "multi"  # what an editor asks for, on single lines too
 # of one completion, when none is asked for: a block in an editor, a function with its explanation, a letter and why
 MAX_TOKENS: dict[Layout, int] = {"infill": 96, "instruct": 512, "choice": 128}
+HEADLINE = ("dc_near", "pass_at_1", "pass_at_k")  # what `trainer status` shows of a run
 FAILED = Verdict(kind="fail", seconds=0.0, error="the adapter was disabled")
 
 
@@ -105,23 +106,30 @@ def evaluate_arm(
     """
     run = arm_run(db, problems[0], entry, settings, adapter_set)
     missing = missing_problems(db, run, problems)
+    has_pairs = adapter_set is not None and entry.n_rows > 1 and entry.temperature == 0
     for start in range(0, len(missing), settings.batch_problems):
         batch = missing[start : start + settings.batch_problems]
         requests = [_request(problem, entry, settings, adapter_set) for problem in batch]
         answers = complete_many(completer, requests)
-        if measure_kl and adapter_set and entry.n_rows > 1 and entry.temperature == 0:
+        if measure_kl and has_pairs:
             answers = [_with_kl(*pair, measure_kl) for pair in zip(requests, answers, strict=True)]
         _check_precision(db, run, answers[0])
         judged = [_attempts(problem, answer) for problem, answer in zip(batch, answers, strict=True)]
         write_attempts(db, run, [attempt for own in judged for attempt in own])
         on_problems(len(batch))
+    return _result(db, run, problems, entry, adapter_set)
+
+
+def _result(
+    db: Database, run: Run, problems: Sequence[Problem], entry: Entry, adapter_set: AdapterSet | None
+) -> ArmResult:
+    """The figures over all problems, written as rows, and the run finished with them."""
     ids = [problem_id(problem) for problem in problems]
     attempts = load_attempts(db, run, ids)
     values = values_of(attempts)
     figures = estimates_of(values, attempts)
     write_figures(db, run, ids, figures)
-    means = {name: found.mean for name, found in figures.items() if not name.startswith("raw_")}
-    run = finish_run(db, run, {"n_problems": len(ids), **means})
+    run = finish_run(db, run, {"n_problems": len(ids), **{name: figures[name].mean for name in HEADLINE}})
     return ArmResult(entry=entry, adapter_set=adapter_set, run=run, attempts=attempts, values=values, figures=figures)
 
 
