@@ -98,7 +98,7 @@ def choose(problems: Sequence[Problem], *, n: int, seed: int) -> list[Problem]:
     return [rng.choice(by_task[task]) for task in tasks]
 
 
-def read_infilling(data_dir: Path, kind: InfillingKind) -> list[Problem]:
+def read_infilling(data_dir: Path | None, kind: InfillingKind) -> list[Problem]:
     """All problems of the file, in its order: 5815 for `multi`, 1033 for `single`; errors as `load_infilling`."""
     name, sha256 = FILES[kind]
     packed = read_checked(data_dir, Source(path=f"{FOLDER}/{name}", sha256=sha256, get=HOW_TO_GET))

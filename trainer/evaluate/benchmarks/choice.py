@@ -111,9 +111,11 @@ def read_answer(answer: str, options: Sequence[str]) -> str | None:
         text = said.group(1) if said else next(iter(answer.strip().splitlines()), "")
         return text.strip(" .*`$") or None
     names = "|".join(sorted(map(re.escape, options), key=len, reverse=True))
+    if max(map(len, options)) > 1:
+        names = f"(?i:{names})"  # yes or Yes, but a letter must be a capital: "a" is a word
     label = rf"[\s(*`\"]*({names})(?![\w'])"
     found = re.match(label, answer) or (said and re.match(label, said.group(1)))
-    return found.group(1) if found else None
+    return next(option for option in options if option.casefold() == found.group(1).casefold()) if found else None
 
 
 def is_right(problem: Problem, answer: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.evaluate.benchmarks.files import Source, check_rows, read, read_checked
-from trainer.evaluate.benchmarks.text import names_in, text_before_function, uses_names_of
+from trainer.evaluate.benchmarks.text import names_in, parse, text_before_function, uses_names_of
 from trainer.evaluate.problems import Problem
 
 DATA = "pass --data DIR or set SPA_DATA=DIR"
@@ -103,8 +103,8 @@ def _sanitized(row: Mapping[str, Any]) -> Problem:
 
 def _tested_function(code: str, test: str) -> str:
     """The function of `code` that the test calls; MBPP does not say which one it is."""
-    defined = [node.name for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)]
-    used = names_in(ast.parse(test))
+    defined = [node.name for node in parse(code).body if isinstance(node, ast.FunctionDef)]
+    used = names_in(parse(test))
     return next(name for name in reversed(defined) if name in used)
 
 
@@ -112,6 +112,6 @@ def _check(name: str, tests: list[str], imports: list[str]) -> str:
     """`check(candidate)` around the asserts, in which the candidate has its own name."""
     text = "\n".join(tests)
     # one task's asserts use `sys`, which only its solution imports
-    modules = sorted(names_in(ast.parse(text)) & sys.stdlib_module_names)
+    modules = sorted(names_in(parse(text)) & sys.stdlib_module_names)
     lines = [*imports, *(f"import {module}" for module in modules), f"{name} = candidate", text]
     return "def check(candidate):\n" + textwrap.indent("\n".join(dict.fromkeys(lines)), "    ") + "\n"

@@ -64,7 +64,8 @@ def equal_or_zero(arguments: Sequence[Any], result: Any, expected: Any, toleranc
 
 def is_root(arguments: Sequence[Any], result: Any, expected: Any, tolerance: float) -> bool:
     """HumanEval/32: any root of the polynomial whose coefficients are the argument."""
-    return abs(sum(factor * math.pow(result, power) for power, factor in enumerate(arguments[0]))) <= tolerance
+    value = sum(factor * math.pow(result, power) for power, factor in enumerate(arguments[0]))
+    return bool(abs(value) <= tolerance)
 
 
 def equal_or_upright_surface(arguments: Sequence[Any], result: Any, expected: Any, tolerance: float) -> bool:
@@ -97,4 +98,5 @@ def _is_close(result: Any, expected: Any, tolerance: float) -> bool:
         )
     if not isinstance(expected, int | float | complex) or not isinstance(result, int | float | complex):
         return bool(result == expected)
-    return bool(result == expected or abs(result - expected) <= tolerance + RELATIVE_TOLERANCE * abs(expected))
+    room = tolerance + RELATIVE_TOLERANCE * abs(expected)
+    return bool(result == expected or (math.isfinite(room) and abs(result - expected) <= room))

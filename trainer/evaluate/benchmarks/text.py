@@ -2,6 +2,7 @@
 
 import ast
 import re
+import warnings
 
 
 def text_before_function(source: str, name: str) -> str:
@@ -14,8 +15,15 @@ def uses_names_of(test: str, head: str) -> bool:
     """Whether `test` reads a function or class that `head` defines, as a few tests of HumanEval do."""
     if not re.search(r"^(def|class) ", head, re.MULTILINE):
         return False  # the rule; parsing thousands of them takes seconds
-    defined = {node.name for node in ast.parse(head).body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    return bool(defined & names_in(ast.parse(test)))
+    defined = {node.name for node in parse(head).body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    return bool(defined & names_in(parse(test)))
+
+
+def parse(source: str) -> ast.Module:
+    """The syntax tree, without warnings about the text of others."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(source)
 
 
 def names_in(tree: ast.AST) -> set[str]:
