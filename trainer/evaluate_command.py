@@ -46,7 +46,7 @@ SHOWN = (
     "--arms", default=DEFAULT_ARMS, show_default=True, help=f"What answers: {', '.join(arm.name for arm in ARMS)}."
 )
 @click.option("--benchmarks", default="infilling-multi", show_default=True, help=f"{', '.join(BENCHMARKS)}.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Problems of each benchmark.  [default: all]")
+@click.option("--limit", type=click.IntRange(min=1), default=60, show_default=True, help="Problems of each benchmark.")
 @click.option("--k", type=click.IntRange(1, 64), default=PartitionConfig.k, show_default=True, help="Alternatives.")
 @click.option("--temperature", type=float, help="Of arms that name none with @.  [default: single 0.1, others 0]")
 @click.option("--base", "base_id", metavar="ID", default=DEFAULT_BASE, show_default=True, help="Base model.")
@@ -70,7 +70,7 @@ def evaluate(
     data: Path | None,
     arms: str,
     benchmarks: str,
-    limit: int | None,
+    limit: int,
     k: int,
     temperature: float | None,
     base_id: str,
