@@ -42,7 +42,7 @@ class _Trainer(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name == "evaluate":
-            from trainer.evaluate.command import evaluate
+            from trainer.evaluate_command import evaluate
 
             return evaluate
         if cmd_name == "judge":
