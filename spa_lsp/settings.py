@@ -23,10 +23,14 @@ class Settings:
     alternatives: int | None = None  # at most so many, of the set's first adapters; None: one per adapter
     max_tokens: int = 64  # per alternative
     deadline_s: float = 15.0  # after which alternatives are shown as far as they have come
+    first_items_ms: int = 300  # after which VS Code gets what is there, when nobody asked for more
     stop: StopPolicy = "multi"
     prefix_chars: int = 6000  # of the document before the cursor
     suffix_chars: int = 2000  # and after it
+    context_chars: int = 1000  # of other files; on two cores 1000 take half a second, once, as long as they stay
     disabled_languages: tuple[str, ...] = ()  # LSP language ids
+    learned_order: bool = True  # adapters that this user takes often come first
+    speculative: bool = True  # ask for what follows an accepted alternative before the user does
     record_outcomes: bool = True  # which adapter's alternative was taken, in which language; never any text
     engine_idle_s: float = 1800.0  # an engine ends after so many seconds without a client
 
@@ -79,10 +83,14 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "alternatives": ("a number from 1 to 64", lambda value: value is None or _is_count(1, 64)(value)),
     "max_tokens": ("a number from 1 to 512", _is_count(1, 512)),
     "deadline_s": ("seconds from 0.1 to 300", _is_number(0.1, 300)),
+    "first_items_ms": ("milliseconds from 0 to 60000", _is_count(0, 60_000)),
     "stop": (f"one of {', '.join(STOP_POLICIES)}", lambda value: value in STOP_POLICIES),
     "prefix_chars": ("a number from 200 to 100000", _is_count(200, 100_000)),
     "suffix_chars": ("a number from 0 to 100000", _is_count(0, 100_000)),
+    "context_chars": ("a number from 0 to 20000", _is_count(0, 20_000)),
     "disabled_languages": ("a list of language ids", _is_list_of_texts),
+    "learned_order": ("true or false", lambda value: isinstance(value, bool)),
+    "speculative": ("true or false", lambda value: isinstance(value, bool)),
     "record_outcomes": ("true or false", lambda value: isinstance(value, bool)),
     "engine_idle_s": ("seconds, at least 1", _is_number(1, 1e9)),
 }

@@ -12,10 +12,16 @@ from pygls.lsp.server import LanguageServer
 from spa_lsp import __version__, errors
 from spa_lsp.engine.client import EngineLink, open_link
 from spa_lsp.server import context, feedback, stdio
-from spa_lsp.server.alternatives import Answer, AnswerCache, Question, choose
+from spa_lsp.server.adapter_names import AdapterNames
+from spa_lsp.server.answers import Answer
 from spa_lsp.server.documents import Document, offset_at, position_at
+from spa_lsp.server.offering import Ask, Offering
 from spa_lsp.server.protocol import SpaProtocol, make_converter
+from spa_lsp.server.spots import Question
 from spa_lsp.settings import Settings, read_settings
+
+# what `clientInfo.name` of VS Code and of its kin holds; it is the name of the application
+VSCODE_NAMES = ("visual studio code", "code - oss", "code-server", "vscodium", "vscode", "cursor", "windsurf")
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +35,16 @@ class SpaServer(LanguageServer):
         super().__init__("spa-lsp", __version__, protocol_cls=SpaProtocol, converter_factory=make_converter)
         self.settings = Settings()
         self.complaints: list[str] = []
-        self.answers = AnswerCache()
+        self.names = AdapterNames()
+        self.offering = Offering(
+            lambda request, on_alternative=None: self.link.complete(request, on_alternative),
+            lambda adapter_set: self.names.of(self.settings.base, adapter_set),
+            lambda: self.settings,
+        )
+        self.takes_first = False  # the client asks again when the user wants to see others
         self.asking: dict[str, asyncio.Task[Any]] = {}  # by document: the request that has no answer yet
         self.is_over = asyncio.Event()
+        self.learning: asyncio.Future[None] | None = None  # kept, or it might be collected before it ends
         self._engine_command = engine_command
         self._link: EngineLink | None = None
         self._shown: set[type[errors.SpaError]] = set()
@@ -110,9 +123,19 @@ def make_server(engine_command: Sequence[str] | None = None) -> SpaServer:
 def initialize(ls: SpaServer, params: types.InitializeParams) -> None:
     """Read the settings; nothing slow."""
     ls.settings, ls.complaints = read_settings(params.initialization_options)
+    ls.takes_first = asks_again(params.client_info)
     ls.protocol.documents.encoding = types.PositionEncodingKind(ls.workspace.position_encoding).value
     if params.process_id:
         stdio.watch_parent(params.process_id)
+
+
+def asks_again(client: types.ClientInfo | None) -> bool:
+    """Whether the client is VS Code or built on it: it asks for all alternatives only when the user wants another.
+
+    All others show and cycle through what the first answer held.
+    """
+    name = client.name.lower() if client else ""
+    return any(known in name for known in VSCODE_NAMES)
 
 
 def initialized(ls: SpaServer, params: types.InitializedParams) -> None:
@@ -121,6 +144,8 @@ def initialized(ls: SpaServer, params: types.InitializedParams) -> None:
         logger.warning("%s", complaint)
         ls.show(f"spa-lsp: {complaint}")
     ls.link.start()
+    if ls.settings.learned_order:
+        ls.learning = asyncio.get_running_loop().run_in_executor(None, ls.offering.learned.load)
 
 
 def shutdown(ls: SpaServer, params: None) -> None:
@@ -130,7 +155,7 @@ def shutdown(ls: SpaServer, params: None) -> None:
 
 def did_close(ls: SpaServer, params: types.DidCloseTextDocumentParams) -> None:
     """Forget its answers: when it is opened again, its versions may begin anew."""
-    ls.answers.forget(params.text_document.uri)
+    ls.offering.forget(params.text_document.uri)
 
 
 async def inline_completion(ls: SpaServer, params: types.InlineCompletionParams) -> types.InlineCompletionList:
@@ -160,29 +185,13 @@ async def offer(ls: SpaServer, params: types.InlineCompletionParams) -> list[typ
     if document is None or not context.is_served(document, ls.settings):
         return []
     question = _question(document, params, ls.protocol.documents.encoding)
-    answer = ls.answers.get(question) or await _ask(ls, document, question)
+    is_invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
+    is_hasty = ls.takes_first and not is_invoked
+    answer = await ls.offering.answer(Ask(question=question, document=document, is_hasty=is_hasty))
     is_current = ls.protocol.documents.get(document.uri) is document
     if answer is None or not is_current:
         return []
     return _items(answer, question, document, ls.protocol.documents.encoding)
-
-
-async def _ask(ls: SpaServer, document: Document, question: Question) -> Answer | None:
-    window = context.make_window(
-        document.text,
-        question.start,
-        question.end,
-        prefix_chars=ls.settings.prefix_chars,
-        suffix_chars=ls.settings.suffix_chars,
-        typed=question.typed,
-    )
-    result = await ls.link.complete(context.make_request(window, document, ls.settings))
-    if result is None or result.is_cancelled:
-        return None
-    alternatives = choose(result.alternatives, window, document.language)
-    answer = Answer(adapter_set=result.adapter_set, alternatives=tuple(alternatives))
-    ls.answers.put(question, answer)
-    return answer
 
 
 def _question(document: Document, params: types.InlineCompletionParams, encoding: str) -> Question:
@@ -200,24 +209,36 @@ def _question(document: Document, params: types.InlineCompletionParams, encoding
 
 
 def _items(answer: Answer, question: Question, document: Document, encoding: str) -> list[types.InlineCompletionItem]:
-    """One item per alternative. Its range is empty, at the cursor, unless the client's menu would replace text."""
+    """One item per alternative.
+
+    Its range is empty, at the cursor, unless the client's menu would replace text or brackets stand there already.
+    """
     start = position_at(document.text, question.start, encoding)
-    end = position_at(document.text, question.end, encoding)
+    ends = {n: position_at(document.text, question.end + n, encoding) for n in {o.n_replaced for o in answer.offers}}
     return [
         types.InlineCompletionItem(
-            insert_text=question.typed + alternative.text,
-            range=types.Range(start=start, end=end),
-            command=feedback.accept_command(alternative, answer.adapter_set, document.language),
+            insert_text=question.typed + offer.text,
+            range=types.Range(start=start, end=ends[offer.n_replaced]),
+            command=feedback.accept_command(offer.alternative, answer.adapter_set, document.language),
         )
-        for alternative in answer.alternatives
+        for offer in answer.offers
     ]
 
 
 async def accept(ls: SpaServer, *arguments: Any) -> None:
-    """The client inserted an alternative: note which."""
+    """The client inserted an alternative: note which, and look ahead."""
+    _look_ahead(ls, arguments[0] if arguments else None)
     if not ls.settings.record_outcomes:
         return
     try:
         await asyncio.to_thread(feedback.record_accept, arguments[0] if arguments else None)
     except errors.SpaError as error:
         logger.warning("an outcome was not recorded: %s", error)
+
+
+def _look_ahead(ls: SpaServer, accepted: Any) -> None:
+    match accepted:
+        case {"setId": str(set_id), "index": int(index), "adapter": str(adapter), "language": str(language)}:
+            if ls.settings.record_outcomes:
+                ls.offering.learned.add(language, adapter)
+            ls.offering.accepted(set_id, index, ls.protocol.documents.get)

@@ -50,9 +50,16 @@ class Front:
         assert "error" not in answer, answer
         return answer["result"]
 
-    async def initialize(self, *, settings=None, capabilities=CAPABILITIES):
+    async def initialize(self, *, settings=None, capabilities=CAPABILITIES, client=None):
         options = {"base": "fake-base", **(settings or {})}
-        params = {"processId": None, "rootUri": None, "capabilities": capabilities, "initializationOptions": options}
+        name = {"clientInfo": {"name": client}} if client else {}
+        params = {
+            **name,
+            "processId": None,
+            "rootUri": None,
+            "capabilities": capabilities,
+            "initializationOptions": options,
+        }
         result = await self.call("initialize", params)
         self.notify("initialized", {})
         return result
