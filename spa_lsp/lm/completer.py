@@ -211,7 +211,9 @@ class LocalCompleter:
             return instruct_prompt(self.base.prompt, prefix, max_tokens=limit)
         if self.base.prompt.fim_middle is None:
             raise BadInput(f"{self.base.base_id} cannot infill; use the instruct layout or another base")
-        return infill_prompt(self.base.prompt, prefix, suffix, max_tokens=limit)
+        context = [(clean_text(piece.path), clean_text(piece.text)) for piece in request.context]
+        path = clean_text(request.path)
+        return infill_prompt(self.base.prompt, prefix, suffix, max_tokens=limit, context=context, path=path)
 
     def _prefill(self, prompt: Sequence[int], plan: _Plan, is_cancelled: IsCancelled) -> tuple[KeyValues, int, bool]:
         """Keys and values of all but the last token for every row; how many came from the cache; False: cancelled."""
