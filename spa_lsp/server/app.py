@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from lsprotocol import types
@@ -11,10 +12,12 @@ from pygls.lsp.server import LanguageServer
 
 from spa_lsp import __version__, errors
 from spa_lsp.engine.client import EngineLink, open_link
+from spa_lsp.ignores import is_uri_ignored, uri_path
 from spa_lsp.server import context, feedback, stdio
 from spa_lsp.server.adapter_names import AdapterNames
 from spa_lsp.server.answers import Answer
 from spa_lsp.server.documents import Document, offset_at, position_at
+from spa_lsp.server.neighbours import Neighbours
 from spa_lsp.server.offering import Ask, Offering
 from spa_lsp.server.protocol import SpaProtocol, make_converter
 from spa_lsp.server.spots import Question
@@ -40,7 +43,11 @@ class SpaServer(LanguageServer):
             lambda request, on_alternative=None: self.link.complete(request, on_alternative),
             lambda adapter_set: self.names.of(self.settings.base, adapter_set),
             lambda: self.settings,
+            Neighbours(
+                lambda: self.folders, lambda uri: is_uri_ignored(uri, self.folders[0] if self.folders else None)
+            ),
         )
+        self.folders: list[Path] = []  # of the workspace
         self.takes_first = False  # the client asks again when the user wants to see others
         self.asking: dict[str, asyncio.Task[Any]] = {}  # by document: the request that has no answer yet
         self.is_over = asyncio.Event()
@@ -114,6 +121,8 @@ def make_server(engine_command: Sequence[str] | None = None) -> SpaServer:
     server.feature(types.INITIALIZE)(initialize)
     server.feature(types.INITIALIZED)(initialized)
     server.feature(types.SHUTDOWN)(shutdown)
+    server.feature(types.TEXT_DOCUMENT_DID_OPEN)(did_open)
+    server.feature(types.TEXT_DOCUMENT_DID_SAVE)(did_save)
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(did_close)
     server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(inline_completion)
     server.command(feedback.ACCEPT_COMMAND)(accept)
@@ -124,9 +133,15 @@ def initialize(ls: SpaServer, params: types.InitializeParams) -> None:
     """Read the settings; nothing slow."""
     ls.settings, ls.complaints = read_settings(params.initialization_options)
     ls.takes_first = asks_again(params.client_info)
+    ls.folders = _folders(params)
     ls.protocol.documents.encoding = types.PositionEncodingKind(ls.workspace.position_encoding).value
     if params.process_id:
         stdio.watch_parent(params.process_id)
+
+
+def _folders(params: types.InitializeParams) -> list[Path]:
+    uris = [folder.uri for folder in params.workspace_folders or []] or [params.root_uri or ""]
+    return [Path(path) for uri in uris if (path := uri_path(uri))]
 
 
 def asks_again(client: types.ClientInfo | None) -> bool:
@@ -151,6 +166,18 @@ def initialized(ls: SpaServer, params: types.InitializedParams) -> None:
 def shutdown(ls: SpaServer, params: None) -> None:
     """Free the engine."""
     ls.link.close()
+
+
+def did_open(ls: SpaServer, params: types.DidOpenTextDocumentParams) -> None:
+    """It may be of use to other documents."""
+    if document := ls.protocol.documents.get(params.text_document.uri):
+        ls.offering.neighbours.opened(document)
+
+
+def did_save(ls: SpaServer, params: types.DidSaveTextDocumentParams) -> None:
+    """Where the user was in it may be of use to other documents."""
+    if document := ls.protocol.documents.get(params.text_document.uri):
+        ls.offering.neighbours.saved(document)
 
 
 def did_close(ls: SpaServer, params: types.DidCloseTextDocumentParams) -> None:

@@ -9,11 +9,13 @@ from spa_lsp.server.answers import Answer, AnswerCache
 from spa_lsp.server.context import make_request, make_window
 from spa_lsp.server.documents import Document
 from spa_lsp.server.learned import LearnedOrder
+from spa_lsp.server.neighbours import Neighbours
 from spa_lsp.server.ranking import Place
 from spa_lsp.server.spots import Question, Spot, spot_of, typed_since
 from spa_lsp.server.work import Complete, Job, Names, Work
 from spa_lsp.settings import Settings
 
+MIN_PREFIX_CHARS = 1000  # that context leaves, whatever its setting
 IDLE_S = 0.05  # without a request, before what may follow is asked for: editors ask within this time or wait longer
 
 logger = logging.getLogger(__name__)
@@ -31,9 +33,12 @@ class Ask:
 class Offering:
     """The state behind the answers of one front; lives in the event loop."""
 
-    def __init__(self, complete: Complete, names: Names, settings: Callable[[], Settings]) -> None:
+    def __init__(
+        self, complete: Complete, names: Names, settings: Callable[[], Settings], neighbours: Neighbours
+    ) -> None:
         self.answers = AnswerCache()
         self.learned = LearnedOrder()
+        self.neighbours = neighbours
         self._complete = complete
         self._names = names
         self._settings = settings
@@ -72,6 +77,7 @@ class Offering:
     def forget(self, uri: str) -> None:
         """The document was closed: when it is opened again, its versions may begin anew."""
         self.answers.forget(uri)
+        self.neighbours.closed(uri)
         if work := self._works.pop(uri, None):
             work.cancel()
 
@@ -101,14 +107,16 @@ class Offering:
             document.text,
             question.start,
             question.end,
-            prefix_chars=settings.prefix_chars,
+            prefix_chars=prefix_room(settings),
             suffix_chars=settings.suffix_chars,
             typed=question.typed,
         )
+        pieces = await self.neighbours.pieces(document, question.start, window, n_chars=settings.context_chars)
+        path = self.neighbours.label(document.uri)
         return Job(
             spot=spot,
             place=Place(prefix=window.prefix, suffix=window.suffix, language=document.language),
-            request=make_request(window, document, settings),
+            request=make_request(window, document, settings, context=pieces, path=path),
             counts=self.learned.of(document.language) if settings.learned_order else {},
             adapter_set=self._adapter_set,
         )
@@ -136,6 +144,11 @@ class Offering:
         if any(not work.is_over for work in self._works.values()) or self.answers.find(spot):
             return
         self._start(await self._job(ask, spot))
+
+
+def prefix_room(settings: Settings) -> int:
+    """How much of the document is shown before the cursor: what the context leaves, so that both fit the prompt."""
+    return min(settings.prefix_chars, max(MIN_PREFIX_CHARS, settings.prefix_chars - settings.context_chars))
 
 
 def question_after(answer: Answer, text: str, document: Document) -> Question | None:

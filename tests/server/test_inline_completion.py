@@ -7,6 +7,7 @@ from lsprotocol import types
 from spa_lsp.engine.client import engine_status, stop_engine
 from spa_lsp.errors import NotFound
 from spa_lsp.server.app import asks_again
+from spa_lsp.settings import Settings
 from spa_lsp.store import read_outcomes
 from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, FakeCompleter, engine_in_thread
 from tests.server.conftest import eventually
@@ -83,6 +84,22 @@ async def test_after_an_accept_what_follows_is_there_already(front):
     await client.call("workspace/executeCommand", {"command": command["command"], "arguments": command["arguments"]})
     await eventually(lambda: len(completer.asked) == 2)
     assert await client.items(1, 4 + len(SOME_TEXTS[0])) and len(completer.asked) == 2
+
+
+async def test_another_open_file_is_context_unless_it_is_off_or_the_file_is_private(front):
+    completer = FakeCompleter()
+    client = await front(completer)
+    client.open("def helper(a):\n    b = a\n    return b\n", uri="file:///lib/helper.py")
+    client.open("KEY = 1\nOTHER_KEY = 2\nTHIRD_KEY = 3\n", uri="file:///lib/secrets.py")
+    client.open(CODE)
+    await client.items(1, 4)
+    await eventually(lambda: not client.server.offering.neighbours._gathering)
+    await client.items(1, 3)
+    request = completer.asked[1]
+    assert [piece.path for piece in request.context] == ["helper.py"] and request.path == "a.py"
+    client.server.settings = Settings(context_chars=0)
+    await client.items(1, 2)
+    assert completer.asked[2].context == ()
 
 
 @pytest.mark.parametrize("name", ["Visual Studio Code - Insiders", "VSCodium", "code-server", "Cursor"])

@@ -7,6 +7,7 @@ import pytest
 
 from spa_lsp.completion import CompletionResult
 from spa_lsp.server.documents import Document
+from spa_lsp.server.neighbours import Neighbours
 from spa_lsp.server.offering import Ask, Offering
 from spa_lsp.server.spots import Question
 from spa_lsp.settings import Settings
@@ -57,13 +58,17 @@ class Engine:
         return tuple(self.texts)
 
 
+def neighbours():
+    return Neighbours(lambda: [], lambda uri: False)
+
+
 class Desk:
     """One document and one who types in it."""
 
     def __init__(self, engine, **settings):
         self.engine = engine
         self.settings = Settings(**settings)
-        self.offering = Offering(engine.complete, engine.names, lambda: self.settings)
+        self.offering = Offering(engine.complete, engine.names, lambda: self.settings, neighbours())
         self.version = 0
         self.write("")
 
@@ -251,7 +256,7 @@ async def test_a_failure_is_raised_to_who_waits():
         raise RuntimeError
 
     desk = Desk(Engine())
-    desk.offering = Offering(fail, desk.engine.names, Settings)
+    desk.offering = Offering(fail, desk.engine.names, Settings, neighbours())
     with pytest.raises(RuntimeError):
         await desk.texts()
 
