@@ -17,7 +17,7 @@ from spa_lsp.postprocess.secret_text import drop_secrets
 from spa_lsp.postprocess.site import Site
 from spa_lsp.postprocess.suffix import cut_at_next_line, drop_line_rest, drop_repeated_lines
 
-__all__ = ["RULES", "Rule", "Site", "n_replaced", "polish"]
+__all__ = ["RULES", "Rule", "Site", "drop_line_rest", "n_replaced", "polish"]
 
 Rule = Callable[[str, Site], str]  # gives "" when nothing is left
 

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 from spa_lsp.completion import Alternative
+from spa_lsp.postprocess import Site, drop_line_rest, n_replaced
 from spa_lsp.server.spots import Spot, typed_since
 
 CACHED_ANSWERS = 64
@@ -33,6 +34,11 @@ class Answer:
     offers: tuple[Offer, ...]
     is_whole: bool = True  # False: more are being computed
 
+    @property
+    def alternatives(self) -> tuple[Alternative, ...]:
+        """The alternatives with the texts that are shown."""
+        return tuple(offer.alternative for offer in self.offers)
+
 
 class AnswerCache:
     """The last answers given, each good for its place and for all that follow by typing what it says."""
@@ -45,7 +51,7 @@ class AnswerCache:
         """The newest answer that has something to say here; the alternatives that were not typed are left out."""
         for answer in reversed(self._answers.values()):
             typed = typed_since(answer.spot, spot)
-            if typed is not None and (found := narrowed(answer, typed)) is not None:
+            if typed is not None and (found := narrowed(answer, typed, spot)) is not None:
                 return self._with_preferred_first(found) if typed else found
         return None
 
@@ -88,13 +94,20 @@ class AnswerCache:
         return replace(answer, offers=tuple(offers))
 
 
-def narrowed(answer: Answer, typed: str) -> Answer | None:
-    """What an answer says once its user has typed this; None when no alternative begins with it."""
+def narrowed(answer: Answer, typed: str, spot: Spot) -> Answer | None:
+    """What an answer says once its user has typed this, up to this place; None when no alternative begins with it."""
     if not typed:
         return answer
-    offers = [
-        replace(offer, alternative=replace(offer.alternative, text=offer.text[len(typed) :]))
-        for offer in answer.offers
-        if offer.text.startswith(typed) and offer.text[len(typed) :].strip()
-    ]
+    is_closed = spot.n_behind > answer.spot.n_behind  # the editor closed a bracket or a quote
+    offers = [_rest(offer, typed, spot, is_closed=is_closed) for offer in answer.offers if offer.text.startswith(typed)]
+    offers = [offer for offer in offers if offer.text.strip()]
     return replace(answer, offers=tuple(offers)) if offers else None
+
+
+def _rest(offer: Offer, typed: str, spot: Spot, *, is_closed: bool) -> Offer:
+    text, n = offer.text[len(typed) :], offer.n_replaced
+    if is_closed:
+        site = Site(prefix=spot.head, suffix=spot.tail)
+        text = drop_line_rest(text, site)
+        n = n_replaced(text, site)
+    return replace(offer, alternative=replace(offer.alternative, text=text), n_replaced=n)

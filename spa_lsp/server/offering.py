@@ -74,6 +74,10 @@ class Offering:
         if question is not None:
             self._speculation = asyncio.create_task(self._speculate(Ask(question=question, document=document)))
 
+    def accepted_in_part(self, adapter_set: str, index: int) -> None:
+        """The beginning of an alternative was inserted: what is left of it comes first at its end."""
+        self.answers.prefer(adapter_set, index)
+
     def forget(self, uri: str) -> None:
         """The document was closed: when it is opened again, its versions may begin anew."""
         self.answers.forget(uri)

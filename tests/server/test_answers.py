@@ -78,6 +78,30 @@ def test_what_the_menu_would_insert_counts_as_typed():
     assert texts_at(cache_of(answer()), "def f(a, b):\n    ‸\n", typed="return") == [" a + b", " sum([a, b])"]
 
 
+@pytest.mark.parametrize(
+    ("texts", "typed", "expected"),
+    [
+        (("f(x)", "f(y) + 1", "g(x)"), "f(‸)", [("x", 0), ("y) + 1", 1)]),
+        (("f(a):\n    pass",), "f(‸)", [("a):\n    pass", 1)]),
+        (('f("x")',), 'f("‸")', [("x", 0)]),
+        (("f(x) + g(y)",), "f(‸)", [("x) + g(y", 0)]),
+        (("[1, 2]",), "[‸]", [("1, 2", 0)]),
+    ],
+)
+def test_brackets_that_the_editor_closes_are_no_other_change(texts, typed, expected):
+    found = cache_of(answer("x = ‸\n", *texts)).find(spot(f"x = {typed}\n"))
+    assert [(offer.text, offer.n_replaced) for offer in found.offers] == expected
+
+
+@pytest.mark.parametrize("changed", ["x = f‸)\n", "x = f(‸]\n", "x = f(‸)y\n", "x = ‸)\n", "x = f(‸)))))\n"])
+def test_other_text_behind_the_cursor_is_a_change(changed):
+    assert texts_at(cache_of(answer("x = ‸\n", "f(x)")), changed) is None
+
+
+def test_an_answer_lists_its_alternatives():
+    assert [alternative.text for alternative in answer().alternatives] == list(TEXTS)
+
+
 def test_line_ends_of_windows_count_as_line_feeds():
     cache = cache_of(answer("a\r\n‸\r\n", "if x:\n    y()"))
     assert texts_at(cache, "a\r\nif x:\r\n  ‸\r\n") == ["  y()"]

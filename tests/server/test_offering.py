@@ -196,6 +196,22 @@ async def test_what_is_typed_through_needs_no_engine():
     assert len(engine.asked) == 1
 
 
+async def test_what_was_accepted_in_part_goes_on_first():
+    desk = Desk(Engine())
+    await desk.texts()
+    desk.offering.accepted_in_part("s", 1)
+    desk.write("return ")
+    assert await desk.texts() == ["sum([a, b])", "a + b"] and len(desk.engine.asked) == 1
+
+
+async def test_after_a_change_of_settings_nothing_old_is_shown():
+    desk = Desk(Engine())
+    await desk.texts()
+    desk.offering.clear()
+    await desk.texts()
+    assert len(desk.engine.asked) == 2
+
+
 async def test_what_was_shown_in_part_is_completed_while_one_types_through_it():
     engine = Engine(is_held=True)
     desk = Desk(engine, **HASTE)
