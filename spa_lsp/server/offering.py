@@ -127,7 +127,8 @@ class Offering:
 
     def _keep(self, answer: Answer) -> None:
         self._adapter_set = answer.adapter_set
-        self.answers.put(answer)
+        if answer.offers:  # nothing may have come for want of time
+            self.answers.put(answer)
 
     def _stop_all_works(self, *, but: Spot | None) -> None:
         """Free the engine of what nobody waits for, and of what was asked in the same document before."""

@@ -267,6 +267,12 @@ async def test_an_engine_that_is_not_there_is_asked_again():
     assert await desk.texts() == list(TEXTS.values())
 
 
+async def test_where_nothing_was_offered_the_engine_is_asked_again():
+    desk = Desk(Engine({"a1": " "}))
+    assert await desk.texts() == [] and await desk.texts() == []
+    assert len(desk.engine.asked) == 2
+
+
 async def test_a_failure_is_raised_to_who_waits():
     async def fail(request, on_alternative=None):
         raise RuntimeError
