@@ -114,15 +114,16 @@ async def test_a_saved_document_is_remembered_where_one_was(root):
     assert [chunk.uri for chunk in neighbours.ring.chunks] == [other.uri]
 
 
-async def test_while_one_types_the_pieces_stay_and_nothing_is_gathered(root, monkeypatch):
+async def test_while_one_types_the_pieces_stay_and_nothing_is_gathered(root):
     neighbours = make(root)
     neighbours.opened(document(root, "a = 1\nb = 2\nc = 3\n", "other.py"))
     text = "from library import helper\n"
     first = await pieces(neighbours, document(root, text))
-    monkeypatch.setattr(neighbours, "_find", None)
+    gathered = []
+    neighbours._find = lambda *args: gathered.append(args) or ()
     for typed in ("h", "he", "helper(", "helper(a)\nb = 2\nc = 3"):
         assert await pieces(neighbours, document(root, text + typed)) == first
-    assert len(first) == 2
+    assert len(first) == 2 and gathered == []
 
 
 async def test_a_name_that_is_being_typed_changes_nothing(root):
