@@ -20,11 +20,13 @@ RECORD_NAME = "base.json"
 
 @dataclass(frozen=True, kw_only=True)
 class InfillTokens:
-    """The literals that stand before prefix, suffix and middle of an infill prompt."""
+    """The literals that stand before prefix, suffix and middle of an infill prompt, and before other files' text."""
 
     prefix: str
     suffix: str
     middle: str
+    repository: str = ""  # before all files, with the repository's name; empty: there is no such token
+    file: str = ""  # before each file, with its path; empty: this base takes no other files
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,12 +12,22 @@ Finish = Literal["stop", "cut", "length", "deadline", "disabled"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class ContextPiece:
+    """Text of another file that the model is shown before the prompt."""
+
+    path: str  # in the workspace
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CompletionRequest:
     """What to complete. For `instruct`, `prefix` is the instruction and `suffix` is not used."""
 
     prefix: str
     suffix: str = ""
     layout: Layout = "infill"
+    context: tuple[ContextPiece, ...] = ()  # for `infill`; what seldom changes comes first
+    path: str = ""  # of the file that is completed; only used with a context
     adapters: tuple[str, ...] = ()  # names, in the order wanted; empty: all of the set
     k: int | None = None  # at most this many alternatives; None: one per adapter
     use_base: bool = False  # rows without adapters; k of them (1 when k is None)
@@ -100,6 +110,8 @@ def request_from_json(data: dict[str, Any]) -> CompletionRequest:
     known = {name: data[name] for name in CompletionRequest.__dataclass_fields__ if name in data}
     if "adapters" in known:
         known["adapters"] = tuple(known["adapters"])
+    if "context" in known:
+        known["context"] = tuple(ContextPiece(path=piece["path"], text=piece["text"]) for piece in known["context"])
     return CompletionRequest(**known)
 
 

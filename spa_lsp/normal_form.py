@@ -1,6 +1,9 @@
 """When two completions are the same to a programmer: comments, docstrings, layout and own names do not count.
 
 Python is compared as syntax, other languages and what does not parse as a row of tokens. Pure, nothing is run.
+
+This is the editor's: it must be quick and have a form for half a line, and so looks at the enclosing block alone. The
+judge of the trainer has another (`trainer/evaluate/normalize.py`), which compares whole programs.
 """
 
 import ast
@@ -29,6 +32,22 @@ def normal_form(prefix: str, completion: str, suffix: str, language: str) -> str
                 return form
     tokens = _HASH_TOKENS if language in HASH_COMMENTS else _SLASH_TOKENS
     return " ".join(match[1] or match[2] for match in tokens.finditer(completion) if match[1] or match[2])
+
+
+def parses(prefix: str, completion: str, suffix: str, language: str) -> bool:
+    """Whether the function around the completion, or all, is right by its syntax; other languages are taken to be."""
+    if language != "python":
+        return True
+    return any(_tree(source) for source in (_enclosing_block(prefix, completion, suffix), prefix + completion + suffix))
+
+
+def _tree(source: str) -> ast.Module | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "\d" in a completion is nothing that the user could mend
+            return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # ValueError: NUL; the last two: nested too deep
+        return None
 
 
 def _enclosing_block(prefix: str, completion: str, suffix: str) -> str:
@@ -61,15 +80,15 @@ def _indentation(line: str) -> int:
 
 def _python_form(source: str, outside: set[str]) -> str | None:
     """The syntax without docstrings, own names numbered; None when it does not parse."""
+    tree = _tree(source)
+    if tree is None:
+        return None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "\d" in a completion is nothing that the user could mend
-            tree = ast.parse(source)
         _drop_texts(tree)
         own = [name for name in dict.fromkeys(_bound_names(tree)) if name not in outside]
         _Renamer({name: f"·{number}" for number, name in enumerate(own)}).visit(tree)
         return ast.unparse(tree)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # ValueError: NUL; the last two: nested too deep
+    except (ValueError, RecursionError, MemoryError):  # nested too deep
         return None
 
 

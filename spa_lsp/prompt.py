@@ -19,26 +19,45 @@ class PromptTokens:
     fim_prefix: int | None
     fim_suffix: int | None
     fim_middle: int | None
+    repository: int | None = None  # stands before the first file of context
+    file: int | None = None  # and before each file; None: the base takes no files
     instruct_head: tuple[int, ...]  # ids before the instruction
     instruct_tail: tuple[int, ...]  # ids after it, up to where the answer begins
     neutral: tuple[str, ...]  # special tokens that text of the user must never turn into
 
 
-def infill_prompt(tokens: PromptTokens, prefix: str, suffix: str, *, max_tokens: int) -> list[int]:
+def infill_prompt(
+    tokens: PromptTokens,
+    prefix: str,
+    suffix: str,
+    *,
+    max_tokens: int,
+    context: Sequence[tuple[str, str]] = (),
+    path: str = "",
+) -> list[int]:
     """Ids of `<fim_prefix> prefix <fim_suffix> suffix <fim_middle>`, at most `max_tokens` of them.
 
     What is too long loses its far ends: the prefix its beginning, the suffix its end, at line borders, with three
-    quarters of the room for the prefix.
+    quarters of the room for the prefix. Files of context stand before, in at most a quarter of all the room.
+
+    Args:
+        tokens: of the base.
+        prefix: text before the cursor.
+        suffix: text behind it.
+        max_tokens: the room.
+        context: path and text of other files; those that do not fit are left out, the first ones have precedence.
+        path: of the file with the cursor, named only when there is context.
 
     Raises:
         ValueError: the base has no infill tokens.
     """
     if tokens.fim_prefix is None or tokens.fim_suffix is None or tokens.fim_middle is None:
         raise ValueError("this base has no infill tokens; use the instruct layout")
-    room = max_tokens - 3
+    head = _context_ids(tokens, context, path, max_tokens // 4)
+    room = max_tokens - 3 - len(head)
     suffix_ids = _first_lines(tokens, suffix, max(room // 4, room - len(encode_text(tokens, prefix))))
     prefix_ids = _last_lines(tokens, prefix, room - len(suffix_ids))
-    return [tokens.fim_prefix, *prefix_ids, tokens.fim_suffix, *suffix_ids, tokens.fim_middle]
+    return [*head, tokens.fim_prefix, *prefix_ids, tokens.fim_suffix, *suffix_ids, tokens.fim_middle]
 
 
 def instruct_prompt(tokens: PromptTokens, instruction: str, *, max_tokens: int) -> list[int]:
@@ -64,6 +83,21 @@ def neutral_pieces(text: str, special: Sequence[str]) -> list[str]:
 def clean_text(text: str) -> str:
     """The text with lone surrogates replaced: editors may send halves of an emoji, tokenizers refuse them."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _context_ids(tokens: PromptTokens, context: Sequence[tuple[str, str]], path: str, room: int) -> list[int]:
+    """Ids of `<repository> <file> path text … <file> path`, with the newlines that Qwen was trained with."""
+    if tokens.file is None or not context:
+        return []
+    # a repository's name says nothing about the code in it: the token stands with an empty one
+    head = [tokens.repository, *tokens.encode("\n")] if tokens.repository is not None else []
+    tail = [tokens.file, *encode_text(tokens, f"{path}\n")]
+    files: list[int] = []
+    for name, text in context:
+        ids = [tokens.file, *encode_text(tokens, f"{name}\n{text}\n")]
+        if len(head) + len(files) + len(ids) + len(tail) <= room:
+            files += ids
+    return [*head, *files, *tail] if files else []
 
 
 def _last_lines(tokens: PromptTokens, text: str, room: int) -> list[int]:

@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import partial
 
 from spa_lsp.completion import Alternative, CompletionResult, Timing
 from spa_lsp.normal_form import normal_form
-from spa_lsp.postprocess import drop_open_line, polish
+from spa_lsp.postprocess import Site, n_replaced, polish
 
 _OPEN = ("length", "deadline")  # how a completion ends that was not over
 _TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
@@ -21,20 +20,31 @@ class Shown:
     alternative: Alternative
     text: str | None  # as an editor would insert it; None: there is nothing to insert
     same_as: int | None = None  # number, from 1, of the first one that is the same program
+    form: str = ""  # equal for the same programs
+    n_replaced: int = 0  # closing brackets behind the cursor that the text has itself, so that an editor replaces them
 
 
 def shown_infills(alternatives: Sequence[Alternative], *, prefix: str, suffix: str, language: str) -> list[Shown]:
     """Each alternative at a cursor, polished for its place as the server does it."""
-    return _show(
-        [replace(each, text=drop_open_line(each.text)) if each.finish in _OPEN else each for each in alternatives],
-        partial(polish, suffix=suffix),
-        lambda text: normal_form(prefix, text, suffix, language),
-    )
+
+    def clean(alternative: Alternative) -> tuple[str | None, int]:
+        site = Site(prefix=prefix, suffix=suffix, language=language, is_open=alternative.finish in _OPEN)
+        text = polish(alternative.text, site)
+        return text, n_replaced(text, site) if text else 0
+
+    def form(text: str, n: int) -> str:
+        return normal_form(prefix, text, suffix[n:], language)
+
+    return _show(alternatives, clean, form)
 
 
 def shown_answers(alternatives: Sequence[Alternative]) -> list[Shown]:
     """Each answer to an instruction, whole: nothing is taken out of it."""
-    return _show(alternatives, lambda text: text.strip("\n") or None, lambda text: normal_form("", text, "", "python"))
+    return _show(
+        alternatives,
+        lambda alternative: (alternative.text.strip("\n") or None, 0),
+        lambda text, _: normal_form("", text, "", "python"),
+    )
 
 
 def distinct(shown: Sequence[Shown]) -> list[Shown]:
@@ -43,14 +53,18 @@ def distinct(shown: Sequence[Shown]) -> list[Shown]:
 
 
 def _show(
-    alternatives: Sequence[Alternative], clean: Callable[[str], str | None], form: Callable[[str], str]
+    alternatives: Sequence[Alternative],
+    clean: Callable[[Alternative], tuple[str | None, int]],
+    form: Callable[[str, int], str],
 ) -> list[Shown]:
     numbers: dict[str, int] = {}
     shown = []
     for number, alternative in enumerate(alternatives, start=1):
-        text = clean(alternative.text) if alternative.finish != "disabled" else None
-        first = number if text is None else numbers.setdefault(form(text), number)
-        shown.append(Shown(alternative=alternative, text=text, same_as=None if first == number else first))
+        text, n = clean(alternative) if alternative.finish != "disabled" else (None, 0)
+        key = "" if text is None else form(text, n)
+        first = number if text is None else numbers.setdefault(key, number)
+        same_as = None if first == number else first
+        shown.append(Shown(alternative=alternative, text=text, same_as=same_as, form=key, n_replaced=n))
     return shown
 
 

@@ -38,6 +38,10 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+TINY_INFILL = (
+    'prefix = "<|fim_prefix|>", suffix = "<|fim_suffix|>", middle = "<|fim_middle|>", '
+    'repository = "<|repo_name|>", file = "<|file_sep|>"'
+)
 TINY_CATALOG = f"""
 [bases."{TINY_ID}"]
 repo = "tests/tiny"
@@ -50,7 +54,7 @@ n_bytes = 4
 sha256 = "{TINY_SHA256}"
 is_verified = true
 context_tokens = 512
-infill = {{ prefix = "<|fim_prefix|>", suffix = "<|fim_suffix|>", middle = "<|fim_middle|>" }}
+infill = {{ {TINY_INFILL} }}
 instruct = "<|im_start|>user\\n{{instruction}}<|im_end|>\\n<|im_start|>assistant\\n"
 stop_tokens = ["<|endoftext|>", "<|im_end|>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>",
   "<|repo_name|>", "<|file_sep|>"]

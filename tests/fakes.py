@@ -34,6 +34,7 @@ class FakeCompleter:
     adapter_set: str = "fake-set"
     error: Exception | None = None  # raised by `complete`
     dies: bool = False  # the process is killed by `complete`
+    pause_s: float = 0.0  # after each alternative
     echoes: bool = False  # the only text is the end of the prefix and a bar
     before: Callable[[], Any] = lambda: None  # called at the beginning of `complete`
     asked: list[Any] = field(default_factory=list)
@@ -64,6 +65,10 @@ class FakeCompleter:
         for alternative in alternatives:
             if on_alternative:
                 on_alternative(alternative)
+            if self.pause_s and is_cancelled:
+                end = time.monotonic() + self.pause_s
+                while time.monotonic() < end and not is_cancelled():
+                    time.sleep(0.01)
         return CompletionResult(**self.describe(), alternatives=alternatives)
 
 

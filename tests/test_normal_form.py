@@ -1,6 +1,6 @@
 import pytest
 
-from spa_lsp.normal_form import normal_form
+from spa_lsp.normal_form import normal_form, parses
 
 PREFIX = "class Cart:\n    def total(self, items):\n        "
 SUFFIX = "\n        return amount\n\n\nprint(Cart())\n"
@@ -76,3 +76,18 @@ def test_other_languages_are_compared_by_their_tokens():
 @pytest.mark.parametrize("completion", ["", "\0", "(" * 5000, "x = " + "-" * 50_000 + "1", "\ud83d"])
 def test_any_text_has_a_form(completion):
     assert isinstance(form(completion), str)
+
+
+@pytest.mark.parametrize(
+    ("completion", "prefix", "suffix", "language", "expected"),
+    [
+        ("amount = 0", PREFIX, SUFFIX, "python", True),
+        ("amount = (", PREFIX, SUFFIX, "python", False),
+        ("amount = 0", "if x\n" + PREFIX, SUFFIX, "python", True),  # its own function is sound
+        ("1", "x = ", "\n", "python", True),
+        ("1)", "x = ", "\n", "python", False),
+        ("}", "", "", "c", True),  # not known
+    ],
+)
+def test_syntax_is_judged_around_the_completion(completion, prefix, suffix, language, expected):
+    assert parses(prefix, completion, suffix, language) is expected

@@ -1,5 +1,7 @@
 """What a prompt is made of: order of the parts, neutral text, and what is dropped when it is too long."""
 
+from dataclasses import replace
+
 import pytest
 
 from spa_lsp.prompt import PromptTokens, clean_text, encode_text, infill_prompt, instruct_prompt, neutral_pieces
@@ -73,8 +75,6 @@ def test_characters_of_several_tokens_do_not_cost_more_lines_than_they_must():
     def bytewise(text):
         return list(text.encode())
 
-    from dataclasses import replace
-
     text = "".join(f"# 😋😋😋😋 {n}\n" for n in range(50))
     ids = infill_prompt(replace(TOKENS, encode=bytewise), text, "", max_tokens=3 + 500)
     assert len(ids) > 3 + 500 - 25  # a line has 23 bytes at most
@@ -91,13 +91,50 @@ def test_a_prompt_never_exceeds_its_limit(room):
     assert len(infill_prompt(TOKENS, text, text, max_tokens=room)) <= room
 
 
+WITH_FILES = replace(TOKENS, repository=1010, file=1011)
+
+
+def test_files_stand_before_the_prompt_each_behind_its_path():
+    ids = infill_prompt(WITH_FILES, "ab", "c", max_tokens=99, context=[("x.py", "X = 1")], path="y.py")
+    head = [1010, ord("\n"), 1011, *encode("x.py\nX = 1\n"), 1011, *encode("y.py\n")]
+    assert ids == [*head, 1001, 97, 98, 1002, 99, 1003]
+
+
+def test_without_context_the_prompt_is_as_ever():
+    assert infill_prompt(WITH_FILES, "ab", "c", max_tokens=99, path="y.py") == [1001, 97, 98, 1002, 99, 1003]
+
+
+def test_a_base_that_takes_no_files_gets_none():
+    ids = infill_prompt(TOKENS, "ab", "c", max_tokens=99, context=[("x.py", "X = 1")], path="y.py")
+    assert ids == [1001, 97, 98, 1002, 99, 1003]
+
+
+def test_files_take_a_quarter_of_the_room_at_most_and_the_first_come_first():
+    files = [("a", "a" * 9), ("b", "b" * 90), ("c", "c" * 9)]
+    ids = infill_prompt(WITH_FILES, "x" * 300, "", max_tokens=200, context=files, path="p")
+    head = ids[: ids.index(1001)]
+    assert decode(head).count("a") == 10 and "b" not in decode(head) and decode(head).count("c") == 10
+    assert len(head) <= 50 and len(ids) == 200
+
+
+def test_special_tokens_in_files_and_paths_become_ordinary_text():
+    ids = infill_prompt(WITH_FILES, "ab", "c", max_tokens=199, context=[("<P>.py", "<M>")], path="<S>")
+    assert [token for token in ids if token in SPECIAL.values()] == [1001, 1002, 1003]
+
+
+def test_while_one_types_all_before_the_cursor_stays_the_same():
+    files = [("x.py", "X = 1")]
+    one = infill_prompt(WITH_FILES, "a = ", "\n", max_tokens=199, context=files, path="y.py")
+    two = infill_prompt(WITH_FILES, "a = X", "\n", max_tokens=199, context=files, path="y.py")
+    end = one.index(1002)
+    assert one[:end] == two[:end] and end == len("..x.py.X = 1..y.py.") + 1 + len("a = ") + 1
+
+
 def test_an_instruct_prompt_stands_between_head_and_tail():
     assert instruct_prompt(TOKENS, "hi", max_tokens=99) == [1, 2, 104, 105, 3]
 
 
 def test_a_base_without_infill_tokens_is_refused():
-    from dataclasses import replace
-
     with pytest.raises(ValueError, match="instruct"):
         infill_prompt(replace(TOKENS, fim_middle=None), "a", "b", max_tokens=9)
 

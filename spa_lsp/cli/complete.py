@@ -100,7 +100,7 @@ def rule(text: str, width: int) -> str:
 def _request(
     text: str, cursor: int, *, k: int | None, adapters: tuple[str, ...], max_tokens: int, stop: StopPolicy
 ) -> CompletionRequest:
-    """What an editor with the default settings would ask at this place, so that the engine's cache serves both."""
+    """What an editor with the default settings would ask at this place, but for context of other files."""
     from spa_lsp.server.context import make_window
 
     window = make_window(text, cursor, cursor, prefix_chars=Settings.prefix_chars, suffix_chars=Settings.suffix_chars)

@@ -7,7 +7,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 
-from spa_lsp.completion import CompletionRequest, CompletionResult, result_from_json
+from spa_lsp.completion import (
+    CompletionRequest,
+    CompletionResult,
+    OnAlternative,
+    alternative_from_json,
+    result_from_json,
+)
 from spa_lsp.engine import wire
 from spa_lsp.engine.connection import Connection, ConnectionLost
 from spa_lsp.engine.supervisor import MAX_DEATHS, Backoff
@@ -43,6 +49,7 @@ class EngineLink:
         self._writer: asyncio.StreamWriter | None = None
         self._task: asyncio.Task[None] | None = None
         self._calls: dict[int, asyncio.Future[wire.Message | None]] = {}
+        self._listeners: dict[int, OnAlternative] = {}
         self._ids = itertools.count(1)
 
     def start(self) -> None:
@@ -67,13 +74,20 @@ class EngineLink:
         elif self._task:
             self._task.cancel()
 
-    async def complete(self, request: CompletionRequest) -> CompletionResult | None:
-        """The engine's result; None while it starts or loads, when it is gone, and when it cannot serve the request."""
+    async def complete(
+        self, request: CompletionRequest, on_alternative: OnAlternative | None = None
+    ) -> CompletionResult | None:
+        """The engine's result; None while it starts or loads, when it is gone, and when it cannot serve the request.
+
+        `on_alternative` gets each alternative as soon as it has finished.
+        """
         if self._writer is None:
             self.start()
             return None
         call_id = next(self._ids)
         answer = self._calls[call_id] = asyncio.get_running_loop().create_future()
+        if on_alternative:
+            self._listeners[call_id] = on_alternative
         self._send({"type": "complete", "id": call_id, "request": asdict(request)})
         self._on_event({"type": "busy"})
         result = None
@@ -85,6 +99,7 @@ class EngineLink:
             raise
         finally:
             del self._calls[call_id]
+            self._listeners.pop(call_id, None)
             self._on_event({"type": "done", "is_served": result is not None})
 
     def _read_answer(self, message: wire.Message | None) -> CompletionResult | None:
@@ -144,7 +159,10 @@ class EngineLink:
         if message.get("id") == WATCH_ID:
             self._watch(message)
             return
-        answer = self._calls.get(message.get("id") or 0)
+        call_id = message.get("id") or 0
+        answer, listener = self._calls.get(call_id), self._listeners.get(call_id)
+        if listener and message["type"] == "alternative":
+            listener(alternative_from_json(message["alternative"]))
         if answer and not answer.done() and message["type"] in ("result", "error"):
             answer.set_result(message)
 

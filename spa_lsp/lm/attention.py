@@ -183,5 +183,5 @@ def _attend_groups(
 ) -> Tensor:
     """`attend` for each group's rows over the group's prefix: prompts differ in length, and padding would be work."""
     sizes = [group.n_rows for group in groups]
-    parts = zip(query.split(sizes), key.split(sizes), value.split(sizes), groups, strict=True)
+    parts = zip(*(torch.split(x, sizes) for x in (query, key, value)), groups, strict=True)
     return torch.cat([attend(q, k, v, group.prefix.own(layer), scaling) for q, k, v, group in parts])

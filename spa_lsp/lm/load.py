@@ -119,6 +119,8 @@ def prompt_tokens(base: Base, tokenizer: Any) -> PromptTokens:
         fim_prefix=_token_id(tokenizer, infill.prefix) if infill else None,
         fim_suffix=_token_id(tokenizer, infill.suffix) if infill else None,
         fim_middle=_token_id(tokenizer, infill.middle) if infill else None,
+        repository=_token_id(tokenizer, infill.repository) if infill and infill.repository else None,
+        file=_token_id(tokenizer, infill.file) if infill and infill.file else None,
         instruct_head=tuple(encode(head)),
         instruct_tail=tuple(encode(tail)),
         neutral=base.neutral_tokens,

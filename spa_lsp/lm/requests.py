@@ -83,7 +83,9 @@ def prompt_of(request: CompletionRequest, base: LoadedBase) -> list[int]:
         return instruct_prompt(base.prompt, prefix, max_tokens=limit)
     if base.prompt.fim_middle is None:
         raise BadInput(f"{base.base_id} cannot infill; use the instruct layout or another base")
-    return infill_prompt(base.prompt, prefix, suffix, max_tokens=limit)
+    context = [(clean_text(piece.path), clean_text(piece.text)) for piece in request.context]
+    path = clean_text(request.path)
+    return infill_prompt(base.prompt, prefix, suffix, max_tokens=limit, context=context, path=path)
 
 
 def rules_of(request: CompletionRequest) -> Rules:

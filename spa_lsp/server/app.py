@@ -14,10 +14,13 @@ from lsprotocol import types
 from spa_lsp.offline import forbid_network, go_offline
 from spa_lsp.outcome_records import Answered
 from spa_lsp.server import context, feedback, menu, panel, stdio
-from spa_lsp.server.alternatives import Answer, Question, choose
+from spa_lsp.server.answers import Answer
+from spa_lsp.server.clients import asks_again
 from spa_lsp.server.commands import COMMANDS, tell
 from spa_lsp.server.configuration import SECTIONS, first_section, section_of
 from spa_lsp.server.documents import Document, offset_at, position_at
+from spa_lsp.server.offering import Ask
+from spa_lsp.server.spots import Question
 from spa_lsp.server.state import SpaServer
 
 logger = logging.getLogger(__name__)
@@ -56,6 +59,8 @@ def make_server(engine_command: Sequence[str] | None = None) -> SpaServer:
     server.feature(types.INITIALIZE)(initialize)
     server.feature(types.INITIALIZED)(initialized)
     server.feature(types.SHUTDOWN)(shutdown)
+    server.feature(types.TEXT_DOCUMENT_DID_OPEN)(did_open)
+    server.feature(types.TEXT_DOCUMENT_DID_SAVE)(did_save)
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(did_close)
     server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(inline_completion)
     server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(did_change_configuration)
@@ -70,6 +75,7 @@ def make_server(engine_command: Sequence[str] | None = None) -> SpaServer:
 def initialize(ls: SpaServer, params: types.InitializeParams) -> None:
     """Read the settings; nothing slow."""
     ls.configuration.start(params)
+    ls.takes_first = asks_again(params.client_info)
     if ls.settings.completion_fallback:
         ls.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())(completion)
     ls.protocol.documents.encoding = types.PositionEncodingKind(ls.workspace.position_encoding).value
@@ -95,6 +101,8 @@ def start(ls: SpaServer) -> None:
     """Begin with the settings as they are."""
     ls.use_settings()
     ls.link.start()
+    if ls.settings.learned_order:
+        ls.learning = asyncio.get_running_loop().run_in_executor(None, ls.offering.learned.load)
 
 
 def shutdown(ls: SpaServer, params: None) -> None:
@@ -129,9 +137,21 @@ async def pull_configuration(ls: SpaServer) -> None:
         ls.configuration.set_client(found)
 
 
+def did_open(ls: SpaServer, params: types.DidOpenTextDocumentParams) -> None:
+    """It may be of use to other documents."""
+    if document := ls.protocol.documents.get(params.text_document.uri):
+        ls.offering.neighbours.opened(document)
+
+
+def did_save(ls: SpaServer, params: types.DidSaveTextDocumentParams) -> None:
+    """Where the user was in it may be of use to other documents."""
+    if document := ls.protocol.documents.get(params.text_document.uri):
+        ls.offering.neighbours.saved(document)
+
+
 def did_close(ls: SpaServer, params: types.DidCloseTextDocumentParams) -> None:
     """Forget its answers: when it is opened again, its versions may begin anew."""
-    ls.answers.forget(params.text_document.uri)
+    ls.offering.forget(params.text_document.uri)
 
 
 async def inline_completion(ls: SpaServer, params: types.InlineCompletionParams) -> types.InlineCompletionList:
@@ -167,9 +187,10 @@ async def offer(ls: SpaServer, params: types.InlineCompletionParams) -> list[typ
     if document is None:
         return []
     question = _question(document, params, ls.protocol.documents.encoding)
-    cached = ls.answers.get(question)
-    answer = cached or await _ask(ls, document, question)
-    note_answer(ls, answer, document, question, began=began, is_cached=cached is not None)
+    is_hasty = ls.takes_first and params.context.trigger_kind != types.InlineCompletionTriggerKind.Invoked
+    is_cached = ls.offering.knows(question, document)
+    answer = await ls.offering.answer(Ask(question=question, document=document, is_hasty=is_hasty))
+    note_answer(ls, answer, document, question, began=began, is_cached=is_cached)
     is_current = ls.protocol.documents.get(document.uri) is document
     if answer is None or not is_current:
         return []
@@ -210,17 +231,6 @@ def note_answer(
             ls.recorder.remember_text(answer.adapter_set, alternative, prefix=prefix)
 
 
-async def _ask(ls: SpaServer, document: Document, question: Question) -> Answer | None:
-    window = _window(ls, document, question)
-    result = await ls.link.complete(context.make_request(window, document, ls.settings))
-    if result is None or result.is_cancelled:
-        return None
-    alternatives = choose(result.alternatives, window, document.language)
-    answer = Answer(adapter_set=result.adapter_set, alternatives=tuple(alternatives))
-    ls.answers.put(question, answer)
-    return answer
-
-
 def _window(ls: SpaServer, document: Document, question: Question) -> context.Window:
     return context.make_window(
         document.text,
@@ -247,16 +257,19 @@ def _question(document: Document, params: types.InlineCompletionParams, encoding
 
 
 def _items(answer: Answer, question: Question, document: Document, encoding: str) -> list[types.InlineCompletionItem]:
-    """One item per alternative. Its range is empty, at the cursor, unless the client's menu would replace text."""
+    """One item per alternative.
+
+    Its range is empty, at the cursor, unless the client's menu would replace text or brackets stand there already.
+    """
     start = position_at(document.text, question.start, encoding)
-    end = position_at(document.text, question.end, encoding)
+    ends = {n: position_at(document.text, question.end + n, encoding) for n in {o.n_replaced for o in answer.offers}}
     return [
         types.InlineCompletionItem(
-            insert_text=question.typed + alternative.text,
-            range=types.Range(start=start, end=end),
-            command=feedback.accept_command(alternative, answer.adapter_set, document.language),
+            insert_text=question.typed + offer.text,
+            range=types.Range(start=start, end=ends[offer.n_replaced]),
+            command=feedback.accept_command(offer.alternative, answer.adapter_set, document.language),
         )
-        for alternative in answer.alternatives
+        for offer in answer.offers
     ]
 
 

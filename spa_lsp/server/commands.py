@@ -14,19 +14,32 @@ logger = logging.getLogger(__name__)
 
 
 async def accept(ls: SpaServer, *arguments: Any) -> None:
-    """The client inserted an alternative: note which."""
-    tell("accepted", ls, arguments[0] if arguments else None)
+    """The client inserted an alternative: note which, and look ahead."""
+    taken = arguments[0] if arguments else None
+    _look_ahead(ls, taken)
+    tell("accepted", ls, taken)
     await asyncio.to_thread(ls.recorder.flush)
 
 
+def _look_ahead(ls: SpaServer, taken: Any) -> None:
+    match feedback.plain(taken):
+        case {"setId": str(set_id), "index": int(index), "adapter": str(adapter), "language": str(language)}:
+            if ls.settings.record_outcomes:
+                ls.offering.learned.add(language, adapter)
+            ls.offering.accepted(set_id, index, ls.protocol.documents.get)
+
+
 def tell(kind: Kind, ls: SpaServer, arguments: Any) -> None:
-    """Note what the client says became of an alternative, if the user lets it be noted."""
-    if not ls.settings.record_outcomes:
-        return
+    """Note what the client says became of an alternative; what is written is the user's choice."""
     try:
-        ls.recorder.add(feedback.read_outcome(kind, arguments), with_text=ls.settings.record_outcomes == "text")
+        outcome = feedback.read_outcome(kind, arguments)
     except errors.BadInput as error:
         logger.warning("an outcome was not recorded: %s", error)
+        return
+    if kind == "partial":
+        ls.offering.accepted_in_part(outcome.set_id, outcome.index)
+    if ls.settings.record_outcomes:
+        ls.recorder.add(outcome, with_text=ls.settings.record_outcomes == "text")
 
 
 def toggle(ls: SpaServer, *arguments: Any) -> dict[str, bool]:
@@ -38,12 +51,12 @@ def toggle(ls: SpaServer, *arguments: Any) -> dict[str, bool]:
 
 def clear_cache(ls: SpaServer, *arguments: Any) -> None:
     """Forget all answers given."""
-    ls.answers.clear()
+    ls.offering.clear()
 
 
 def reload_adapters(ls: SpaServer, *arguments: Any) -> None:
     """Ask anew: the engine looks at every request which set is selected or published."""
-    ls.answers.clear()
+    ls.offering.clear()
     ls.link.ask_names()
 
 

@@ -1,8 +1,9 @@
 """From a document and a cursor to the request for the engine: which text the model sees. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spa_lsp.completion import CompletionRequest
+from spa_lsp.completion import CompletionRequest, ContextPiece
 from spa_lsp.prompt import clean_text
 from spa_lsp.server.documents import Document
 from spa_lsp.settings import Settings
@@ -30,14 +31,18 @@ def make_window(text: str, start: int, end: int, *, prefix_chars: int, suffix_ch
     `start` and `end` differ only where the client's own menu would replace text by `typed`.
     """
     before = text[_prefix_start(text, start, prefix_chars) : start] + typed
-    return Window(prefix=_plain(before), suffix=_plain(text[end : _suffix_end(text, end, suffix_chars)]))
+    return Window(prefix=plain_text(before), suffix=plain_text(text[end : _suffix_end(text, end, suffix_chars)]))
 
 
-def make_request(window: Window, document: Document, settings: Settings) -> CompletionRequest:
+def make_request(
+    window: Window, document: Document, settings: Settings, *, context: Sequence[ContextPiece] = (), path: str = ""
+) -> CompletionRequest:
     """What the engine is asked."""
     return CompletionRequest(
         prefix=window.prefix,
         suffix=window.suffix,
+        context=tuple(context),
+        path=path if context else "",
         k=settings.alternatives,
         max_tokens=settings.max_tokens,
         stop=settings.stop,
@@ -65,5 +70,6 @@ def _suffix_end(text: str, cursor: int, n_chars: int) -> int:
     return latest if border < 0 else border
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
+    """The text as a model gets it: `\\n` as its only line end, no lone surrogates."""
     return clean_text(text).replace("\r\n", "\n").replace("\r", "\n")

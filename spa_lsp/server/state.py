@@ -11,8 +11,10 @@ from pygls.lsp.server import LanguageServer
 from spa_lsp import __version__, errors
 from spa_lsp.engine.client import EngineLink, open_link
 from spa_lsp.server import feedback
-from spa_lsp.server.alternatives import AnswerCache
+from spa_lsp.server.adapter_names import AdapterNames
 from spa_lsp.server.configuration import Configuration
+from spa_lsp.server.neighbours import Neighbours
+from spa_lsp.server.offering import Offering
 from spa_lsp.server.protocol import SpaProtocol, make_converter
 from spa_lsp.server.status import Bar, Status
 from spa_lsp.settings import Settings
@@ -31,9 +33,17 @@ class SpaServer(LanguageServer):
         self.status = Status(self.protocol.notify, self.progress_bar)
         self.recorder = feedback.Recorder()
         self.is_on = True  # `spa-lsp.toggle`
-        self.answers = AnswerCache()
+        self.names = AdapterNames()
+        self.offering = Offering(
+            lambda request, on_alternative=None: self.link.complete(request, on_alternative),
+            lambda adapter_set: self.names.of(self.settings.base, adapter_set),
+            lambda: self.settings,
+            Neighbours(lambda: self.configuration.folders, self.configuration.is_ignored),
+        )
+        self.takes_first = False  # the client asks again when the user wants to see others
         self.asking: dict[str, asyncio.Task[Any]] = {}  # by document: the request that has no answer yet
         self.starting: asyncio.Task[None] | None = None  # kept, or it could be collected before it is done
+        self.learning: asyncio.Future[None] | None = None  # the same
         self.is_over = asyncio.Event()
         self._engine_command = engine_command
         self._link: EngineLink | None = None
@@ -76,7 +86,7 @@ class SpaServer(LanguageServer):
         if self._link is not None:
             self._link.close()
             self._link = None
-        self.answers.clear()
+        self.offering.clear()
         self._shown.clear()
 
     def progress_bar(self) -> Bar | None:

@@ -1,6 +1,7 @@
 """The completer on the tiny base with a set of PEFT adapters: requests in, alternatives out, and what it refuses."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from safetensors.torch import load_file, save
 
 from spa_lsp.adapter_set import AdapterSet, describe_adapter, write_set
 from spa_lsp.catalog import find_base, installed_base
-from spa_lsp.completion import CompletionRequest
+from spa_lsp.completion import CompletionRequest, ContextPiece, request_from_json
 from spa_lsp.errors import AdapterMismatch, BadInput, NotFound, SpaError
 from tests.conftest import TINY_ID
 from trainer.configs import ALL_LINEARS
@@ -242,3 +243,22 @@ def test_a_batch_of_base_and_adapter_rows_is_answered_too(completer):
 def test_a_batch_with_a_bad_request_is_refused_before_the_work(completer):
     with pytest.raises(BadInput, match="k is 99"):
         completer.complete_many([REQUEST, replace(REQUEST, k=99)])
+
+
+def test_files_of_context_come_before_the_prompt_and_stay_cached_while_one_types(completer):
+    pieces = (
+        ContextPiece(path="lib.py", text="def helper(a, b): ..."),
+        ContextPiece(path="odd.py", text="<|fim_middle|>"),
+    )
+    asked = replace(REQUEST, context=pieces, path="main.py")
+    plain, first = completer.complete(REQUEST).timing, completer.complete(asked).timing
+    typed = completer.complete(replace(asked, prefix=REQUEST.prefix + "r")).timing
+    n_suffix = len(completer.base.prompt.encode(REQUEST.suffix))
+    assert first.prompt_tokens > plain.prompt_tokens + 10
+    # a new character may change the token before it; then come the suffix and the tokens around it
+    assert typed.cached_tokens >= first.prompt_tokens - n_suffix - 5
+
+
+def test_context_goes_through_json():
+    request = replace(REQUEST, context=(ContextPiece(path="a", text="b"),), path="c")
+    assert request_from_json(json.loads(json.dumps(asdict(request)))) == request

@@ -58,10 +58,12 @@ class Front:
         assert "error" not in answer, answer
         return answer["result"]
 
-    async def initialize(self, *, settings=None, capabilities=CAPABILITIES, root=None):
+    async def initialize(self, *, settings=None, capabilities=CAPABILITIES, root=None, client=None):
         options = {"base": "fake-base", **(settings or {})}
         uri = root.as_uri() if root else None
         params = {"processId": None, "rootUri": uri, "capabilities": capabilities, "initializationOptions": options}
+        if client:
+            params["clientInfo"] = {"name": client}
         result = await self.call("initialize", params)
         self.notify("initialized", {})
         return result

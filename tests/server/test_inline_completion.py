@@ -2,10 +2,12 @@ import asyncio
 import threading
 
 import pytest
+from lsprotocol import types
 
 from spa_lsp.engine.client import engine_status, stop_engine
 from spa_lsp.errors import NotFound
 from spa_lsp.outcomes import read_outcomes
+from spa_lsp.server.clients import asks_again
 from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, FakeCompleter, engine_in_thread
 from tests.server.conftest import eventually
 from tests.server.front import Front
@@ -31,6 +33,82 @@ async def test_all_distinct_alternatives_are_offered(front):
     client = await front(FakeCompleter(texts=(*SOME_TEXTS, "return a + b  # the sum", "  \n", "")))
     client.open(CODE)
     assert await client.texts(1, 4) == list(SOME_TEXTS)
+
+
+VSCODE = {"client": "Visual Studio Code", "settings": {"firstItemsMs": 1}}
+
+
+async def test_vscode_gets_the_first_alternatives_and_all_when_it_asks_again(front):
+    completer = FakeCompleter(pause_s=0.5)
+    client = await front(completer, **VSCODE)
+    client.open(CODE)
+    first = await client.texts(1, 4)
+    assert 1 <= len(first) < 3 and first[0] == SOME_TEXTS[0]
+    assert await client.texts(1, 4, triggerKind=1) == list(SOME_TEXTS)
+    assert len(completer.asked) == 1
+
+
+async def test_other_editors_get_all_alternatives_at_once(front):
+    client = await front(FakeCompleter(pause_s=0.1), client="Neovim", settings={"firstItemsMs": 1})
+    client.open(CODE)
+    assert await client.texts(1, 4) == list(SOME_TEXTS)
+
+
+async def test_alternatives_are_served_from_the_cache_while_they_are_typed(front):
+    completer = FakeCompleter()
+    client = await front(completer)
+    client.open(CODE)
+    await client.items(1, 4)
+    end = {"line": 1, "character": 4}
+    client.change({"range": {"start": end, "end": end}, "text": "return s"}, version=2)
+    (item,) = await client.items(1, 12)
+    assert item["insertText"] == "um([a, b])" and item["command"]["arguments"][0]["adapter"] == "a2"
+    assert len(completer.asked) == 1
+
+
+async def test_brackets_that_the_editor_closed_are_replaced(front):
+    client = await front(FakeCompleter(texts=("array) {",)))
+    client.open("function sort()\n", language="javascript")
+    (item,) = await client.items(0, 14)
+    assert item["range"] == {"start": {"line": 0, "character": 14}, "end": {"line": 0, "character": 15}}
+
+
+async def test_after_an_accept_what_follows_is_there_already(front):
+    completer = FakeCompleter()
+    client = await front(completer)
+    client.open("def add(a, b):\n    ")
+    command = (await client.items(1, 4))[0]["command"]
+    end = {"line": 1, "character": 4}
+    client.change({"range": {"start": end, "end": end}, "text": SOME_TEXTS[0]}, version=2)
+    await client.call("workspace/executeCommand", {"command": command["command"], "arguments": command["arguments"]})
+    await eventually(lambda: len(completer.asked) == 2)
+    assert await client.items(1, 4 + len(SOME_TEXTS[0])) and len(completer.asked) == 2
+
+
+async def test_another_open_file_is_context_unless_it_is_off_or_the_file_is_private(front):
+    completer = FakeCompleter()
+    client = await front(completer)
+    client.open("def helper(a):\n    b = a\n    return b\n", uri="file:///lib/helper.py")
+    client.open("KEY = 1\nOTHER_KEY = 2\nTHIRD_KEY = 3\n", uri="file:///lib/secrets.py")
+    client.open(CODE)
+    await client.items(1, 4)
+    await eventually(lambda: not client.server.offering.neighbours._gathering)
+    await client.items(1, 3)
+    request = completer.asked[1]
+    assert [piece.path for piece in request.context] == ["helper.py"] and request.path == "a.py"
+    client.server.configuration.choose("context_chars", 0)
+    await client.items(1, 2)
+    assert completer.asked[2].context == ()
+
+
+@pytest.mark.parametrize("name", ["Visual Studio Code - Insiders", "VSCodium", "code-server", "Cursor"])
+def test_vscode_and_its_kin_are_known_by_name(name):
+    assert asks_again(types.ClientInfo(name=name))
+
+
+@pytest.mark.parametrize("client", [None, types.ClientInfo(name="Neovim"), types.ClientInfo(name="emacs")])
+def test_others_are_not_taken_for_vscode(client):
+    assert not asks_again(client)
 
 
 async def test_the_base_without_adapters_is_not_asked(front):

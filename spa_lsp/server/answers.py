@@ -1,0 +1,113 @@
+"""The answers given lately, and what they say when the user types on: no engine is asked for that."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+from spa_lsp.completion import Alternative
+from spa_lsp.postprocess import Site, drop_line_rest, n_replaced
+from spa_lsp.server.spots import Spot, typed_since
+
+CACHED_ANSWERS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """One alternative as it is shown."""
+
+    alternative: Alternative  # with the polished text
+    form: str = ""  # equal for the same programs
+    agreement: int = 1  # how many adapters wrote this program
+    n_replaced: int = 0  # closing brackets behind the cursor that the text has itself
+
+    @property
+    def text(self) -> str:
+        """What is inserted."""
+        return self.alternative.text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The alternatives at one place, in the order in which they are shown, and the set they come from."""
+
+    spot: Spot
+    adapter_set: str
+    offers: tuple[Offer, ...]
+    is_whole: bool = True  # False: more are being computed
+
+    @property
+    def alternatives(self) -> tuple[Alternative, ...]:
+        """The alternatives with the texts that are shown."""
+        return tuple(offer.alternative for offer in self.offers)
+
+
+class AnswerCache:
+    """The last answers given, each good for its place and for all that follow by typing what it says."""
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[Spot, Answer] = OrderedDict()
+        self._preferred: dict[str, tuple[str, int]] = {}  # by document: set and index of what was accepted in part
+
+    def find(self, spot: Spot) -> Answer | None:
+        """The newest answer that has something to say here; the alternatives that were not typed are left out."""
+        for answer in reversed(self._answers.values()):
+            typed = typed_since(answer.spot, spot)
+            if typed is not None and (found := narrowed(answer, typed, spot)) is not None:
+                return self._with_preferred_first(found) if typed else found
+        return None
+
+    def put(self, answer: Answer) -> None:
+        """Keep an answer in place of an earlier one for its place; the oldest goes."""
+        self._answers.pop(answer.spot, None)
+        self._answers[answer.spot] = answer
+        if len(self._answers) > CACHED_ANSWERS:
+            self._answers.popitem(last=False)
+
+    def latest(self, adapter_set: str, index: int) -> tuple[Answer, Offer] | None:
+        """The newest answer with this adapter's alternative, and that."""
+        for answer in reversed(self._answers.values()):
+            for offer in answer.offers:
+                if answer.adapter_set == adapter_set and offer.alternative.index == index:
+                    return answer, offer
+        return None
+
+    def prefer(self, adapter_set: str, index: int) -> None:
+        """This alternative was accepted in part: what is left of it comes first."""
+        if found := self.latest(adapter_set, index):
+            self._preferred[found[0].spot.uri] = (adapter_set, index)
+
+    def forget(self, uri: str) -> None:
+        """The document was closed."""
+        self._preferred.pop(uri, None)
+        for spot in [spot for spot in self._answers if spot.uri == uri]:
+            del self._answers[spot]
+
+    def clear(self) -> None:
+        """Forget all: the adapters or the settings have changed."""
+        self._preferred.clear()
+        self._answers.clear()
+
+    def _with_preferred_first(self, answer: Answer) -> Answer:
+        preferred = self._preferred.get(answer.spot.uri)
+        offers = sorted(
+            answer.offers, key=lambda offer: (answer.adapter_set, offer.alternative.index) != preferred
+        )  # sorting is stable: the others keep their order
+        return replace(answer, offers=tuple(offers))
+
+
+def narrowed(answer: Answer, typed: str, spot: Spot) -> Answer | None:
+    """What an answer says once its user has typed this, up to this place; None when no alternative begins with it."""
+    if not typed:
+        return answer
+    is_closed = spot.n_behind > answer.spot.n_behind  # the editor closed a bracket or a quote
+    offers = [_rest(offer, typed, spot, is_closed=is_closed) for offer in answer.offers if offer.text.startswith(typed)]
+    offers = [offer for offer in offers if offer.text.strip()]
+    return replace(answer, offers=tuple(offers)) if offers else None
+
+
+def _rest(offer: Offer, typed: str, spot: Spot, *, is_closed: bool) -> Offer:
+    text, n = offer.text[len(typed) :], offer.n_replaced
+    if is_closed:
+        site = Site(prefix=spot.head, suffix=spot.tail)
+        text = drop_line_rest(text, site)
+        n = n_replaced(text, site)
+    return replace(offer, alternative=replace(offer.alternative, text=text), n_replaced=n)

@@ -1,0 +1,159 @@
+"""What the model is shown of other files, gathered within some milliseconds and then kept while the user types.
+
+The pieces stand first in the prompt, so each change of them costs the keys and values of all that follows: they change
+when the cursor goes elsewhere, an import is added or a chunk comes into the ring, not at every key.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from spa_lsp.completion import ContextPiece
+from spa_lsp.ignores import uri_path
+from spa_lsp.prompt import clean_text
+from spa_lsp.server.chunk_ring import Chunk, ChunkRing, chunk_at, pick
+from spa_lsp.server.context import Window, plain_text
+from spa_lsp.server.documents import Document
+from spa_lsp.server.imports import MAX_FILES, Declarations, Import, find_file, find_imports
+
+BUDGET_S = 0.02  # of each request; what takes longer is there for the next one
+FAR_LINES = 32  # llama.vim's: so far the cursor must go for its old place to become a chunk
+IMPORT_CHARS = 20_000  # of a document in which imports and the names used of them are looked for
+_KEPT_DOCUMENTS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Key:
+    """What the pieces of a document depend on."""
+
+    imports: tuple[Import, ...]
+    ring_version: int
+    stretch: int  # which stretch of `FAR_LINES` lines the cursor is in
+    n_chars: int
+
+
+class Neighbours:
+    """What was seen of other files. `folders` are the workspace's; what is ignored, by its URI, is never read."""
+
+    def __init__(self, folders: Callable[[], Sequence[Path]], is_ignored: Callable[[str], bool]) -> None:
+        self.ring = ChunkRing()
+        self._folders = folders
+        self._is_ignored = is_ignored
+        self._declarations = Declarations()
+        self._pieces: dict[str, tuple[_Key, tuple[ContextPiece, ...]]] = {}
+        self._gathering: dict[str, tuple[_Key, asyncio.Future[tuple[ContextPiece, ...]]]] = {}
+        self._last: tuple[Document, int] | None = None  # where the user was asked for last
+
+    async def pieces(
+        self, document: Document, cursor: int, window: Window, *, n_chars: int
+    ) -> tuple[ContextPiece, ...]:
+        """What to show beside this window; the last that is known when it takes too long."""
+        if not n_chars:
+            return ()
+        self.visit(document, cursor)
+        key = self._key(document, cursor, n_chars)
+        kept_key, kept = self._pieces.get(document.uri, (None, ()))
+        if kept_key == key:
+            return kept
+        if not key.imports and not self.ring.chunks:
+            return ()
+        gathering = self._gather(document, key, window)
+        await asyncio.wait({gathering}, timeout=BUDGET_S)
+        return self._pieces.get(document.uri, (None, ()))[1]
+
+    def opened(self, document: Document) -> None:
+        """A document was opened: its beginning may be of use to others."""
+        self._take(document, 0)
+
+    def saved(self, document: Document) -> None:
+        """A document was saved: where the user was in it is worth remembering."""
+        if self._last and self._last[0].uri == document.uri:
+            self._take(document, min(self._last[1], len(document.text)))
+
+    def visit(self, document: Document, cursor: int) -> None:
+        """The user is here now; where he was before becomes a chunk if that is elsewhere."""
+        if self._last is not None:
+            last, place = self._last
+            is_far = abs(_line(document.text, cursor) - _line(last.text, place)) >= FAR_LINES
+            if last.uri != document.uri or is_far:
+                self._take(last, place)
+        self._last = (document, cursor)
+
+    def closed(self, uri: str) -> None:
+        """A document was closed: what was seen of it stays of use, what was gathered for it does not."""
+        self._pieces.pop(uri, None)
+
+    def label(self, uri: str) -> str:
+        """How a document is called: its path in the workspace, or its name."""
+        path = Path(uri_path(uri) or uri.rpartition("/")[2])
+        for folder in self._folders():
+            if path.is_relative_to(folder):
+                return path.relative_to(folder).as_posix()
+        return path.name
+
+    def _take(self, document: Document, cursor: int) -> None:
+        if not document.is_desynced and not self._is_ignored(document.uri):
+            text = plain_text(chunk_at(document.text, cursor))
+            self.ring.add(Chunk(uri=document.uri, language=document.language, text=text))
+
+    def _key(self, document: Document, cursor: int, n_chars: int) -> _Key:
+        is_python = document.language == "python" and uri_path(document.uri) and self._folders()
+        return _Key(
+            imports=tuple(find_imports(_other_lines(document.text, cursor))) if is_python else (),
+            ring_version=self.ring.version,
+            stretch=_line(document.text, cursor) // FAR_LINES,
+            n_chars=n_chars,
+        )
+
+    def _gather(self, document: Document, key: _Key, window: Window) -> "asyncio.Future[tuple[ContextPiece, ...]]":
+        running_key, running = self._gathering.get(document.uri, (None, None))
+        if running is not None and running_key == key:
+            return running
+        chunks = [chunk for chunk in self.ring.chunks if not self._is_ignored(chunk.uri)]
+        future = asyncio.ensure_future(asyncio.to_thread(self._find, document, key, window, chunks))
+        self._gathering[document.uri] = (key, future)
+        future.add_done_callback(lambda done: self._keep(document.uri, key, done))
+        return future
+
+    def _keep(self, uri: str, key: _Key, done: "asyncio.Future[tuple[ContextPiece, ...]]") -> None:
+        if self._gathering.get(uri, (None,))[0] == key:
+            del self._gathering[uri]
+        if not done.cancelled() and not done.exception():
+            self._pieces.pop(uri, None)
+            self._pieces[uri] = (key, done.result())
+            if len(self._pieces) > _KEPT_DOCUMENTS:
+                del self._pieces[next(iter(self._pieces))]
+
+    def _find(self, document: Document, key: _Key, window: Window, chunks: Sequence[Chunk]) -> tuple[ContextPiece, ...]:
+        """Reads files: not for the event loop. Declarations come first, they change least; they get half the room."""
+        declared = self._declared(document, key.imports, key.n_chars // 2)
+        room = key.n_chars - sum(len(piece.text) for piece in declared)
+        near = window.prefix[-800:] + window.suffix[:800]
+        shown = window.prefix + window.suffix
+        picked = pick(chunks, language=document.language, window=shown, near=near, n_chars=room)
+        return (*declared, *(ContextPiece(path=self.label(chunk.uri), text=chunk.text) for chunk in picked))
+
+    def _declared(self, document: Document, imports: Sequence[Import], n_chars: int) -> list[ContextPiece]:
+        path, folders = Path(uri_path(document.uri) or ""), self._folders()
+        pieces: dict[Path, str] = {}
+        for imported in imports:
+            found = find_file(imported, path, folders)
+            if found is None or len(pieces) >= MAX_FILES or self._is_ignored(found.as_uri()):
+                continue
+            known = self._declarations.of(found)
+            for name in imported.names:
+                text = known.get(name, "")
+                if text and text not in pieces.get(found, "") and sum(map(len, pieces.values())) + len(text) < n_chars:
+                    pieces[found] = f"{pieces[found]}\n{text}" if found in pieces else text
+        return [ContextPiece(path=self.label(each.as_uri()), text=clean_text(text)) for each, text in pieces.items()]
+
+
+def _other_lines(text: str, cursor: int) -> str:
+    """The beginning of a text without the cursor's line, on which names are not yet what they will be."""
+    start, end = text.rfind("\n", 0, cursor) + 1, text.find("\n", cursor)
+    return (text[:start] + (text[end:] if end >= 0 else ""))[:IMPORT_CHARS]
+
+
+def _line(text: str, cursor: int) -> int:
+    return text.count("\n", 0, cursor)

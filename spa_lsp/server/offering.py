@@ -1,0 +1,171 @@
+"""Which alternatives are offered at a cursor, and with how little work: from the cache, from work that runs, anew."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from spa_lsp.server.answers import Answer, AnswerCache
+from spa_lsp.server.context import make_request, make_window
+from spa_lsp.server.documents import Document
+from spa_lsp.server.learned import LearnedOrder
+from spa_lsp.server.neighbours import Neighbours
+from spa_lsp.server.ranking import Place
+from spa_lsp.server.spots import Question, Spot, spot_of, typed_since
+from spa_lsp.server.work import Complete, Job, Names, Work
+from spa_lsp.settings import Settings
+
+MIN_PREFIX_CHARS = 1000  # that context leaves, whatever its setting
+IDLE_S = 0.05  # without a request, before what may follow is asked for: editors ask within this time or wait longer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """What a front asks for: where, in which text, and whether the first good ones will do."""
+
+    question: Question
+    document: Document
+    is_hasty: bool = False
+
+
+class Offering:
+    """The state behind the answers of one front; lives in the event loop."""
+
+    def __init__(
+        self, complete: Complete, names: Names, settings: Callable[[], Settings], neighbours: Neighbours
+    ) -> None:
+        self.answers = AnswerCache()
+        self.learned = LearnedOrder()
+        self.neighbours = neighbours
+        self._complete = complete
+        self._names = names
+        self._settings = settings
+        self._works: dict[str, Work] = {}
+        self._adapter_set = ""  # that answered last
+        self._speculation: asyncio.Task[None] | None = None
+
+    async def answer(self, ask: Ask) -> Answer | None:
+        """The alternatives here; None when there are none."""
+        spot = spot_of(ask.question, ask.document.text)
+        answer = self.answers.find(spot)
+        if answer is not None and (answer.is_whole or ask.is_hasty):
+            return answer
+        work = self._works.get(spot.uri)
+        if answer is not None and work is not None and typed_since(work.job.spot, spot) is not None:
+            await work.all()  # what was shown in part is being completed
+            return self.answers.find(spot)
+        work = self._fitting_work(spot) or await self._start_for(ask, spot)
+        return await work.first(self._settings().first_items_ms / 1000) if ask.is_hasty else await work.all()
+
+    def knows(self, question: Question, document: Document) -> bool:
+        """Whether something can be said here without the engine."""
+        return self.answers.find(spot_of(question, document.text)) is not None
+
+    def accepted(self, adapter_set: str, index: int, find: Callable[[str], Document | None]) -> None:
+        """An alternative was inserted: ask for what may follow it, if there is nothing else to do.
+
+        `find` gives an open document.
+        """
+        self._stop_speculating()
+        found = self.answers.latest(adapter_set, index)
+        document = find(found[0].spot.uri) if found else None
+        if found is None or document is None or not self._settings().speculative:
+            return
+        answer, offer = found
+        question = question_after(answer, offer.text, document)
+        if question is not None:
+            self._speculation = asyncio.create_task(self._speculate(Ask(question=question, document=document)))
+
+    def accepted_in_part(self, adapter_set: str, index: int) -> None:
+        """The beginning of an alternative was inserted: what is left of it comes first at its end."""
+        self.answers.prefer(adapter_set, index)
+
+    def forget(self, uri: str) -> None:
+        """The document was closed: when it is opened again, its versions may begin anew."""
+        self.answers.forget(uri)
+        self.neighbours.closed(uri)
+        if work := self._works.pop(uri, None):
+            work.cancel()
+
+    def clear(self) -> None:
+        """The settings or the adapters have changed: nothing computed before them is shown."""
+        self.answers.clear()
+        self._stop_all_works(but=None)
+
+    def _fitting_work(self, spot: Spot) -> Work | None:
+        work = self._works.get(spot.uri)
+        return work if work and not work.is_over and typed_since(work.job.spot, spot) == "" else None
+
+    async def _start_for(self, ask: Ask, spot: Spot) -> Work:
+        self._stop_speculating()
+        self._stop_all_works(but=None)
+        job = await self._job(ask, spot)
+        return self._fitting_work(spot) or self._start(job)
+
+    def _start(self, job: Job) -> Work:
+        self._stop_all_works(but=job.spot)
+        work = self._works[job.spot.uri] = Work(job, self._complete, self._names, self._keep)
+        return work
+
+    async def _job(self, ask: Ask, spot: Spot) -> Job:
+        settings, document, question = self._settings(), ask.document, ask.question
+        window = make_window(
+            document.text,
+            question.start,
+            question.end,
+            prefix_chars=prefix_room(settings),
+            suffix_chars=settings.suffix_chars,
+            typed=question.typed,
+        )
+        pieces = await self.neighbours.pieces(document, question.start, window, n_chars=settings.context_chars)
+        path = self.neighbours.label(document.uri)
+        return Job(
+            spot=spot,
+            place=Place(prefix=window.prefix, suffix=window.suffix, language=document.language),
+            request=make_request(window, document, settings, context=pieces, path=path),
+            counts=self.learned.of(document.language) if settings.learned_order else {},
+            adapter_set=self._adapter_set,
+        )
+
+    def _keep(self, answer: Answer) -> None:
+        self._adapter_set = answer.adapter_set
+        if answer.offers:  # nothing may have come for want of time
+            self.answers.put(answer)
+
+    def _stop_all_works(self, *, but: Spot | None) -> None:
+        """Free the engine of what nobody waits for, and of what was asked in the same document before."""
+        for uri, work in list(self._works.items()):
+            if not work.is_waited_for or (but is not None and uri == but.uri):
+                work.cancel()
+                del self._works[uri]
+
+    def _stop_speculating(self) -> None:
+        if self._speculation:
+            self._speculation.cancel()
+            self._speculation = None
+
+    async def _speculate(self, ask: Ask) -> None:
+        """Start a work that nobody waits for yet; a request for its place joins it, any other ends it."""
+        await asyncio.sleep(IDLE_S)
+        spot = spot_of(ask.question, ask.document.text)
+        if any(not work.is_over for work in self._works.values()) or self.answers.find(spot):
+            return
+        self._start(await self._job(ask, spot))
+
+
+def prefix_room(settings: Settings) -> int:
+    """How much of the document is shown before the cursor: what the context leaves, so that both fit the prompt."""
+    return min(settings.prefix_chars, max(MIN_PREFIX_CHARS, settings.prefix_chars - settings.context_chars))
+
+
+def question_after(answer: Answer, text: str, document: Document) -> Question | None:
+    """The cursor behind an alternative that was inserted; None while the document does not have it, or has more."""
+    start = answer.spot.start
+    after = Question(uri=document.uri, version=document.version, start=start, end=start)
+    for end in range(start + len(text), start + len(text) + text.count("\n") + 1):  # `\r\n` takes one more
+        question = replace(after, start=end, end=end)
+        if end <= len(document.text) and typed_since(answer.spot, spot_of(question, document.text)) == text:
+            return question
+    return None

@@ -1,0 +1,144 @@
+"""One asking of the engine, shared by all requests for the same place, with a second asking when too few differ."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from spa_lsp.completion import Alternative, CompletionRequest, CompletionResult, OnAlternative
+from spa_lsp.server.answers import Answer
+from spa_lsp.server.ranking import Place, make_offers
+from spa_lsp.server.spots import Spot
+
+logger = logging.getLogger(__name__)
+
+Names = Callable[[str], Awaitable[tuple[str, ...]]]  # the adapters of a set, in its order
+
+
+class Complete(Protocol):
+    """The engine; None: it is not there, or loads."""
+
+    def __call__(
+        self, request: CompletionRequest, on_alternative: OnAlternative | None = None
+    ) -> Awaitable[CompletionResult | None]:
+        """The result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a work is about."""
+
+    spot: Spot
+    place: Place
+    request: CompletionRequest
+    counts: Mapping[str, int]  # accepted alternatives by adapter
+    adapter_set: str = ""  # that will probably answer: its name comes only with the end
+
+
+class Work:
+    """Goes on until it is done or nobody wants it; must be made in the event loop."""
+
+    def __init__(self, job: Job, complete: Complete, names: Names, on_answer: Callable[[Answer], None]) -> None:
+        self.job = job
+        self._complete = complete
+        self._names = names
+        self._on_answer = on_answer
+        self._found: list[Alternative] = []
+        self._shown: Answer | None = None  # what was given before the end: its items keep their places
+        self._n_waiting = 0
+        self._is_cancelled = False
+        self._news = asyncio.Event()
+        self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(_note_failure)
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether a request needs it."""
+        return self._n_waiting > 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more comes."""
+        return self._task.done() or self._is_cancelled
+
+    def cancel(self) -> None:
+        """Free the engine."""
+        self._is_cancelled = True  # the task ends a little later
+        self._task.cancel()
+
+    async def all(self) -> Answer | None:
+        """The whole answer; None when there is none. When the last one who waits is cancelled, so is the work."""
+        return await self._wait(self._whole())
+
+    async def first(self, budget_s: float) -> Answer | None:
+        """What there is after `budget_s`, or as soon as there is anything; the rest goes on being computed."""
+        return await self._wait(self._first(budget_s))
+
+    async def _wait(self, answer: Awaitable[Answer | None]) -> Answer | None:
+        self._n_waiting += 1
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if self._n_waiting == 1:
+                self.cancel()
+            raise
+        finally:
+            self._n_waiting -= 1
+
+    async def _whole(self) -> Answer | None:
+        await asyncio.wait({self._task})
+        return None if self._task.cancelled() else self._task.result()
+
+    async def _first(self, budget_s: float) -> Answer | None:
+        await asyncio.wait({self._task}, timeout=budget_s)
+        while not self._task.done():
+            answer = self._answer(self._found, adapter_set=self.job.adapter_set)
+            if answer.offers:
+                self._shown = replace(answer, is_whole=False)
+                self._on_answer(self._shown)
+                return self._shown
+            self._news.clear()
+            news = asyncio.ensure_future(self._news.wait())
+            await asyncio.wait({self._task, news}, return_when=asyncio.FIRST_COMPLETED)
+            news.cancel()
+        return await self._whole()
+
+    async def _run(self) -> Answer | None:
+        request = self.job.request
+        result = await self._complete(request, self._add)
+        if result is None or result.is_cancelled:
+            return None
+        answer = self._answer(result.alternatives, adapter_set=result.adapter_set)
+        if request.k is not None and len(answer.offers) < request.k:
+            answer = await self._refill(result, answer, request.k)
+        self._on_answer(answer)
+        return answer
+
+    async def _refill(self, result: CompletionResult, answer: Answer, k: int) -> Answer:
+        """The answer with alternatives of adapters that were not asked before, as far as there are any."""
+        asked = {alternative.adapter for alternative in result.alternatives}
+        others = [name for name in await self._names(result.adapter_set) if name not in asked]
+        if not others:
+            return answer
+        request = replace(self.job.request, adapters=tuple(others[:k]), k=None)
+        more = await self._complete(request, self._add)
+        if more is None or more.is_cancelled or more.adapter_set != result.adapter_set:
+            return answer
+        answer = self._answer([*result.alternatives, *more.alternatives], adapter_set=result.adapter_set)
+        return replace(answer, offers=answer.offers[:k])
+
+    def _add(self, alternative: Alternative) -> None:
+        self._found.append(alternative)
+        self._news.set()
+
+    def _answer(self, alternatives: list[Alternative] | tuple[Alternative, ...], *, adapter_set: str) -> Answer:
+        kept = self._shown.offers if self._shown else ()
+        offers = make_offers(alternatives, self.job.place, counts=self.job.counts, kept=kept)
+        return Answer(spot=self.job.spot, adapter_set=adapter_set, offers=tuple(offers))
+
+
+def _note_failure(task: asyncio.Task[Answer | None]) -> None:
+    """Who waits raises it too; but maybe nobody waits."""
+    if not task.cancelled() and (error := task.exception()):
+        logger.debug("a work failed: %s", type(error).__name__)

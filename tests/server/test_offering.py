@@ -1,0 +1,373 @@
+"""Which work is done for which request. The engine is a function here that says what the test lets it say."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from spa_lsp.completion import CompletionResult
+from spa_lsp.server.documents import Document
+from spa_lsp.server.neighbours import Neighbours
+from spa_lsp.server.offering import Ask, Offering
+from spa_lsp.server.spots import Question
+from spa_lsp.settings import Settings
+from tests.fakes import NAMES, PATIENCE_S, make_alternative
+from tests.server.conftest import eventually
+
+BEFORE, AFTER = "def add(a, b):\n    ", "\n"
+TEXTS = {"a1": "return a + b", "a2": "return sum([a, b])", "a3": "raise TypeError"}
+
+
+class Engine:
+    """Says `texts` by adapter, each when it is let go; a request is over when all have spoken."""
+
+    def __init__(self, texts=TEXTS, *, is_held=False):
+        self.texts = dict(texts)
+        self.asked = []
+        self.n_cancelled = 0
+        self.is_there = True
+        self.gates = {name: asyncio.Event() for name in texts}
+        if not is_held:
+            self.let_go(*texts)
+
+    def let_go(self, *names):
+        for name in names:
+            self.gates[name].set()
+
+    async def complete(self, request, on_alternative=None):
+        self.asked.append(request)
+        if not self.is_there:
+            return None
+        try:
+            return await self._say(request, on_alternative)
+        except asyncio.CancelledError:
+            self.n_cancelled += 1
+            raise
+
+    async def _say(self, request, on_alternative):
+        names = list(request.adapters or self.texts)[: request.k]
+        found = []
+        for name in names:
+            await asyncio.wait_for(self.gates[name].wait(), PATIENCE_S)
+            found.append(make_alternative(self.texts[name], list(self.texts).index(name)))
+            if on_alternative:
+                on_alternative(found[-1])
+        return CompletionResult(**NAMES, adapter_set="s", alternatives=tuple(found))
+
+    async def names(self, adapter_set):
+        return tuple(self.texts)
+
+
+def neighbours():
+    return Neighbours(lambda: [], lambda uri: False)
+
+
+class Desk:
+    """One document and one who types in it."""
+
+    def __init__(self, engine, **settings):
+        self.engine = engine
+        self.settings = Settings(**settings)
+        self.offering = Offering(engine.complete, engine.names, lambda: self.settings, neighbours())
+        self.version = 0
+        self.write("")
+
+    def write(self, typed, *, after=AFTER):
+        self.version += 1
+        self.cursor = len(BEFORE + typed)
+        text = BEFORE + typed + after
+        self.document = Document(uri="u", language="python", version=self.version, text=text)
+
+    def find(self, uri):
+        return self.document if uri == "u" else None
+
+    def ask(self, *, is_hasty=False):
+        question = Question(uri="u", version=self.version, start=self.cursor, end=self.cursor)
+        return self.offering.answer(Ask(question=question, document=self.document, is_hasty=is_hasty))
+
+    async def texts(self, **options):
+        answer = await self.ask(**options)
+        return [offer.text for offer in answer.offers] if answer else None
+
+
+HASTE = {"first_items_ms": 1}
+
+
+async def test_all_alternatives_are_offered_when_the_last_is_there():
+    engine = Engine(is_held=True)
+    asking = asyncio.ensure_future(Desk(engine).texts())
+    engine.let_go("a1", "a2")
+    await asyncio.sleep(0.05)
+    assert not asking.done()
+    engine.let_go("a3")
+    assert await asking == list(TEXTS.values())
+
+
+async def test_who_is_hasty_gets_the_first_good_ones():
+    engine = Engine({"a1": " ", **{f"b{n}": text for n, text in enumerate(TEXTS.values())}}, is_held=True)
+    desk = Desk(engine, **HASTE)
+    asking = asyncio.ensure_future(desk.texts(is_hasty=True))
+    engine.let_go("a1")
+    await asyncio.sleep(0.05)
+    assert not asking.done()  # nothing good yet
+    engine.let_go("b0")
+    assert await asking == ["return a + b"]
+    engine.let_go(*engine.texts)
+
+
+async def test_who_is_hasty_gets_all_that_come_within_the_budget():
+    desk = Desk(Engine(), first_items_ms=30_000)
+    assert await desk.texts(is_hasty=True) == list(TEXTS.values())
+
+
+async def test_asked_again_the_work_goes_on_and_the_first_item_stays():
+    engine = Engine({"a1": "raise", "a2": "return a + b", "a3": "return a+b"}, is_held=True)
+    desk = Desk(engine, **HASTE)
+    engine.let_go("a1")
+    assert await desk.texts(is_hasty=True) == ["raise"]
+    engine.let_go("a2", "a3")
+    assert await desk.texts() == ["raise", "return a + b"]  # two agree on the second, but the first was shown
+    assert len(engine.asked) == 1
+
+
+async def test_asked_again_while_the_work_runs_one_waits_for_it():
+    engine = Engine(is_held=True)
+    desk = Desk(engine, **HASTE)
+    engine.let_go("a1")
+    await desk.texts(is_hasty=True)
+    invoked = asyncio.ensure_future(desk.texts())
+    await asyncio.sleep(0.02)
+    assert not invoked.done()
+    engine.let_go("a2", "a3")
+    assert await invoked == list(TEXTS.values()) and len(engine.asked) == 1
+
+
+async def test_a_request_right_after_a_cancel_does_not_join_what_ends():
+    engine = Engine(is_held=True)
+    desk = Desk(engine)
+    first = asyncio.ensure_future(desk.texts())
+    await eventually(lambda: engine.asked)
+    first.cancel()
+    second = asyncio.ensure_future(desk.texts())
+    await asyncio.sleep(0)
+    engine.let_go(*TEXTS)
+    assert await second == list(TEXTS.values())
+
+
+async def test_a_request_that_joined_keeps_the_work_alive():
+    engine = Engine(is_held=True)
+    desk = Desk(engine)
+    first, second = asyncio.ensure_future(desk.texts()), asyncio.ensure_future(desk.texts())
+    await eventually(lambda: engine.asked)
+    first.cancel()
+    engine.let_go(*TEXTS)
+    assert await second == list(TEXTS.values())
+    assert len(engine.asked) == 1 and engine.n_cancelled == 0
+
+
+async def test_a_cancelled_request_frees_the_engine():
+    engine = Engine(is_held=True)
+    asking = asyncio.ensure_future(Desk(engine).texts())
+    await eventually(lambda: engine.asked)
+    asking.cancel()
+    await eventually(lambda: engine.n_cancelled)
+
+
+async def test_a_request_elsewhere_frees_the_engine_of_what_was_shown_in_part():
+    engine = Engine(is_held=True)
+    desk = Desk(engine, **HASTE)
+    engine.let_go("a1")
+    await desk.texts(is_hasty=True)
+    desk.write("x = ")
+    asking = asyncio.ensure_future(desk.texts())
+    await eventually(lambda: engine.n_cancelled == 1)
+    engine.let_go(*TEXTS)
+    await asking
+
+
+async def test_what_is_typed_through_needs_no_engine():
+    engine = Engine()
+    desk = Desk(engine)
+    await desk.texts()
+    for typed in ("r", "re", "return "):
+        desk.write(typed)
+        assert await desk.texts()
+    assert await desk.texts() == ["a + b", "sum([a, b])"]
+    assert len(engine.asked) == 1
+
+
+async def test_what_was_accepted_in_part_goes_on_first():
+    desk = Desk(Engine())
+    await desk.texts()
+    desk.offering.accepted_in_part("s", 1)
+    desk.write("return ")
+    assert await desk.texts() == ["sum([a, b])", "a + b"] and len(desk.engine.asked) == 1
+
+
+async def test_after_a_change_of_settings_nothing_old_is_shown():
+    desk = Desk(Engine())
+    await desk.texts()
+    desk.offering.clear()
+    await desk.texts()
+    assert len(desk.engine.asked) == 2
+
+
+async def test_what_was_shown_in_part_is_completed_while_one_types_through_it():
+    engine = Engine(is_held=True)
+    desk = Desk(engine, **HASTE)
+    engine.let_go("a1")
+    await desk.texts(is_hasty=True)
+    desk.write("return ")
+    assert await desk.texts(is_hasty=True) == ["a + b"]
+    engine.let_go(*TEXTS)
+    assert await desk.texts() == ["a + b", "sum([a, b])"]
+    assert len(engine.asked) == 1
+
+
+async def test_the_same_place_in_another_version_gets_the_same_first_item():
+    desk = Desk(Engine())
+    first = await desk.texts()
+    desk.write("r")
+    desk.write("")
+    assert await desk.texts() == first and len(desk.engine.asked) == 1
+
+
+SAME = {"a1": "return a + b", "a2": "return a+b", "a3": "return  a + b  # sum", "a4": "raise", "a5": "pass"}
+
+
+async def test_when_too_few_differ_further_adapters_are_asked_once():
+    engine = Engine(SAME)
+    assert await Desk(engine, alternatives=3).texts() == ["return a + b", "raise", "pass"]
+    assert [request.adapters for request in engine.asked] == [(), ("a4", "a5")]
+
+
+async def test_no_more_than_wanted_are_offered_after_the_second_asking():
+    many = {"a1": "return a", "a2": "return b", "a3": "return a", "a4": "raise", "a5": "pass"}
+    assert await Desk(Engine(many), alternatives=3).texts() == ["return a", "return b", "raise"]
+
+
+async def test_when_enough_differ_no_others_are_asked():
+    engine = Engine()
+    assert len(await Desk(engine, alternatives=2).texts()) == 2
+    assert len(engine.asked) == 1
+
+
+async def test_when_there_are_no_others_the_count_is_honest():
+    engine = Engine({"a1": "return a + b", "a2": "return a+b"})
+    assert await Desk(engine, alternatives=2).texts() == ["return a + b"]
+    assert await Desk(engine).texts() == ["return a + b"]
+    assert len(engine.asked) == 2
+
+
+async def test_an_engine_that_is_not_there_is_asked_again():
+    engine = Engine()
+    engine.is_there = False
+    desk = Desk(engine)
+    assert await desk.texts() is None
+    engine.is_there = True
+    assert await desk.texts() == list(TEXTS.values())
+
+
+async def test_where_nothing_was_offered_the_engine_is_asked_again():
+    desk = Desk(Engine({"a1": " "}))
+    assert await desk.texts() == [] and await desk.texts() == []
+    assert len(desk.engine.asked) == 2
+
+
+async def test_a_failure_is_raised_to_who_waits():
+    async def fail(request, on_alternative=None):
+        raise RuntimeError
+
+    desk = Desk(Engine())
+    desk.offering = Offering(fail, desk.engine.names, Settings, neighbours())
+    with pytest.raises(RuntimeError):
+        await desk.texts()
+
+
+async def test_the_order_is_learned_unless_that_is_off():
+    desk = Desk(Engine())
+    desk.offering.learned.add("python", "a3")
+    assert (await desk.texts())[0] == TEXTS["a3"]
+    other = Desk(Engine(), learned_order=False)
+    other.offering.learned.add("python", "a3")
+    assert (await other.texts())[0] == TEXTS["a1"]
+
+
+async def accepted(engine=None, **settings):
+    """A desk whose user has just accepted the first alternative."""
+    desk = Desk(engine or Engine(), **settings)
+    await desk.texts()
+    desk.write(TEXTS["a1"])
+    desk.offering.accepted("s", 0, desk.find)
+    return desk
+
+
+async def test_after_an_accept_what_follows_is_asked_for():
+    desk = await accepted()
+    await eventually(lambda: len(desk.engine.asked) == 2)
+    assert desk.engine.asked[1].prefix == BEFORE + TEXTS["a1"]
+    await eventually(lambda: desk.offering.answers.latest("s", 0)[0].spot.start == desk.cursor)
+    assert await desk.texts() and len(desk.engine.asked) == 2
+
+
+async def test_a_request_for_what_follows_joins_the_speculation():
+    desk = await accepted()
+    for gate in desk.engine.gates.values():
+        gate.clear()
+    await eventually(lambda: len(desk.engine.asked) == 2)
+    asking = asyncio.ensure_future(desk.texts())
+    await asyncio.sleep(0.02)
+    desk.engine.let_go(*TEXTS)
+    assert await asking and len(desk.engine.asked) == 2
+
+
+async def test_a_request_elsewhere_ends_the_speculation():
+    desk = await accepted()
+    for gate in desk.engine.gates.values():
+        gate.clear()
+    await eventually(lambda: len(desk.engine.asked) == 2)
+    desk.write("x = ")
+    asking = asyncio.ensure_future(desk.texts())
+    await eventually(lambda: desk.engine.n_cancelled == 1)
+    desk.engine.let_go(*TEXTS)
+    await asking
+
+
+async def test_while_the_engine_works_nothing_is_speculated():
+    engine = Engine()
+    desk = Desk(engine)
+    await desk.texts()
+    for gate in engine.gates.values():
+        gate.clear()
+    desk.write(TEXTS["a1"])
+    asking = asyncio.ensure_future(desk.texts())
+    await eventually(lambda: len(engine.asked) == 2)
+    desk.offering.accepted("s", 0, desk.find)
+    await asyncio.sleep(0.1)
+    engine.let_go(*TEXTS)
+    await asking
+    assert len(engine.asked) == 2
+
+
+@pytest.mark.parametrize("changed", [{"text": "something else"}, {"uri": "v"}])
+async def test_where_the_document_has_changed_nothing_is_speculated(changed):
+    desk = Desk(Engine())
+    await desk.texts()
+    desk.offering.accepted("s", 0, lambda uri: replace(desk.document, **changed))
+    await asyncio.sleep(0.1)
+    assert len(desk.engine.asked) == 1
+
+
+async def test_speculation_can_be_turned_off():
+    desk = await accepted(speculative=False)
+    await asyncio.sleep(0.1)
+    assert len(desk.engine.asked) == 1
+
+
+async def test_a_closed_document_frees_the_engine():
+    engine = Engine(is_held=True)
+    desk = Desk(engine)
+    asking = asyncio.ensure_future(desk.texts())
+    await eventually(lambda: engine.asked)
+    desk.offering.forget("u")
+    assert await asking is None and engine.n_cancelled == 1

@@ -1,0 +1,115 @@
+"""Which of the adapters' alternatives are offered, and in which order."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from spa_lsp.server.learned import LearnedOrder, count_accepted
+from spa_lsp.server.ranking import STEP, Place, make_offers, trust
+from spa_lsp.store import record_outcome
+from tests.fakes import make_alternative
+
+PLACE = Place(prefix="def add(a, b):\n    ", suffix="\n\n\nadd(1, 2)\n", language="python")
+
+
+def offered(*texts, place=PLACE, counts=None, kept=()):
+    """Offers for these texts of `a1` …; a pair is a text and its mean log-probability."""
+    pairs = [text if isinstance(text, tuple) else (text, -0.5) for text in texts]
+    made = [replace(make_alternative(text, n), mean_logprob=logprob) for n, (text, logprob) in enumerate(pairs)]
+    return make_offers(made, place, counts=counts or {}, kept=kept)
+
+
+def texts(offers):
+    return [offer.text for offer in offers]
+
+
+def test_of_equals_the_sets_order_holds():
+    offers = offered("return a + b", "return sum([a, b])")
+    assert [(each.alternative.adapter, each.alternative.index) for each in offers] == [("a1", 0), ("a2", 1)]
+
+
+def test_of_equal_programs_the_first_is_shown_with_the_number_of_those_who_agree():
+    offers = offered("c = a + b\n    return c", "d = a + b  # sum\n    return d", "return a + b")
+    assert [(each.text, each.agreement) for each in offers] == [("c = a + b\n    return c", 2), ("return a + b", 1)]
+
+
+def test_texts_that_do_not_parse_are_compared_by_their_tokens():
+    offers = offered("return (a + b", "return ( a+b  # sum", "return [a")
+    assert texts(offers) == ["return (a + b", "return [a"]
+
+
+def test_texts_are_polished_and_empty_ones_left_out():
+    assert texts(offered("return a + b\n\n\nadd(1, 2)\nmore", " \n", "")) == ["return a + b"]
+
+
+def test_a_disabled_adapters_alternative_is_not_shown():
+    broken = replace(make_alternative("return a"), finish="disabled")
+    assert make_offers([broken], PLACE, counts={}) == []
+
+
+def test_what_several_adapters_agree_on_comes_first():
+    assert texts(offered("return a", "return a + b", "return a+b"))[0] == "return a + b"
+
+
+def test_what_is_more_probable_comes_first():
+    assert texts(offered(("return a", -0.9), ("return a + b", -0.2)))[0] == "return a + b"
+
+
+def test_much_probability_outweighs_agreement():
+    assert texts(offered(("return a", -2), ("return a", -2), ("return a + b", -0.1)))[0] == "return a + b"
+
+
+def test_trust_is_the_best_probability_times_the_number_of_those_who_agree():
+    assert trust([-0.5, -0.9]) == pytest.approx(-0.5 + math.log(2))
+
+
+def test_of_about_equal_trust_what_parses_comes_first():
+    assert texts(offered(("return (a + b", -0.5), ("return a", -0.5 - STEP / 10))) == ["return a", "return (a + b"]
+
+
+def test_where_nothing_parses_the_rest_of_the_order_holds():
+    place = replace(PLACE, prefix="def add(a, b:\n    ")
+    assert texts(offered("return a", "return b", place=place)) == ["return a", "return b"]
+
+
+def test_what_the_user_accepted_more_often_comes_first():
+    assert texts(offered("return a", "return b", counts={"a2": 1}))[0] == "return b"
+
+
+def test_habit_comes_after_syntax():
+    assert texts(offered("return a", "return (b", counts={"a2": 9}))[0] == "return a"
+
+
+def test_habit_comes_after_trust():
+    assert texts(offered(("return a", -0.1), ("return b", -0.9), counts={"a2": 9}))[0] == "return a"
+
+
+def test_what_is_shown_already_keeps_its_place():
+    kept = offered(("return a", -3))
+    offers = offered(("return a", -3), ("return b", -0.1), ("return a  # a", -0.1), kept=kept)
+    assert texts(offers) == ["return a", "return b"] and offers[0].agreement == 2
+
+
+def test_brackets_behind_the_cursor_go_with_the_offer():
+    place = Place(prefix="function sort(", suffix=")\n", language="javascript")
+    (offer,) = offered("array) {", place=place)
+    assert (offer.text, offer.n_replaced) == ("array) {", 1)
+
+
+def outcome(kind="accepted", language="python", adapter="a1"):
+    return {"kind": kind, "language": language, "adapter": adapter}
+
+
+def test_only_accepted_alternatives_are_counted_by_language():
+    counts = count_accepted([outcome(), outcome(), outcome("rejected"), outcome(language="go"), outcome(adapter="a2")])
+    assert counts == {"python": {"a1": 2, "a2": 1}, "go": {"a1": 1}}
+
+
+def test_the_order_is_learned_from_the_store_and_kept_up():
+    record_outcome("accepted", set_id="s", index=0, adapter="a1", language="python")
+    learned = LearnedOrder()
+    assert learned.of("python") == {}
+    learned.load()
+    learned.add("python", "a1")
+    assert learned.of("python") == {"a1": 2} and learned.of("go") == {}
