@@ -19,21 +19,23 @@ LABELS = ("operators", "built-in functions", "step by step")
 class CannedCompleter(FakeCompleter):
     """Adapter `a1` … says what is left of its text when the line at the cursor begins it; else nothing.
 
-    With `echoes` every adapter says the line itself instead, so that a late answer can be told from a new one.
+    While the file `slowly` is there every adapter takes half a second and says the line itself instead, so that a late
+    answer can be told from a new one.
     """
 
     texts: tuple[str, ...] = TEXTS
     labels: tuple[str, ...] = field(default=LABELS)
-    wait_s: float = 0.0
+    slowly: str = ""
 
     def complete(self, request, *, on_alternative=None, is_cancelled=None):
-        end = time.monotonic() + self.wait_s
+        is_slow = Path(self.slowly).is_file()
+        end = time.monotonic() + (0.5 if is_slow else 0)
         while time.monotonic() < end:
             if is_cancelled and is_cancelled():
                 return CompletionResult(**self.describe(), is_cancelled=True)
             time.sleep(0.01)
         typed = request.prefix.rpartition("\n")[2].lstrip()
-        texts = [f"<{typed}>{n}" for n in range(3)] if self.echoes else [go_on(text, typed) for text in self.texts]
+        texts = [f"<{typed}>{n}" if is_slow else go_on(text, typed) for n, text in enumerate(self.texts)]
         alternatives = [
             make_alternative(text, index, label=label)
             for index, (text, label) in enumerate(zip(texts, self.labels, strict=True))

