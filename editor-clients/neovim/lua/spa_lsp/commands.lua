@@ -112,15 +112,12 @@ function M.names()
   return names
 end
 
---- The names in a list of the server: strings, or things with a name or an id.
+--- The names in a list that the server gave.
 ---@param result any
 ---@return string[]
 function M.names_in(result)
-  local names = {}
-  for _, each in ipairs(type(result) == 'table' and result or {}) do
-    table.insert(names, type(each) == 'table' and (each.name or each.id) or tostring(each))
-  end
-  return names
+  local list = type(result) == 'table' and (result.sets or result.bases) or {}
+  return vim.tbl_map(function(each) return each.name or each.id end, list)
 end
 
 ---@return string

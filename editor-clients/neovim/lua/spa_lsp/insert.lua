@@ -7,6 +7,7 @@ local M = {}
 ---@param text string
 ---@param start integer[] row and column in bytes, from 0
 ---@param stop integer[]
+---@return integer[] the place behind it
 function M.text(bufnr, text, start, stop)
   local lines = vim.split(text, '\n', { plain = true })
   vim.api.nvim_buf_set_text(bufnr, start[1], start[2], stop[1], stop[2], lines)
@@ -14,6 +15,7 @@ function M.text(bufnr, text, start, stop)
   if vim.api.nvim_get_current_buf() == bufnr then
     vim.api.nvim_win_set_cursor(0, { start[1] + #lines, column })
   end
+  return { start[1] + #lines - 1, column }
 end
 
 --- The cursor as row and column in bytes, from 0.

@@ -73,7 +73,9 @@ function M.from_result(result, params)
       language = language,
     }
     local command = { title = each.label, command = 'spa-lsp.accept', arguments = { facts } }
-    return { text = each.text, label = each.label, adapter = each.adapter, command = command }
+    local is_same = type(each.same_as) == 'number'
+    local label = is_same and ('%s (same as %d)'):format(each.label, each.same_as) or each.label
+    return { text = each.text, label = label, adapter = each.adapter, command = command }
   end, result.alternatives or {})
 end
 
@@ -222,7 +224,7 @@ function M.close(window, place)
     vim.api.nvim_set_current_win(place.window)
   end
   if place.is_typing then
-    M.start_typing()
+    M.type_at(place.at)
   end
 end
 
@@ -233,9 +235,9 @@ function M.insert(place, alternative)
     vim.notify('spa_lsp: the text has changed since; open the panel again', vim.log.levels.WARN)
     return
   end
-  insert.text(place.bufnr, alternative.text, place.at, place.at)
+  local behind = insert.text(place.bufnr, alternative.text, place.at, place.at)
   if place.is_typing then
-    M.start_typing()
+    M.type_at(behind)
   end
   local command = alternative.command
   if command then
@@ -243,9 +245,12 @@ function M.insert(place, alternative)
   end
 end
 
-function M.start_typing()
-  local at = insert.cursor()
-  vim.cmd.startinsert({ bang = at[2] >= #vim.api.nvim_get_current_line() })
+--- Insert mode at this place; behind the last character, where Normal mode has no cursor, by `bang`.
+---@param at integer[]
+function M.type_at(at)
+  local line = vim.api.nvim_buf_get_lines(0, at[1], at[1] + 1, false)[1]
+  vim.api.nvim_win_set_cursor(0, { at[1] + 1, at[2] })
+  vim.cmd.startinsert({ bang = at[2] >= #line })
 end
 
 return M

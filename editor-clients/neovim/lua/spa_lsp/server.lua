@@ -37,7 +37,8 @@ function M.client_config()
       end
     end,
     reuse_client = function(client)
-      return client.name == M.name -- one for all folders: the server looks at open documents only
+      -- one for all folders: the server looks at open documents only
+      return client.name == M.name and not M.call(client, 'is_stopped')
     end,
     handlers = { ['spa-lsp/status'] = M.on_status },
     on_exit = M.on_exit,
@@ -177,7 +178,7 @@ function M.restart()
     M.enable()
     return
   end
-  local buffers = vim.lsp.get_buffers_by_client_id(client.id)
+  local buffers = vim.tbl_keys(client.attached_buffers)
   after_exit[client.id] = function()
     for _, bufnr in ipairs(buffers) do
       if vim.api.nvim_buf_is_loaded(bufnr) then
