@@ -1,10 +1,13 @@
 """What Neovim draws, from its screen events, as text and as an SVG picture."""
 
+import re
 from html import escape
 from itertools import groupby
 
 CELL_WIDTH, CELL_HEIGHT, BASELINE = 8.4, 19, 14
 MARGIN = 10
+
+_PIECE = re.compile(r"\S+(?: \S+)*")  # one blank only: SVG takes several for one
 
 
 class Screen:
@@ -55,14 +58,11 @@ class Screen:
             if look.get("reverse") or "background" in look:
                 fill = self._color("background", look)
                 yield f'\n<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{CELL_HEIGHT}" fill="{fill}"/>'
-            text = "".join(texts)
-            blanks = len(text) - len(text.lstrip())
-            if text := text.strip():
-                x += blanks * CELL_WIDTH
-                style = ' font-weight="bold"' if look.get("bold") else ""
-                place = f'x="{x:.1f}" y="{y + BASELINE}" textLength="{len(text) * CELL_WIDTH:.1f}"'
-                fill = self._color("foreground", look)
-                yield f'\n<text {place} fill="{fill}"{style} xml:space="preserve">{escape(text)}</text>'
+            style = f' fill="{self._color("foreground", look)}"' + ' font-weight="bold"' * look.get("bold", False)
+            for piece in _PIECE.finditer("".join(texts)):
+                at = f'x="{x + piece.start() * CELL_WIDTH:.1f}" y="{y + BASELINE}"'
+                length = f'textLength="{len(piece[0]) * CELL_WIDTH:.1f}"'
+                yield f"\n<text {at} {length}{style}>{escape(piece[0])}</text>"
 
     def _color(self, name, look):
         if look.get("reverse"):
