@@ -13,7 +13,7 @@ _PIECE = re.compile(r"\S+(?: \S+)*")  # one blank only: SVG takes several for on
 class Screen:
     """A grid of cells that follows a Neovim."""
 
-    def __init__(self, nvim, *, width=76, height=12):
+    def __init__(self, nvim, *, width=76, height=16):
         self._nvim = nvim
         self._n_taken = len(nvim.notifications)
         self._cells = []

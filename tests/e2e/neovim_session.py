@@ -43,7 +43,7 @@ return mark and mark[4].virt_text[1][1] or ''
 class Session(Neovim):
     """Neovim with a file open in it; homes of its own are those of the environment when it is made."""
 
-    def __init__(self, program, folder, *, setup, before=""):
+    def __init__(self, program, folder, *, setup, before="", plugin=True):
         self.outcomes = paths.data_dir() / OUTCOMES_NAME
         self.engine_path = socket_path(BASE, "auto")
         self.engines = folder / "engines"
@@ -51,9 +51,9 @@ class Session(Neovim):
         engine = canned_engine.command(self.engine_path, log=str(self.engines), slowly=str(self.slowly))
         init = folder / "init.lua"
         init.write_text(
-            f"vim.opt.runtimepath:prepend({str(PLUGIN)!r})\n"
-            "vim.o.swapfile, vim.o.shada, vim.o.expandtab, vim.o.autoindent = false, '', true, true\n"
-            f"front = {lua_list(server_command(engine))}\n{before}\n{setup}\n"
+            f"vim.opt.runtimepath:prepend({str(PLUGIN)!r})\n" * plugin
+            + "vim.o.swapfile, vim.o.shada, vim.o.expandtab, vim.o.autoindent = false, '', true, true\n"
+            + f"front = {lua_list(server_command(engine))}\n{before}\n{setup}\n"
         )
         self.file = folder / "add.py"
         super().__init__([program, "--clean", "-u", init, self.file], env=own_folders(folder))

@@ -6,7 +6,7 @@ vim.g.loaded_spa_lsp = true
 
 local links = {
   SpaLspGhost = vim.fn.has('nvim-0.12') == 1 and 'ComplHint' or 'Comment',
-  SpaLspHint = vim.fn.has('nvim-0.12') == 1 and 'ComplHintMore' or 'NonText',
+  SpaLspHint = 'NonText',
   SpaLspPanelTitle = 'Title',
   SpaLspPanelDiff = 'DiffAdd',
 }
