@@ -93,10 +93,9 @@ def test_a_part_keeps_the_alternative(nvim):
     nvim.wait_for_ghost(TEXTS[1])
     nvim.keys("<M-Right>")
     nvim.wait_for_ghost(" sum([a, b])")
+    assert {nvim.ghost() for _ in watch(2)} == {" sum([a, b])"}  # also when the next answer has another one in front
     nvim.keys("<M-Right>")
     nvim.wait_for_ghost("([a, b])")
-    list(watch(1))  # an answer to a request made in between must not bring another one
-    assert nvim.ghost() == "([a, b])"
     assert nvim.hint().endswith("built-in functions")
     assert nvim.accepted() == []
     nvim.keys("<Tab>")
