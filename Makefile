@@ -32,5 +32,17 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# The Neovim plugin needs no building: every module is loaded and its own tests run, in each Neovim.
+.PHONY: clients clients-neovim clients-pictures clients-pictures-neovim
+clients: clients-neovim
+
+clients-neovim: venv
+	$(BIN)/pytest -m editors tests/e2e/test_neovim_units.py
+
+clients-pictures: clients-pictures-neovim
+
+clients-pictures-neovim: venv
+	SPA_PICTURES=editor-clients/neovim/images $(BIN)/pytest -m editors tests/e2e/test_neovim_pictures.py
+
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

@@ -72,11 +72,10 @@ class FakeCompleter:
         return CompletionResult(**self.describe(), alternatives=alternatives)
 
 
-def make_alternative(text, index=0):
+def make_alternative(text, index=0, *, label=None):
     name = f"a{index + 1}"
-    return Alternative(
-        text=text, adapter=name, label=f"label of {name}", index=index, mean_logprob=-0.5, n_tokens=4, finish="stop"
-    )
+    label = label or f"label of {name}"
+    return Alternative(text=text, adapter=name, label=label, index=index, mean_logprob=-0.5, n_tokens=4, finish="stop")
 
 
 @contextmanager

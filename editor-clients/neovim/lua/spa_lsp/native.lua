@@ -1,0 +1,189 @@
+-- Neovim's own inline completion (>= 0.12) does the asking and drawing; this adds what it has no function for.
+
+local alternatives = require('spa_lsp.alternatives')
+local server = require('spa_lsp.server')
+
+local M = {}
+
+local method = 'textDocument/inlineCompletion'
+local namespace = vim.api.nvim_create_namespace('nvim.lsp.inline_completion')
+
+---@type table<integer, spa_lsp.Kept> by buffer: what to put in front again when Neovim starts over with the first
+local kept = {}
+
+---@return boolean
+function M.is_available()
+  return vim.lsp.inline_completion ~= nil
+end
+
+--- Neovim's object for a buffer. It is not public: without it there is no label, no trigger, nothing else is lost.
+---@param bufnr integer
+---@return table?
+function M.completor(bufnr)
+  local found, capability = pcall(require, 'vim.lsp._capability')
+  local class = found and capability.all and capability.all.inline_completion
+  return class and class.active and class.active[bufnr]
+end
+
+---@param bufnr integer
+---@param on_change fun(bufnr: integer)
+function M.attach(bufnr, on_change)
+  vim.lsp.inline_completion.enable(true, { bufnr = bufnr })
+  local group = vim.api.nvim_create_augroup('spa_lsp.native.' .. bufnr, {})
+  local function look()
+    vim.schedule(function()
+      if vim.api.nvim_buf_is_valid(bufnr) then
+        on_change(bufnr)
+      end
+    end)
+  end
+  vim.api.nvim_create_autocmd({ 'CursorMovedI', 'TextChangedP', 'InsertLeave' }, {
+    group = group,
+    buffer = bufnr,
+    callback = function(event)
+      if event.event == 'InsertLeave' then
+        kept[bufnr] = nil
+      end
+      look()
+    end,
+  })
+  vim.api.nvim_create_autocmd('LspRequest', {
+    group = group,
+    buffer = bufnr,
+    callback = function(event)
+      local request = event.data.request
+      if request.method == method and request.type == 'complete' then
+        vim.schedule(function() -- Neovim's handler has its turn between the two
+          M.put_kept_in_front(bufnr)
+          look()
+        end)
+      end
+    end,
+  })
+end
+
+---@param bufnr integer
+function M.detach(bufnr)
+  M.cancel(bufnr)
+  vim.lsp.inline_completion.enable(false, { bufnr = bufnr })
+  pcall(vim.api.nvim_del_augroup_by_name, 'spa_lsp.native.' .. bufnr)
+  kept[bufnr] = nil
+end
+
+--- Let go of requests: their answers would come to an object that is no more, which Neovim 0.12.4 does not survive.
+---@param bufnr integer
+function M.cancel(bufnr)
+  for _, client in ipairs(vim.lsp.get_clients({ bufnr = bufnr, method = method })) do
+    for id, request in pairs(client.requests) do
+      if request.bufnr == bufnr and request.method == method and request.type == 'pending' then
+        client:cancel_request(id)
+      end
+    end
+  end
+end
+
+--- Whether anything is shown, of this server or of another one.
+---@param bufnr integer
+---@return boolean
+function M.is_shown(bufnr)
+  return #vim.api.nvim_buf_get_extmarks(bufnr, namespace, 0, -1, { limit = 1 }) > 0
+end
+
+---@param bufnr integer
+---@return spa_lsp.Shown?
+function M.current(bufnr)
+  local completor = M.completor(bufnr)
+  local item = completor and completor.current
+  local client = item and vim.lsp.get_client_by_id(item.client_id)
+  if not client or client.name ~= server.name then
+    return nil
+  end
+  return { alternative = alternatives.from_item(item), place = item._index, count = completor:count_items() }
+end
+
+---@param bufnr integer
+---@param delta integer
+function M.select(bufnr, delta)
+  vim.lsp.inline_completion.select({ bufnr = bufnr, count = delta })
+  M.drop_count(bufnr)
+end
+
+--- Take Neovim's own "(2/5)" away: the hint says it too.
+---@param bufnr integer
+function M.drop_count(bufnr)
+  if not M.current(bufnr) then
+    return
+  end
+  for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(bufnr, namespace, 0, -1, { details = true })) do
+    local id, row, column, details = unpack(mark)
+    local lines = vim.list_extend({ details.virt_text }, details.virt_lines or {})
+    if lines[#lines][#lines[#lines]][2] == 'ComplHintMore' then
+      table.remove(lines[#lines])
+      vim.api.nvim_buf_set_extmark(bufnr, namespace, row, column, {
+        id = id,
+        virt_text = details.virt_text,
+        virt_text_pos = details.virt_text_pos,
+        virt_lines = details.virt_lines,
+        hl_mode = details.hl_mode,
+      })
+    end
+  end
+end
+
+--- Insert the alternative on screen, or a part of it.
+---@param bufnr integer
+---@param part? 'word'|'line'
+---@param on_part fun(alternative: spa_lsp.Alternative, inserted: string)
+function M.accept(bufnr, part, on_part)
+  kept[bufnr] = nil
+  vim.lsp.inline_completion.get({
+    bufnr = bufnr,
+    on_accept = function(item)
+      local alternative = alternatives.from_item(item)
+      local inserted = alternatives.part(alternative.text, part)
+      if inserted ~= alternative.text then
+        kept[bufnr] = { adapter = alternative.adapter, text = alternative.text:sub(#inserted + 1) }
+        item.insert_text, item.command = inserted, nil -- the command says that all of it was accepted
+        vim.schedule(function() on_part(alternative, inserted) end)
+      end
+      return item
+    end,
+  })
+end
+
+--- After a part was accepted: show the rest of the same alternative, wherever it stands in the new answer.
+---@param bufnr integer
+function M.put_kept_in_front(bufnr)
+  local completor, wanted = M.completor(bufnr), kept[bufnr]
+  if not wanted or not completor or not M.current(bufnr) then
+    return
+  end
+  kept[bufnr] = nil
+  local found = {}
+  for i = 1, completor:count_items() do
+    local _, item = completor:get_item(i)
+    found[i] = alternatives.from_item(item)
+  end
+  local place = alternatives.place_of(found, wanted)
+  if place ~= M.current(bufnr).place then
+    M.select(bufnr, place - M.current(bufnr).place)
+  end
+end
+
+---@param bufnr integer
+function M.clear(bufnr)
+  kept[bufnr] = nil
+  M.cancel(bufnr)
+  vim.lsp.inline_completion.enable(false, { bufnr = bufnr })
+  vim.lsp.inline_completion.enable(true, { bufnr = bufnr })
+end
+
+---@param bufnr integer
+function M.trigger(bufnr)
+  local completor = M.completor(bufnr)
+  if completor then
+    completor:request(1)
+  end
+end
+
+return M

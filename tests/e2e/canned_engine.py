@@ -1,0 +1,71 @@
+"""An engine process that knows some texts and goes on with them from what was typed: real enough for editors."""
+
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spa_lsp.completion import CompletionResult
+from spa_lsp.engine.service import serve
+from tests.fakes import NAMES, FakeCompleter, make_alternative
+
+TEXTS = ("return a + b", "return sum([a, b])", "total = a\n    total += b\n    return total")
+LABELS = ("operators", "built-in functions", "step by step")
+
+
+@dataclass
+class CannedCompleter(FakeCompleter):
+    """Adapter `a1` … says what is left of its text when the line at the cursor begins it; else nothing.
+
+    While the file `slowly` is there every adapter takes half a second and says the line itself instead, so that a late
+    answer can be told from a new one.
+    """
+
+    texts: tuple[str, ...] = TEXTS
+    labels: tuple[str, ...] = field(default=LABELS)
+    slowly: str = ""
+
+    def complete(self, request, *, on_alternative=None, is_cancelled=None):
+        is_slow = Path(self.slowly).is_file()
+        end = time.monotonic() + (0.5 if is_slow else 0)
+        while time.monotonic() < end:
+            if is_cancelled and is_cancelled():
+                return CompletionResult(**self.describe(), is_cancelled=True)
+            time.sleep(0.01)
+        typed = request.prefix.rpartition("\n")[2].lstrip()
+        texts = [f"<{typed}>{n}" if is_slow else go_on(text, typed) for n, text in enumerate(self.texts)]
+        alternatives = [
+            make_alternative(text, index, label=label)
+            for index, (text, label) in enumerate(zip(texts, self.labels, strict=True))
+            if text
+        ]
+        return CompletionResult(**self.describe(), alternatives=tuple(alternatives))
+
+
+def go_on(text, typed):
+    """What is left of the text when this was typed."""
+    return text[len(typed) :] if text.startswith(typed) else ""
+
+
+def command(socket_path, **fields) -> list[str]:
+    """The command line of this engine; fields as in `CannedCompleter`."""
+    return [sys.executable, "-P", __file__, str(socket_path), json.dumps(fields)]
+
+
+def main(socket_path, *, log=None, **fields):
+    """Serve; append this process's id to `log` when loaded."""
+
+    def load(on_progress):
+        if log:
+            with open(log, "a") as file:
+                file.write(f"{os.getpid()}\n")
+        return CannedCompleter(**fields)
+
+    serve(Path(socket_path), load, 60.0, about=NAMES)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], **json.loads(sys.argv[2]))

@@ -1,0 +1,271 @@
+"""The plugin in real Neovims, the real front behind it, a canned engine behind that.
+
+One Neovim serves all tests of a version that do not need one with other options.
+"""
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+
+import pytest
+
+from tests.e2e.canned_engine import TEXTS
+from tests.e2e.neovim_install import VERSIONS, CannotInstall, neovim
+from tests.e2e.neovim_session import Session, setup
+from tests.fakes import wait_until
+
+pytestmark = pytest.mark.editors
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def program(request):
+    try:
+        return neovim(request.param)
+    except CannotInstall as error:
+        pytest.skip(f"Neovim {request.param} cannot be had here: {error}")
+
+
+@pytest.fixture(scope="module")
+def shared(program, tmp_path_factory):
+    folder, runtime = tmp_path_factory.mktemp("neovim"), tempfile.mkdtemp(prefix="spa")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("SPA_HOME", str(folder / "home"))
+        monkeypatch.setenv("SPA_CACHE", str(folder / "cache"))
+        monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+        session = Session(program, folder, setup=setup())
+    yield session
+    session.quit()
+    shutil.rmtree(runtime, ignore_errors=True)
+
+
+@pytest.fixture
+def nvim(shared):
+    """The Neovim of this version with the beginning of a function and the first completion."""
+    shared.outcomes.unlink(missing_ok=True)
+    shared.lua(f"vim.cmd('messages clear') {setup()}")
+    shared.start_typing()
+    return shared
+
+
+@pytest.fixture
+def start(program, tmp_path):
+    """Start a Neovim of its own, without a server; options as in `Session`."""
+    sessions = []
+
+    def start(*, before="", **options):
+        sessions.append(Session(program, tmp_path, setup=setup(cmd="{ 'no-such-spa-lsp' }", **options), before=before))
+        return sessions[-1]
+
+    yield start
+    for session in sessions:
+        session.quit()
+
+
+def test_alternatives_are_cycled_both_ways_and_around_the_ends(nvim):
+    assert nvim.ghost() == TEXTS[0]
+    nvim.wait_for_hint("1/3 · operators")
+    nvim.keys("<M-]>")
+    nvim.wait_for_ghost(TEXTS[1])
+    nvim.wait_for_hint("2/3 · built-in functions")
+    nvim.keys("<M-[><M-[>")
+    nvim.wait_for_ghost(TEXTS[2])
+    nvim.wait_for_hint("3/3 · step by step")
+    assert nvim.lua("return require('spa_lsp').statusline()") == "3/3 · step by step"
+    nvim.keys("<M-]>")
+    nvim.wait_for_ghost(TEXTS[0])
+    assert nvim.text() == ["def add(a, b):", "    "]
+
+
+def test_the_accepted_alternative_is_inserted_and_recorded(nvim):
+    nvim.keys("<M-]><M-]>")
+    nvim.wait_for_ghost(TEXTS[2])
+    nvim.keys("<Tab>")
+    wait_until(lambda: nvim.accepted() == [("a3", 2)])
+    assert "\n".join(nvim.text()) == "def add(a, b):\n    " + TEXTS[2]
+    assert nvim.call("nvim_win_get_cursor", 0) == [4, len("    return total")]
+    assert nvim.messages() == ""
+
+
+def test_a_part_keeps_the_alternative(nvim):
+    nvim.keys("<M-]>")
+    nvim.wait_for_ghost(TEXTS[1])
+    nvim.keys("<M-Right>")
+    nvim.wait_for_ghost(" sum([a, b])")
+    assert {nvim.ghost() for _ in watch(2)} == {" sum([a, b])"}  # also when the next answer has another one in front
+    nvim.keys("<M-Right>")
+    nvim.wait_for_ghost("([a, b])")
+    assert nvim.hint().endswith("built-in functions")
+    assert nvim.accepted() == []
+    nvim.keys("<Tab>")
+    wait_until(lambda: nvim.accepted() == [("a2", 1)])
+    assert nvim.text() == ["def add(a, b):", "    " + TEXTS[1]]
+
+
+def test_a_line_is_accepted(nvim):
+    nvim.keys("<M-[>")
+    nvim.wait_for_ghost(TEXTS[2])
+    nvim.keys("<M-C-Right>")
+    nvim.wait_for("return vim.api.nvim_get_current_line()", "    total = a")
+    assert nvim.accepted() == []
+
+
+def test_typing_goes_through_the_completion(nvim):
+    nvim.keys("return s")
+    nvim.wait_for_ghost("um([a, b])")
+    nvim.wait_for_hint("1/1 · built-in functions")
+
+
+def test_dismissed_is_gone_until_more_is_typed(nvim):
+    nvim.keys("<C-]>")
+    nvim.wait_for_ghost("")
+    assert {nvim.ghost() for _ in watch(1)} == {""}
+    assert nvim.hint() == ""
+    nvim.keys("r")
+    nvim.wait_for_ghost(TEXTS[0][1:])
+
+
+def test_leaving_insert_mode_takes_all_away(nvim):
+    nvim.keys("<Esc>")
+    nvim.wait_for_ghost("")
+    nvim.wait_for_hint("")
+
+
+def test_tab_is_a_tab_where_nothing_is_shown(nvim):
+    nvim.keys("<C-u>    zzz")
+    nvim.wait_for_ghost("")
+    nvim.keys("<Tab>x")
+    nvim.wait_for("return vim.api.nvim_get_current_line()", "    zzz x")
+
+
+def test_a_superseded_request_leaves_no_trace_on_screen(nvim):
+    nvim.slowly.touch()
+    nvim.keys("<C-]>")
+    nvim.wait_for_ghost("")
+    seen = set()
+    for key in "abcd":
+        nvim.keys(key)
+        seen |= {nvim.ghost() for _ in watch(0.3)}
+    seen |= {nvim.ghost() for _ in watch(4)}
+    nvim.slowly.unlink()
+    assert seen == {"", "<abcd>0"}
+    assert nvim.messages() == ""
+
+
+def watch(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(0.02)
+        yield
+
+
+def test_a_killed_engine_costs_nothing_but_a_moment(nvim):
+    before = nvim.engine_pids()
+    os.kill(before[-1], signal.SIGKILL)
+    nvim.start_typing()
+    assert nvim.ghost() == TEXTS[0]
+    assert len(nvim.engine_pids()) == len(before) + 1
+
+
+@pytest.mark.parametrize("what", ["", "all", "buffer", "filetype"])
+def test_completions_can_be_switched_off_and_on(nvim, what):
+    nvim.keys(f"<Cmd>SpaLsp toggle {what}<CR>r")
+    nvim.wait_for_ghost("")
+    assert {nvim.ghost() for _ in watch(1)} == {""}
+    assert nvim.lua("return require('spa_lsp').statusline()") == "spa: off"
+    nvim.keys(f"<Cmd>SpaLsp toggle {what}<CR>e")
+    nvim.wait_for_ghost(TEXTS[0][2:])
+
+
+def test_only_the_key_asks_when_the_user_wants_it_so(nvim):
+    nvim.lua(setup(auto_trigger="false"))
+    nvim.start_typing(is_asked=False)
+    assert {nvim.ghost() for _ in watch(1)} == {""}
+    nvim.keys("<M-Bslash>")
+    nvim.wait_for_ghost(TEXTS[0])
+
+
+def test_the_panel_shows_all_and_inserts_the_chosen_one(nvim):
+    nvim.keys("<M-CR>")
+    nvim.wait_for("return vim.api.nvim_get_current_line()", "1/3 · operators")
+    shown = ["1/3 · operators", TEXTS[0], "", "2/3 · built-in functions", TEXTS[1], "", "3/3 · step by step", TEXTS[2]]
+    assert "\n".join(nvim.text()) == "\n".join(shown)
+    nvim.keys("3")
+    wait_until(lambda: nvim.accepted() == [("a3", 2)])
+    assert "\n".join(nvim.text()) == "def add(a, b):\n    " + TEXTS[2]
+    nvim.keys("!")
+    nvim.wait_for("return vim.api.nvim_get_current_line()", "    return total!")
+
+
+def test_the_panel_is_left_without_a_trace(nvim):
+    nvim.lua(setup(panel="{ layout = 'split' }"))
+    nvim.keys("<M-CR>")
+    nvim.wait_for("return #vim.api.nvim_list_wins()", 2)
+    nvim.keys("]]")
+    nvim.wait_for("return vim.api.nvim_get_current_line()", "2/3 · built-in functions")
+    nvim.keys("q")
+    nvim.wait_for("return #vim.api.nvim_list_wins()", 1)
+    nvim.wait_for("return vim.api.nvim_get_mode().mode", "i")
+    assert nvim.text() == ["def add(a, b):", "    "]
+    assert nvim.call("nvim_win_get_cursor", 0) == [2, 4]
+
+
+def test_a_key_of_the_user_may_call_an_action(nvim):
+    nvim.lua("vim.keymap.set('i', '<C-f>', '<Plug>(spa-lsp-accept)')")
+    nvim.keys("<C-f>")
+    wait_until(lambda: nvim.accepted() == [("a1", 0)])
+
+
+def test_health_says_what_is_there(nvim):
+    nvim.keys("<Esc>")
+    nvim.lua("vim.cmd('checkhealth spa_lsp')")
+    report = "\n".join(nvim.text())
+    nvim.lua("vim.cmd('bwipeout!')")
+    assert "completions are shown by" in report
+    assert "the server runs" in report
+    assert "no default key was taken" in report
+
+
+def test_the_server_is_restarted(nvim):
+    ids = "return vim.tbl_map(function(client) return client.id end, vim.lsp.get_clients({ name = 'spa_lsp' }))"
+    before = nvim.lua(ids)
+    nvim.keys("<Esc>:SpaLsp restart<CR>")
+    nvim.wait_for(ids, lambda now: len(now) == 1 and now != before)
+    nvim.start_typing()
+    assert nvim.ghost() == TEXTS[0]
+
+
+def test_a_key_that_the_user_has_mapped_is_left_alone(start):
+    nvim = start(before="vim.keymap.set('i', '<Tab>', 'MINE')\nvim.keymap.set('i', '<M-]>', 'ALSO')")
+    nvim.keys("i<Tab><M-]>")
+    nvim.wait_for("return vim.api.nvim_get_current_line()", "MINEALSO")
+    nvim.lua("vim.cmd('checkhealth spa_lsp')")
+    assert any("<Tab> is your own map" in line for line in nvim.text())
+
+
+def test_a_key_that_the_user_maps_later_is_theirs(start):
+    nvim = start()
+    nvim.lua("vim.keymap.set('i', '<M-]>', 'LATER')")
+    nvim.keys("i<M-]>")
+    nvim.wait_for("return vim.api.nvim_get_current_line()", "LATER")
+
+
+def test_no_key_is_mapped_when_the_user_wants_none(start):
+    nvim = start(keymaps="false")
+    assert nvim.lua("return vim.fn.maparg('<M-]>', 'i')") == ""
+    assert nvim.lua("return vim.fn.maparg('<Plug>(spa-lsp-next)', 'i') ~= ''")
+
+
+def test_a_missing_server_is_said_once(start):
+    nvim = start()
+    nvim.lua("for i = 1, 3 do vim.cmd('edit! other' .. i .. '.py') end")
+    assert nvim.messages().count("no-such-spa-lsp") == 1
+    nvim.lua("vim.cmd('checkhealth spa_lsp')")
+    assert any('there is no program "no-such-spa-lsp"' in line for line in nvim.text())
+
+
+def test_an_option_that_cannot_be_used_is_said(start):
+    nvim = start(debounce_ms="-1", typo="1")
+    assert 'option "debounce_ms" must be milliseconds, 0 or more; its default is kept' in nvim.messages()
+    assert 'unknown option "typo"' in nvim.messages()
