@@ -14,7 +14,7 @@ from spa_lsp.errors import BadInput, NotFound
 from spa_lsp.progress import progress
 from trainer.evaluate.infilling import Arm, evaluate_infilling
 from trainer.evaluate.problems import HOW_TO_GET, InfillingKind, load_infilling
-from trainer.evaluate.sandbox import require_sandbox
+from trainer.evaluate.sandbox import allow_no_sandbox, require_sandbox
 from trainer.runs import digest
 
 SAMPLED_TEMPERATURE = 0.8
@@ -45,6 +45,7 @@ SHOWN = (
 @click.option("--max-tokens", type=click.IntRange(min=1), default=96, show_default=True, help="Of one completion.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Choice of the problems, and sampling.")
 @click.option("--output", type=click.Path(path_type=Path), help="JSON Lines of the answers; an old one is continued.")
+@click.option("--unsafe-no-sandbox", is_flag=True, help="Run programs even where no sandbox works.")
 @click.option("--json", "is_json", is_flag=True, help="Print the figures as JSON.")
 def evaluate(
     data: Path | None,
@@ -59,11 +60,12 @@ def evaluate(
     max_tokens: int,
     seed: int,
     output: Path | None,
+    unsafe_no_sandbox: bool,
     is_json: bool,
 ) -> None:
     """Measure how many different and correct completions come back on HumanEval-Infilling.
 
-    Candidates run inside bubblewrap only. What is finished is kept: the same command goes on where it broke.
+    Candidates run inside bubblewrap or under Landlock only. What is finished is kept: the same command goes on where it broke.
 
     \b
         trainer evaluate --data ~/benchmarks --arm adapters --k 8
@@ -73,6 +75,8 @@ def evaluate(
         raise NotFound(f"no folder of benchmarks; {HOW_TO_GET}")
     temperature = _temperature(arm, temperature)
     problems = load_infilling(data, kind, n=limit, seed=seed)
+    if unsafe_no_sandbox:
+        allow_no_sandbox()
     require_sandbox()  # before the minute that loading takes
     adapter_set = find_set(set_name, base) if arm == "adapters" else None
     subject = _subject(adapter_set, base=base, quantization=quantization)
