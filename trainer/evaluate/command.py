@@ -65,7 +65,7 @@ def evaluate(
 ) -> None:
     """Measure how many different and correct completions come back on HumanEval-Infilling.
 
-    Candidates run inside bubblewrap or under Landlock only. What is finished is kept: the same command goes on where it broke.
+    Candidates run in a sandbox only. What is finished is kept: the same command goes on where it broke.
 
     \b
         trainer evaluate --data ~/benchmarks --arm adapters --k 8

@@ -23,9 +23,9 @@ KINDS: dict[OutcomeKind, VerdictKind] = {
     "killed": "killed",
     "sandbox_error": "sandbox_error",
 }
-LIMITS = Limits(wall_s=10.0)
-PATIENT_WALL_S = 30.0
-BY_KILL = "signal 9"  # may be the system, short of memory
+LIMITS = Limits(wall_s=20.0, cpu_s=8.0)  # the slowest known solution of MBPP takes 3 s of processor time
+PATIENT_WALL_S = 60.0
+DOUBTFUL = ("wall clock", "signal 9")  # a busy machine, one short of memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,8 @@ def judge(problem: Problem, completions: Sequence[str], workers: int = 2, *, lim
     `program(completion)` of the problem is the module that is judged, `test` defines `check`, which gets its
     `entry_point` and may use it and all that `program(solution)` defines by name.
 
-    Timeouts and sandbox errors are run again, one at a time and with more patience: a busy machine is no failure.
+    What may be owed to a busy machine is run again, once, one at a time and with more patience: sandbox errors, and
+    timeouts by the wall clock, not those by processor time.
 
     Raises:
         Unavailable: there is no working sandbox.
@@ -79,4 +80,4 @@ def _run(problem: Problem, completion: str, backend: Backend, limits: Limits) ->
 
 
 def _is_doubtful(verdict: Verdict) -> bool:
-    return verdict.kind in ("timeout", "sandbox_error") or (verdict.kind == "killed" and verdict.error == BY_KILL)
+    return verdict.kind == "sandbox_error" or (verdict.kind in ("timeout", "killed") and verdict.error in DOUBTFUL)

@@ -90,6 +90,7 @@ def _test(job: dict[str, Any], candidate: Candidate) -> tuple[str, str]:
         scope[job["entry_point"]] = candidate
         exec(_compiled(job["test"]), scope)
         check = scope["check"]
+        scope[job["entry_point"]] = candidate  # again, for the one that is called `check` itself
     except Exception as error:
         return "sandbox_error", f"the test itself is broken: {_describe(error)}"
     try:

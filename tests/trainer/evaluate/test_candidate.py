@@ -73,6 +73,19 @@ def test_the_test_may_call_the_function_by_its_name(problem):
     assert passes(problem, "    return 4\n", "assert total() == 4")
 
 
+def test_the_function_may_be_called_check(problem):
+    named = dataclasses.replace(
+        problem,
+        entry_point="check",
+        prefix="def check(n):\n",
+        suffix="",
+        solution="    return n\n",
+        test="def check(candidate):\n    assert check(3) == candidate(3) == 3\n",
+    )
+    assert judge(named, [named.solution, "    return 2\n"])[1].kind == "fail"
+    assert judge(named, [named.solution])[0].kind == "pass"
+
+
 def test_a_test_that_catches_everything_does_not_hide_an_end(problem):
     test = "def check(candidate):\n    try: candidate()\n    except BaseException: pass\n"
     assert verdict(problem, "    import os; os._exit(0)\n", test).kind == "fail"

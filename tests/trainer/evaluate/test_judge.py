@@ -91,6 +91,22 @@ def test_a_timeout_is_tried_again_with_more_patience(problem):
     assert kinds(problem, slow, limits=Limits(wall_s=0.5)) == ["pass"]
 
 
+def test_a_timeout_by_processor_time_is_not_tried_again(problem, monkeypatch):
+    asked = []
+    real = testers.Tester.ask
+    monkeypatch.setattr(testers.Tester, "ask", lambda *args: asked.append(1) or real(*args))
+    limits = Limits(wall_s=60.0, cpu_s=1.0)
+    assert kinds(problem, "    while True: pass\n", limits=limits) == ["timeout"]
+    assert len(asked) == 1
+
+
+def test_a_fault_of_the_sandbox_is_tried_again_once(problem, monkeypatch):
+    answers = [{"kind": "sandbox_error", "error": "x", "seconds": 0.0}] * 3
+    monkeypatch.setattr(testers.Tester, "ask", lambda *_: answers.pop())
+    assert kinds(problem, problem.solution) == ["sandbox_error"]
+    assert len(answers) == 1
+
+
 def test_a_lasting_timeout_is_one(problem, monkeypatch):
     monkeypatch.setattr(module, "PATIENT_WALL_S", 1.0)
     assert kinds(problem, "    import time; time.sleep(60)\n", limits=Limits(wall_s=1.0)) == ["timeout"]

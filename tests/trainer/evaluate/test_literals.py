@@ -3,6 +3,7 @@ import collections
 import enum
 import json
 import math
+import re
 from decimal import Decimal
 from fractions import Fraction
 
@@ -120,6 +121,12 @@ def test_an_iterator_does_not_become_equal_to_a_list():
 
 def test_keys_stay_equal_to_a_set():
     assert through_json({1: 0, 2: 0}.keys()) == {1, 2}
+
+
+def test_a_match_is_true_and_equal_to_nothing():
+    match = re.match("a", "a")
+    assert through_json(match)
+    assert through_json(match) not in (True, "a", match)
 
 
 @pytest.mark.parametrize("value", [object(), len, lambda: 0, [object()], {1: math}], ids=str)

@@ -20,7 +20,11 @@ from trainer.evaluate.sandbox.memory import PAGE_BYTES, can_find_trees, find_tre
 from trainer.evaluate.sandbox.run import run
 
 ROOT = Path(__file__).parents[3]
-GROWING = "import os, time\nfor _ in range(4):\n if os.fork() == 0: break\npiece = bytearray(b'x' * (60 << 20))\ntime.sleep(60)"
+GROWING = """import os, time
+for _ in range(4):
+    if os.fork() == 0: break
+piece = bytearray(b'x' * (60 << 20))
+time.sleep(60)"""
 SLEEPING = "def f():\n    import time; time.sleep(77)\n"
 JOB = {"program": SLEEPING, "helpers": "", "test": "def check(candidate): candidate()\n", "entry_point": "f"}
 
@@ -36,7 +40,8 @@ def wait_for(is_so, seconds=20.0):
 
 @pytest.fixture
 def family():
-    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; x = b\"x\" * (40 << 20); time.sleep(60)'])"
+    grandchild = "import time; x = b'x' * (40 << 20); time.sleep(60)"
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {grandchild!r}])"
     process = subprocess.Popen([sys.executable, "-c", code])
     yield process
     for pid in find_tree(process.pid):
@@ -92,50 +97,53 @@ def test_a_tester_that_dies_of_a_result_is_the_candidates_failure():
     assert testers._gone(is_ready=False)["kind"] == "sandbox_error"
 
 
-# the supervisor is busy in a tester, or in the sandbox itself, when it is killed
+# the supervisor waits for two testers when it is killed
 SUPERVISOR = """
-import json, sys, threading
-from trainer.evaluate import testers
-from trainer.evaluate.sandbox import process
+import sys, threading
 from trainer.evaluate.sandbox.backend import find_backends
 from trainer.evaluate.sandbox.limits import Limits
-from trainer.evaluate.sandbox.run import run
+from trainer.evaluate.testers import Tester
 
-process.ENVIRONMENT["LC_ALL"] = testers.ENVIRONMENT["LC_ALL"] = {marker!r}
 backend = next(backend for backend in find_backends() if backend.kind == {kind!r})
-limits = Limits(wall_s=60.0)
-works = [
-    lambda: testers.Tester(backend).ask({job!r}, limits),
-    lambda: testers.Tester(backend).ask({busy!r}, limits),
-    lambda: run("import time; time.sleep(77)", backend, limits),
-]
-for work in works:
-    threading.Thread(target=work).start()
+for job in {jobs!r}:
+    threading.Thread(target=Tester(backend).ask, args=(job, Limits(wall_s=60.0))).start()
 """
 # a test that holds the interpreter: no Python of the tester's own would notice anything
 BUSY = {**JOB, "program": "def f(): return 1\n", "test": "def check(candidate): candidate(); 7 ** (1 << 34)\n"}
 
 
+def is_alive(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def started_with(marker):
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if marker in Path(f"/proc/{process.pid}/environ").read_text(errors="replace"):
-                found.append(process.pid)
-        except (OSError, psutil.Error):
-            continue
-    return found
+    """The interpreters that have it among the words that started them, bubblewrap's own processes left out."""
+    found = psutil.process_iter(["cmdline", "name"])
+    words = {process.pid: process.info["cmdline"] or [] for process in found if process.info["name"] != "bwrap"}
+    return [pid for pid, command in words.items() if any(marker in word for word in command)]
 
 
 def test_nothing_outlives_a_supervisor_that_is_killed(backend):
-    marker = f"C.UTF-8@{uuid.uuid4().hex}"
-    code = SUPERVISOR.format(marker=marker, kind=backend.kind, job=JOB, busy=BUSY)
+    marker = f"f_{uuid.uuid4().hex}"
+    jobs = [
+        {name: text.replace("f()", f"{marker}()") for name, text in {**job, "entry_point": marker}.items()}
+        for job in (JOB, BUSY)
+    ]
+    code = SUPERVISOR.format(kind=backend.kind, jobs=jobs)
     supervisor = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert wait_for(lambda: len(started_with(marker)) >= 5)  # two testers, three sandboxes
-    time.sleep(1.0)
-    supervisor.kill()
-    supervisor.wait()
-    assert wait_for(lambda: not started_with(marker), seconds=5.0)
+    try:
+        assert wait_for(lambda: len(started_with(marker)) == 3)  # it has the marker too
+        time.sleep(1.0)
+        testers_of_it = [child.pid for child in psutil.Process(supervisor.pid).children()]
+    finally:
+        supervisor.kill()
+        supervisor.wait()
+    assert len(testers_of_it) == 2
+    assert wait_for(lambda: not started_with(marker), seconds=1.0)
+    assert wait_for(lambda: not any(map(is_alive, testers_of_it)), seconds=1.0)
 
 
 NORMAL_USER = """
