@@ -66,8 +66,8 @@ def _judge(job: dict[str, Any], backend: Backend, answers: IO[str]) -> dict[str,
             stdout=subprocess.DEVNULL,
             entry_point=job["entry_point"],
         )
-    except OSError as error:
-        return {"kind": "sandbox_error", "error": str(error), "seconds": time.monotonic() - started}
+    except OSError as failure:
+        return {"kind": "sandbox_error", "error": str(failure), "seconds": time.monotonic() - started}
     candidate = Candidate(process, limits.cpu_s)
     try:
         candidate.load(source, on_ready=lambda: _answer(answers, {"ready": True}))

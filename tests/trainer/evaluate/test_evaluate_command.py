@@ -46,6 +46,16 @@ def test_a_temperature_for_greedy_is_refused(tmp_path):
     assert isinstance(error, BadInput)
 
 
+def test_running_without_a_sandbox_must_be_asked_for(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr("trainer.evaluate.command.allow_no_sandbox", lambda: asked.append(1))
+    monkeypatch.setattr("trainer.evaluate.command.load_infilling", lambda *_, **__: [])
+    monkeypatch.setattr("trainer.evaluate.command.require_sandbox", lambda: 1 / 0)
+    for options in ([], ["--unsafe-no-sandbox"]):
+        invoke("--data", str(tmp_path), *options)
+    assert asked == [1]
+
+
 def test_importing_the_command_loads_no_torch():
     code = "import sys, trainer.evaluate.command; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -26,8 +26,8 @@ def run(source: str, backend: Backend, limits: Limits) -> Outcome:
         inbox.seek(0)
         try:
             process = start(backend, n_source_bytes=len(text), limits=limits, stdin=inbox, stdout=subprocess.PIPE)
-        except OSError as error:
-            return Outcome(kind="sandbox_error", seconds=time.monotonic() - started, error=str(error))
+        except OSError as failure:
+            return Outcome(kind="sandbox_error", seconds=time.monotonic() - started, error=str(failure))
     captured = capture(process, deadline=started + limits.wall_s, limits=limits)
     seconds = time.monotonic() - started
     kind, error = classify(captured, nonce=nonce, is_cpu_spent=seconds >= limits.cpu_s)
