@@ -127,3 +127,13 @@ def test_a_program_that_closes_all_its_streams_is_still_watched():
     source = "import os, time\nfor fd in range(8):\n    try: os.close(fd)\n    except OSError: pass\ntime.sleep(60)"
     outcome = run_program(source, wall_s=2.0)
     assert (outcome.kind, outcome.error) == ("timeout", "wall clock")
+
+
+@needs_sandbox
+def test_hashes_and_so_the_order_of_sets_are_the_same_each_time():
+    assert run_program("print(hash('a'))").output == run_program("print(hash('a'))").output
+
+
+@needs_sandbox
+def test_nothing_is_imported_from_the_working_folder():
+    assert run_program("import sys\nassert '' not in sys.path and not any('tmp' in p for p in sys.path)").error == ""

@@ -71,7 +71,8 @@ def start(
         "entry_point": entry_point,
         "landlock": _landlock(backend) if backend.kind == "landlock" else None,
     }
-    python = [backend.interpreter.path, "-I", "-S", "-c", inside(backend.kind, is_served=bool(entry_point))]
+    # not -I, with which the seed of hashes in ENVIRONMENT would be ignored; there is no other variable
+    python = [backend.interpreter.path, "-s", "-S", "-c", inside(backend.kind, is_served=bool(entry_point))]
     user = None if backend.keeps_user else UNPRIVILEGED_ID
     with _prefix(backend) as (prefix, descriptors):
         return subprocess.Popen(
@@ -112,7 +113,8 @@ def inside(kind: Kind, *, is_served: bool) -> str:
     names = [*(["landlock_inside"] if kind == "landlock" else []), *(["literals"] if is_served else []), "stub"]
     texts = [(FOLDER / f"{name}.py").read_text(encoding="utf-8") for name in names]
     lines = [line for text in texts for line in text.splitlines() if not line.startswith(NOT_INSIDE)]
-    return "\n".join(["from __future__ import annotations", *lines])
+    only_ours = ["import sys", "sys.path[:] = filter(None, sys.path)"]  # nothing is imported from the working folder
+    return "\n".join(["from __future__ import annotations", *only_ours, *lines])
 
 
 @contextmanager
