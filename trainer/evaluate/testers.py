@@ -54,12 +54,11 @@ class Tester:
     def ask(self, job: dict[str, Any], limits: Limits) -> Answer:
         """Do one job; over a limit, the process and the sandbox are killed."""
         started = time.monotonic()
-        kind, error = "sandbox_error", "the tester is gone"
         try:
             self._send({**job, "limits": asdict(limits)})
             answer = self._receive(deadline=started + limits.wall_s, memory_bytes=limits.memory_bytes)
         except BrokenPipeError:
-            answer = {"kind": kind, "error": error}
+            answer = _gone(is_ready=False)
         if "seconds" not in answer:
             self.close()
         return {"seconds": time.monotonic() - started, **answer}

@@ -8,7 +8,7 @@ import pytest
 
 from spa_lsp.errors import Unavailable
 from trainer.evaluate.sandbox import backend as module
-from trainer.evaluate.sandbox import bubblewrap, interpreter, run_program, sandbox_kind
+from trainer.evaluate.sandbox import bubblewrap, interpreter, process, run_program, sandbox_kind
 from trainer.evaluate.sandbox.run import run
 from trainer.evaluate.sandbox.self_test import LIMITS
 
@@ -118,3 +118,10 @@ def test_with_apparmor_the_hint_is_its_setting(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "IN_CONTAINER", ())
     monkeypatch.setattr(module, "APPARMOR", str(tmp_path))
     assert "apparmor_restrict_unprivileged_userns" in module.hint()
+
+
+def test_on_an_unknown_processor_there_is_a_reason_and_no_sandbox(monkeypatch, untried):
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    process._filter.cache_clear()
+    with pytest.raises(Unavailable, match="no sandbox for the processor riscv64"):
+        module.require_backend()

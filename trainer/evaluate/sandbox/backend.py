@@ -4,12 +4,13 @@ import functools
 import logging
 import os
 import subprocess
+import threading
 
 from spa_lsp.errors import Unavailable
 from trainer.evaluate.sandbox.bubblewrap import find_bubblewrap
 from trainer.evaluate.sandbox.interpreter import find_interpreter
 from trainer.evaluate.sandbox.memory import can_find_trees
-from trainer.evaluate.sandbox.process import Backend, Kind
+from trainer.evaluate.sandbox.process import Backend
 from trainer.evaluate.sandbox.self_test import try_escapes
 
 logger = logging.getLogger(__name__)
@@ -18,12 +19,12 @@ INSTALL = "install the package bubblewrap (apt-get, dnf or pacman), version 0.8 
 APPARMOR = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
 IN_CONTAINER = ("/.dockerenv", "/run/.containerenv")
 
-_allowed_without: list[bool] = [False]
+_is_allowed_without = threading.Event()
 
 
 def allow_no_sandbox() -> None:
     """From now on, programs run without a sandbox where none works: what `--unsafe-no-sandbox` asks for."""
-    _allowed_without[0] = True
+    _is_allowed_without.set()
     require_backend.cache_clear()
 
 
@@ -42,7 +43,7 @@ def require_backend() -> Backend:
             return backend
         problems.append(f"{backend.kind}: {problem}")
     reason = "; ".join(problems) or "there is neither bubblewrap nor Landlock"
-    if _allowed_without[0]:
+    if _is_allowed_without.is_set():
         logger.warning("model-written programs run WITHOUT a sandbox, as you asked for (%s)", reason)
         return Backend(kind="none", interpreter=find_interpreter())
     raise Unavailable(
@@ -75,7 +76,10 @@ def find_problem(backend: Backend) -> str:
         return "this kernel does not name the children of a process (CONFIG_PROC_CHILDREN)"
     if backend.kind == "landlock" and backend.keeps_user and os.geteuid() == 0:
         return "root has no Python that other users can read"
-    outcome = try_escapes(backend)
+    try:
+        outcome = try_escapes(backend)
+    except Unavailable as error:  # a processor that is not known
+        return str(error)
     return "" if outcome.kind == "completed" else outcome.error or outcome.output.strip() or outcome.kind
 
 
@@ -88,6 +92,3 @@ def hint() -> str:
     if os.path.exists(APPARMOR):
         return "allow bwrap user namespaces with sysctl kernel.apparmor_restrict_unprivileged_userns=0 or a profile"
     return f"{INSTALL}, and allow unprivileged user namespaces (sysctl user.max_user_namespaces above 0)"
-
-
-__all__ = ["Backend", "Kind", "allow_no_sandbox", "describe", "find_backends", "find_problem", "require_backend"]
