@@ -64,6 +64,7 @@ SHOWN = (
 @click.option(
     "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of problems and sampling."
 )
+@click.option("--unsafe-no-sandbox", is_flag=True, help="Run programs even where no sandbox works.")
 @click.option("--export", "export_path", type=click.Path(path_type=Path), metavar="FILE", help="All of it as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def evaluate(
@@ -82,6 +83,7 @@ def evaluate(
     steps: int,
     rank: int,
     seed: int,
+    unsafe_no_sandbox: bool,
     export_path: Path | None,
     as_json: bool,
 ) -> None:
@@ -102,9 +104,11 @@ def evaluate(
     from trainer.arm_sets import Budget, check_budgets
     from trainer.evaluate.evaluation import Settings
     from trainer.evaluate.export import BenchmarkResult, export, without_problems, write_export
-    from trainer.evaluate.sandbox import require_sandbox
+    from trainer.evaluate.sandbox import allow_no_sandbox, require_sandbox
     from trainer.pipeline import open_trainer
 
+    if unsafe_no_sandbox:
+        allow_no_sandbox()
     require_sandbox()  # before the minutes that training and loading take
     settings = Settings(base_id=base_id, quantization=quantization, max_tokens=max_tokens, seed=seed)
     finetune = FinetuneConfig(steps=steps, rank=rank, alpha=2 * rank)

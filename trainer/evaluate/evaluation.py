@@ -30,7 +30,6 @@ from trainer.evaluate.distinct import classify
 from trainer.evaluate.figures import Values, estimates_of, values_of, write_figures
 from trainer.evaluate.judge import Verdict, judge
 from trainer.evaluate.problems import Layout, Problem
-from trainer.evaluate.sandbox import require_sandbox
 from trainer.evaluate.views import View, raw_view, shown_view
 from trainer.runs import Run, begin_run, finish_run
 
@@ -210,7 +209,6 @@ def _check_precision(db: Database, run: Run, answer: Answer) -> None:
 
 def _attempts(problem: Problem, answer: Answer) -> list[Attempt]:
     """The judged attempts of one problem."""
-    sandbox = require_sandbox()
     alternatives = answer.result.alternatives
     raw, shown = ([view(problem, item) for item in alternatives] for view in (raw_view, shown_view))
     verdicts = _verdicts(problem, [*raw, *shown])
@@ -227,7 +225,7 @@ def _attempts(problem: Problem, answer: Answer) -> list[Attempt]:
             label=item.label,
             raw_text=item.text,
             shown_text=shown[place].text,
-            sandbox=sandbox,
+            sandbox=shown_verdicts[place].sandbox,
             quantization=answer.result.quantization,
             device=answer.result.device,
             seconds=answer.seconds,

@@ -1,12 +1,17 @@
-"""Verdicts on completions: the problem's own test over the completed program, in the sandbox."""
+"""Verdicts on completions: the problem's own test, in a process of ours, calls the completed program in the sandbox.
+
+The test and what it expects never get into the sandbox, and only literals come out of it, so that no candidate can look
+at an answer, call itself right or end with success.
+"""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from trainer.evaluate.problems import Problem
-from trainer.evaluate.sandbox import Outcome, OutcomeKind, run_program
+from trainer.evaluate.sandbox import Backend, Kind, Limits, OutcomeKind, require_backend
+from trainer.evaluate.testers import borrow
 
 VerdictKind = Literal["pass", "fail", "timeout", "memory", "killed", "sandbox_error"]
 
@@ -18,79 +23,61 @@ KINDS: dict[OutcomeKind, VerdictKind] = {
     "killed": "killed",
     "sandbox_error": "sandbox_error",
 }
-WALL_S = 10.0
-PATIENT_WALL_S = 30.0
+LIMITS = Limits(wall_s=20.0, cpu_s=8.0)  # the slowest known solution of MBPP takes 3 s of processor time
+PATIENT_WALL_S = 60.0
+DOUBTFUL = ("wall clock", "signal 9")  # a busy machine, one short of memory
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """Only `pass` is a pass; `sandbox_error` is nobody's failure and must not be counted as one."""
+    """Only `pass` is a pass; `sandbox_error` is nobody's failure and must not be counted as one.
+
+    `sandbox` is what confined the program.
+    """
 
     kind: VerdictKind
     seconds: float
     error: str = ""
+    sandbox: Kind = "bubblewrap"
 
 
-def judge(problem: Problem, completions: Sequence[str], workers: int = 2) -> list[Verdict]:
+def judge(problem: Problem, completions: Sequence[str], workers: int = 2, *, limits: Limits = LIMITS) -> list[Verdict]:
     """One verdict per completion, in their order; equal ones are run once, about 40 ms each.
 
-    Timeouts and sandbox errors are run again, one at a time and with more patience: a busy machine is no failure.
+    `program(completion)` of the problem is the module that is judged, `test` defines `check`, which gets its
+    `entry_point` and may use it and all that `program(solution)` defines by name.
+
+    What may be owed to a busy machine is run again, once, one at a time and with more patience: sandbox errors, and
+    timeouts by the wall clock, not those by processor time.
 
     Raises:
         Unavailable: there is no working sandbox.
     """
+    backend = require_backend()
     different = list(dict.fromkeys(completions))
     with ThreadPoolExecutor(workers) as pool:
-        outcomes = list(pool.map(lambda completion: _run(problem, completion, wall_s=WALL_S), different))
+        first = list(pool.map(lambda completion: _run(problem, completion, backend, limits), different))
     verdicts = {
-        completion: _verdict(_run_again_if_doubtful(problem, completion, outcome))
-        for completion, outcome in zip(different, outcomes, strict=True)
+        completion: _run(problem, completion, backend, replace(limits, wall_s=max(limits.wall_s, PATIENT_WALL_S)))
+        if _is_doubtful(verdict)
+        else verdict
+        for completion, verdict in zip(different, first, strict=True)
     }
     return [verdicts[completion] for completion in completions]
 
 
-# Program and test are compiled apart, so that an open quote in one cannot swallow the other. The test sees results of
-# built-in types only, rebuilt from their own content: an object that calls itself equal to everything never reaches it.
-HARNESS = """
-program, test, entry_point = {case}
-
-def run():
-    scope = {{"__name__": "candidate"}}
-    exec(compile(program, "<candidate>", "exec", dont_inherit=True), scope)
-    candidate = scope[entry_point]
-    exec(compile(test, "<test>", "exec", dont_inherit=True), scope)
-    scope["check"](lambda *arguments, **named: plain(candidate(*arguments, **named)))
-
-def plain(value):
-    kind = type(value)
-    if value is None or kind in (bool, int, float, str, complex, bytes, range):
-        return value
-    for simple in (int, float, str):
-        if issubclass(kind, simple):
-            return simple.__add__(value, simple())
-    for many in (list, tuple, set, frozenset):
-        if issubclass(kind, many):
-            return many(map(plain, many.__iter__(value)))
-    if issubclass(kind, dict):
-        return {{plain(key): plain(item) for key, item in dict.items(value)}}
-    if kind.__module__ == "builtins" and hasattr(kind, "__iter__"):
-        return map(plain, value)
-    raise TypeError(f"the result is a {{kind.__name__}}")
-
-run()
-"""
+def _run(problem: Problem, completion: str, backend: Backend, limits: Limits) -> Verdict:
+    job = {
+        "program": problem.program(completion),
+        "helpers": problem.program(problem.solution),
+        "test": problem.test,
+        "entry_point": problem.entry_point,
+    }
+    with borrow(backend) as tester:
+        answer = tester.ask(job, limits)
+    kind = KINDS[answer["kind"]]
+    return Verdict(kind=kind, seconds=answer["seconds"], error=answer["error"], sandbox=backend.kind)
 
 
-def _run(problem: Problem, completion: str, *, wall_s: float) -> Outcome:
-    case = ascii((problem.program(completion), problem.test, problem.entry_point))
-    return run_program(HARNESS.format(case=case), wall_s=wall_s)
-
-
-def _run_again_if_doubtful(problem: Problem, completion: str, outcome: Outcome) -> Outcome:
-    if outcome.kind not in ("timeout", "sandbox_error"):
-        return outcome
-    return _run(problem, completion, wall_s=PATIENT_WALL_S)
-
-
-def _verdict(outcome: Outcome) -> Verdict:
-    return Verdict(kind=KINDS[outcome.kind], seconds=outcome.seconds, error=outcome.error)
+def _is_doubtful(verdict: Verdict) -> bool:
+    return verdict.kind == "sandbox_error" or (verdict.kind in ("timeout", "killed") and verdict.error in DOUBTFUL)

@@ -13,7 +13,7 @@ from spa_lsp.progress import Progress, progress
 from trainer.evaluate.benchmarks.load import CODE_BENCHMARKS, CodeBenchmark, load_benchmark
 from trainer.evaluate.judge import Verdict, judge
 from trainer.evaluate.problems import Problem
-from trainer.evaluate.sandbox import require_sandbox
+from trainer.evaluate.sandbox import allow_no_sandbox, require_sandbox
 
 
 @click.command("judge", context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,9 +24,16 @@ from trainer.evaluate.sandbox import require_sandbox
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N problems.  [default: all]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Choice of the problems.")
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Programs at a time.")
+@click.option("--unsafe-no-sandbox", is_flag=True, help="Run programs even where no sandbox works.")
 @click.option("--json", "is_json", is_flag=True, help="Print the figures as JSON.")
 def judge_command(
-    canonical: CodeBenchmark, data: Path | None, limit: int | None, seed: int, workers: int, is_json: bool
+    canonical: CodeBenchmark,
+    data: Path | None,
+    limit: int | None,
+    seed: int,
+    workers: int,
+    unsafe_no_sandbox: bool,
+    is_json: bool,
 ) -> None:
     """Judge the published solutions of a benchmark: all must pass, and those that do not are listed with the reason.
 
@@ -37,6 +44,8 @@ def judge_command(
         trainer judge --canonical mbpp-plus --data ~/benchmarks --limit 50
     """
     problems = load_benchmark(canonical, data, limit=limit, seed=seed)
+    if unsafe_no_sandbox:
+        allow_no_sandbox()
     sandbox = require_sandbox()
     started = time.monotonic()
     with progress(f"judge {canonical}", len(problems), "solutions") as shown:

@@ -8,7 +8,8 @@ import pytest
 from spa_lsp.errors import Unavailable
 from tests.trainer.evaluate.tiny_benchmarks import tiny_data  # noqa: F401  a fixture
 from trainer.evaluate.problems import FILES, FOLDER, Problem
-from trainer.evaluate.sandbox import require_sandbox
+from trainer.evaluate.sandbox import Backend, require_sandbox
+from trainer.evaluate.sandbox.backend import find_backends, find_problem
 
 BESIDE_THE_PROJECT = Path(__file__).parents[4] / "shared" / "data"
 
@@ -19,6 +20,19 @@ def sandbox() -> str:
         return require_sandbox()
     except Unavailable as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def backends() -> dict[str, Backend]:
+    """The back ends that work on this machine, by their kind."""
+    return {backend.kind: backend for backend in find_backends() if not find_problem(backend)}
+
+
+@pytest.fixture(params=["bubblewrap", "landlock"])
+def backend(request, backends) -> Backend:
+    if request.param not in backends:
+        pytest.skip(f"{request.param} does not work on this machine")
+    return backends[request.param]
 
 
 @pytest.fixture

@@ -70,6 +70,16 @@ def test_what_is_unknown_is_one_sentence(tmp_path, options, words):
     assert isinstance(error, BadInput) and words in str(error)
 
 
+def test_running_without_a_sandbox_must_be_asked_for(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr("trainer.evaluate.sandbox.allow_no_sandbox", lambda: asked.append(1))
+    monkeypatch.setattr("trainer.evaluate_command.load_benchmark", lambda *_, **__: [])
+    monkeypatch.setattr("trainer.evaluate.sandbox.require_sandbox", lambda: 1 / 0)
+    for options in ([], ["--unsafe-no-sandbox"]):
+        invoke("--data", str(tmp_path), *options)
+    assert asked == [1]
+
+
 def test_importing_the_command_loads_no_torch():
     code = "import sys, trainer.evaluate_command; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

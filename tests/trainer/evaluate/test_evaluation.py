@@ -110,7 +110,9 @@ def test_the_request_asks_for_the_arm(evaluate, problems, arm, wanted):
 
 
 def test_an_instruction_is_asked_as_a_chat_turn(evaluate, problem):
-    task = replace(problem, layout="instruct", instruction="Sum up.", prefix="", suffix="", benchmark="own")
+    whole = problem.program(problem.solution)
+    asked = {"layout": "instruct", "instruction": "Sum up.", "benchmark": "own"}
+    task = replace(problem, **asked, prefix="", suffix="", solution=whole)
     completer = FakeCompleter(texts=("```python\ndef total(numbers):\n    return sum(numbers)\n```",))
     result = evaluate(completer, [task])
     (request,) = completer.asked

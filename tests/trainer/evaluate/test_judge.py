@@ -3,8 +3,10 @@ import dataclasses
 import pytest
 
 from trainer.evaluate import judge as module
+from trainer.evaluate import testers
 from trainer.evaluate.judge import judge
 from trainer.evaluate.problems import load_infilling
+from trainer.evaluate.sandbox import Limits
 
 pytestmark = pytest.mark.usefixtures("sandbox")
 
@@ -29,8 +31,8 @@ CHEATS = {
 }
 
 
-def kinds(problem, *completions):
-    return [verdict.kind for verdict in judge(problem, completions)]
+def kinds(problem, *completions, **options):
+    return [verdict.kind for verdict in judge(problem, completions, **options)]
 
 
 def test_the_solution_passes_and_a_wrong_one_fails(problem):
@@ -78,22 +80,36 @@ def test_odd_text_is_a_failure_and_not_an_error(problem):
 
 def test_equal_completions_are_run_once(problem, monkeypatch):
     started = []
-    real = module.run_program
-    monkeypatch.setattr(module, "run_program", lambda *args, **kwargs: started.append(1) or real(*args, **kwargs))
+    real = testers.Tester.ask
+    monkeypatch.setattr(testers.Tester, "ask", lambda *args: started.append(1) or real(*args))
     assert kinds(problem, problem.solution, "", problem.solution, "") == ["pass", "fail", "pass", "fail"]
     assert len(started) == 2
 
 
-def test_a_timeout_is_tried_again_with_more_patience(problem, monkeypatch):
-    monkeypatch.setattr(module, "WALL_S", 0.5)
-    slow = "    import time; time.sleep(1)\n" + problem.solution
-    assert kinds(problem, slow) == ["pass"]
+def test_a_timeout_is_tried_again_with_more_patience(problem):
+    slow = "    import time; time.sleep(0.5)\n" + problem.solution
+    assert kinds(problem, slow, limits=Limits(wall_s=0.5)) == ["pass"]
+
+
+def test_a_timeout_by_processor_time_is_not_tried_again(problem, monkeypatch):
+    asked = []
+    real = testers.Tester.ask
+    monkeypatch.setattr(testers.Tester, "ask", lambda *args: asked.append(1) or real(*args))
+    limits = Limits(wall_s=60.0, cpu_s=1.0)
+    assert kinds(problem, "    while True: pass\n", limits=limits) == ["timeout"]
+    assert len(asked) == 1
+
+
+def test_a_fault_of_the_sandbox_is_tried_again_once(problem, monkeypatch):
+    answers = [{"kind": "sandbox_error", "error": "x", "seconds": 0.0}] * 3
+    monkeypatch.setattr(testers.Tester, "ask", lambda *_: answers.pop())
+    assert kinds(problem, problem.solution) == ["sandbox_error"]
+    assert len(answers) == 1
 
 
 def test_a_lasting_timeout_is_one(problem, monkeypatch):
-    monkeypatch.setattr(module, "WALL_S", 0.5)
-    monkeypatch.setattr(module, "PATIENT_WALL_S", 4.0)
-    assert kinds(problem, "    import time; time.sleep(60)\n") == ["timeout"]
+    monkeypatch.setattr(module, "PATIENT_WALL_S", 1.0)
+    assert kinds(problem, "    import time; time.sleep(60)\n", limits=Limits(wall_s=1.0)) == ["timeout"]
 
 
 @pytest.mark.slow

@@ -1,26 +1,12 @@
-import os
-import shutil
 import threading
 import time
-from pathlib import Path
 
 import psutil
 import pytest
 
-from spa_lsp.errors import Unavailable
-from trainer.evaluate import sandbox as module
-from trainer.evaluate.sandbox import require_sandbox, run_program
+from trainer.evaluate.sandbox import run_program
 
 needs_sandbox = pytest.mark.usefixtures("sandbox")
-
-
-@pytest.fixture
-def untried():
-    require_sandbox.cache_clear()
-    module._interpreter.cache_clear()
-    yield
-    require_sandbox.cache_clear()
-    module._interpreter.cache_clear()
 
 
 @needs_sandbox
@@ -101,21 +87,6 @@ def test_stdin_is_empty():
 
 
 @needs_sandbox
-def test_files_environment_and_network_of_the_host_are_not_there(tmp_path, monkeypatch):
-    monkeypatch.setenv("CANARY", "visible")
-    (tmp_path / "canary").write_text("x")
-    source = f"""
-import os, socket
-assert not os.path.exists({str(tmp_path)!r})
-assert not os.path.exists({str(Path(__file__).parents[3])!r})
-assert 'CANARY' not in os.environ
-assert [name for _, name in socket.if_nameindex()] == ['lo']
-"""
-    outcome = run_program(source)
-    assert outcome.kind == "completed", outcome.error
-
-
-@needs_sandbox
 def test_the_disk_is_small():
     source = "with open('/tmp/x', 'wb') as file:\n    while True: file.write(bytes(1 << 20))"
     assert run_program(source).error.startswith("OSError")
@@ -147,38 +118,22 @@ def test_programs_run_at_the_same_time_do_not_disturb_each_other():
 
 
 @needs_sandbox
-def test_a_sandbox_that_cannot_start_is_a_sandbox_error(monkeypatch):
-    real = module._command
-    monkeypatch.setattr(module, "_command", lambda interpreter: [*real(interpreter)[:-4], "/usr/bin/no-python"])
-    outcome = run_program("print(1)")
-    assert outcome.kind == "sandbox_error"
-    assert "no-python" in outcome.error
-
-
-def test_without_bubblewrap_nothing_runs_and_the_package_is_named(monkeypatch, tmp_path, untried):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Unavailable, match="install the package bubblewrap"):
-        run_program("print(1)")
+def test_an_import_from_the_future_of_ours_is_not_the_programs():
+    assert run_program("def f(x: no_such_name): pass").error.startswith("NameError")
 
 
 @needs_sandbox
-def test_bubblewrap_is_found_wherever_path_says(monkeypatch, tmp_path, untried):
-    for name in ("bwrap", "setpriv"):
-        (tmp_path / name).symlink_to(shutil.which(name) or f"/usr/bin/{name}")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert module._command(module._interpreter())[0].startswith(str(tmp_path))
-    assert run_program("print(1)").kind == "completed"
+def test_a_program_that_closes_all_its_streams_is_still_watched():
+    source = "import os, time\nfor fd in range(8):\n    try: os.close(fd)\n    except OSError: pass\ntime.sleep(60)"
+    outcome = run_program(source, wall_s=2.0)
+    assert (outcome.kind, outcome.error) == ("timeout", "wall clock")
 
 
 @needs_sandbox
-def test_a_sandbox_with_a_hole_is_not_used(monkeypatch, untried):
-    real = module._mounts
-    monkeypatch.setattr(module, "_mounts", lambda prefix: ["--ro-bind", "/etc", "/etc", *real(prefix)])
-    with pytest.raises(Unavailable, match="files of the host are visible"):
-        run_program("print(1)")
+def test_hashes_and_so_the_order_of_sets_are_the_same_each_time():
+    assert run_program("print(hash('a'))").output == run_program("print(hash('a'))").output
 
 
 @needs_sandbox
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root has root to give up")
-def test_root_is_given_up(sandbox):
-    assert sandbox.endswith("unprivileged")
+def test_nothing_is_imported_from_the_working_folder():
+    assert run_program("import sys\nassert '' not in sys.path and not any('tmp' in p for p in sys.path)").error == ""

@@ -1,0 +1,68 @@
+"""Runs untrusted Python where it can do no harm: inside bubblewrap, or under Landlock, or not at all.
+
+Inside: no network, no home, no environment, no other processes, nothing that can be written but an empty 16 MiB /tmp
+(under Landlock nothing), a seccomp filter, limits for each process and for the memory of all of them together.
+"""
+
+import functools
+
+from trainer.evaluate.sandbox.backend import allow_no_sandbox, describe, require_backend
+from trainer.evaluate.sandbox.limits import Limits
+from trainer.evaluate.sandbox.outcome import Outcome, OutcomeKind
+from trainer.evaluate.sandbox.process import Backend, Kind
+from trainer.evaluate.sandbox.run import run
+
+__all__ = [
+    "Backend",
+    "Kind",
+    "Limits",
+    "Outcome",
+    "OutcomeKind",
+    "allow_no_sandbox",
+    "require_backend",
+    "require_sandbox",
+    "run_program",
+    "sandbox_kind",
+]
+
+
+def require_sandbox() -> str:
+    """Try the sandbox with a program that attempts escapes, once per process; the answer describes it.
+
+    Raises:
+        Unavailable: see `backend.require_backend`.
+    """
+    return _describe(require_backend())
+
+
+def sandbox_kind() -> Kind:
+    """The one word to store with every attempt: `bubblewrap`, `landlock` or `none`.
+
+    Raises:
+        Unavailable: see `backend.require_backend`.
+    """
+    return require_backend().kind
+
+
+def run_program(
+    source: str,
+    *,
+    wall_s: float = Limits.wall_s,
+    cpu_s: float = Limits.cpu_s,
+    memory_bytes: int = Limits.memory_bytes,
+    output_bytes: int = Limits.output_bytes,
+) -> Outcome:
+    """Run `source` as a program of its own, confined; about 30 ms. Limits that it reaches are outcomes, not errors.
+
+    `memory` is a MemoryError that it did not handle or more than `memory_bytes` in all its processes together, `killed`
+    a signal (a crash) or more output than allowed, and `sandbox_error` says that it never started, which is no fault of
+    the program.
+
+    Raises:
+        Unavailable: see `backend.require_backend`.
+    """
+    limits = Limits(wall_s=wall_s, cpu_s=cpu_s, memory_bytes=memory_bytes, output_bytes=output_bytes)
+    return run(source, require_backend(), limits)
+
+
+_describe = functools.cache(describe)
