@@ -29,6 +29,7 @@ class Settings:
     disabled_languages: tuple[str, ...] = ()  # LSP language ids
     record_outcomes: bool = True  # which adapter's alternative was taken, in which language; never any text
     engine_idle_s: float = 1800.0  # an engine ends after so many seconds without a client
+    max_memory_mb: int | None = None  # and when it has more resident memory than this; None: no limit
 
 
 def read_settings(options: Any) -> tuple[Settings, list[str]]:
@@ -85,6 +86,7 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "disabled_languages": ("a list of language ids", _is_list_of_texts),
     "record_outcomes": ("true or false", lambda value: isinstance(value, bool)),
     "engine_idle_s": ("seconds, at least 1", _is_number(1, 1e9)),
+    "max_memory_mb": ("megabytes, at least 100", lambda value: value is None or _is_count(100, 1 << 30)(value)),
 }
 
 

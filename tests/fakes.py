@@ -31,6 +31,7 @@ class FakeCompleter:
     texts: tuple[str, ...] = SOME_TEXTS
     n_steps: int = 1
     step_s: float = 0.0
+    finish: str = "stop"
     slow_in: str = ""  # only a request with this in its prefix takes all the steps, others one
     adapter_set: str = "fake-set"
     error: Exception | None = None  # raised by `complete`
@@ -61,17 +62,17 @@ class FakeCompleter:
                 return CompletionResult(**self.describe(), is_cancelled=True)
             time.sleep(self.step_s)
         texts = [request.prefix.split("\n")[-1] + "|"] if self.echoes else self.texts
-        alternatives = tuple(make_alternative(text, index) for index, text in enumerate(texts))
+        alternatives = tuple(make_alternative(text, index, finish=self.finish) for index, text in enumerate(texts))
         for alternative in alternatives:
             if on_alternative:
                 on_alternative(alternative)
         return CompletionResult(**self.describe(), alternatives=alternatives)
 
 
-def make_alternative(text, index=0):
+def make_alternative(text, index=0, *, finish="stop"):
     name = f"a{index + 1}"
     return Alternative(
-        text=text, adapter=name, label=f"label of {name}", index=index, mean_logprob=-0.5, n_tokens=4, finish="stop"
+        text=text, adapter=name, label=f"label of {name}", index=index, mean_logprob=-0.5, n_tokens=4, finish=finish
     )
 
 
@@ -108,8 +109,11 @@ def fake_engine_command(socket_path, **options) -> list[str]:
     return [sys.executable, "-P", __file__, str(socket_path), json.dumps(options)]
 
 
-def main(socket_path, *, load_s=0.0, idle_s=60.0, load_error=None, log=None, **fields):
-    """An engine process: loads for `load_s` seconds, fails as `load_error` says, appends its pid to `log`."""
+def main(socket_path, *, load_s=0.0, idle_s=60.0, load_error=None, log=None, limits=None, **fields):
+    """An engine process: loads for `load_s` seconds, fails as `load_error` says, appends its pid to `log`.
+
+    `limits` are those of `serve`; the fields those of the FakeCompleter.
+    """
 
     def load(on_progress):
         for step in range(10):
@@ -122,7 +126,7 @@ def main(socket_path, *, load_s=0.0, idle_s=60.0, load_error=None, log=None, **f
                 file.write(f"{os.getpid()}\n")
         return FakeCompleter(**fields)
 
-    serve(Path(socket_path), load, idle_s, about=NAMES)
+    serve(Path(socket_path), load, idle_s, about=NAMES, **(limits or {}))
     os._exit(0)
 
 

@@ -11,8 +11,9 @@ from spa_lsp.completion import CompletionRequest, CompletionResult, result_from_
 from spa_lsp.engine import wire
 from spa_lsp.engine.connection import Connection, ConnectionLost
 from spa_lsp.engine.supervisor import MAX_DEATHS, Backoff
-from spa_lsp.errors import SpaError, Unavailable
+from spa_lsp.errors import Damaged, SpaError, Unavailable
 
+LATE_S = 15.0  # beyond a request's own deadline: an answer would be of no use any more
 MAX_UNSENT_BYTES = 4 << 20  # an engine that reads nothing hangs
 
 logger = logging.getLogger(__name__)
@@ -34,11 +35,20 @@ class EngineLink:
         self._task: asyncio.Task[None] | None = None
         self._calls: dict[int, asyncio.Future[wire.Message | None]] = {}
         self._ids = itertools.count(1)
+        self._disabled: set[str] = set()  # adapters whose numbers were told not to be finite
 
     def start(self) -> None:
         """Connect in the background, starting an engine if there is none, unless its last death forbids it."""
         if self._task is None and not self._backoff.is_off and self._backoff.delay_s() == 0:
             self._task = asyncio.create_task(self._live())
+
+    def restart(self) -> None:
+        """Forget the deaths and start an engine anew; one that is connected ends, for all its clients."""
+        self._backoff = Backoff()
+        if self._writer:
+            self._send({"type": "stop"})  # the next request starts another
+        else:
+            self.start()
 
     @property
     def is_connected(self) -> bool:
@@ -51,7 +61,7 @@ class EngineLink:
             self._writer.close()
 
     async def complete(self, request: CompletionRequest) -> CompletionResult | None:
-        """The engine's result; None while it starts or loads, when it is gone, and when it cannot serve the request."""
+        """The engine's result; None while it starts or loads, when it is gone or late or cannot serve the request."""
         if self._writer is None:
             self.start()
             return None
@@ -59,7 +69,12 @@ class EngineLink:
         answer = self._calls[call_id] = asyncio.get_running_loop().create_future()
         self._send({"type": "complete", "id": call_id, "request": asdict(request)})
         try:
-            return self._read_answer(await answer)
+            async with asyncio.timeout(request.deadline_s + LATE_S if request.deadline_s is not None else None):
+                return self._read_answer(await answer)
+        except TimeoutError:
+            logger.warning("the engine did not answer in time")
+            self._send({"type": "cancel", "id": call_id})
+            return None
         except asyncio.CancelledError:
             self._send({"type": "cancel", "id": call_id})
             raise
@@ -70,10 +85,20 @@ class EngineLink:
         if message is None:
             return None
         if message["type"] == "result":
-            return result_from_json(message["result"])
+            result = result_from_json(message["result"])
+            self._tell_of_disabled(result)
+            return result
         if not message["is_loading"]:
             self._tell(wire.to_error(message))
         return None
+
+    def _tell_of_disabled(self, result: CompletionResult) -> None:
+        names = {alternative.adapter for alternative in result.alternatives if alternative.finish == "disabled"}
+        if names <= self._disabled:
+            return
+        self._disabled |= names
+        what = f"{', '.join(sorted(names))} of {result.adapter_set or result.base} gave numbers that are not finite"
+        self._on_problem(Damaged(f"{what}; choose another set: spa-lsp adapters use NAME"))
 
     def _tell(self, error: SpaError) -> None:
         """What passes by itself, or what the user cannot change, stays in the log."""
@@ -114,6 +139,8 @@ class EngineLink:
         return is_intended
 
     def _hand_out(self, message: wire.Message) -> None:
+        if message["type"] == "error" and message.get("id") is None:
+            self._tell(wire.to_error(message))
         answer = self._calls.get(message.get("id") or 0)
         if answer and not answer.done() and message["type"] in ("result", "error"):
             answer.set_result(message)
@@ -134,4 +161,6 @@ class EngineLink:
     def _report_if_off(self) -> None:
         if self._backoff.is_off:
             message = f"the engine died {MAX_DEATHS} times in a short while and is left off"
-            self._on_problem(Unavailable(f"{message}; see `spa-lsp doctor`, then restart the language server"))
+            self._on_problem(
+                Unavailable(f"{message}; see `spa-lsp doctor`, then run the command spa-lsp.restartEngine")
+            )

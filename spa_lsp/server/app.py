@@ -45,6 +45,7 @@ class SpaServer(LanguageServer):
                 self.settings.adapter_set,
                 self.settings.quantization,
                 idle_s=self.settings.engine_idle_s,
+                max_memory_mb=self.settings.max_memory_mb,
                 on_problem=self.report,
                 command=self._engine_command,
             )
@@ -60,6 +61,10 @@ class SpaServer(LanguageServer):
         if type(error) not in self._shown:
             self._shown.add(type(error))
             self.show(f"spa-lsp: {error}")
+
+    def forget_shown(self) -> None:
+        """Show errors of the kinds that were shown before once more."""
+        self._shown.clear()
 
     def show(self, message: str) -> None:
         """A message that the user sees."""
@@ -103,6 +108,7 @@ def make_server(engine_command: Sequence[str] | None = None) -> SpaServer:
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(did_close)
     server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(inline_completion)
     server.command(feedback.ACCEPT_COMMAND)(accept)
+    server.command("spa-lsp.restartEngine")(restart_engine)
     return server
 
 
@@ -210,6 +216,12 @@ def _items(answer: Answer, question: Question, document: Document, encoding: str
         )
         for alternative in answer.alternatives
     ]
+
+
+def restart_engine(ls: SpaServer, *_: Any) -> None:
+    """Start an engine that was left off after its deaths; what is wrong then is shown again."""
+    ls.forget_shown()
+    ls.link.restart()
 
 
 async def accept(ls: SpaServer, *arguments: Any) -> None:

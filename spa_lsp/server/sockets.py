@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import stat
+import time
 from ipaddress import ip_address
 from pathlib import Path
 from typing import BinaryIO
@@ -105,10 +106,16 @@ def _listen_at(path: Path) -> socket.socket:
 
 def _begins_rightly(client: socket.socket) -> bool:
     """Whether the first bytes are those of a message; they stay unread."""
+    end = time.monotonic() + FIRST_BYTES_S
     client.settimeout(FIRST_BYTES_S)
+    found = b""
     try:
-        found = client.recv(len(_BEGIN), socket.MSG_PEEK | socket.MSG_WAITALL)
+        while len(found) < len(_BEGIN) and time.monotonic() < end:
+            found = client.recv(len(_BEGIN), socket.MSG_PEEK).lower()
+            if not found or not _BEGIN.startswith(found):
+                return False
+            time.sleep(0.01)  # they may come one by one
     except OSError:
         return False
     client.settimeout(None)
-    return found.lower() == _BEGIN
+    return found == _BEGIN

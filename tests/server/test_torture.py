@@ -20,7 +20,7 @@ import pytest
 from spa_lsp.engine.client import EngineClient, engine_status, stop_engine
 from spa_lsp.engine.supervisor import socket_path
 from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, fake_engine_command, wait_until
-from tests.server.lsp_client import CAPABILITIES, LspClient, frame, server_command
+from tests.server.lsp_client import LspClient, frame, server_command
 
 pytestmark = pytest.mark.protocol
 
@@ -311,21 +311,25 @@ def test_p21_a_client_that_does_not_read_can_go_on_writing_and_is_given_up_in_th
     assert unread.wait(PATIENCE_S) == 1
 
 
-def test_p22_of_two_clients_over_tcp_the_second_is_refused():
+@pytest.fixture
+def over_tcp():
+    """A server over TCP and its port."""
     code = "from spa_lsp.cli._serve import serve_tcp\nserve_tcp('127.0.0.1:0', ['true'])"
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) as process:
-        port = int(process.stderr.readline().rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port)) as scan:
-            scan.sendall(b"GET / HTTP/1.1\r\n\r\n")
-            assert scan.recv(99) == b""
-        client = socket.create_connection(("127.0.0.1", port))
-        request = frame({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"capabilities": CAPABILITIES}})
-        client.sendall(request)
-        assert b'"name": "spa-lsp"' in client.recv(1 << 16)
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port))
-        client.close()
-        assert process.wait(PATIENCE_S) == 1  # without a shutdown
+        yield process, int(process.stderr.readline().rpartition(":")[2])
+        process.kill()
+
+
+def test_p22_of_two_clients_over_tcp_the_second_is_refused(over_tcp):
+    process, port = over_tcp
+    client = socket.create_connection(("127.0.0.1", port))
+    client.settimeout(PATIENCE_S)
+    client.sendall(frame({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"capabilities": {}}}))
+    assert b'"name": "spa-lsp"' in client.recv(1 << 16)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+    client.close()
+    assert process.wait(PATIENCE_S) == 1  # without a shutdown
 
 
 @pytest.mark.parametrize("state", ["idle", "loading", "busy"])
