@@ -33,8 +33,21 @@ def count(request):
     return lambda full, quick: quick if request.config.getoption("--quick") else full
 
 
-def p99(times_s):
-    return quantiles(times_s, n=100)[98]
+@pytest.fixture
+def high(request):
+    """The time of the slowest but one of a hundred; of few, with `--quick`, the median: their slowest is chance."""
+    place = 49 if request.config.getoption("--quick") else 98
+    return lambda times_s: quantiles(times_s, n=100)[place]
+
+
+def in_ms(times_s):
+    cuts = quantiles(times_s, n=100)
+    return f"p50 {cuts[49] * 1000:.1f} p99 {cuts[98] * 1000:.1f} ms"
+
+
+def ask_other(client, n):
+    """How long each of n other requests takes."""
+    return [answer_time_s(client) for _ in range(n)]
 
 
 def answer_time_s(client):
@@ -43,33 +56,22 @@ def answer_time_s(client):
     return time.monotonic() - began
 
 
-def idle_p99(client, n):
-    """What the machine itself takes, which may be busy with other things: no goal can be under that."""
-    return p99([answer_time_s(client) for _ in range(n)])
-
-
-def test_other_messages_are_answered_while_the_engine_works(start, engine_path, count, tally, found):
+def test_other_messages_are_answered_while_the_engine_works(start, count, high, tally, found):
     n = count(3000, 200)
     client = start(**SLOW)
     client.initialize(settings=SETTINGS)
+    idle_s = ask_other(client, n)  # what the machine itself takes, which may be busy with other things
     client.open(CODE)
+    client.open(CODE, uri="file:///other.py")
     wait_until(lambda: client.ask_items(1, 4) and (engine_status() or {}).get("n_requests", 0) > 0)
     times_s = []
     for version in range(2, n + 2):
         client.change([{"text": CODE}], uri="file:///other.py", version=version)
         times_s.append(answer_time_s(client))
-    busy, idle = p99(times_s), machine_p99(start, n)
-    found(f"other messages while the engine works: p99 {busy * 1000:.1f} ms of {n}; idle {idle * 1000:.1f} ms")
-    limit_s = max(OTHER_S, 2 * idle)
+    limit_s = max(OTHER_S, 2 * high(idle_s))
+    found(f"other messages while the engine works: {in_ms(times_s)} of {n}; while it does not: {in_ms(idle_s)}")
     tally("other messages during generation", n, sum(time_s > limit_s for time_s in times_s))
-    assert busy <= limit_s
-
-
-def machine_p99(start, n):
-    client = start()
-    client.initialize(settings=SETTINGS)
-    wait_until(lambda: engine_status() is not None)
-    return idle_p99(client, n)
+    assert high(times_s) <= limit_s
 
 
 class Watched(FakeCompleter):
@@ -83,31 +85,31 @@ class Watched(FakeCompleter):
             self.ended_at = time.monotonic()
 
 
-def test_a_cancel_is_answered_and_the_engine_free_a_step_later(start, engine_path, count, tally, found):
+def test_a_cancel_is_answered_and_the_engine_free_a_step_later(start, engine_path, count, high, tally, found):
     n = count(500, 50)
     completer = Watched(n_steps=10**6, step_s=STEP_S)
     answered_s, freed_s = [], []
     with engine_in_thread(engine_path, lambda on_progress: completer):
         client = start()
         client.initialize(settings=SETTINGS)
+        idle_s = ask_other(client, n)
         client.open(CODE)
-        client.ask_items(1, 4)
         for _ in range(n):
-            completer.ended_at = None
             wait_until(lambda: is_asked(client, completer))
+            completer.ended_at = None
             began = time.monotonic()
             client.notify("$/cancelRequest", {"id": client.last_id})
             assert client.answer(client.last_id)["error"]["code"] == -32800
             answered_s.append(time.monotonic() - began)
             wait_until(lambda: completer.ended_at is not None)
             freed_s.append(completer.ended_at - began)
-        idle = idle_p99(client, n)
-        client.kill()
-    report = f"cancel answered: p99 {p99(answered_s) * 1000:.1f} ms, engine free: p99 {p99(freed_s) * 1000:.1f} ms"
-    found(f"{report}, step {STEP_S * 1000:.0f} ms, of {n}; other messages, idle {idle * 1000:.1f} ms")
-    limit_s = max(CANCEL_S, 2 * idle)
+        client.exit()
+    limit_s = max(CANCEL_S, 2 * high(idle_s))
+    found(
+        f"cancel answered: {in_ms(answered_s)}, engine free: {in_ms(freed_s)} (a step is {STEP_S * 1000:.0f} ms) of {n}"
+    )
     tally("cancels", n, sum(time_s > limit_s for time_s in answered_s))
-    assert p99(answered_s) <= limit_s and p99(freed_s) <= limit_s + STEP_S
+    assert high(answered_s) <= limit_s and high(freed_s) <= limit_s + STEP_S
 
 
 def is_asked(client, completer):
