@@ -32,7 +32,7 @@ class FakeCompleter:
     n_steps: int = 1
     step_s: float = 0.0
     finish: str = "stop"
-    slow_in: str = ""  # only a request with this in its prefix takes all the steps, others one
+    slow_in: str = ""  # only a request with this in its prefix takes steps
     adapter_set: str = "fake-set"
     error: Exception | None = None  # raised by `complete`
     dies: bool = False  # the process is killed by `complete`
@@ -57,7 +57,7 @@ class FakeCompleter:
             os.kill(os.getpid(), signal.SIGKILL)
         self.is_busy.set()
         self.before()
-        for _ in range(self.n_steps if self.slow_in in request.prefix else 1):
+        for _ in range(self.n_steps if self.slow_in in request.prefix else 0):
             if is_cancelled and is_cancelled():
                 return CompletionResult(**self.describe(), is_cancelled=True)
             time.sleep(self.step_s)

@@ -5,7 +5,7 @@ The numbers P1 … are those of the torture cases that pygls 2.1 fails.
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -126,7 +126,7 @@ class SpaProtocol(LanguageServerProtocol):
             self._send_response(msg_id, result=result)
 
     @lsp_method(types.SHUTDOWN)
-    def lsp_shutdown(self, *args: Any) -> Iterator[Any]:
+    def lsp_shutdown(self, *args: Any) -> Generator[Any, Any, None]:
         """The end is near: what runs is cancelled, and answered so."""
         yield self.fm.features[types.SHUTDOWN], args, None
         for msg_id, future in list(self._request_futures.items()):  # pygls's own loop fails when one ends in it

@@ -127,6 +127,12 @@ async def test_any_trigger_kind_is_taken(front, kind):
     assert await client.items(1, 4, triggerKind=kind)
 
 
+async def test_fields_of_a_newer_protocol_are_ignored(front):
+    client = await front()
+    client.open(CODE)
+    assert await client.items(1, 4, novel={"a": [1]})
+
+
 async def test_what_is_chosen_in_the_editors_menu_is_continued(front):
     client = await front(FakeCompleter(echoes=True))
     client.open("import o\n")
