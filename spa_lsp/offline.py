@@ -1,6 +1,10 @@
 """Who may use the network: nobody, except the child processes of `models pull`."""
 
+import ipaddress
 import os
+import socket
+import sys
+from typing import Any
 
 _ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
@@ -29,3 +33,49 @@ def online_environment() -> dict[str, str]:
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "DO_NOT_TRACK": "1",
     }
+
+
+def forbid_network() -> None:
+    """Refuse every connection of this process, for good, but those that stay on this machine; children are free.
+
+    A Unix socket and the loopback addresses remain: the engine's, and a client's. Whatever a package tries, by
+    intention or not, ends in a PermissionError before a byte is sent.
+    """
+    if not _forbidden:
+        _forbidden.append(True)
+        sys.addaudithook(_refuse_network)
+
+
+_forbidden: list[bool] = []  # a hook cannot be taken back, and one is enough
+
+
+def _refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
+    if not event.startswith("socket."):
+        return
+    if event in ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg"):
+        is_local = _is_local(arguments[0], arguments[1])
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        is_local = _is_loopback(arguments[0])
+    elif event == "socket.gethostbyaddr":
+        is_local = False
+    else:
+        return
+    if not is_local:
+        raise PermissionError(f"spa-lsp does not use the network ({event}); only `spa-lsp models pull` does")
+
+
+def _is_local(sock: Any, address: Any) -> bool:
+    if sock.family == socket.AF_UNIX or address is None:  # None: sendmsg over a connection that was allowed
+        return True
+    return isinstance(address, tuple) and bool(address) and _is_loopback(address[0])
+
+
+def _is_loopback(host: Any) -> bool:
+    if isinstance(host, bytes):
+        host = host.decode("ascii", "replace")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,6 +1,6 @@
 """Where things lie on this machine. Only names are made here; folders are created by whoever writes.
 
-`SPA_HOME` and `SPA_CACHE` move data and cache; otherwise the XDG base directories apply.
+`SPA_HOME`, `SPA_CACHE` and `SPA_CONFIG` move data, cache and settings; otherwise the XDG base directories apply.
 """
 
 import os
@@ -18,6 +18,11 @@ def data_dir() -> Path:
 def cache_dir() -> Path:
     """Folder of what can be fetched or computed again: bases, checkpoints."""
     return _folder("SPA_CACHE", "XDG_CACHE_HOME", ".cache")
+
+
+def config_dir() -> Path:
+    """Folder of the user's own settings file."""
+    return _folder("SPA_CONFIG", "XDG_CONFIG_HOME", ".config")
 
 
 def runtime_dir() -> Path:

@@ -1,13 +1,12 @@
 """The SQLite store: who may write, its schema, publishing adapter sets and reading them back.
 
 One trainer writes (lock file, WAL, `synchronous=FULL`); everyone else reads with `mode=ro`, copies out and closes.
-What a set means is `adapter_set.py`'s business, what users did with alternatives is `outcomes.db`, a file of its own.
+What a set means is `adapter_set.py`'s business, what users did with alternatives is `outcomes.py`'s.
 """
 
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -21,16 +20,13 @@ from sqlite_utils.migrations import Migrations
 from spa_lsp import paths
 from spa_lsp.errors import Busy, Damaged, NotFound, TooNew
 from spa_lsp.private_files import make_private_file, make_private_folder
-from spa_lsp.sqlite_file import BUSY_S, closed_on_error, connect, explained, file_of, sqlite3, usable
+from spa_lsp.sqlite_file import closed_on_error, connect, explained, file_of, sqlite3, usable
 
 APPLICATION_ID = 0x5350414C  # "SPAL"
 SCHEMA_VERSION = 1  # the number of the newest migration below, written to user_version
 CHUNK_BYTES = 1 << 20  # bounded memory with every driver; pysqlite3 has no blobopen
 KEPT_SETS = 3  # published sets per base, so that going back is instant
 PAGE_BYTES = 16384  # best for rows of this size (research/reliability.md §3.1)
-
-OUTCOMES_NAME = "outcomes.db"
-OUTCOMES_MAX_BYTES = 50_000_000
 
 migrations = Migrations("spa_lsp")
 
@@ -281,63 +277,6 @@ def _stored_manifest(set_id: str, name: str, text: bytes) -> dict[str, Any]:
         raise Damaged(f"the manifest of set {name!r} ({set_id[:12]}) in the store was changed; publish it again")
     manifest: dict[str, Any] = json.loads(text)
     return manifest
-
-
-def record_outcome(
-    kind: str, *, set_id: str, index: int, adapter: str, language: str, path: Path | None = None
-) -> None:
-    """Note what became of an alternative, `accepted` say: which adapter, in which language, never any text of the user.
-
-    When the file passes `OUTCOMES_MAX_BYTES`, the oldest tenth of the rows goes.
-
-    Raises:
-        ValueError: a field is not a short plain name (what keeps code out of the file).
-        Busy: another process did not finish its write in time; the outcome is lost and nothing else.
-    """
-    row = {"kind": kind, "set_id": set_id, "adapter": adapter, "language": language}
-    for name, value in row.items():
-        if not _PLAIN_NAME.fullmatch(value):
-            raise ValueError(f"{name} {value!r} is not a plain name of at most 80 characters")
-    path = path or paths.data_dir() / OUTCOMES_NAME
-    with usable(path), _open_outcomes(path) as db:
-        db.table("outcomes").insert({**row, "index": index, "created": _now()})
-        _remove_oldest_outcomes(db)
-
-
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.+#-]{0,80}")
-
-
-@contextmanager
-def _open_outcomes(path: Path) -> Iterator[Database]:
-    make_private_folder(path.parent)
-    make_private_file(path)
-    lock = FileLock(path.with_suffix(".lock"), mode=0o600)
-    try:
-        held = lock.acquire(timeout=BUSY_S, poll_interval=0.01)
-    except Timeout:
-        raise Busy(f"another process has been writing to {path} for {BUSY_S:.0f} s; try again later") from None
-    with held, explained(path), closing(Database(connect(path, mode="rw"), execute_plugins=False)) as db:
-        db.execute("PRAGMA auto_vacuum = FULL")
-        db.execute(
-            "CREATE TABLE IF NOT EXISTS outcomes (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, set_id TEXT NOT NULL,"
-            ' "index" INTEGER NOT NULL, adapter TEXT NOT NULL, language TEXT NOT NULL, created TEXT NOT NULL) STRICT'
-        )
-        yield db
-
-
-def _remove_oldest_outcomes(db: Database) -> None:
-    n_bytes = db.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()[0]
-    if n_bytes > OUTCOMES_MAX_BYTES:
-        db.execute("DELETE FROM outcomes WHERE id < (SELECT min(id) + (max(id) - min(id) + 9) / 10 FROM outcomes)")
-
-
-def read_outcomes(path: Path | None = None) -> list[dict[str, Any]]:
-    """All noted outcomes, oldest first; empty when there are none."""
-    path = path or paths.data_dir() / OUTCOMES_NAME
-    if not path.is_file() or path.stat().st_size == 0:
-        return []
-    with explained(path), closing(Database(connect(path, mode="ro"), execute_plugins=False)) as db:
-        return list(db.table("outcomes").rows_where(order_by="id"))
 
 
 def _now() -> str:

@@ -105,6 +105,7 @@ def pytest_terminal_summary(terminalreporter, config):
 def homes(request, tmp_path, monkeypatch):
     """Data, cache and runtime folders of this test alone."""
     monkeypatch.setenv("SPA_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SPA_CONFIG", str(tmp_path / "config"))
     if request.node.get_closest_marker("model") is None:
         monkeypatch.setenv("SPA_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("SPA_MODELS", raising=False)

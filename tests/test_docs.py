@@ -1,14 +1,15 @@
 """README names every command, option, setting and variable."""
 
 import re
-from dataclasses import fields
 from pathlib import Path
 
 import click
 import pytest
 
 from spa_lsp.cli import main as spa_lsp
-from spa_lsp.settings import Settings
+from spa_lsp.server import commands as server_commands
+from spa_lsp.server import feedback, panel, status
+from spa_lsp.settings import WORKSPACE_KEYS, names, to_camel_case
 from trainer.cli import main as trainer
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
@@ -38,13 +39,12 @@ def test_options_stand_in_readme(path):
     assert [name for name in sorted(options) if not re.search(rf"{name}\b", README)] == []
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(Settings)])
+@pytest.mark.parametrize("name", names())
 def test_setting_stands_in_readme(name):
-    head, *rest = name.split("_")
-    assert f"| `{head}{''.join(part.title() for part in rest)}` |" in README
+    assert f"| `{to_camel_case(name)}` |" in README
 
 
-@pytest.mark.parametrize("name", ["SPA_HOME", "SPA_CACHE", "SPA_MODELS", "SPA_DATA", "XDG_RUNTIME_DIR"])
+@pytest.mark.parametrize("name", ["SPA_HOME", "SPA_CACHE", "SPA_CONFIG", "SPA_MODELS", "SPA_DATA", "XDG_RUNTIME_DIR"])
 def test_variable_stands_in_readme(name):
     assert f"`${name}" in README or f"`{name}`" in README
 
@@ -52,3 +52,14 @@ def test_variable_stands_in_readme(name):
 @pytest.mark.parametrize("path", COMMANDS)
 def test_help_of_a_command_ends_in_an_example(path):
     assert COMMANDS[path].help.rstrip().splitlines()[-1].strip().startswith(path.split()[0])
+
+
+@pytest.mark.parametrize("name", [*server_commands.COMMANDS, *feedback.NOTIFICATIONS, panel.REQUEST, status.STATUS])
+def test_message_between_client_and_server_stands_in_readme(name):
+    assert f"`{name}`" in README
+
+
+@pytest.mark.parametrize("name", names())
+def test_what_a_workspace_may_set_is_marked_in_readme(name):
+    (line,) = [line for line in README.splitlines() if line.startswith(f"| `{to_camel_case(name)}` |")]
+    assert line.endswith(" ᵂ |") == (name in WORKSPACE_KEYS - {"record_outcomes"})

@@ -131,10 +131,11 @@ def main(verbose: bool) -> None:
 
 
 @main.command("import")
-@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("path", metavar="[FILE]", type=click.Path(path_type=Path), required=False)
+@click.option("--from-outcomes", is_flag=True, help="What was accepted in editors, where its text may be stored.")
 @_limit
 @_common
-def import_samples(path: Path, limit: int | None, seed: int, as_json: bool) -> None:
+def import_samples(path: Path | None, from_outcomes: bool, limit: int | None, seed: int, as_json: bool) -> None:
     """Read samples from OSS-Instruct JSONL: lang, problem and solution in each object, other fields kept.
 
     Bad lines are reported and left out; known samples are not added again.
@@ -142,10 +143,12 @@ def import_samples(path: Path, limit: int | None, seed: int, as_json: bool) -> N
     \b
         trainer import data-oss_instruct-decontaminated.jsonl
     """
-    from trainer.pipeline import open_trainer, run_import
+    from trainer.pipeline import open_trainer, run_import, run_import_accepted
 
+    if (path is None) != from_outcomes:
+        raise click.UsageError("give either a FILE or --from-outcomes")
     with open_trainer() as db:
-        report = run_import(db, path, limit=limit)
+        report = run_import_accepted(db, limit=limit) if path is None else run_import(db, path, limit=limit)
     _print(report, as_json=as_json)
 
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from spa_lsp.errors import BadInput
 from spa_lsp.manifest import check_name, check_scaling
 from spa_lsp.progress import BYTES, progress
 from spa_lsp.store import apply_migrations, open_store
+from trainer.accepted import write_accepted
 from trainer.attribute.anchors import Anchor, anchors_digest, load_anchors
 from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig, PartitionConfig
 from trainer.partition import (
@@ -66,6 +68,14 @@ def run_import(db: Database, path: Path, *, limit: int | None = None) -> ImportR
             f"{path} has no line that can be used ({first}); give JSONL with lang, problem and solution in each object"
         )
     return report
+
+
+def run_import_accepted(db: Database, *, limit: int | None = None) -> ImportReport:
+    """Read samples from what was accepted in editors."""
+    with TemporaryDirectory(prefix="accepted-") as folder:
+        path = Path(folder) / "accepted.jsonl"
+        write_accepted(path)
+        return run_import(db, path, limit=limit)
 
 
 def run_attribute(

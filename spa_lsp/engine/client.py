@@ -24,7 +24,7 @@ from spa_lsp.completion import (
 )
 from spa_lsp.engine import supervisor, wire
 from spa_lsp.engine.connection import Connection, ConnectionLost, open_connection
-from spa_lsp.engine.link import EngineLink
+from spa_lsp.engine.link import EngineLink, OnEvent
 from spa_lsp.errors import SpaError, Unavailable
 
 IDLE_S = 1800.0
@@ -206,6 +206,7 @@ def open_link(
     idle_s: float,
     max_memory_mb: int | None = None,
     on_problem: Callable[[SpaError], None],
+    on_event: OnEvent = lambda event: None,
     command: Sequence[str] | None = None,
 ) -> EngineLink:
     """A front's link to the engine of a base; nothing is connected or started until it is asked or told to `start`.
@@ -217,11 +218,22 @@ def open_link(
         idle_s: a started engine ends after so many seconds without a client.
         max_memory_mb: and when it has more memory than this.
         on_problem: told, in the event loop, what only the user can mend.
+        on_event: told there how the engine is, see `link.OnEvent`.
         command: starts another engine than the usual one.
     """
     command = command or supervisor.engine_command(base_id, adapter_set, quantization, idle_s, max_memory_mb)
     path = supervisor.socket_path(base_id, quantization)
-    return EngineLink(partial(open_connection, path, command=command, adapter_set=adapter_set), on_problem)
+    connect = partial(open_connection, path, command=command, adapter_set=adapter_set)
+    return EngineLink(connect, on_problem, on_event=on_event)
+
+
+def stop_engine_of(base_id: str, quantization: str) -> None:
+    """End the engine of a base, whoever uses it; does nothing when there is none.
+
+    Raises:
+        Unavailable: it did not end.
+    """
+    stop_engine(supervisor.socket_path(base_id, quantization))
 
 
 def running_engines() -> list[dict[str, Any]]:

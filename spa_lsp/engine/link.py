@@ -15,21 +15,31 @@ from spa_lsp.errors import Damaged, SpaError, Unavailable
 
 LATE_S = 15.0  # beyond a request's own deadline: an answer would be of no use any more
 MAX_UNSENT_BYTES = 4 << 20  # an engine that reads nothing hangs
+WATCH_ID = 0  # of the messages about the engine itself; requests count from 1
+
+# type `starting`, `loading` (stage, fraction), `ready`, `names` (base, adapter_set, k), `busy`, `done` (is_served),
+# `error` (message), `gone`
+OnEvent = Callable[[wire.Message], None]
 
 logger = logging.getLogger(__name__)
 
 
 class EngineLink:
-    """Asks the engine and never waits for one to come up; `on_problem` is told what only the user can mend."""
+    """Asks the engine and never waits for one to come up.
+
+    `on_problem` is told what only the user can mend, `on_event` how the engine is.
+    """
 
     def __init__(
         self,
         open_connection: Callable[[], Connection],
         on_problem: Callable[[SpaError], None],
         backoff: Backoff | None = None,
+        on_event: OnEvent = lambda event: None,
     ) -> None:
         self._open = open_connection
         self._on_problem = on_problem
+        self._on_event = on_event
         self._backoff = backoff or Backoff()
         self._writer: asyncio.StreamWriter | None = None
         self._task: asyncio.Task[None] | None = None
@@ -40,25 +50,24 @@ class EngineLink:
     def start(self) -> None:
         """Connect in the background, starting an engine if there is none, unless its last death forbids it."""
         if self._task is None and not self._backoff.is_off and self._backoff.delay_s() == 0:
+            self._on_event({"type": "starting"})
             self._task = asyncio.create_task(self._live())
-
-    def restart(self) -> None:
-        """Forget the deaths and start an engine anew; one that is connected ends, for all its clients."""
-        self._backoff = Backoff()
-        if self._writer:
-            self._send({"type": "stop"})  # the next request starts another
-        else:
-            self.start()
 
     @property
     def is_connected(self) -> bool:
         """Whether requests reach an engine now; it may still be loading."""
         return self._writer is not None
 
+    def ask_names(self) -> None:
+        """Ask which base and set the engine holds; `on_event` is told."""
+        self._send({"type": "status", "id": WATCH_ID})
+
     def close(self) -> None:
         """End the connection; the engine cancels what it still does for it."""
         if self._writer:
             self._writer.close()
+        elif self._task:
+            self._task.cancel()
 
     async def complete(self, request: CompletionRequest) -> CompletionResult | None:
         """The engine's result; None while it starts or loads, when it is gone or late or cannot serve the request."""
@@ -68,9 +77,12 @@ class EngineLink:
         call_id = next(self._ids)
         answer = self._calls[call_id] = asyncio.get_running_loop().create_future()
         self._send({"type": "complete", "id": call_id, "request": asdict(request)})
+        self._on_event({"type": "busy"})
+        result = None
         try:
             async with asyncio.timeout(request.deadline_s + LATE_S if request.deadline_s is not None else None):
-                return self._read_answer(await answer)
+                result = self._read_answer(await answer)
+                return result
         except TimeoutError:
             logger.warning("the engine did not answer in time")
             self._send({"type": "cancel", "id": call_id})
@@ -80,6 +92,7 @@ class EngineLink:
             raise
         finally:
             del self._calls[call_id]
+            self._on_event({"type": "done", "is_served": result is not None})
 
     def _read_answer(self, message: wire.Message | None) -> CompletionResult | None:
         if message is None:
@@ -87,6 +100,9 @@ class EngineLink:
         if message["type"] == "result":
             result = result_from_json(message["result"])
             self._tell_of_disabled(result)
+            if result.alternatives:
+                names = {"base": result.base, "adapter_set": result.adapter_set, "k": len(result.alternatives)}
+                self._on_event({"type": "names", **names})
             return result
         if not message["is_loading"]:
             self._tell(wire.to_error(message))
@@ -105,6 +121,7 @@ class EngineLink:
         if isinstance(error, Unavailable):
             logger.warning("%s", error)
         else:
+            self._on_event({"type": "error", "message": str(error)})
             self._on_problem(error)
 
     def _send(self, message: wire.Message) -> None:
@@ -121,6 +138,7 @@ class EngineLink:
         try:
             connection = await asyncio.to_thread(self._open)
             reader, self._writer = await asyncio.open_unix_connection(sock=connection.sock)
+            self._send({"type": "wait", "id": WATCH_ID})
             is_intended = await self._receive(reader, connection.decoder)
         except SpaError as error:
             self._tell(error)
@@ -141,9 +159,23 @@ class EngineLink:
     def _hand_out(self, message: wire.Message) -> None:
         if message["type"] == "error" and message.get("id") is None:
             self._tell(wire.to_error(message))
+        if message.get("id") == WATCH_ID:
+            self._watch(message)
+            return
         answer = self._calls.get(message.get("id") or 0)
         if answer and not answer.done() and message["type"] in ("result", "error"):
             answer.set_result(message)
+
+    def _watch(self, message: wire.Message) -> None:
+        """Hand on what the engine says of itself; once it has loaded, ask for the names of what it holds."""
+        match message:
+            case {"type": "ready"}:
+                self._on_event({"type": "ready"})
+                self._send({"type": "status", "id": WATCH_ID})
+            case {"type": "status"}:
+                self._on_event({"type": "names", "base": message["base"], "adapter_set": message["adapter_set"]})
+            case {"type": "loading" | "error"}:
+                self._on_event(message)
 
     def _end(self, *, is_intended: bool) -> None:
         self._task = None
@@ -157,10 +189,12 @@ class EngineLink:
         if not is_intended:
             self._backoff.record_death()
             self._report_if_off()
+        self._on_event({"type": "gone"})
 
     def _report_if_off(self) -> None:
         if self._backoff.is_off:
             message = f"the engine died {MAX_DEATHS} times in a short while and is left off"
+            self._on_event({"type": "error", "message": message})
             self._on_problem(
                 Unavailable(f"{message}; see `spa-lsp doctor`, then run the command spa-lsp.restartEngine")
             )

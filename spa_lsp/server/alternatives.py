@@ -56,3 +56,7 @@ class AnswerCache:
         """The document was closed: its versions may begin anew."""
         for question in [question for question in self._answers if question.uri == uri]:
             del self._answers[question]
+
+    def clear(self) -> None:
+        """Forget everything: other settings, another set."""
+        self._answers.clear()

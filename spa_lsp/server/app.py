@@ -3,80 +3,30 @@
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, BinaryIO, NoReturn
 
 from lsprotocol import types
-from pygls.lsp.server import LanguageServer
 
-from spa_lsp import __version__, errors
-from spa_lsp.engine.client import EngineLink, open_link
-from spa_lsp.server import context, feedback, stdio
-from spa_lsp.server.alternatives import Answer, AnswerCache, Question, choose
+from spa_lsp.offline import forbid_network, go_offline
+from spa_lsp.outcome_records import Answered
+from spa_lsp.server import context, feedback, menu, panel, stdio
+from spa_lsp.server.alternatives import Answer, Question, choose
+from spa_lsp.server.commands import COMMANDS, tell
+from spa_lsp.server.configuration import SECTIONS, first_section, section_of
 from spa_lsp.server.documents import Document, offset_at, position_at
-from spa_lsp.server.protocol import SpaProtocol, make_converter
-from spa_lsp.settings import Settings, read_settings
+from spa_lsp.server.state import SpaServer
 
 logger = logging.getLogger(__name__)
 
 
-class SpaServer(LanguageServer):
-    """The state of one front."""
-
-    protocol: SpaProtocol
-
-    def __init__(self, engine_command: Sequence[str] | None = None) -> None:
-        super().__init__("spa-lsp", __version__, protocol_cls=SpaProtocol, converter_factory=make_converter)
-        self.settings = Settings()
-        self.complaints: list[str] = []
-        self.answers = AnswerCache()
-        self.asking: dict[str, asyncio.Task[Any]] = {}  # by document: the request that has no answer yet
-        self.is_over = asyncio.Event()
-        self._engine_command = engine_command
-        self._link: EngineLink | None = None
-        self._shown: set[type[errors.SpaError]] = set()
-
-    @property
-    def link(self) -> EngineLink:
-        """The way to the engine that the settings name."""
-        if self._link is None:
-            self._link = open_link(
-                self.settings.base,
-                self.settings.adapter_set,
-                self.settings.quantization,
-                idle_s=self.settings.engine_idle_s,
-                max_memory_mb=self.settings.max_memory_mb,
-                on_problem=self.report,
-                command=self._engine_command,
-            )
-        return self._link
-
-    def end(self) -> None:
-        """Stop reading; the process ends."""
-        self.is_over.set()
-
-    def report(self, error: errors.SpaError) -> None:
-        """Log an error, and show the first of its kind to the user, who alone can mend it."""
-        logger.warning("%s", error)
-        if type(error) not in self._shown:
-            self._shown.add(type(error))
-            self.show(f"spa-lsp: {error}")
-
-    def forget_shown(self) -> None:
-        """Show errors of the kinds that were shown before once more."""
-        self._shown.clear()
-
-    def show(self, message: str) -> None:
-        """A message that the user sees."""
-        self.window_show_message(types.ShowMessageParams(type=types.MessageType.Warning, message=message))
-
-    def report_server_error(self, error: Exception, source: Any) -> None:
-        """Log it; pygls would show it to the user."""
-        logger.error("%s: %s", getattr(source, "__name__", source), type(error).__name__)
-
-
 def serve(stdin: BinaryIO, stdout: BinaryIO, *, engine_command: Sequence[str] | None = None) -> NoReturn:
     """Serve one client over these streams, then end the process with the status that the specification asks for."""
+    go_offline()
+    forbid_network()
     logging.getLogger("pygls").setLevel(logging.CRITICAL + 1)  # it logs message bodies: the user's code (P25)
     asyncio.run(_serve(stdin, stdout, engine_command))
     raise AssertionError("unreachable")
@@ -107,14 +57,20 @@ def make_server(engine_command: Sequence[str] | None = None) -> SpaServer:
     server.feature(types.SHUTDOWN)(shutdown)
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(did_close)
     server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(inline_completion)
-    server.command(feedback.ACCEPT_COMMAND)(accept)
-    server.command("spa-lsp.restartEngine")(restart_engine)
+    server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(did_change_configuration)
+    server.feature(panel.REQUEST)(alternatives)
+    for method, kind in feedback.NOTIFICATIONS.items():
+        server.feature(method)(partial(tell, kind))
+    for name, command in COMMANDS.items():
+        server.command(name)(command)
     return server
 
 
 def initialize(ls: SpaServer, params: types.InitializeParams) -> None:
     """Read the settings; nothing slow."""
-    ls.settings, ls.complaints = read_settings(params.initialization_options)
+    ls.configuration.start(params)
+    if ls.settings.completion_fallback:
+        ls.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())(completion)
     ls.protocol.documents.encoding = types.PositionEncodingKind(ls.workspace.position_encoding).value
     if params.process_id:
         stdio.watch_parent(params.process_id)
@@ -122,15 +78,54 @@ def initialize(ls: SpaServer, params: types.InitializeParams) -> None:
 
 def initialized(ls: SpaServer, params: types.InitializedParams) -> None:
     """Start the engine in the background, so that it has loaded when the user begins to type."""
-    for complaint in ls.complaints:
-        logger.warning("%s", complaint)
-        ls.show(f"spa-lsp: {complaint}")
+    if ls.configuration.has_client_options:
+        start(ls)
+    else:
+        ls.starting = asyncio.get_running_loop().create_task(start_configured(ls))
+
+
+async def start_configured(ls: SpaServer) -> None:
+    """Ask for settings first: they may name another base."""
+    await pull_configuration(ls)
+    start(ls)
+
+
+def start(ls: SpaServer) -> None:
+    """Begin with the settings as they are."""
+    ls.use_settings()
     ls.link.start()
 
 
 def shutdown(ls: SpaServer, params: None) -> None:
     """Free the engine."""
     ls.link.close()
+    ls.recorder.close()
+
+
+async def did_change_configuration(ls: SpaServer, params: types.DidChangeConfigurationParams) -> None:
+    """Take the client's new settings, or ask for them when it only says that there are some."""
+    values = section_of(feedback.plain(params.settings))
+    if values is None:
+        await pull_configuration(ls)
+    else:
+        ls.configuration.set_client(values)
+    ls.use_settings()
+
+
+async def pull_configuration(ls: SpaServer) -> None:
+    """Ask the client for its settings, if it has them to give."""
+    workspace = ls.client_capabilities.workspace
+    if not (workspace and workspace.configuration):
+        return
+    items = [types.ConfigurationItem(section=section) for section in SECTIONS]
+    try:
+        answers = await ls.workspace_configuration_async(types.ConfigurationParams(items=items))
+    except Exception as error:  # a client that refuses keeps its defaults
+        logger.info("the client gives no settings: %s", type(error).__name__)
+        return
+    found = first_section(feedback.plain(answers))
+    if found is not None:
+        ls.configuration.set_client(found)
 
 
 def did_close(ls: SpaServer, params: types.DidCloseTextDocumentParams) -> None:
@@ -143,6 +138,11 @@ async def inline_completion(ls: SpaServer, params: types.InlineCompletionParams)
 
     A newer request in the same document cancels the older one, which is then answered with RequestCancelled.
     """
+    return types.InlineCompletionList(items=await offer_newest(ls, params))
+
+
+async def offer_newest(ls: SpaServer, params: types.InlineCompletionParams) -> list[types.InlineCompletionItem]:
+    """The items of the newest request of a document; the older one is cancelled."""
     uri = params.text_document.uri
     task = asyncio.current_task()
     assert task is not None
@@ -150,10 +150,10 @@ async def inline_completion(ls: SpaServer, params: types.InlineCompletionParams)
         previous.cancel()
     ls.asking[uri] = task
     try:
-        return types.InlineCompletionList(items=await offer(ls, params))
+        return await offer(ls, params)
     except Exception:  # the handler border: an error would be shown to the user
         logger.exception("no alternatives")
-        return types.InlineCompletionList(items=[])
+        return []
     finally:
         if ls.asking.get(uri) is task:
             del ls.asking[uri]
@@ -161,26 +161,56 @@ async def inline_completion(ls: SpaServer, params: types.InlineCompletionParams)
 
 async def offer(ls: SpaServer, params: types.InlineCompletionParams) -> list[types.InlineCompletionItem]:
     """The items to show at this position of this version of the document."""
-    document = ls.protocol.documents.get(params.text_document.uri)
-    if document is None or not context.is_served(document, ls.settings):
+    began = time.perf_counter()
+    document = wanted_document(ls, params)
+    if document is None:
         return []
     question = _question(document, params, ls.protocol.documents.encoding)
-    answer = ls.answers.get(question) or await _ask(ls, document, question)
+    cached = ls.answers.get(question)
+    answer = cached or await _ask(ls, document, question)
+    note_answer(ls, answer, document, question, began=began, is_cached=cached is not None)
     is_current = ls.protocol.documents.get(document.uri) is document
     if answer is None or not is_current:
         return []
     return _items(answer, question, document, ls.protocol.documents.encoding)
 
 
-async def _ask(ls: SpaServer, document: Document, question: Question) -> Answer | None:
-    window = context.make_window(
-        document.text,
-        question.start,
-        question.end,
-        prefix_chars=ls.settings.prefix_chars,
-        suffix_chars=ls.settings.suffix_chars,
-        typed=question.typed,
+def wanted_document(ls: SpaServer, params: types.InlineCompletionParams) -> Document | None:
+    """The document, if alternatives are offered there; None while they are off, and where they are never wanted."""
+    ls.configuration.refresh()
+    ls.use_settings()
+    is_automatic = params.context.trigger_kind != types.InlineCompletionTriggerKind.Invoked
+    if not ls.is_on or (is_automatic and ls.settings.trigger == "manual"):
+        return None
+    document = ls.protocol.documents.get(params.text_document.uri)
+    if document is None or not context.is_served(document, ls.settings):
+        return None
+    return None if ls.configuration.is_ignored(document.uri) else document
+
+
+def note_answer(
+    ls: SpaServer, answer: Answer | None, document: Document, question: Question, *, began: float, is_cached: bool
+) -> None:
+    """Note how long the answer took, and its texts where the user lets them be stored."""
+    if answer is None or not ls.settings.record_outcomes:
+        return
+    latency_ms = (time.perf_counter() - began) * 1000
+    answered = Answered(
+        set_id=answer.adapter_set,
+        language=document.language,
+        latency_ms=latency_ms,
+        n_items=len(answer.alternatives),
+        is_cached=is_cached,
     )
+    ls.recorder.note_answer(answered)
+    if ls.settings.record_outcomes == "text":
+        for alternative in answer.alternatives:
+            prefix = _window(ls, document, question).prefix
+            ls.recorder.remember_text(answer.adapter_set, alternative, prefix=prefix)
+
+
+async def _ask(ls: SpaServer, document: Document, question: Question) -> Answer | None:
+    window = _window(ls, document, question)
     result = await ls.link.complete(context.make_request(window, document, ls.settings))
     if result is None or result.is_cancelled:
         return None
@@ -188,6 +218,17 @@ async def _ask(ls: SpaServer, document: Document, question: Question) -> Answer 
     answer = Answer(adapter_set=result.adapter_set, alternatives=tuple(alternatives))
     ls.answers.put(question, answer)
     return answer
+
+
+def _window(ls: SpaServer, document: Document, question: Question) -> context.Window:
+    return context.make_window(
+        document.text,
+        question.start,
+        question.end,
+        prefix_chars=ls.settings.prefix_chars,
+        suffix_chars=ls.settings.suffix_chars,
+        typed=question.typed,
+    )
 
 
 def _question(document: Document, params: types.InlineCompletionParams, encoding: str) -> Question:
@@ -218,17 +259,29 @@ def _items(answer: Answer, question: Question, document: Document, encoding: str
     ]
 
 
-def restart_engine(ls: SpaServer, *_: Any) -> None:
-    """Start an engine that was left off after its deaths; what is wrong then is shown again."""
-    ls.forget_shown()
-    ls.link.restart()
+async def completion(ls: SpaServer, params: types.CompletionParams) -> types.CompletionList:
+    """The alternatives as entries of the ordinary menu, for editors that know nothing else."""
+    asked = types.InlineCompletionParams(
+        context=types.InlineCompletionContext(trigger_kind=types.InlineCompletionTriggerKind.Invoked),
+        text_document=params.text_document,
+        position=params.position,
+    )
+    items = await offer_newest(ls, asked)
+    document = ls.protocol.documents.get(params.text_document.uri)
+    if document is None or not items:
+        return types.CompletionList(is_incomplete=True, items=[])
+    return menu.to_menu(items, document.text, params.position, ls.protocol.documents.encoding)
 
 
-async def accept(ls: SpaServer, *arguments: Any) -> None:
-    """The client inserted an alternative: note which."""
-    if not ls.settings.record_outcomes:
-        return
-    try:
-        await asyncio.to_thread(feedback.record_accept, arguments[0] if arguments else None)
-    except errors.SpaError as error:
-        logger.warning("an outcome was not recorded: %s", error)
+async def alternatives(ls: SpaServer, params: Any) -> dict[str, Any]:
+    """All k alternatives at a cursor with what is known of them, for a panel that shows them side by side."""
+    asked: types.InlineCompletionParams = ls.protocol.structure(feedback.plain(params), types.InlineCompletionParams)
+    asked.context.trigger_kind = types.InlineCompletionTriggerKind.Invoked
+    document = wanted_document(ls, asked)
+    if document is None:
+        return panel.to_panel(None, context.Window(prefix="", suffix=""), "")
+    window = _window(ls, document, _question(document, asked, ls.protocol.documents.encoding))
+    request = context.make_request(window, document, ls.settings)
+    # a key of its own: the panel must not end the request at the cursor, nor be ended by it
+    result = await ls.link.complete(replace(request, document=f"{document.uri}#alternatives"))
+    return panel.to_panel(result, window, document.language)

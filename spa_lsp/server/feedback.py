@@ -1,13 +1,39 @@
-"""What the user did with an alternative: from the item's command to the outcomes file, never any text of the user."""
+"""What the user did with alternatives, and how long answers took: from the client's messages to the outcomes file.
 
+Clients name an alternative by the arguments of its accept command. Writing happens in a thread, many records at once.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from lsprotocol import types
 
 from spa_lsp.completion import Alternative
-from spa_lsp.errors import BadInput
+from spa_lsp.errors import BadInput, SpaError
+from spa_lsp.outcome_records import Answered, Kind, Outcome, check_names
 
 ACCEPT_COMMAND = "spa-lsp.accept"
+WRITE_EVERY_S = 2.0
+REJECTED_AFTER_S = 10.0  # shown for so long, and nothing came of it
+MAX_PENDING = 1000  # records; more are lost rather than kept
+MAX_TEXTS = 64  # alternatives of which the text is remembered until they are accepted
+
+# Notifications of clients that say what they show, also by Copilot's names.
+NOTIFICATIONS: dict[str, Kind] = {
+    "spa-lsp/didShow": "shown",
+    "spa-lsp/didPartiallyAccept": "partial",
+    "spa-lsp/didDismiss": "dismissed",
+    "textDocument/didShowCompletion": "shown",
+    "textDocument/didPartiallyAcceptCompletion": "partial",
+}
+
+logger = logging.getLogger(__name__)
 
 
 def accept_command(alternative: Alternative, adapter_set: str, language: str) -> types.Command:
@@ -21,20 +47,120 @@ def accept_command(alternative: Alternative, adapter_set: str, language: str) ->
     return types.Command(title=alternative.label, command=ACCEPT_COMMAND, arguments=[arguments])
 
 
-def record_accept(arguments: Any) -> None:
-    """Note which alternative was taken. Writes a file: not for the event loop.
+def read_outcome(kind: Kind, arguments: Any) -> Outcome:
+    """The outcome that a client tells: the arguments of the accept command, or an item that carries that command.
 
     Raises:
-        BadInput: these are not the arguments of `accept_command`.
-        SpaError: the outcome could not be written.
+        BadInput: they are something else.
     """
-    from spa_lsp.store import record_outcome  # SQLite is not needed to show alternatives
-
-    match arguments:
-        case {"setId": str(set_id), "index": int(index), "adapter": str(adapter), "language": str(language)}:
-            try:
-                record_outcome("accepted", set_id=set_id, index=index, adapter=adapter, language=language)
-            except ValueError as error:
-                raise BadInput(f"{ACCEPT_COMMAND}: {error}") from error
+    match plain(arguments):
+        case {"setId": str(set_id), "index": int(index), "adapter": str(adapter), "language": str(language)} as found:
+            n_chars = found.get("acceptedLength")
+            outcome = Outcome(
+                kind=kind,
+                set_id=set_id,
+                index=index,
+                adapter=adapter,
+                language=language,
+                n_chars=n_chars if isinstance(n_chars, int) and kind == "partial" else None,
+            )
+        case {"item": {"command": {"arguments": [first, *_]}}} as found if isinstance(first, dict):
+            return read_outcome(kind, {**first, "acceptedLength": found.get("acceptedLength")})
         case _:
-            raise BadInput(f"{ACCEPT_COMMAND} takes setId, index, adapter and language")
+            raise BadInput(f"{kind}: an alternative is named by setId, index, adapter and language")
+    try:
+        check_names(outcome)
+    except ValueError:  # its words hold the name, which may be code, and ours go into the log
+        raise BadInput(f"{kind}: a name is not a short plain one") from None
+    return outcome
+
+
+class Recorder:
+    """Notes outcomes and answers; `add` and `note_answer` cost nothing, a thread does the writing."""
+
+    def __init__(self) -> None:
+        self._pending: list[Outcome | Answered] = []
+        self._lock = threading.Lock()  # of the list
+        self._writing = threading.Lock()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._on_screen: asyncio.TimerHandle | None = None
+        self._texts: OrderedDict[tuple[str, int, str], tuple[str, str]] = OrderedDict()
+
+    def add(self, outcome: Outcome, *, with_text: bool) -> None:
+        """Note what became of an alternative; one that stays on the screen untouched counts as rejected in a while."""
+        if self._on_screen:
+            self._on_screen.cancel()
+            self._on_screen = None
+        text = self._texts.get((outcome.set_id, outcome.index, outcome.adapter))
+        if outcome.kind == "accepted" and with_text and text:
+            outcome = replace(outcome, prefix=text[0], text=text[1])
+        self._put(outcome)
+        if outcome.kind == "shown":
+            loop = asyncio.get_running_loop()
+            self._on_screen = loop.call_later(REJECTED_AFTER_S, self._put, replace(outcome, kind="rejected"))
+
+    def note_answer(self, answered: Answered) -> None:
+        """Note how long an answer took, and how many alternatives it had."""
+        try:
+            check_names(answered)
+        except ValueError:  # a language id of this kind is the client's affair
+            return
+        self._put(answered)
+
+    def remember_text(self, adapter_set: str, alternative: Alternative, *, prefix: str) -> None:
+        """Keep what was offered until it is accepted; only where the user lets text be stored."""
+        self._texts[adapter_set, alternative.index, alternative.adapter] = (prefix, alternative.text)
+        if len(self._texts) > MAX_TEXTS:
+            self._texts.popitem(last=False)
+
+    def flush(self) -> None:
+        """Write what is pending; not for the event loop."""
+        with self._writing:
+            with self._lock:
+                records, self._pending = self._pending, []
+            if records:
+                _write(records)
+
+    def close(self, timeout_s: float = 1.0) -> None:
+        """Write what is pending, if that is quick."""
+        if self._pending:
+            thread = threading.Thread(target=self.flush, name="last-outcomes", daemon=True)
+            thread.start()
+            thread.join(timeout_s)
+
+    def _put(self, record: Outcome | Answered) -> None:
+        with self._lock:
+            if len(self._pending) < MAX_PENDING:
+                self._pending.append(record)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="outcomes", daemon=True)
+            self._thread.start()
+        self._wake.set()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait()
+            time.sleep(WRITE_EVERY_S)
+            self._wake.clear()
+            self.flush()
+
+
+def _write(records: list[Outcome | Answered]) -> None:
+    from spa_lsp.outcomes import write  # SQLite is not needed to show alternatives
+
+    try:
+        write(records)
+    except SpaError as error:
+        logger.warning("%d outcomes were not recorded: %s", len(records), error)
+    except Exception:  # a thread that ends would end all recording
+        logger.exception("outcomes were not recorded")
+
+
+def plain(value: Any) -> Any:
+    """Plain data of what pygls makes of parameters that have no type: named tuples."""
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, Mapping):
+        return {name: plain(each) for name, each in value.items()}
+    return [plain(each) for each in value] if isinstance(value, list | tuple) else value

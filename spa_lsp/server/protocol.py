@@ -11,7 +11,7 @@ from typing import Any
 
 from cattrs import Converter
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from pygls.protocol import LanguageServerProtocol, default_converter, lsp_method
 
 from spa_lsp.server.documents import Documents
@@ -46,6 +46,17 @@ class SpaProtocol(LanguageServerProtocol):
     def is_shut_down(self) -> bool:
         """Whether the client asked for the end."""
         return self._shutdown
+
+    def structure(self, data: Any, kind: type[Any]) -> Any:
+        """The parameters of a method that LSP does not have, as this type.
+
+        Raises:
+            JsonRpcInvalidParams: they do not fit.
+        """
+        try:
+            return self._converter.structure(data, kind)
+        except Exception as error:  # cattrs has many kinds
+            raise JsonRpcInvalidParams("the parameters do not fit the method") from error
 
     def receive(self, body: bytes) -> None:
         """Handle one message; whatever it is, a request is answered and the server goes on."""

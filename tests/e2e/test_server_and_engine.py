@@ -15,7 +15,7 @@ from spa_lsp.catalog import DEFAULT_BASE, find_base, is_ready
 from spa_lsp.engine.client import engine_status, stop_engine
 from spa_lsp.engine.supervisor import socket_path
 from spa_lsp.errors import NotFound
-from spa_lsp.store import read_outcomes
+from spa_lsp.outcomes import read_outcomes
 
 pytestmark = pytest.mark.model
 

@@ -23,11 +23,11 @@ async def front(engine_path):
     with ExitStack() as stack:
         fronts = []
 
-        async def front(completer=None, *, load=None, settings=None, capabilities=CAPABILITIES):
+        async def front(completer=None, *, load=None, settings=None, capabilities=CAPABILITIES, root=None):
             load = load or (lambda on_progress: completer or FakeCompleter())
             stack.enter_context(engine_in_thread(engine_path, load))
             fronts.append(Front())
-            await fronts[-1].initialize(settings=settings, capabilities=capabilities)
+            await fronts[-1].initialize(settings=settings, capabilities=capabilities, root=root)
             await eventually(lambda: fronts[-1].server.link.is_connected)
             return fronts[-1]
 

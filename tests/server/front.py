@@ -17,14 +17,22 @@ class Front:
     def __init__(self, engine_command=("false",)):
         self.server = make_server(engine_command)
         self.server.protocol.set_writer(self)
-        self.notifications = []
+        self.notifications = []  # but for the status
+        self.statuses = []
+        self.requests = []  # of the server; all are answered with `replies`, or null
+        self.replies = {}
         self.refusals = []  # errors that answer no known request
         self._answers = {}
         self._ids = itertools.count(1)
 
     def write(self, data):
         message = json.loads(data.partition(b"\r\n\r\n")[2])
-        if "method" in message:
+        if message.get("method") == "spa-lsp/status":
+            self.statuses.append(message["params"])
+        elif "method" in message and "id" in message:
+            self.requests.append((message["method"], message["params"]))
+            self.send({"id": message["id"], "result": self.replies.get(message["method"])})
+        elif "method" in message:
             self.notifications.append((message["method"], message.get("params")))
         elif message["id"] in self._answers:
             self._answers[message["id"]].set_result(message)  # raises if it was answered already
@@ -50,9 +58,10 @@ class Front:
         assert "error" not in answer, answer
         return answer["result"]
 
-    async def initialize(self, *, settings=None, capabilities=CAPABILITIES):
+    async def initialize(self, *, settings=None, capabilities=CAPABILITIES, root=None):
         options = {"base": "fake-base", **(settings or {})}
-        params = {"processId": None, "rootUri": None, "capabilities": capabilities, "initializationOptions": options}
+        uri = root.as_uri() if root else None
+        params = {"processId": None, "rootUri": uri, "capabilities": capabilities, "initializationOptions": options}
         result = await self.call("initialize", params)
         self.notify("initialized", {})
         return result

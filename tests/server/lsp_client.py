@@ -20,7 +20,8 @@ class LspClient:
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         self.process = subprocess.Popen(command, env=env, **pipes)
         self.patience_s = patience_s
-        self.notifications = []
+        self.notifications = []  # but for the status
+        self.statuses = []
         self.refusals = []  # errors that answer no known request
         self.repeated = []  # answers to what was answered already
         self.stray = b""  # what came on stdout and was no message
@@ -141,7 +142,9 @@ class LspClient:
 
     def _take(self, message):
         with self._arrived:
-            if "method" in message:
+            if message.get("method") == "spa-lsp/status":
+                self.statuses.append(message["params"])
+            elif "method" in message:
                 self.notifications.append((message["method"], message.get("params")))
             elif message["id"] is None:
                 self.refusals.append(message)

@@ -1,0 +1,89 @@
+"""What clients run by name or tell: each unpacks, does one thing with the front's state, and packs."""
+
+import asyncio
+import logging
+from typing import Any
+
+from spa_lsp import errors
+from spa_lsp.engine.client import stop_engine_of
+from spa_lsp.outcome_records import Kind
+from spa_lsp.server import choices, feedback
+from spa_lsp.server.state import SpaServer
+
+logger = logging.getLogger(__name__)
+
+
+async def accept(ls: SpaServer, *arguments: Any) -> None:
+    """The client inserted an alternative: note which."""
+    tell("accepted", ls, arguments[0] if arguments else None)
+    await asyncio.to_thread(ls.recorder.flush)
+
+
+def tell(kind: Kind, ls: SpaServer, arguments: Any) -> None:
+    """Note what the client says became of an alternative, if the user lets it be noted."""
+    if not ls.settings.record_outcomes:
+        return
+    try:
+        ls.recorder.add(feedback.read_outcome(kind, arguments), with_text=ls.settings.record_outcomes == "text")
+    except errors.BadInput as error:
+        logger.warning("an outcome was not recorded: %s", error)
+
+
+def toggle(ls: SpaServer, *arguments: Any) -> dict[str, bool]:
+    """Switch alternatives off or on in this window; with true or false: to that."""
+    ls.is_on = arguments[0] if arguments and isinstance(arguments[0], bool) else not ls.is_on
+    ls.status.switch(is_off=not ls.is_on)
+    return {"enabled": ls.is_on}
+
+
+def clear_cache(ls: SpaServer, *arguments: Any) -> None:
+    """Forget all answers given."""
+    ls.answers.clear()
+
+
+def reload_adapters(ls: SpaServer, *arguments: Any) -> None:
+    """Ask anew: the engine looks at every request which set is selected or published."""
+    ls.answers.clear()
+    ls.link.ask_names()
+
+
+async def restart_engine(ls: SpaServer, *arguments: Any) -> None:
+    """End the engine, for all windows, and start another; also one that was given up after many deaths."""
+    ls.leave_engine()
+    await asyncio.to_thread(stop_engine_of, ls.settings.base, ls.settings.quantization)
+    ls.link.start()
+
+
+async def select_set(ls: SpaServer, *arguments: Any) -> dict[str, Any]:
+    """Use an adapter set in this window until it ends ("": none, null: as the settings say); without one: the list."""
+    if arguments and (arguments[0] is None or isinstance(arguments[0], str)):
+        ls.configuration.choose("adapter_set", arguments[0])
+        ls.use_settings()
+    sets = await asyncio.to_thread(choices.list_sets, ls.settings.base)
+    return {"base": ls.settings.base, "selected": ls.settings.adapter_set, "sets": sets}
+
+
+async def select_base(ls: SpaServer, *arguments: Any) -> dict[str, Any]:
+    """Use a base in this window until it ends (null: as the settings say); without one: the list."""
+    if arguments and (arguments[0] is None or isinstance(arguments[0], str)):
+        ls.configuration.choose("base", arguments[0])
+        ls.use_settings()
+    return {"selected": ls.settings.base, "bases": await asyncio.to_thread(choices.list_bases)}
+
+
+async def show_metrics(ls: SpaServer, *arguments: Any) -> dict[str, Any]:
+    """What `spa-lsp metrics --json` prints."""
+    await asyncio.to_thread(ls.recorder.flush)
+    return await asyncio.to_thread(choices.read_metrics)
+
+
+COMMANDS = {
+    feedback.ACCEPT_COMMAND: accept,
+    "spa-lsp.reloadAdapters": reload_adapters,
+    "spa-lsp.selectSet": select_set,
+    "spa-lsp.selectBase": select_base,
+    "spa-lsp.toggle": toggle,
+    "spa-lsp.metrics": show_metrics,
+    "spa-lsp.clearCache": clear_cache,
+    "spa-lsp.restartEngine": restart_engine,
+}

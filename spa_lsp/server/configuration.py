@@ -1,0 +1,113 @@
+"""The settings of one front while it lives: the client's, those of files that may change, and what a command chose."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lsprotocol import types
+
+from spa_lsp.ignores import is_uri_ignored, uri_path
+from spa_lsp.settings import Layer, Resolved, Settings, resolve, to_snake_case
+from spa_lsp.settings_files import Signature, read_layers, signature
+
+SECTIONS = ("spaLsp", "spa-lsp", "spa_lsp")  # under which clients keep our settings in a tree of theirs
+
+
+class Configuration:
+    """Resolved settings, read anew when a file or the client changed."""
+
+    def __init__(self) -> None:
+        self.resolved = Resolved()
+        self.folders: list[Path] = []
+        self._client: Any = None
+        self._chosen: dict[str, Any] = {}
+        self._read_at: Signature | None = None
+        self._told: set[str] = set()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as they were read last."""
+        return self.resolved.settings
+
+    @property
+    def has_client_options(self) -> bool:
+        """Whether the client gave settings."""
+        return self._client is not None
+
+    def start(self, params: types.InitializeParams) -> None:
+        """Take what the client says at its start."""
+        self.folders = _folders(params)
+        self._client = params.initialization_options
+        self._read()
+
+    def refresh(self) -> None:
+        """Read the files again if one changed; a few microseconds if none did."""
+        if signature(self._root) != self._read_at:
+            self._read()
+
+    def set_client(self, values: Any) -> None:
+        """The client's settings are these from now on."""
+        self._client = values
+        self._read()
+
+    def choose(self, name: str, value: Any) -> None:
+        """The user chose a value by a command; it holds until the front ends."""
+        self._chosen[name] = value
+        self._read()
+
+    def take_complaints(self) -> list[str]:
+        """What cannot be used and was not told yet."""
+        new = [complaint for complaint in self.resolved.complaints if complaint not in self._told]
+        self._told.update(new)
+        return new
+
+    def without_folders(self, text: str) -> str:
+        """The text as a log may hold it: without the workspace's path."""
+        for folder in self.folders:
+            text = text.replace(str(folder), "<workspace>")
+        return text
+
+    def is_ignored(self, uri: str) -> bool:
+        """Whether the document or file is to be left alone: no completion, no context."""
+        path = uri_path(uri)
+        folders = [folder for folder in self.folders if path and Path(path).is_relative_to(folder)]
+        folder = max(folders, key=lambda each: len(each.parts), default=None)
+        return is_uri_ignored(uri, folder, patterns=self.settings.ignore)
+
+    @property
+    def _root(self) -> Path | None:
+        return self.folders[0] if self.folders else None
+
+    def _read(self) -> None:
+        self._read_at = signature(self._root)  # before the files: a change in between is seen the next time
+        layers, problems = read_layers(self._root)
+        client = [Layer(source="client", values=self._client), Layer(source="command", values=self._chosen)]
+        found = resolve([*layers, *client])
+        self.resolved = Resolved(
+            settings=found.settings, sources=found.sources, complaints=(*problems, *found.complaints)
+        )
+
+
+def section_of(values: Any) -> Any:
+    """Our settings in what `workspace/didChangeConfiguration` carries: under our name, or all of it; None: none."""
+    if not isinstance(values, dict):
+        return values
+    return next((values[name] for name in SECTIONS if values.get(name) is not None), values or None)
+
+
+def first_section(answers: Sequence[Any]) -> dict[str, Any] | None:
+    """Our settings in the answer to `workspace/configuration` for `SECTIONS`.
+
+    The client's tree holds settings of its own extension beside ours, so what is unknown is left out without a word.
+    """
+    known = set(Settings.__dataclass_fields__)
+    for answer in answers:
+        if isinstance(answer, dict):
+            return {name: value for name, value in answer.items() if to_snake_case(name) in known}
+    return None
+
+
+def _folders(params: types.InitializeParams) -> list[Path]:
+    uris = [folder.uri for folder in params.workspace_folders or []] or [params.root_uri or ""]
+    found = [Path(path) for uri in uris if (path := uri_path(uri))]
+    return found or ([Path(params.root_path)] if params.root_path else [])

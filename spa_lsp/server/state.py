@@ -1,0 +1,111 @@
+"""The state of one front, and what every handler does with it: reach the engine, use settings, tell the user."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from lsprotocol import types
+from pygls.lsp.server import LanguageServer
+
+from spa_lsp import __version__, errors
+from spa_lsp.engine.client import EngineLink, open_link
+from spa_lsp.server import feedback
+from spa_lsp.server.alternatives import AnswerCache
+from spa_lsp.server.configuration import Configuration
+from spa_lsp.server.protocol import SpaProtocol, make_converter
+from spa_lsp.server.status import Bar, Status
+from spa_lsp.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class SpaServer(LanguageServer):
+    """The state of one front."""
+
+    protocol: SpaProtocol
+
+    def __init__(self, engine_command: Sequence[str] | None = None) -> None:
+        super().__init__("spa-lsp", __version__, protocol_cls=SpaProtocol, converter_factory=make_converter)
+        self.configuration = Configuration()
+        self.status = Status(self.protocol.notify, self.progress_bar)
+        self.recorder = feedback.Recorder()
+        self.is_on = True  # `spa-lsp.toggle`
+        self.answers = AnswerCache()
+        self.asking: dict[str, asyncio.Task[Any]] = {}  # by document: the request that has no answer yet
+        self.starting: asyncio.Task[None] | None = None  # kept, or it could be collected before it is done
+        self.is_over = asyncio.Event()
+        self._engine_command = engine_command
+        self._link: EngineLink | None = None
+        self._linked_to = _engine_of(self.settings)
+        self._shown: set[type[errors.SpaError]] = set()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as they were read last."""
+        return self.configuration.settings
+
+    @property
+    def link(self) -> EngineLink:
+        """The way to the engine that the settings name."""
+        if self._link is None:
+            self._link = open_link(
+                self.settings.base,
+                self.settings.adapter_set,
+                self.settings.quantization,
+                idle_s=self.settings.engine_idle_s,
+                max_memory_mb=self.settings.max_memory_mb or None,
+                on_problem=self.report,
+                on_event=self.status.on_event,
+                command=self._engine_command,
+            )
+        return self._link
+
+    def use_settings(self) -> None:
+        """Complain about settings that cannot be used, and go to another engine where they name one."""
+        for complaint in self.configuration.take_complaints():
+            logger.warning("%s", self.configuration.without_folders(complaint))
+            self.show(f"spa-lsp: {complaint}")
+        wanted = _engine_of(self.settings)
+        if self._link is not None and wanted != self._linked_to:
+            self.leave_engine()
+            self.link.start()
+        self._linked_to = wanted
+
+    def leave_engine(self) -> None:
+        """Forget the link and its answers; the next use makes another."""
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+        self.answers.clear()
+        self._shown.clear()
+
+    def progress_bar(self) -> Bar | None:
+        """The client's progress bar, if it has one."""
+        window = self.client_capabilities.window
+        return self.work_done_progress if window and window.work_done_progress else None
+
+    def end(self) -> None:
+        """Stop reading; the process ends."""
+        self.is_over.set()
+
+    def report(self, error: errors.SpaError) -> None:
+        """Log an error, and show the first of its kind to the user, who alone can mend it."""
+        logger.warning("%s", error)
+        if type(error) not in self._shown:
+            self._shown.add(type(error))
+            self.show(f"spa-lsp: {error}")
+
+    def show(self, message: str) -> None:
+        """A message that the user sees."""
+        self.window_show_message(types.ShowMessageParams(type=types.MessageType.Warning, message=message))
+
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        """Log it; pygls would show it to the user."""
+        logger.error("%s: %s", getattr(source, "__name__", source), type(error).__name__)
+
+
+def _engine_of(settings: Settings) -> tuple[Any, ...]:
+    """The settings that decide which engine, with what, is asked."""
+    engine = settings.base, settings.adapter_set, settings.quantization
+    return *engine, settings.engine_idle_s, settings.max_memory_mb

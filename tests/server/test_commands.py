@@ -1,0 +1,142 @@
+"""What clients ask for beside completions: commands, the panel, the ordinary menu."""
+
+import asyncio
+
+import pytest
+
+from spa_lsp import outcomes
+from spa_lsp.engine.client import engine_status
+from tests.fakes import SOME_TEXTS, FakeCompleter
+from tests.server.conftest import eventually
+from tests.server.front import CAPABILITIES, URI, Front
+
+CODE = "def add(a, b):\n    \n"
+AT = {"textDocument": {"uri": URI}, "position": {"line": 1, "character": 4}, "context": {"triggerKind": 1}}
+
+
+def run(client, command, *arguments):
+    return client.call("workspace/executeCommand", {"command": f"spa-lsp.{command}", "arguments": list(arguments)})
+
+
+async def test_a_cleared_cache_asks_the_engine_again(front):
+    completer = FakeCompleter()
+    client = await front(completer)
+    client.open(CODE)
+    await client.items(1, 4)
+    await run(client, "clearCache")
+    await client.items(1, 4)
+    assert len(completer.asked) == 2
+
+
+async def test_reloaded_adapters_are_asked_for_what_was_answered_before(front):
+    completer = FakeCompleter()
+    client = await front(completer)
+    client.open(CODE)
+    await client.items(1, 4)
+    completer.adapter_set, completer.texts = "newer-set", ("pass",)
+    completer.use_set = lambda name: None
+    await run(client, "reloadAdapters")
+    assert await client.texts(1, 4) == ["pass"]
+    assert client.statuses[-1]["adapter_set"] == "newer-set"
+
+
+async def test_a_selected_set_is_used_until_it_is_taken_back(front):
+    client = await front()
+    client.open(CODE)
+    chosen = await run(client, "selectSet", "mine")
+    assert chosen["selected"] == "mine" and chosen["base"] == "fake-base"
+    await eventually(lambda: client.server.link.is_connected)
+    item = (await client.items(1, 4))[0]
+    assert item["command"]["arguments"][0]["setId"] == "mine"
+    assert (await run(client, "selectSet", None))["selected"] is None
+
+
+async def test_the_lists_to_pick_from_need_no_argument():
+    client = Front()
+    await client.initialize(settings={"base": "qwen2.5-coder-0.5b-instruct"})
+    sets = await run(client, "selectSet")
+    shipped = next(each for each in sets["sets"] if each["source"] == "shipped")
+    assert shipped["k"] == len(shipped["labels"]) == 8
+    bases = await run(client, "selectBase")
+    assert bases["selected"] == "qwen2.5-coder-0.5b-instruct" and bases["selected"] in [b["id"] for b in bases["bases"]]
+
+
+async def test_a_selected_base_has_another_engine(front):
+    client = await front()
+    before = client.server.link
+    await run(client, "selectBase", "another-base")
+    assert client.server.settings.base == "another-base" and client.server.link is not before
+    await eventually(lambda: not before.is_connected)
+
+
+async def test_a_restarted_engine_is_another_one(start):
+    client = start()
+    client.initialize(settings={"base": "fake-base"})
+    client.open(CODE)
+    await asyncio.to_thread(client.items_once_loaded, 1, 4)
+    before = engine_status()["pid"]
+    command = {"command": "spa-lsp.restartEngine", "arguments": []}
+    await asyncio.to_thread(client.call, "workspace/executeCommand", command)
+    await eventually(lambda: (engine_status() or {"pid": before})["pid"] != before)
+    assert client.notifications == []
+
+
+async def test_metrics_are_those_of_the_command(front):
+    client = await front()
+    client.open(CODE)
+    for _ in range(2):
+        await client.items(1, 4)
+    total = (await run(client, "metrics"))["total"]
+    assert (total["answers"], total["from_cache"], total["with_alternatives"]) == (2, 1, 2)
+    assert total["p50_ms"] > 0
+
+
+async def test_the_panel_gets_every_alternative_with_its_figures_and_diff(front):
+    client = await front(FakeCompleter(texts=("a = 1\nb = 2", "a = 1\nb = 3", "a = 1\nb = 2", "")))
+    client.open("x = 0\n\n")
+    answer = await client.call("spa-lsp/alternatives", {**AT, "position": {"line": 1, "character": 0}})
+    assert (answer["base"], answer["adapter_set"]) == ("fake-base", "fake-set")
+    first, second, third = answer["alternatives"]
+    assert {name: second[name] for name in ("adapter", "label", "index", "mean_logprob", "n_tokens", "finish")} == {
+        "adapter": "a2",
+        "label": "label of a2",
+        "index": 1,
+        "mean_logprob": -0.5,
+        "n_tokens": 4,
+        "finish": "stop",
+    }
+    assert [(each["kind"], each["line"]) for each in second["diff"]] == [("=", "a = 1"), ("-", "b = 2"), ("+", "b = 3")]
+    assert (first["text"], first["same_as"], third["same_as"]) == ("a = 1\nb = 2", None, 1)
+
+
+@pytest.mark.parametrize("params", [{**AT, "textDocument": {"uri": "file:///closed.py"}}, AT])
+async def test_the_panel_is_empty_where_there_is_nothing(params):
+    client = Front()
+    await client.initialize()
+    if params is AT:
+        client.open(CODE)
+    assert (await client.call("spa-lsp/alternatives", params))["alternatives"] == []
+
+
+@pytest.mark.parametrize("params", [None, [], {}, {"position": 3}])
+async def test_a_panel_request_that_is_none_is_refused(params):
+    client = Front()
+    await client.initialize()
+    assert (await client.ask("spa-lsp/alternatives", params))["error"]["code"] == -32602
+
+
+async def test_the_ordinary_menu_is_offered_only_on_demand():
+    assert "completionProvider" not in (await Front().initialize())["capabilities"]
+    result = await Front().initialize(settings={"completionFallback": True})
+    assert "completionProvider" in result["capabilities"]
+
+
+async def test_the_ordinary_menu_has_the_alternatives_in_their_order(front):
+    client = await front(settings={"completionFallback": True}, capabilities={**CAPABILITIES})
+    client.open("def add(a, b):\n    ret\n")
+    params = {"textDocument": {"uri": URI}, "position": {"line": 1, "character": 7}}
+    entries = (await client.call("textDocument/completion", params))["items"]
+    assert [entry["textEdit"]["newText"] for entry in entries] == [f"ret{text}" for text in SOME_TEXTS]
+    assert entries[0]["textEdit"]["range"]["start"] == {"line": 1, "character": 4}
+    assert entries[0]["filterText"].startswith("ret") and entries[1]["command"]["arguments"][0]["adapter"] == "a2"
+    assert outcomes.read_outcomes() == []

@@ -1,0 +1,112 @@
+"""Settings of a living front: files that change, clients that say new ones, what a workspace hides."""
+
+import pytest
+
+from spa_lsp import ignores, paths
+from spa_lsp.server.configuration import first_section, section_of
+from tests.fakes import FakeCompleter
+from tests.server.conftest import eventually
+from tests.server.front import CAPABILITIES, Front
+
+CODE = "def add(a, b):\n    \n"
+ASKED = {**CAPABILITIES, "workspace": {"configuration": True}}
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    ignores.forget()
+
+
+async def max_tokens(client, completer):
+    """What the next request says; another place each time, so that nothing is cached."""
+    client.open(CODE)
+    await client.items(1, 4)
+    return completer.asked[-1].max_tokens
+
+
+async def test_a_file_in_the_workspace_counts_and_its_changes_too(front, tmp_path):
+    completer = FakeCompleter()
+    (tmp_path / ".spa-lsp.toml").write_text("max_tokens = 9\n")
+    client = await front(completer, root=tmp_path)
+    assert await max_tokens(client, completer) == 9
+    (tmp_path / ".spa-lsp.toml").write_text("max_tokens = 10\n")
+    client.close_document()
+    assert await max_tokens(client, completer) == 10
+
+
+async def test_new_settings_of_the_client_count_at_once(front):
+    completer = FakeCompleter()
+    client = await front(completer)
+    client.notify("workspace/didChangeConfiguration", {"settings": {"spaLsp": {"maxTokens": 7, "base": "fake-base"}}})
+    await eventually(lambda: client.server.settings.max_tokens == 7)
+    assert await max_tokens(client, completer) == 7
+
+
+async def test_a_client_that_gives_nothing_is_asked_at_the_start():
+    client = Front()
+    client.replies["workspace/configuration"] = [{"maxTokens": 8, "trace": {"server": "off"}}, None, None]
+    await client.call("initialize", {"processId": None, "rootUri": None, "capabilities": ASKED})
+    client.notify("initialized", {})
+    await eventually(lambda: client.server.settings.max_tokens == 8)
+    assert client.messages == []
+
+
+async def test_a_client_that_says_only_that_something_changed_is_asked():
+    client = Front()
+    client.replies["workspace/configuration"] = [None, {"stop": "single"}, None]
+    await client.initialize(capabilities=ASKED)
+    client.notify("workspace/didChangeConfiguration", {"settings": None})
+    await eventually(lambda: client.server.settings.stop == "single")
+
+
+async def test_another_base_is_another_engine(front):
+    client = await front()
+    before = client.server.link
+    client.notify("workspace/didChangeConfiguration", {"settings": {"base": "other"}})
+    await eventually(lambda: client.server.link is not before)
+
+
+async def test_the_same_complaint_is_shown_once(front, tmp_path):
+    (tmp_path / ".spa-lsp.toml").write_text('quantization = "nf4"\n')
+    client = await front(root=tmp_path)
+    client.open(CODE)
+    await client.items(1, 4)
+    (tmp_path / ".spa-lsp.toml").write_text('quantization = "nf4" \n')
+    await client.items(1, 3)
+    assert len(client.messages) == 1 and "cannot be set by a workspace" in client.messages[0]
+
+
+async def test_on_demand_means_only_when_asked(front):
+    client = await front(settings={"trigger": "manual"})
+    client.open(CODE)
+    assert await client.items(1, 4, triggerKind=2) == [] and await client.items(1, 4, triggerKind=1)
+
+
+@pytest.mark.parametrize("name", [".env", "hidden.py", "private/a.py"])
+async def test_an_ignored_document_gets_nothing(front, tmp_path, name):
+    (tmp_path / ".gitignore").write_text("hidden.py\n")
+    client = await front(root=tmp_path, settings={"ignore": ["/private/"]})
+    client.open(CODE, uri=(tmp_path / name).as_uri())
+    client.open(CODE, uri=(tmp_path / "shown.py").as_uri())
+    assert await client.items(1, 4, uri=(tmp_path / name).as_uri()) == []
+    assert await client.items(1, 4, uri=(tmp_path / "shown.py").as_uri())
+
+
+async def test_the_users_own_file_is_read(front):
+    paths.config_dir().mkdir()
+    (paths.config_dir() / "config.toml").write_text('disabled_languages = ["python"]\n')
+    client = await front()
+    client.open(CODE)
+    assert await client.items(1, 4) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [({"spa_lsp": {"a": 1}}, {"a": 1}), ({"maxTokens": 3}, {"maxTokens": 3}), ({}, None), (None, None), (3, 3)],
+)
+def test_our_section_is_found(values, found):
+    assert section_of(values) == found
+
+
+def test_settings_of_an_extension_beside_ours_are_left_out():
+    assert first_section([None, {"maxTokens": 3, "trace.server": "off"}]) == {"maxTokens": 3}
