@@ -16,10 +16,10 @@ CAPABILITIES = {"textDocument": {"inlineCompletion": {}}}
 class LspClient:
     """One server process and what it said: `notifications`, and the answers by id."""
 
-    def __init__(self, command, *, env=None, patience_s=PATIENCE_S):
+    def __init__(self, command):
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        self.process = subprocess.Popen(command, env=env, **pipes)
-        self.patience_s = patience_s
+        self.process = subprocess.Popen(command, **pipes)
+        self.patience_s = PATIENCE_S
         self.notifications = []  # but for the status
         self.statuses = []
         self.refusals = []  # errors that answer no known request

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.protocol
 SETTINGS = {"base": "fake-base"}
 EXIT_S = 1.0  # a server that cannot go on ends in this time
 GONE_S = 5.0  # and one whose editor was killed in this, with its engine if nobody else uses that
+SILENT_S = 3.0  # pygls as it is has not answered in this time: it never will
 SECRET = "my_secret_name"
 BEFORE = """
 import logging
@@ -86,8 +87,9 @@ def start():
 
     def start(command=None, *, before=""):
         command = command or server_command(["true"], before=before)
-        clients.append(LspClient(command, patience_s=3.0 if STOCK in command else PATIENCE_S))
+        clients.append(LspClient(command))
         clients[-1].initialize(settings=SETTINGS)
+        clients[-1].patience_s = SILENT_S if STOCK in command else PATIENCE_S
         return clients[-1]
 
     yield start
@@ -97,8 +99,9 @@ def start():
 
 @pytest.fixture(scope="module")
 def stock():
-    client = LspClient([sys.executable, "-c", STOCK], patience_s=3.0)
+    client = LspClient([sys.executable, "-c", STOCK])
     client.initialize()
+    client.patience_s = SILENT_S
     yield client
     client.process.kill()  # it may answer twice and write what it likes
 
