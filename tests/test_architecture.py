@@ -22,9 +22,11 @@ FLOORS = {
         "evaluate": 3,
         "report": 3,
         "pipeline": 4,
+        "arm_sets": 5,
         "summary": 5,  # what the commands print about the stages' results
-        "cli": 6,
-        "__main__": 7,
+        "evaluate_command": 6,
+        "cli": 7,
+        "__main__": 8,
     },
 }
 MAX_LINES = 500

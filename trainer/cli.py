@@ -38,13 +38,17 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 class _Trainer(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*super().list_commands(ctx), "evaluate"]
+        return [*super().list_commands(ctx), "evaluate", "judge"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name == "evaluate":
-            from trainer.evaluate.command import evaluate
+            from trainer.evaluate_command import evaluate
 
             return evaluate
+        if cmd_name == "judge":
+            from trainer.evaluate.judge_command import judge_command
+
+            return judge_command
         return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 AttributeMethod = Literal["datainf", "bm25", "random"]
-PartitionMethod = Literal["argmax", "balanced"]
+# balanced: parts of one size, each sample where it helps most · argmax: the paper's, of any size · kmeans: parts of one
+# size, alike in their influence · whole: no division, every adapter gets all samples
+PartitionMethod = Literal["balanced", "argmax", "kmeans", "whole"]
 Normalize = Literal["none", "zscore", "contrast"]
 Activation = Literal["completion", "all"]
 

@@ -39,10 +39,19 @@ def choose_columns(influence: Influence, k: int) -> list[int]:
 def partition(influence: Influence, config: PartitionConfig) -> Assignment:
     """The part of each sample, `[N]` with values 0 … K-1, for influence on the chosen anchors, `[N, K]`.
 
+    `kmeans` makes `config.k` parts, whatever the number of anchors, and `whole` puts all samples into part 0.
+
     Deterministic; ties go to the lower part and to the earlier sample.
     """
     normalized = normalize(influence, config.normalize)
-    return assign_balanced(normalized) if config.method == "balanced" else normalized.argmax(axis=1).astype(np.int64)
+    if config.method == "balanced":
+        return assign_balanced(normalized)
+    if config.method == "kmeans":
+        return balanced_kmeans(normalized, config.k)
+    if config.method == "whole":
+        return np.zeros(len(influence), dtype=np.int64)
+    best: Assignment = normalized.argmax(axis=1).astype(np.int64)
+    return best
 
 
 def comparable_items(item_influence: Influence, how: Normalize) -> Influence:
@@ -106,17 +115,56 @@ def assign_balanced(influence: Influence) -> Assignment:
     return assignment
 
 
+def balanced_kmeans(influence: Influence, k: int) -> Assignment:
+    """K-means on rows of influence, `[N, Q]`, with parts whose sizes differ by at most one.
+
+    The objective that the paper gives for a partition (eq. 4), by Lloyd's steps from a k-means++ start of fixed seed;
+    every step assigns as `assign_balanced` does, by squared distance, until nothing moves or 20 steps are done.
+    """
+    rows = influence.astype(np.float64)
+    centers = _spread_rows(rows, k, np.random.default_rng(0))
+    assignment = np.full(len(rows), -1, dtype=np.int64)
+    for _ in range(20):
+        moved = assign_balanced(-_squared_distances(rows, centers).astype(np.float32))
+        if (moved == assignment).all():
+            break
+        assignment = moved
+        centers = np.stack([rows[assignment == part].mean(axis=0) for part in range(k)])
+    return assignment
+
+
+def _spread_rows(rows: NDArray[np.float64], k: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """K rows far from each other: each next one drawn by its squared distance to the nearest (k-means++)."""
+    chosen = [int(rng.integers(len(rows)))]
+    while len(chosen) < k:
+        nearest = _squared_distances(rows, rows[chosen]).min(axis=1)
+        total = nearest.sum()
+        chosen.append(int(rng.choice(len(rows), p=nearest / total if total > 0 else None)))
+    return rows[chosen]
+
+
+def _squared_distances(rows: NDArray[np.float64], centers: NDArray[np.float64]) -> NDArray[np.float64]:
+    distances: NDArray[np.float64] = ((rows[:, None, :] - centers[None, :, :]) ** 2).sum(axis=2)
+    return distances
+
+
 def describe(
     assignment: Assignment, influence: Influence, names: Sequence[str], config: PartitionConfig
 ) -> dict[str, Any]:
-    """Sizes and balance of the parts, and the share of samples that are not with the anchor they help most."""
+    """Sizes and balance of the parts, and the share of samples that are not with the anchor they help most.
+
+    That share is None where parts have no anchor.
+    """
     sizes = np.bincount(assignment, minlength=len(names))
+    if config.method == "whole":
+        sizes = np.full(len(names), len(assignment))
+    has_anchors = config.method in ("balanced", "argmax")
     best = normalize(influence, config.normalize).argmax(axis=1)
     return {
         "sizes": {name: int(size) for name, size in zip(names, sizes, strict=True)},
         "smallest_share": float(sizes.min() / len(assignment)),
         "largest_share": float(sizes.max() / len(assignment)),
-        "moved_share": float((best != assignment).mean()),
+        "moved_share": float((best != assignment).mean()) if has_anchors else None,
     }
 
 
@@ -126,10 +174,10 @@ def stability(
     """How much of the partition survives other query items: mean adjusted Rand index; 1 is all of it.
 
     `item_influence` is `[N, K, items]`; each of 20 bootstraps draws the items of every anchor anew and then calls
-    `on_draw`. None when there is one item. Compare it with `chance_stability`.
+    `on_draw`. None when there is one item, or no division. Compare it with `chance_stability`.
     """
     K, n_items = item_influence.shape[1:]
-    if n_items < 2:
+    if n_items < 2 or config.method == "whole":
         return None
     whole = partition(item_influence.mean(axis=2), config)
     rng = np.random.default_rng(seed)

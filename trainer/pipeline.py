@@ -117,18 +117,29 @@ def run_attribute(
 
 
 def run_partition(
-    db: Database, config: PartitionConfig, *, run_id: str | None = None, limit: int | None = None, seed: int = 0
+    db: Database,
+    config: PartitionConfig,
+    *,
+    run_id: str | None = None,
+    within: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
 ) -> StageResult:
-    """Divide the samples of an attribute run (the newest, or the one whose id begins so) into k parts."""
+    """Divide the samples of an attribute run (the newest, or the one whose id begins so) into k parts.
+
+    With `within`, the id of another attribute run, only the samples that this one has too: methods that can use more
+    samples than others are then compared on the same ones.
+    """
     source = source_run(db, "attribute", run_id)
-    run = begin_run(db, "partition", {"partition": config, "limit": limit}, inputs=[source.id], seed=seed)
+    others = [within] if within and within != source.id else []
+    run = begin_run(db, "partition", {"partition": config, "limit": limit}, inputs=[source.id, *others], seed=seed)
     if run.is_finished:
         return StageResult(run=run, was_done=True)
-    sample_ids, influence = load_influence(db, source, limit)
-    columns = choose_columns(influence.mean(axis=2), config.k)
+    sample_ids, influence = load_influence(db, source, limit, within)
+    columns = _columns(influence, config)
     chosen = comparable_items(influence[:, columns], config.normalize)
     assignment = partition(chosen.mean(axis=2), config)
-    names, labels = _part_names(source, columns)
+    names, labels = _part_names(source, columns, config)
     figures = {
         **describe(assignment, chosen.mean(axis=2), names, config),
         **_stabilities(chosen, config, seed),
@@ -274,8 +285,28 @@ def _stabilities(influence: NDArray[np.float32], config: PartitionConfig, seed: 
     return {"stability": own, "stability_by_chance": by_chance}
 
 
-def _part_names(source: Run, columns: Sequence[int]) -> tuple[list[str], list[str]]:
-    """Names and labels of the parts; those of a random division must not promise a style."""
+def _columns(influence: NDArray[np.float32], config: PartitionConfig) -> list[int]:
+    """The anchors that the parts are made for; all of them where parts are not named after anchors."""
+    N, Q = influence.shape[:2]
+    if config.method == "whole":
+        return list(range(Q))
+    if config.method == "kmeans":
+        if not 1 <= config.k <= N:
+            raise BadInput(f"k is {config.k}, but there are only {N} samples; import more or choose a smaller k")
+        return list(range(Q))
+    return choose_columns(influence.mean(axis=2), config.k)
+
+
+def _part_names(source: Run, columns: Sequence[int], config: PartitionConfig) -> tuple[list[str], list[str]]:
+    """Names and labels of the parts; those without anchors must not promise a style."""
+    if config.method == "whole":
+        if config.k == 1:
+            return ["single"], ["all samples"]
+        numbers = range(1, config.k + 1)
+        return [f"seed-{n}" for n in numbers], [f"all samples, seed {n}" for n in numbers]
+    if config.method == "kmeans":
+        numbers = range(1, config.k + 1)
+        return [f"kmeans-{n}" for n in numbers], [f"k-means part {n}" for n in numbers]
     if source.figures["method"] == "random":
         numbers = range(1, len(columns) + 1)
         return [f"random-{n}" for n in numbers], [f"random part {n}" for n in numbers]

@@ -40,13 +40,15 @@ def finish_with_rows(
         return finish_run(db, run, figures)
 
 
-def load_influence(db: Database, run: Run, limit: int | None) -> tuple[list[str], NDArray[np.float32]]:
-    """Sample ids in the order of import, and `[N, Q, items]`."""
+def load_influence(
+    db: Database, run: Run, limit: int | None, within: str | None = None
+) -> tuple[list[str], NDArray[np.float32]]:
+    """Sample ids in the order of import, and `[N, Q, items]`; of those that the attribute run `within` has too."""
     query = (
         "SELECT influence.sample_id, data FROM influence JOIN samples ON samples.id = influence.sample_id "
-        "WHERE run_id = ? ORDER BY n LIMIT ?"
+        "WHERE run_id = ? AND sample_id IN (SELECT sample_id FROM influence WHERE run_id = ?) ORDER BY n LIMIT ?"
     )
-    rows = list(db.query(query, [run.id, -1 if limit is None else limit]))
+    rows = list(db.query(query, [run.id, within or run.id, -1 if limit is None else limit]))
     shape = (len(rows), len(run.figures["anchors"]), run.figures["n_items"])
     influence = np.frombuffer(b"".join(row["data"] for row in rows), dtype=np.float32).reshape(shape)
     return [row["sample_id"] for row in rows], influence
@@ -54,6 +56,8 @@ def load_influence(db: Database, run: Run, limit: int | None) -> tuple[list[str]
 
 def load_parts(db: Database, run: Run, limit: int | None) -> dict[int, list[Sample]]:
     """The samples of each part of a partition run in the order of their import, at most `limit` of each.
+
+    Where the run made no division (`whole`), each part has all samples.
 
     Raises:
         BadInput: a part is empty.
@@ -63,9 +67,10 @@ def load_parts(db: Database, run: Run, limit: int | None) -> dict[int, list[Samp
         "WHERE run_id = ? ORDER BY n"
     )
     rows = list(db.query(query, [run.id]))
+    is_whole = run.config["partition"]["method"] == "whole"
     parts: dict[int, list[Sample]] = {}
     for part, name in enumerate(run.figures["names"]):
-        sample_ids = [row["sample_id"] for row in rows if row["part"] == part][:limit]
+        sample_ids = [row["sample_id"] for row in rows if is_whole or row["part"] == part][:limit]
         if not sample_ids:
             raise BadInput(f"part '{name}' has no samples; run: trainer partition --method balanced")
         parts[part] = samples_by_id(db, sample_ids)
@@ -79,7 +84,8 @@ def data_record(db: Database, divided: Run) -> dict[str, Any]:
         "JOIN datasets ON datasets.id = dataset_id WHERE run_id = ? ORDER BY name, datasets.id"
     )
     datasets = [{"name": row["name"], "sha256": row["id"]} for row in db.query(query, [divided.id])]
-    return {"datasets": datasets, "n_samples": sum(divided.figures["sizes"].values()), "partition_run": divided.id}
+    n_samples = db.table("part_members").count_where("run_id = ?", [divided.id])
+    return {"datasets": datasets, "n_samples": n_samples, "partition_run": divided.id}
 
 
 def read_status() -> dict[str, Any]:

@@ -58,7 +58,7 @@ def begin_run(db: Database, stage: str, config: object, *, inputs: Sequence[str]
 
     `config` is a frozen dataclass or a mapping of several; `inputs` are digests of what the stage reads.
     """
-    run_id = digest({"stage": stage, "format": FORMAT_VERSION, "config": config, "inputs": list(inputs), "seed": seed})
+    run_id = _run_id(stage, config, inputs, seed)
     row = {
         "id": run_id,
         "stage": stage,
@@ -75,6 +75,12 @@ def begin_run(db: Database, stage: str, config: object, *, inputs: Sequence[str]
         db.table("runs").insert(row, ignore=True)
         db.table("runs").update(run_id, {"called": _now()})
     return find_run(db, run_id)
+
+
+def finished_run(db: Database, stage: str, config: object, *, inputs: Sequence[str], seed: int) -> Run | None:
+    """The run that `begin_run` would find finished; None, and no row, when it would have work to do."""
+    query = "SELECT * FROM runs WHERE id = ? AND status = 'finished'"
+    return next(map(_to_run, db.query(query, [_run_id(stage, config, inputs, seed)])), None)
 
 
 def finish_run(db: Database, run: Run, figures: dict[str, Any]) -> Run:
@@ -114,6 +120,10 @@ def run_record(run: Run) -> dict[str, Any]:
     if run.finished:
         seconds = (datetime.fromisoformat(run.finished) - datetime.fromisoformat(run.started)).total_seconds()
     return {**asdict(run), "seconds": seconds}
+
+
+def _run_id(stage: str, config: object, inputs: Sequence[str], seed: int) -> str:
+    return digest({"stage": stage, "format": FORMAT_VERSION, "config": config, "inputs": list(inputs), "seed": seed})
 
 
 def _to_run(row: dict[str, Any]) -> Run:

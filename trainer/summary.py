@@ -81,8 +81,9 @@ def _attribute_lines(figures: dict[str, Any]) -> list[str]:
 def _partition_lines(figures: dict[str, Any]) -> list[str]:
     sizes = ", ".join(f"{name} {n}" for name, n in figures["sizes"].items())
     stability, chance = _share(figures["stability"]), _share(figures.get("stability_by_chance"))
-    moved = f"not with their best anchor {figures['moved_share']:.0%}"
-    return [sizes, f"stability {stability} ({chance} by chance), {moved}"]
+    known = figures["moved_share"] is not None
+    moved = f", not with their best anchor {figures['moved_share']:.0%}" if known else ""
+    return [sizes, f"stability {stability} ({chance} by chance){moved}"]
 
 
 def _share(value: float | None) -> str:

@@ -1,6 +1,6 @@
 """The trainer's tables in the store, as migrations. Only the schema; rows are read and written by the stages.
 
-datasets ──< dataset_samples >── samples ──< gradients, influence, part_members >── runs
+datasets ──< dataset_samples >── samples ──< gradients, influence, part_members >── runs ──< attempts, figures
 """
 
 from sqlite_utils import Database
@@ -56,3 +56,32 @@ def m002_runs(db: Database) -> None:
 def m003_called(db: Database) -> None:
     """When a run was last asked for: a stage goes on from the run that its user named last, not from the youngest."""
     db.execute("ALTER TABLE runs ADD COLUMN called TEXT NOT NULL DEFAULT ''")
+
+
+@MIGRATIONS()
+def m004_attempts(db: Database) -> None:
+    """What an evaluation asked and got: a row per completion, and the figures over the problems of a run.
+
+    `problem_id` is the digest of the problem; no text of a benchmark is kept. A class is the number that a completion's
+    class has among those of its problem, NULL for none; `raw_` is before the server's post-processing.
+    """
+    levels = ("exact", "ast", "near", "approach")
+    classes = ", ".join(f"{prefix}class_{level} INTEGER" for prefix in ("", "raw_") for level in levels)
+    db.execute(
+        f"""CREATE TABLE attempts (
+            run_id TEXT NOT NULL REFERENCES runs (id), problem_id TEXT NOT NULL, task_id TEXT NOT NULL,
+            place INTEGER NOT NULL, adapter TEXT NOT NULL, label TEXT NOT NULL,
+            raw_text TEXT NOT NULL, shown_text TEXT NOT NULL,
+            n_tokens INTEGER NOT NULL, mean_logprob REAL NOT NULL, finish TEXT NOT NULL, seconds REAL NOT NULL,
+            verdict TEXT NOT NULL, verdict_s REAL NOT NULL, raw_verdict TEXT NOT NULL, sandbox TEXT NOT NULL,
+            quantization TEXT NOT NULL, device TEXT NOT NULL, average_kl REAL, {classes},
+            PRIMARY KEY (run_id, problem_id, place)
+        ) STRICT"""
+    )
+    db.execute(
+        """CREATE TABLE figures (
+            run_id TEXT NOT NULL REFERENCES runs (id), problems_id TEXT NOT NULL, name TEXT NOT NULL,
+            n_problems INTEGER NOT NULL, mean REAL NOT NULL, low REAL NOT NULL, high REAL NOT NULL, standard_error REAL,
+            PRIMARY KEY (run_id, problems_id, name)
+        ) STRICT"""
+    )

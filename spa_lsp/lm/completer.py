@@ -30,10 +30,12 @@ from spa_lsp.errors import AdapterMismatch
 from spa_lsp.lm.attention import Group, KeyValues
 from spa_lsp.lm.bank import AdapterBank
 from spa_lsp.lm.decode import HALF_CHARACTER, Row, decode, new_rows
+from spa_lsp.lm.likelihood import next_token_logprobs
 from spa_lsp.lm.load import LoadedBase, load_base
 from spa_lsp.lm.pack import halve_embedding, pack_linears
 from spa_lsp.lm.prefix_cache import Entry, PrefixCache, prefill, prefill_rows
 from spa_lsp.lm.requests import RowPlan, alternative_of, check_request, plan_rows, prompt_of, rules_of
+from spa_lsp.prompt import clean_text, encode_text
 
 logger = logging.getLogger(__name__)
 
@@ -121,6 +123,26 @@ class LocalCompleter:
         """
         with torch.inference_mode():
             return self._complete(request, on_alternative, is_cancelled or (lambda: False))
+
+    def next_token_logprobs(self, request: CompletionRequest, text: str) -> Iterator[Tensor]:
+        """What every adapter of the set, or the base, thinks of `text` as the answer to a request, place by place.
+
+        Blocks `[K, T, V]`, see `likelihood.next_token_logprobs`; of the request only the prompt counts.
+        """
+        is_base = request.use_base or self.adapter_set is None
+        is_shared = self.adapter_set is None or self.adapter_set.activation == "completion"
+        continuation = encode_text(self.base.prompt, clean_text(text))
+        bank = None if is_base else self._bank
+        prompt = prompt_of(request, self.base)
+        known = self._known_prompt(prompt) if is_base or is_shared else None
+        return next_token_logprobs(self.base, bank, prompt, continuation, is_shared=is_base or is_shared, known=known)
+
+    def _known_prompt(self, prompt: Sequence[int]) -> KeyValues:
+        """Keys and values of all but the last token, from the cache as far as it has them."""
+        with torch.inference_mode():
+            entry = self._cache.entry_for(prompt[:-1])
+            prefill(self.base, entry, prompt[:-1])
+        return entry.key_values
 
     def describe(self) -> dict[str, Any]:
         """What is loaded, for status messages and evaluation rows."""

@@ -187,6 +187,23 @@ def test_without_any_set_the_base_answers_alone(tiny_base):
     assert [alternative.adapter for alternative in completer.complete(REQUEST).alternatives] == ["base"]
 
 
+def test_one_adapter_may_be_asked_for_several_rows_that_draw_apart(completer):
+    sampled = replace(REQUEST, adapters=("a3",) * 4, k=4, temperature=2.0)
+    alternatives = completer.complete(sampled).alternatives
+    assert [alternative.adapter for alternative in alternatives] == ["a3"] * 4
+    assert len({alternative.text for alternative in alternatives}) > 1
+
+
+def test_a_given_text_has_log_probabilities_under_every_adapter_warm_or_cold(completer):
+    def logprobs(**changes):
+        return torch.cat(list(completer.next_token_logprobs(replace(REQUEST, **changes), "a + b")), dim=1)
+
+    cold = logprobs()
+    completer.complete(REQUEST)
+    assert len(cold) == 8 and len(logprobs(use_base=True)) == 1
+    torch.testing.assert_close(logprobs(), cold, atol=1e-5, rtol=1e-5)
+
+
 # --- several requests in one batch
 
 OTHERS = (

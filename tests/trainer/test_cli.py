@@ -13,7 +13,7 @@ from spa_lsp.adapter_set import find_set, read_adapter
 from spa_lsp.store import open_store
 from trainer.cli import main
 
-COMMANDS = ["import", "attribute", "partition", "finetune", "publish", "run", "status", "evaluate"]
+COMMANDS = ["import", "attribute", "partition", "finetune", "publish", "run", "status", "evaluate", "judge"]
 
 
 def trainer(*arguments):

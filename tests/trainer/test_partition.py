@@ -9,6 +9,7 @@ from trainer.partition import (
     N_BOOTSTRAPS,
     adjusted_rand_index,
     assign_balanced,
+    balanced_kmeans,
     chance_stability,
     choose_columns,
     comparable_items,
@@ -20,6 +21,8 @@ from trainer.partition import (
 
 ARGMAX = PartitionConfig(method="argmax", normalize="none")
 BALANCED = PartitionConfig(method="balanced", normalize="none")
+KMEANS = PartitionConfig(method="kmeans", normalize="none", k=3)
+WHOLE = PartitionConfig(method="whole", k=3)
 
 
 def matrix(*rows):
@@ -177,3 +180,37 @@ def test_equal_influence_gets_equal_ranks():
 def test_other_normalisations_leave_the_items_alone():
     items = np.ones((2, 2, 2), dtype=np.float32)
     assert comparable_items(items, "zscore") is items
+
+
+def test_kmeans_finds_clusters_that_lie_apart():
+    centers = matrix([9, 0], [0, 9], [-9, -9])
+    truth = np.arange(30) % 3
+    found = partition(centers[truth] + 0.1 * noise(30, 2), KMEANS)
+    assert adjusted_rand_index(truth, found) == 1
+
+
+@pytest.mark.parametrize("n_samples", [3, 10, 41])
+def test_kmeans_parts_are_of_one_size(n_samples):
+    sizes = np.bincount(balanced_kmeans(noise(n_samples, 4), 3), minlength=3)
+    assert sizes.max() - sizes.min() <= 1
+
+
+def test_kmeans_ends_where_no_swap_of_two_samples_is_better_for_both_centers():
+    rows = noise(12, 2, seed=4)
+    found = balanced_kmeans(rows, 2)
+    centers = np.stack([rows[found == part].mean(axis=0) for part in range(2)])
+    cost = ((rows[:, None] - centers) ** 2).sum(axis=2)
+    n = np.arange(12)
+    for a, b in ((a, b) for a in n[found == 0] for b in n[found == 1]):
+        assert cost[a, 0] + cost[b, 1] <= cost[a, 1] + cost[b, 0] + 1e-6
+
+
+def test_kmeans_of_equal_samples_still_divides():
+    assert np.bincount(balanced_kmeans(np.ones((6, 2), dtype=np.float32), 3)).tolist() == [2, 2, 2]
+
+
+def test_without_division_every_part_has_all_samples_and_no_stability():
+    influence = noise(7, 3)
+    figures = describe(partition(influence, WHOLE), influence, ["a", "b", "c"], WHOLE)
+    assert figures["sizes"] == {"a": 7, "b": 7, "c": 7} and figures["moved_share"] is None
+    assert stability(noise(7, 3, 2), WHOLE, seed=0) is None

@@ -1,38 +1,46 @@
-"""Figures of one problem's completions, and their mean and spread over problems. Pure; knows nothing of models."""
+"""Figures of one problem's completions. Pure; knows nothing of models, of programs, or of spread over problems.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+What counts as different is decided before: `keys` are the classes of one of the levels of `distinct.py`, in the order
+in which the completions are shown; None is a completion that belongs to no class and is never counted.
+"""
+
+from collections.abc import Hashable, Sequence
+from math import comb
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spa_lsp.completion import Finish
 
-
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """A mean over problems; `standard_error` is None for a single problem, which shows no spread."""
-
-    mean: float
-    standard_error: float | None
+PATIENCE = 0.8  # NoveltyBench: the chance that a reader goes on to the next answer
+Keys = Sequence[Hashable | None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """A mean difference over problems and the bounds of its bootstrap interval."""
-
-    mean: float
-    low: float
-    high: float
-
-
-def distinct_exact(texts: Sequence[str]) -> int:
-    """How many different texts."""
-    return len(set(texts))
-
-
-def distinct_ast(keys: Sequence[str | None]) -> int:
-    """How many different keys of `normalize.ast_key`; what does not parse (None) is not counted."""
+def distinct_at_k(keys: Keys) -> int:
+    """How many different classes among the k completions."""
     return len({key for key in keys if key is not None})
+
+
+def dc_at_k(keys: Keys, passes: Sequence[bool]) -> int:
+    """Distinct and correct: how many different classes among the completions that pass."""
+    return distinct_at_k([key for key, has_passed in zip(keys, passes, strict=True) if has_passed])
+
+
+def utility_at_k(keys: Keys, passes: Sequence[bool], *, patience: float = PATIENCE) -> float:
+    """What a reader gets who looks at the next one with chance `patience`; 1 when all k are right and different.
+
+    A completion of a class seen before earns nothing, nor does one that fails: (1-p)/(1-pᵏ) Σᵢ pⁱ⁻¹ newᵢ passᵢ.
+
+    Source: NoveltyBench, arXiv:2504.05228, eq. 2; a test stands in for its judge of quality.
+    """
+    seen: set[Hashable] = set()
+    total = 0.0
+    for place, (key, has_passed) in enumerate(zip(keys, passes, strict=True)):
+        if key is not None and key not in seen:
+            seen.add(key)
+            total += patience**place * has_passed
+    return total * (1 - patience) / (1 - patience ** len(passes))
 
 
 def pass_at_1(passes: Sequence[bool]) -> float:
@@ -45,9 +53,49 @@ def pass_any(passes: Sequence[bool]) -> bool:
     return any(passes)
 
 
-def dc_at_k(keys: Sequence[str | None], passes: Sequence[bool]) -> int:
-    """Distinct and correct: how many different keys among the completions that pass."""
-    return distinct_ast([key for key, has_passed in zip(keys, passes, strict=True) if has_passed])
+def pass_at_n(passes: Sequence[bool], n_attempts: int) -> float:
+    """Chance that at least one of `n_attempts` drawn without replacement from these passes; the unbiased pass@k.
+
+    Source: Chen et al. 2021, arXiv:2107.03374, eq. 1.
+
+    Raises:
+        ValueError: more attempts than completions.
+    """
+    if not 0 < n_attempts <= len(passes):
+        raise ValueError(f"{n_attempts} attempts cannot be drawn from {len(passes)} completions")
+    return 1 - comb(len(passes) - sum(passes), n_attempts) / comb(len(passes), n_attempts)
+
+
+def diversity(texts: Sequence[str]) -> float | None:
+    """Share of the pairs of completions whose texts differ, by exact identity; None when there is no pair.
+
+    Source: SPA, arXiv:2411.06722, §5.1: 1 - duplicate pairs / pairs.
+    """
+    n_pairs = comb(len(texts), 2)
+    if n_pairs == 0:
+        return None
+    n_equal = sum(comb(texts.count(text), 2) for text in set(texts))
+    return 1 - n_equal / n_pairs
+
+
+def average_kl(logprobs: NDArray[np.floating[Any]]) -> float | None:
+    """Mean KL divergence between the adapters' next-token distributions; None for a single adapter.
+
+    `logprobs` is `[K, T, V]`: of every adapter at each of the T places of one text (`lm/likelihood.py`). KL(Pᵢ‖Pⱼ) in
+    nats per token is averaged over the places, then over both directions of all pairs of adapters. The paper names the
+    average over pairs i < j and leaves text and direction open; its magnitudes (0.02) fit means per token.
+
+    Source: SPA, arXiv:2411.06722, §5.1.
+    """
+    K, T = logprobs.shape[:2]
+    if K < 2 or T == 0:
+        return None
+    probabilities = np.exp(logprobs)
+    # Σᵥ Pᵢ log Pⱼ for all pairs at once; 0 · -inf, a token that both exclude, counts 0
+    finite = np.maximum(logprobs, -1e30)
+    cross = probabilities.reshape(K, -1) @ finite.reshape(K, -1).T / T
+    kl = np.diag(cross)[:, None] - cross  # [K, K], zero on the diagonal
+    return float(kl.sum() / (K * (K - 1)))
 
 
 def stops_share(finishes: Sequence[Finish]) -> float:
@@ -55,34 +103,9 @@ def stops_share(finishes: Sequence[Finish]) -> float:
     return _share([finish == "stop" for finish in finishes])
 
 
-def parse_share(keys: Sequence[str | None]) -> float:
-    """Share of the completions that give a program that parses."""
+def parse_share(keys: Keys) -> float:
+    """Share of the completions that give a program that parses: that have an AST-normalised class."""
     return _share([key is not None for key in keys])
-
-
-def estimate(values: Sequence[float]) -> Estimate:
-    """Mean over problems and its standard error (deviation with n - 1, over √n)."""
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return Estimate(mean=mean, standard_error=None)
-    return Estimate(mean=mean, standard_error=float(np.std(values, ddof=1) / np.sqrt(len(values))))
-
-
-def paired_bootstrap(
-    first: Sequence[float], second: Sequence[float], *, n_resamples: int = 10_000, level: float = 0.95, seed: int = 0
-) -> Interval:
-    """Mean of `first - second` over the same problems, with its percentile bootstrap interval over problems.
-
-    Raises:
-        ValueError: the two do not have the same number of problems, or none.
-    """
-    if len(first) != len(second) or len(first) == 0:
-        raise ValueError(f"need the same problems twice, got {len(first)} and {len(second)} values")
-    differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)  # [N]
-    chosen = np.random.default_rng(seed).integers(len(differences), size=(n_resamples, len(differences)))
-    means = differences[chosen].mean(axis=1)  # [n_resamples]
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(mean=float(differences.mean()), low=float(low), high=float(high))
 
 
 def _share(values: Sequence[bool]) -> float:

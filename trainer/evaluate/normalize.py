@@ -18,7 +18,7 @@ def ast_key(program_source: str, entry_point: str) -> str | None:
         None when the source does not parse or has no such function on its top level.
     """
     try:
-        function = _entry_function(program_source, entry_point)
+        function = entry_function(program_source, entry_point)
         return None if function is None else _key(function)
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # ValueError: NUL; the last two: nested too deep
         return None
@@ -35,7 +35,12 @@ def _key(function: Function) -> str:
     return ast.unparse(function)
 
 
-def _entry_function(source: str, name: str) -> Function | None:
+def entry_function(source: str, name: str) -> Function | None:
+    """The last function of this name on the top level of a program.
+
+    Raises:
+        SyntaxError, ValueError, RecursionError, MemoryError: the program cannot be parsed.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "\d" in a completion is nothing that the user could mend
         module = ast.parse(source)

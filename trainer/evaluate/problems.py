@@ -1,7 +1,9 @@
-"""Problems of HumanEval-Infilling (Bavarian et al. 2022, MIT): reading, checking, choosing. Runs and judges nothing."""
+"""What a benchmark's problem is, and HumanEval-Infilling (Bavarian et al. 2022, MIT). Runs and judges nothing.
+
+The other benchmarks are in `benchmarks`; `benchmarks.load.load_benchmark` has them all.
+"""
 
 import gzip
-import hashlib
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -9,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from spa_lsp.errors import BadInput, Damaged, NotFound
+from spa_lsp.errors import BadInput
+from trainer.evaluate.benchmarks.files import Source, read_checked
+from trainer.evaluate.benchmarks.text import text_before_function, uses_names_of
 
+Layout = Literal["infill", "instruct", "choice"]
 InfillingKind = Literal["multi", "single"]
 
 FOLDER = "human-eval-infilling"
@@ -34,14 +39,28 @@ MIDDLE_LINES = (2, 8)  # non-blank lines of a multi-line middle; longer ones no 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One gap in a known function. `prefix + solution + suffix` passes `check(entry_point)` of `test`."""
+    """One task of a benchmark; which fields it has depends on `layout`.
+
+    infill: a gap between `prefix` and `suffix`. instruct: `instruction` asks for a function, `extract_code` makes the
+    completion of the answer. For both `program(solution)` passes `check(candidate)` of `test`, where `candidate` is
+    what the program calls `entry_point`. choice: `instruction` asks a question, `answer` is the right answer.
+    """
 
     task_id: str
-    entry_point: str
-    prefix: str
-    suffix: str
+    entry_point: str = ""
+    prefix: str = ""
+    suffix: str = ""
     solution: str
-    test: str
+    test: str = ""  # Python that defines check(candidate); trusted, never shown to the program
+    trusted_prelude: str = ""  # Python that `test` needs before it: helpers of the benchmark's own prompt
+    benchmark: str = ""
+    layout: Layout = "infill"
+    instruction: str = ""  # what the chat turn asks
+    stub: str = ""  # the code that an instruction shows: imports, helpers, signature; see `extract_code`
+    options: tuple[str, ...] = ()  # labels an answer may begin with; empty: the answer is free text
+    answer: str = ""  # one of the options, or the text itself
+    likelihoods: tuple[tuple[str, str], ...] = ()  # per option (context, continuation), for log-likelihood scoring
+    canary: str = ""  # belongs into every file that this problem's text is written to
 
     def program(self, completion: str) -> str:
         """The module's text with the gap filled, exactly as an editor would have it."""
@@ -56,10 +75,17 @@ def load_infilling(data_dir: Path, kind: InfillingKind = "multi", n: int = 60, s
         Damaged: it is not the published file.
         BadInput: `n` is more than there are tasks (127 for `multi`, 164 for `single`).
     """
-    problems = [_problem(row) for row in _read(data_dir, kind)]
-    if kind == "multi":
-        problems = [problem for problem in problems if _is_middle_in_range(problem)]
-    return choose(problems, n=n, seed=seed)
+    return choose(eligible(read_infilling(data_dir, kind)), n=n, seed=seed)
+
+
+def eligible(problems: Sequence[Problem]) -> list[Problem]:
+    """Those that a choice is made among: of the multi-line ones only middles of 2-8 lines."""
+    return [problem for problem in problems if problem.benchmark != "infilling-multi" or _is_middle_in_range(problem)]
+
+
+def count_tasks(problems: Sequence[Problem]) -> int:
+    """How many HumanEval tasks these infilling problems were cut from."""
+    return len(_group_by_task(problems))
 
 
 def choose(problems: Sequence[Problem], *, n: int, seed: int) -> list[Problem]:
@@ -72,20 +98,15 @@ def choose(problems: Sequence[Problem], *, n: int, seed: int) -> list[Problem]:
     return [rng.choice(by_task[task]) for task in tasks]
 
 
-def _read(data_dir: Path, kind: InfillingKind) -> list[dict[str, Any]]:
-    name, expected = FILES[kind]
-    path = data_dir / FOLDER / name
-    try:
-        packed = path.read_bytes()
-    except OSError as error:
-        raise NotFound(f"cannot read {path} ({error.strerror}); {HOW_TO_GET}") from error
-    got = hashlib.sha256(packed).hexdigest()
-    if got != expected:
-        raise Damaged(f"{path} has sha256 {got}, expected {expected}; {HOW_TO_GET}")
-    return [json.loads(line) for line in gzip.decompress(packed).splitlines()]
+def read_infilling(data_dir: Path | None, kind: InfillingKind) -> list[Problem]:
+    """All problems of the file, in its order: 5815 for `multi`, 1033 for `single`; errors as `load_infilling`."""
+    name, sha256 = FILES[kind]
+    packed = read_checked(data_dir, Source(path=f"{FOLDER}/{name}", sha256=sha256, get=HOW_TO_GET))
+    return [_problem(json.loads(line), kind) for line in gzip.decompress(packed).splitlines()]
 
 
-def _problem(row: Mapping[str, Any]) -> Problem:
+def _problem(row: Mapping[str, Any], kind: InfillingKind) -> Problem:
+    head = text_before_function(row["prompt"], row["entry_point"])
     return Problem(
         task_id=row["task_id"],
         entry_point=row["entry_point"],
@@ -93,6 +114,8 @@ def _problem(row: Mapping[str, Any]) -> Problem:
         suffix=row["suffix"],
         solution=row["canonical_solution"],
         test=row["test"],
+        trusted_prelude=head if uses_names_of(row["test"], head) else "",
+        benchmark=f"infilling-{kind}",
     )
 
 

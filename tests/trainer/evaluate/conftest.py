@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from spa_lsp.errors import Unavailable
+from tests.trainer.evaluate.tiny_benchmarks import tiny_data  # noqa: F401  a fixture
 from trainer.evaluate.problems import FILES, FOLDER, Problem
 from trainer.evaluate.sandbox import require_sandbox
 

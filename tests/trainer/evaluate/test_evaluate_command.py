@@ -1,3 +1,5 @@
+"""`trainer evaluate` on the tiny base and two real infilling problems, from the options to the export."""
+
 import json
 import subprocess
 import sys
@@ -5,17 +7,33 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from spa_lsp import paths
+from spa_lsp.adapter_set import select_set
 from spa_lsp.errors import BadInput, NotFound
-from trainer.evaluate.command import evaluate
+from tests.tiny_serving import install_set
+from trainer.cli import main
+from trainer.evaluate.problems import FILES, FOLDER
+from trainer.evaluate_command import evaluate
 
 
 def invoke(*arguments):
-    return CliRunner().invoke(evaluate, arguments)
+    return CliRunner().invoke(evaluate, list(map(str, arguments)))
 
 
 @pytest.fixture(autouse=True)
 def no_data_folder(monkeypatch):
     monkeypatch.delenv("SPA_DATA", raising=False)
+
+
+@pytest.fixture
+def tiny_options(data_dir):
+    return ["--data", data_dir, "--base", "tiny-qwen2", "--limit", "2", "--max-tokens", "4", "--quantization", "fp32"]
+
+
+@pytest.fixture
+def tiny_set(tiny_base, tiny_peft_adapters):
+    """Three random adapters as the imported set `mine`."""
+    return install_set("mine", list(tiny_peft_adapters.values())[:3])
 
 
 def test_help_ends_in_an_example():
@@ -24,69 +42,88 @@ def test_help_ends_in_an_example():
 
 def test_no_folder_says_how_to_get_one():
     error = invoke().exception
-    assert isinstance(error, NotFound)
-    assert "openai/human-eval-infilling" in str(error)
+    assert isinstance(error, NotFound) and "openai/human-eval-infilling" in str(error)
 
 
 def test_an_empty_folder_says_how_to_fill_it(tmp_path):
-    assert isinstance(invoke("--data", str(tmp_path)).exception, NotFound)
+    assert isinstance(invoke("--data", tmp_path).exception, NotFound)
 
 
-def test_an_unknown_arm_is_misuse():
-    assert invoke("--arm", "base").exit_code == 2
+def test_a_file_of_another_content_is_named_with_both_hashes(tmp_path):
+    (tmp_path / FOLDER).mkdir()
+    (tmp_path / FOLDER / FILES["multi"][0]).write_bytes(b"other")
+    result = CliRunner().invoke(main, ["evaluate", "--data", str(tmp_path)])
+    assert result.exit_code == 1 and f"expected {FILES['multi'][1]}" in result.stderr
 
 
-def test_sampling_at_temperature_zero_is_refused(tmp_path):
-    error = invoke("--data", str(tmp_path), "--arm", "base-sampled", "--temperature", "0").exception
-    assert isinstance(error, BadInput)
-
-
-def test_a_temperature_for_greedy_is_refused(tmp_path):
-    error = invoke("--data", str(tmp_path), "--arm", "base-greedy", "--temperature", "0.5").exception
-    assert isinstance(error, BadInput)
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--arms", "magic"], "unknown arm 'magic'"),
+        (["--benchmarks", "codex"], "unknown benchmark 'codex'; choose from humaneval"),
+        (["--benchmarks", ","], "--benchmarks names none"),
+        (["--temperature", "-1"], "choose 0 to 10"),
+    ],
+)
+def test_what_is_unknown_is_one_sentence(tmp_path, options, words):
+    error = invoke("--data", tmp_path, *options).exception
+    assert isinstance(error, BadInput) and words in str(error)
 
 
 def test_importing_the_command_loads_no_torch():
-    code = "import sys, trainer.evaluate.command; sys.exit('torch' in sys.modules)"
+    code = "import sys, trainer.evaluate_command; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.usefixtures("sandbox", "tiny_base")
-def test_a_real_base_gives_the_figures_and_the_second_time_asks_it_nothing(data_dir):
-    options = [
-        "--base",
-        "tiny-qwen2",
-        "--arm",
-        "base-sampled",
-        "--limit",
-        "1",
-        "--k",
-        "2",
-        "--max-tokens",
-        "4",
-        "--json",
+@pytest.mark.usefixtures("sandbox", "tiny_set")
+def test_base_and_set_end_in_figures_differences_and_an_export(tiny_options, tmp_path):
+    options = [*tiny_options, "--arms", "base,base@0.8,influence=mine", "--k", "3", "--no-train"]
+    result = invoke(*options, "--json", "--export", tmp_path / "out" / "figures.json")
+    assert result.exit_code == 0, result.exception
+    shown, exported = json.loads(result.stdout), json.loads((tmp_path / "out" / "figures.json").read_text())
+    (benchmark,) = exported["benchmarks"]
+    assert (benchmark["name"], benchmark["n_problems"]) == ("infilling-multi", 2)
+    assert [(arm["arm"], arm["k"], arm["adapter_set"]) for arm in benchmark["arms"]] == [
+        ("base", 1, ""),
+        ("base@0.8", 3, ""),
+        ("influence=mine", 3, "mine"),
     ]
-    first, second = (invoke("--data", str(data_dir), *options) for _ in range(2))
-    assert first.exit_code == 0, first.exception
-    figures = json.loads(first.stdout)
-    assert (figures["base"], figures["k"], figures["n_problems"], figures["temperature"]) == ("tiny-qwen2", 2, 1, 0.8)
-    assert json.loads(second.stdout) == figures
+    arm = benchmark["arms"][2]
+    assert arm["figures"]["average_kl"]["mean"] > 0 and [row["adapter"] for row in arm["by_adapter"]] == [
+        "a1",
+        "a2",
+        "a3",
+    ]
+    assert [len(problem["alternatives"]) for problem in arm["problems"]] == [3, 3]
+    assert {"text", "adapter", "verdict", "class_exact", "class_near"} <= arm["problems"][0]["alternatives"][0].keys()
+    pairs = {(row["first"], row["second"]) for row in benchmark["differences"] if row["figure"] == "dc_ast"}
+    assert pairs == {("base@0.8", "base"), ("influence=mine", "base"), ("influence=mine", "base@0.8")}
+    assert shown["settings"] == exported["settings"] and "problems" not in shown["benchmarks"][0]["arms"][0]
+    assert (shown["settings"]["base"], shown["settings"]["quantization"]) == ("tiny-qwen2", "fp32")
 
 
 @pytest.mark.usefixtures("sandbox", "tiny_base")
-def test_without_json_the_figures_are_a_table(data_dir):
-    options = [
-        "--base",
-        "tiny-qwen2",
-        "--arm",
-        "base-greedy",
-        "--limit",
-        "2",
-        "--max-tokens",
-        "2",
-        "--quantization",
-        "fp32",
-    ]
-    result = invoke("--data", str(data_dir), *options)
-    assert "base-greedy, multi, 2 problems, k=1" in result.stdout
-    assert "dc_at_k         0.000 ± 0.000" in result.stdout
+def test_the_second_time_no_model_is_loaded_and_the_figures_are_the_same(tiny_options):
+    first = invoke(*tiny_options, "--arms", "base", "--json")
+    weights = paths.bases_dir() / "tiny-qwen2"
+    weights.unlink()
+    second = invoke(*tiny_options, "--arms", "base", "--json")
+    assert json.loads(second.stdout)["benchmarks"] == json.loads(first.stdout)["benchmarks"]
+
+
+@pytest.mark.usefixtures("sandbox", "tiny_base")
+def test_without_json_an_arm_is_a_column(tiny_options):
+    result = invoke(*tiny_options, "--arms", "base,base@0.8", "--k", "2", "--benchmarks", "infilling-single")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "infilling-single, 2 problems, ± is the standard error"
+    assert lines[1].split() == ["base", "base@0.8"]
+    assert [line.split()[0] for line in lines[2:]][:4] == ["dc_exact", "dc_ast", "dc_near", "dc_approach"]
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_fresh_machine_has_the_set_in_use_and_no_samples(tiny_options, tiny_set):
+    select_set(tiny_set)
+    result = invoke(*tiny_options, "--arms", "influence", "--benchmarks", "humaneval", "--k", "2", "--json")
+    assert result.exit_code == 0, result.exception
+    (benchmark,) = json.loads(result.stdout)["benchmarks"]
+    assert (benchmark["name"], benchmark["arms"][0]["adapter_set"]) == ("humaneval", "mine")

@@ -1,0 +1,58 @@
+import pytest
+
+from spa_lsp.errors import BadInput
+from trainer.evaluate.arms import ARMS, pairs, parse_arms
+
+
+def asked(text, **options):
+    return [(entry.label, entry.n_rows, entry.temperature) for entry in parse_arms(text, **{"k": 8} | options)]
+
+
+def test_every_arm_of_the_table_can_be_asked_for():
+    assert [entry.arm for entry in parse_arms(",".join(arm.name for arm in ARMS), k=4)] == list(ARMS)
+
+
+def test_one_model_that_decodes_greedily_gives_one_row():
+    assert asked("base, base@0.2,single,single@0,influence") == [
+        ("base", 1, 0),
+        ("base@0.2", 8, 0.2),
+        ("single@0.1", 8, 0.1),
+        ("single", 1, 0),
+        ("influence", 8, 0),
+    ]
+
+
+def test_the_temperature_is_for_arms_that_name_none():
+    assert asked("base,random@0.2", temperature=0.5) == [("base@0.5", 8, 0.5), ("random@0.2", 8, 0.2)]
+
+
+def test_a_set_may_be_named():
+    (entry,) = parse_arms("influence=my-set@0.3", k=2)
+    assert (entry.arm.name, entry.set_name, entry.label) == ("influence", "my-set", "influence=my-set@0.3")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("magic", "unknown arm 'magic'; choose from base, single, random, lexical, influence, kmeans, seeds"),
+        ("base@hot", "unknown arm 'base@hot'"),
+        ("base,base", "arm 'base' comes twice"),
+        ("single,single@0.1", "'single@0.1' comes twice"),
+        (" , ", "names no arm"),
+        ("base=my-set", "the base has no adapter set"),
+        ("base@11", "temperature of 'base@11' is 11; choose 0 to 10"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(text, words):
+    with pytest.raises(BadInput, match=words):
+        parse_arms(text, k=8)
+
+
+def test_a_negative_temperature_is_refused():
+    with pytest.raises(BadInput, match="choose 0 to 10"):
+        parse_arms("base", k=8, temperature=-1)
+
+
+def test_every_two_entries_are_compared_once():
+    found = [(first.label, second.label) for first, second in pairs(parse_arms("base,random,seeds", k=2))]
+    assert found == [("random", "base"), ("seeds", "base"), ("seeds", "random")]

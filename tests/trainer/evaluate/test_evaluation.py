@@ -1,0 +1,223 @@
+"""One arm on three problems of our own, with a completer that says what it is told; the sandbox is real."""
+
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from spa_lsp.errors import BadInput, Unavailable
+from spa_lsp.store import open_store
+from tests.fakes import NAMES, FakeCompleter
+from tests.tiny_set import make_adapters, make_set
+from trainer.evaluate.arms import parse_arms
+from trainer.evaluate.evaluation import Settings, evaluate_arm
+from trainer.pipeline import open_trainer
+
+pytestmark = pytest.mark.usefixtures("sandbox")
+
+LOOP = "    result = 0\n    for number in numbers:\n        result += number\n"
+RENAMED = "    result = 0\n    for n in numbers:\n        result += n\n"
+BUILTIN = "    result = sum(numbers)\n"
+OVERSHOT = "    result = sum(numbers)\n    return result\n    return 1\n"
+WRONG = "    result = 3\n"
+BROKEN = "    result = (\n"
+TEXTS = (LOOP, RENAMED, BUILTIN, WRONG, BROKEN)
+
+
+@pytest.fixture
+def db():
+    with open_trainer() as db:
+        yield db
+
+
+@pytest.fixture
+def problems(problem):
+    return [replace(problem, task_id=f"Own/total/{n}", benchmark="own") for n in range(3)]
+
+
+@pytest.fixture
+def evaluate(db):
+    def run(completer, problems, arms="influence", *, adapter_set=None, **options):
+        (entry,) = parse_arms(arms, k=5)
+        settings = Settings(base_id="fake-base", batch_problems=2, seed=options.pop("seed", 0))
+        chosen = (adapter_set or make_set()) if entry.arm.recipe else None
+        return evaluate_arm(db, completer, problems, entry, settings, adapter_set=chosen, **options)
+
+    return run
+
+
+def breaks_at(n, error):
+    """A completer that fails at its n-th answer, counted from 0."""
+    completer = FakeCompleter(texts=TEXTS)
+
+    def count():
+        if len(completer.asked) > n:
+            raise error
+
+    completer.before = count
+    return completer
+
+
+def means(result, *names):
+    return [result.figures[name].mean for name in names]
+
+
+def test_the_figures_are_those_counted_by_hand(evaluate, problems):
+    result = evaluate(FakeCompleter(texts=TEXTS), problems)
+    levels = [f"{kind}_{level}" for kind in ("distinct", "dc") for level in ("exact", "ast", "near", "approach")]
+    assert means(result, *levels) == [5, 3, 3, 3, 3, 2, 2, 2]
+    assert means(result, "pass_at_1", "pass_at_1_min", "pass_at_k", "pass_at_5", "diversity") == [0.6, 0, 1, 1, 1]
+    assert means(result, "parse_share", "stops_share", "n_tokens") == pytest.approx([0.8, 1, 4])
+    # the first and third earn 1 + 0.64 of 1 + 0.8 + 0.64 + 0.512 + 0.4096
+    assert means(result, "utility_ast") == pytest.approx([1.64 / 3.3616])
+    assert result.figures["dc_ast"].standard_error == 0
+
+
+def test_a_text_is_counted_as_it_came_and_as_it_is_shown(evaluate, problems):
+    result = evaluate(FakeCompleter(texts=(BUILTIN, OVERSHOT)), problems)
+    names = ("distinct_exact", "distinct_ast", "diversity")
+    assert means(result, *names) == [1, 1, 0]
+    assert means(result, *(f"raw_{name}" for name in names)) == [2, 2, 1]
+
+
+def test_the_figures_and_attempts_are_rows(evaluate, problems, db):
+    result = evaluate(FakeCompleter(texts=TEXTS), problems)
+    rows = list(db.query("SELECT * FROM attempts WHERE task_id = 'Own/total/1' ORDER BY place"))
+    assert [row["raw_text"] for row in rows] == list(TEXTS)
+    assert [row["verdict"] for row in rows] == ["pass", "pass", "pass", "fail", "fail"]
+    assert [row["class_ast"] for row in rows] == [0, 0, 1, 2, None]
+    assert (rows[0]["adapter"], rows[0]["quantization"], rows[0]["device"]) == ("a1", "fp32", "cpu")
+    (figure,) = db.query("SELECT * FROM figures WHERE name = 'dc_ast'")
+    assert (figure["mean"], figure["n_problems"], figure["run_id"]) == (2, 3, result.run.id)
+
+
+@pytest.mark.parametrize(
+    ("arm", "wanted"),
+    [
+        ("base", (True, 1, 0.0, 1.0, ())),
+        ("base@0.8", (True, 5, 0.8, 0.95, ())),
+        ("influence", (False, 5, 0.0, 1.0, ())),
+        ("single", (False, 5, 0.1, 0.95, ("a1",) * 5)),
+    ],
+)
+def test_the_request_asks_for_the_arm(evaluate, problems, arm, wanted):
+    completer = FakeCompleter(texts=(LOOP,))
+    evaluate(completer, problems[:1], arm)
+    (request,) = completer.asked
+    assert (request.use_base, request.k, request.temperature, request.top_p, request.adapters) == wanted
+    assert (request.stop, request.max_tokens, request.layout) == ("multi", 96, "infill")
+    assert (request.prefix, request.suffix) == (problems[0].prefix, problems[0].suffix)
+
+
+def test_an_instruction_is_asked_as_a_chat_turn(evaluate, problem):
+    task = replace(problem, layout="instruct", instruction="Sum up.", prefix="", suffix="", benchmark="own")
+    completer = FakeCompleter(texts=("```python\ndef total(numbers):\n    return sum(numbers)\n```",))
+    result = evaluate(completer, [task])
+    (request,) = completer.asked
+    assert (request.prefix, request.suffix, request.layout, request.stop) == ("Sum up.", "", "instruct", "none")
+    assert means(result, "pass_at_1", "parse_share") == [1, 1]
+
+
+def test_every_problem_has_a_seed_of_its_own_wherever_it_stands(evaluate, problems):
+    first, second = FakeCompleter(texts=TEXTS), FakeCompleter(texts=TEXTS)
+    evaluate(first, problems)
+    evaluate(second, problems[::-1], "random")
+    seeds = [request.seed for request in first.asked]
+    assert len(set(seeds)) == 3
+    assert [request.seed for request in second.asked] == seeds[::-1]
+
+
+@pytest.mark.parametrize("error", [Unavailable("the engine is gone"), KeyboardInterrupt()])
+def test_a_broken_evaluation_goes_on_behind_its_last_batch(evaluate, problems, error):
+    with pytest.raises(type(error)):
+        evaluate(breaks_at(2, error), problems)
+    completer = FakeCompleter(texts=TEXTS)
+    done = []
+    result = evaluate(completer, problems, on_problems=done.append)
+    assert (len(completer.asked), done) == (1, [1])
+    assert [own[0].task_id for own in result.attempts.values()] == ["Own/total/0", "Own/total/1", "Own/total/2"]
+
+
+def test_a_batch_that_broke_left_no_row(evaluate, problems):
+    with pytest.raises(Unavailable):
+        evaluate(breaks_at(1, Unavailable("the engine is gone")), problems)
+    with closing(open_store()) as reader:
+        assert reader.table("attempts").count == 0
+
+
+def test_a_finished_evaluation_asks_nothing_and_says_the_same(evaluate, problems):
+    first = evaluate(FakeCompleter(texts=TEXTS), problems)
+    again = evaluate(FakeCompleter(error=Unavailable("not to be asked")), problems)
+    assert again.figures == first.figures
+
+
+def test_more_problems_ask_only_the_new_ones(evaluate, problems):
+    evaluate(FakeCompleter(texts=TEXTS), problems[:2])
+    completer = FakeCompleter(texts=TEXTS)
+    evaluate(completer, problems)
+    assert len(completer.asked) == 1
+
+
+@pytest.mark.parametrize("change", ["another wording", "another seed", "another set", "another arm"])
+def test_what_an_answer_depends_on_makes_it_another(evaluate, problems, change):
+    evaluate(FakeCompleter(texts=TEXTS), problems[:1])
+    completer = FakeCompleter(texts=TEXTS)
+    asked = {
+        "another wording": lambda: evaluate(completer, [replace(problems[0], prefix="# sum\n" + problems[0].prefix)]),
+        "another seed": lambda: evaluate(completer, problems[:1], seed=1),
+        "another set": lambda: evaluate(completer, problems[:1], adapter_set=make_set(make_adapters(seed=1))),
+        "another arm": lambda: evaluate(completer, problems[:1], "random"),
+    }
+    asked[change]()
+    assert len(completer.asked) == 1
+
+
+def test_attempts_of_another_precision_are_not_mixed_in(evaluate, problems, monkeypatch):
+    evaluate(FakeCompleter(texts=TEXTS), problems[:1])
+    monkeypatch.setitem(NAMES, "quantization", "nf4")
+    with pytest.raises(BadInput, match="in fp32 on cpu, these are in nf4 on cpu; pass --quantization fp32"):
+        evaluate(FakeCompleter(texts=TEXTS), problems)
+
+
+def test_no_alternatives_at_all_is_an_error_and_not_a_row(evaluate, problems, db):
+    with pytest.raises(Unavailable, match="no completion came back"):
+        evaluate(FakeCompleter(texts=()), problems)
+    assert db.table("attempts").count == 0
+
+
+def test_a_disabled_adapter_neither_passes_nor_parses(evaluate, problem):
+    # with nothing in its gap this program would pass
+    easy = replace(problem, suffix="    return sum(numbers)\n", benchmark="own")
+
+    class Disabled(FakeCompleter):
+        def complete(self, request, **options):
+            result = super().complete(request, **options)
+            return replace(result, alternatives=tuple(replace(a, finish="disabled") for a in result.alternatives))
+
+    result = evaluate(Disabled(texts=("",)), [easy])
+    assert means(result, "pass_at_1", "raw_pass_at_1", "parse_share", "dc_ast") == [0, 0, 0, 0]
+
+
+def test_kl_is_measured_once_per_problem_on_one_of_the_greedy_texts(evaluate, problems):
+    measured = []
+
+    def measure(request, text):
+        measured.append((request, text))
+        return 0.25
+
+    result = evaluate(FakeCompleter(texts=TEXTS), problems, measure_kl=measure)
+    assert means(result, "average_kl") == [0.25]
+    assert [text for _, text in measured] == [TEXTS[request.seed % 5] for request, _ in measured]
+
+
+@pytest.mark.parametrize("arm", ["base", "base@0.5", "influence@0.5", "single"])
+def test_kl_is_not_measured_where_there_is_no_greedy_set(evaluate, problems, arm):
+    result = evaluate(FakeCompleter(texts=TEXTS), problems[:1], arm, measure_kl=pytest.fail)
+    assert "average_kl" not in result.figures
+
+
+def test_an_answer_to_a_question_is_read_and_not_run(evaluate, problem):
+    fields = {"layout": "choice", "instruction": "Which?", "options": ("A", "B"), "answer": "B", "benchmark": "own"}
+    question = replace(problem, prefix="", suffix="", entry_point="", test="", **fields)
+    result = evaluate(FakeCompleter(texts=("B, for it is.", "B, as it was.", "A", "import os")), [question])
+    assert means(result, "pass_at_1", "distinct_exact", "dc_exact", "dc_ast", "diversity") == [0.5, 4, 2, 0, 1]

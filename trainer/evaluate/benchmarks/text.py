@@ -1,0 +1,31 @@
+"""Small questions about Python text that several benchmarks ask. Parses, runs nothing."""
+
+import ast
+import re
+import warnings
+
+
+def text_before_function(source: str, name: str) -> str:
+    """What stands before the last `def name` at the beginning of a line; empty when there is none."""
+    found = list(re.finditer(rf"^(?:async )?def {re.escape(name)}\b", source, re.MULTILINE))
+    return source[: found[-1].start()] if found else ""
+
+
+def uses_names_of(test: str, head: str) -> bool:
+    """Whether `test` reads a function or class that `head` defines, as a few tests of HumanEval do."""
+    if not re.search(r"^(def|class) ", head, re.MULTILINE):
+        return False  # the rule; parsing thousands of them takes seconds
+    defined = {node.name for node in parse(head).body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    return bool(defined & names_in(parse(test)))
+
+
+def parse(source: str) -> ast.Module:
+    """The syntax tree, without warnings about the text of others."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(source)
+
+
+def names_in(tree: ast.AST) -> set[str]:
+    """All names that stand anywhere in the tree, read or bound."""
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}

@@ -1,0 +1,274 @@
+"""The evaluation itself: an arm answers the problems of a benchmark batch by batch; each is judged, then written.
+
+A broken one goes on behind its last whole batch. Which model answers is the caller's business.
+"""
+
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlite_utils import Database
+
+from spa_lsp.adapter_set import AdapterSet
+from spa_lsp.completion import Alternative, Completer, CompletionRequest, CompletionResult, StopPolicy
+from spa_lsp.errors import BadInput, Unavailable
+from trainer.evaluate.arms import TOP_P, Entry
+from trainer.evaluate.attempts import (
+    Attempt,
+    class_fields,
+    known_problems,
+    load_attempts,
+    made_with,
+    problem_id,
+    write_attempts,
+)
+from trainer.evaluate.benchmarks.choice import is_right
+from trainer.evaluate.bootstrap import Estimate
+from trainer.evaluate.distinct import classify
+from trainer.evaluate.figures import Values, estimates_of, values_of, write_figures
+from trainer.evaluate.judge import Verdict, judge
+from trainer.evaluate.problems import Layout, Problem
+from trainer.evaluate.sandbox import require_sandbox
+from trainer.evaluate.views import View, raw_view, shown_view
+from trainer.runs import Run, begin_run, finish_run
+
+STOP: StopPolicy = "multi"  # what an editor asks for, on single lines too
+# of one completion, when none is asked for: a block in an editor, a function with its explanation, a letter and why
+MAX_TOKENS: dict[Layout, int] = {"infill": 96, "instruct": 512, "choice": 128}
+HEADLINE = ("dc_near", "pass_at_1", "pass_at_k")  # what `trainer status` shows of a run
+FAILED = Verdict(kind="fail", seconds=0.0, error="the adapter was disabled")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is equal for all arms of an evaluation."""
+
+    base_id: str
+    quantization: str = "auto"
+    max_tokens: int | None = None
+    seed: int = 0  # of sampling; every problem gets its own from it
+    batch_problems: int = 8  # what a broken evaluation loses at most
+
+
+# The average KL between the adapters on one text as the answer to a request; None where there is no pair of adapters.
+MeasureKl = Callable[[CompletionRequest, str], float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What came back for one problem, and its share of the time."""
+
+    result: CompletionResult
+    seconds: float
+    average_kl: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmResult:
+    """All that one arm did on one benchmark; attempts by problem id, in the order of the problems."""
+
+    entry: Entry
+    adapter_set: AdapterSet | None
+    run: Run
+    attempts: dict[str, list[Attempt]]
+    values: Values
+    figures: dict[str, Estimate]
+
+
+def evaluate_arm(
+    db: Database,
+    completer: Completer,
+    problems: Sequence[Problem],
+    entry: Entry,
+    settings: Settings,
+    *,
+    adapter_set: AdapterSet | None,
+    measure_kl: MeasureKl | None = None,
+    on_problems: Callable[[int], object] = lambda _: None,
+) -> ArmResult:
+    """Complete and judge what is missing, then compute the figures over all problems given.
+
+    Args:
+        db: open for writing.
+        completer: answers; it is not asked when nothing is missing.
+        problems: of one benchmark; one more or less does not change the attempts of the others.
+        entry: the arm.
+        settings: of the evaluation.
+        adapter_set: what the completer serves; None for the base.
+        measure_kl: asked once per problem of a greedy set.
+        on_problems: told how many more problems are done, after each batch.
+
+    Raises:
+        BadInput: the store's attempts of this run were made in another precision.
+        Unavailable: there is no working sandbox, or it failed on a program.
+    """
+    run = arm_run(db, problems[0], entry, settings, adapter_set)
+    missing = missing_problems(db, run, problems)
+    has_pairs = adapter_set is not None and entry.n_rows > 1 and entry.temperature == 0
+    for start in range(0, len(missing), settings.batch_problems):
+        batch = missing[start : start + settings.batch_problems]
+        requests = [_request(problem, entry, settings, adapter_set) for problem in batch]
+        answers = complete_many(completer, requests)
+        if measure_kl and has_pairs:
+            answers = [_with_kl(*pair, measure_kl) for pair in zip(requests, answers, strict=True)]
+        _check_precision(db, run, answers[0])
+        judged = [_attempts(problem, answer) for problem, answer in zip(batch, answers, strict=True)]
+        write_attempts(db, run, [attempt for own in judged for attempt in own])
+        on_problems(len(batch))
+    return _result(db, run, problems, entry, adapter_set)
+
+
+def _result(
+    db: Database, run: Run, problems: Sequence[Problem], entry: Entry, adapter_set: AdapterSet | None
+) -> ArmResult:
+    """The figures over all problems, written as rows, and the run finished with them."""
+    ids = [problem_id(problem) for problem in problems]
+    attempts = load_attempts(db, run, ids)
+    values = values_of(attempts)
+    figures = estimates_of(values, attempts)
+    write_figures(db, run, ids, figures)
+    run = finish_run(db, run, {"n_problems": len(ids), **{name: figures[name].mean for name in HEADLINE}})
+    return ArmResult(entry=entry, adapter_set=adapter_set, run=run, attempts=attempts, values=values, figures=figures)
+
+
+def arm_run(db: Database, problem: Problem, entry: Entry, settings: Settings, adapter_set: AdapterSet | None) -> Run:
+    """The run of one arm on one benchmark.
+
+    Its key is all that one attempt depends on, so not the number of problems; a set that is trained anew under its
+    name is another one.
+    """
+    config: dict[str, Any] = {
+        "arm": entry.label,
+        "benchmark": problem.benchmark,
+        "layout": problem.layout,
+        "k": entry.n_rows,
+        "temperature": entry.temperature,
+        "top_p": TOP_P if entry.temperature else 1.0,
+        "max_tokens": settings.max_tokens or MAX_TOKENS[problem.layout],
+        "base": settings.base_id,
+        "quantization": settings.quantization,
+        "adapter_set": adapter_set.name if adapter_set else "",
+    }
+    adapters = [info.sha256 for info in adapter_set.adapters] if adapter_set else []
+    return begin_run(db, "evaluate", config, inputs=adapters, seed=settings.seed)
+
+
+def missing_problems(db: Database, run: Run, problems: Sequence[Problem]) -> list[Problem]:
+    """The problems that the run has no attempts for."""
+    known = known_problems(db, run)
+    return [problem for problem in problems if problem_id(problem) not in known]
+
+
+def complete_many(completer: Completer, requests: Sequence[CompletionRequest]) -> list[Answer]:
+    """Answers in the order of the requests."""
+    return [_complete(completer, request) for request in requests]
+
+
+def _complete(completer: Completer, request: CompletionRequest) -> Answer:
+    started = time.monotonic()
+    result = completer.complete(request)
+    if not result.alternatives:
+        raise Unavailable("no completion came back; run again to go on there")
+    return Answer(result=result, seconds=time.monotonic() - started)
+
+
+def _with_kl(request: CompletionRequest, answer: Answer, measure: MeasureKl) -> Answer:
+    """With the KL on the greedy answer of one adapter, drawn by the problem's seed: all of them would cost k times."""
+    alternatives = answer.result.alternatives
+    text = alternatives[request.seed % len(alternatives)].text
+    return replace(answer, average_kl=measure(request, text) if text else None)
+
+
+def _request(problem: Problem, entry: Entry, settings: Settings, adapter_set: AdapterSet | None) -> CompletionRequest:
+    is_infill = problem.layout == "infill"
+    is_single = adapter_set is not None and entry.arm.recipe is not None and entry.arm.recipe.is_single
+    return CompletionRequest(
+        prefix=problem.prefix if is_infill else problem.instruction,
+        suffix=problem.suffix if is_infill else "",
+        layout="infill" if is_infill else "instruct",
+        adapters=(adapter_set.adapters[0].name,) * entry.n_rows if adapter_set and is_single else (),
+        k=entry.n_rows,
+        use_base=adapter_set is None,
+        max_tokens=settings.max_tokens or MAX_TOKENS[problem.layout],
+        stop=STOP if is_infill else "none",
+        temperature=entry.temperature,
+        top_p=TOP_P if entry.temperature else 1.0,
+        seed=settings.seed ^ zlib.crc32(problem.task_id.encode()),  # not its place, which changes with --limit
+    )
+
+
+def _check_precision(db: Database, run: Run, answer: Answer) -> None:
+    before, now = made_with(db, run), (answer.result.quantization, answer.result.device)
+    if before and before != now:
+        raise BadInput(
+            f"the store holds attempts of {run.config['arm']} in {' on '.join(before)}, these are in "
+            f"{' on '.join(now)}; pass --quantization {before[0]} or --seed another"
+        )
+
+
+def _attempts(problem: Problem, answer: Answer) -> list[Attempt]:
+    """The judged attempts of one problem."""
+    sandbox = require_sandbox()
+    alternatives = answer.result.alternatives
+    raw, shown = ([view(problem, item) for item in alternatives] for view in (raw_view, shown_view))
+    verdicts = _verdicts(problem, [*raw, *shown])
+    raw_verdicts, shown_verdicts = verdicts[: len(raw)], verdicts[len(raw) :]
+    raw_classes, classes = (
+        classify([view.candidate(problem) for view in views], problem.entry_point) for views in (raw, shown)
+    )
+    return [
+        Attempt(
+            problem_id=problem_id(problem),
+            task_id=problem.task_id,
+            place=place,
+            adapter=item.adapter,
+            label=item.label,
+            raw_text=item.text,
+            shown_text=shown[place].text,
+            sandbox=sandbox,
+            quantization=answer.result.quantization,
+            device=answer.result.device,
+            seconds=answer.seconds,
+            average_kl=answer.average_kl,
+            **_measured(item),
+            verdict=shown_verdicts[place].kind,
+            verdict_s=shown_verdicts[place].seconds,
+            raw_verdict=raw_verdicts[place].kind,
+            **class_fields(classes, place),
+            **class_fields(raw_classes, place, prefix="raw_"),
+        )
+        for place, item in enumerate(alternatives)
+    ]
+
+
+def _measured(item: Alternative) -> dict[str, Any]:
+    return {"n_tokens": item.n_tokens, "mean_logprob": item.mean_logprob, "finish": item.finish}
+
+
+def _verdicts(problem: Problem, views: Sequence[View]) -> list[Verdict]:
+    """One for each view: a question's answer is read, all else is run.
+
+    An adapter that was disabled fails, though nothing may complete a program.
+
+    Raises:
+        Unavailable: the sandbox failed twice on a program, which says nothing about it.
+    """
+    if problem.layout == "choice":
+        return [_answered(problem, view) for view in views]
+    found = iter(judge(problem, [view.completion for view in views if view.completion is not None]))
+    verdicts = [FAILED if view.completion is None else next(found) for view in views]
+    failed = next((verdict for verdict in verdicts if verdict.kind == "sandbox_error"), None)
+    if failed:
+        raise Unavailable(
+            f"the sandbox failed on a program of {problem.task_id} ({failed.error}); run again, all batches before "
+            "this one are kept"
+        )
+    return verdicts
+
+
+def _answered(problem: Problem, view: View) -> Verdict:
+    """Generative scoring: whether the text begins with the right answer."""
+    is_pass = view.completion is not None and is_right(problem, view.completion)
+    return Verdict(kind="pass" if is_pass else "fail", seconds=0.0)

@@ -1,0 +1,155 @@
+"""From a chat answer to the module that is judged: the code found in it, completed from what the question showed.
+
+Nothing is run, and nothing is mended but indentation and what the question itself had given.
+"""
+
+import ast
+import re
+import symtable
+import textwrap
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from trainer.evaluate.benchmarks.text import text_before_function
+
+# an opening fence and all up to the closing one, or to the end where the answer was cut off
+FENCED = re.compile(r"^[ \t]*(?P<fence>`{3,}|~{3,})[^\n`]*\n(?P<code>.*?)(?:^[ \t]*(?P=fence)[ \t]*$|\Z)", re.M | re.S)
+OPENS_CODE = re.compile(r"[ \t]*(?:import\s|from\s+[\w.]+\s+import\s|(?:async\s+)?def\s|class\s|@\w)")
+
+
+def extract_code(answer: str, entry_point: str, *, stub: str = "") -> str:
+    """The module with `entry_point` that an answer gives; an answer without one comes back as it is, and fails.
+
+    Looked for in this order: a fenced block that defines the function, the first of several; unfenced lines that do,
+    with prose around them; the function's body alone, if `stub` has its signature. Kept are its imports and what the
+    function needs, also out of other blocks and of the stub; the model's own examples and tests go.
+
+    Args:
+        answer: the text of one chat turn, perhaps cut off.
+        entry_point: name of the function that was asked for.
+        stub: the Python text that the question showed: imports, helpers, signature, docstring.
+    """
+    answer = answer.replace("\r\n", "\n").replace("\r", "\n")
+    blocks = [textwrap.dedent(match["code"]) for match in FENCED.finditer(answer)]
+    for block in blocks or [answer]:
+        found = _lines_with(block, entry_point)
+        if found is not None:
+            given = [text_before_function(stub, entry_point), *(other for other in blocks if other != block)]
+            return _module(found, entry_point, given)
+    bodies = (_around_body(text, entry_point, stub) for text in blocks or [answer])
+    return next(filter(None, bodies), blocks[0] if blocks else answer)
+
+
+def _lines_with(text: str, entry_point: str) -> str | None:
+    """The text, or the longest run of its lines from an opening of code on, that is Python and defines the function."""
+    lines = text.split("\n")
+    signature = re.compile(rf"\s*(?:async\s+)?def\s+{re.escape(entry_point)}\b")
+    at = next((number for number, line in enumerate(lines) if signature.match(line)), None)
+    if at is None:
+        return None
+    for first, last in [(0, len(lines)), *_runs(lines, at)]:
+        run = textwrap.dedent("\n".join(lines[first:last]))
+        if entry_point in (name for statement in _statements(run) for name in statement.binds):
+            return run
+    return None
+
+
+def _runs(lines: Sequence[str], at: int) -> Iterator[tuple[int, int]]:
+    """First and last line of all runs around line `at` that begin like code, the longest of each beginning first."""
+    for first in range(at + 1):
+        if OPENS_CODE.match(lines[first]):
+            yield from ((first, last) for last in range(len(lines), at + 1, -1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Statement:
+    """One statement of a module's top level, its lines whole, and the global names it binds and reads."""
+
+    text: str
+    binds: frozenset[str]
+    reads: frozenset[str]
+    is_import: bool
+    is_guard: bool  # `if __name__ == …`
+
+
+def _statements(source: str) -> list[_Statement]:
+    """The top level of a module; empty when it is no Python."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "\d" in an answer is nothing that the user could mend
+            compile(source, "<answer>", "exec", dont_inherit=True)  # finds more than ast.parse; runs nothing
+            nodes = ast.parse(source).body
+            return [_statement("\n".join(lines), node) for lines, node in _with_lines(source, nodes)]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # ValueError: NUL; the last two: nested too deep
+        return []
+
+
+def _with_lines(source: str, nodes: Sequence[ast.stmt]) -> Iterator[tuple[list[str], ast.stmt]]:
+    """Each statement with its lines; of several in one line the first has it."""
+    lines = source.split("\n")
+    done = 0
+    for node in nodes:
+        decorators = getattr(node, "decorator_list", [])
+        first = min(node.lineno, *(decorator.lineno for decorator in decorators), node.lineno) - 1
+        if first >= done:
+            done = max(_end(node), *(_end(other) for other in nodes if other.lineno == node.lineno), 0)
+            yield lines[first:done], node
+
+
+def _end(node: ast.stmt) -> int:
+    assert node.end_lineno is not None
+    return node.end_lineno
+
+
+def _statement(text: str, node: ast.stmt) -> _Statement:
+    scopes = [symtable.symtable(text, "<answer>", "exec")]
+    binds = {symbol.get_name() for symbol in scopes[0].get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+    reads: set[str] = set()
+    while scopes:
+        scope = scopes.pop()
+        scopes += scope.get_children()
+        is_module = scope.get_type() == "module"
+        reads |= {s.get_name() for s in scope.get_symbols() if s.is_referenced() and (is_module or s.is_global())}
+    return _Statement(
+        text=text,
+        binds=frozenset(binds),
+        reads=frozenset(reads),
+        is_import=isinstance(node, ast.Import | ast.ImportFrom),
+        is_guard=isinstance(node, ast.If) and "__name__" in ast.unparse(node.test),
+    )
+
+
+def _module(source: str, entry_point: str, given: Sequence[str]) -> str:
+    """What of the source the function needs, and what it needs of the texts given besides."""
+    own = [statement for statement in _statements(source) if not statement.is_guard]
+    bound = {name for statement in own for name in statement.binds}
+    others: list[_Statement] = []
+    for statement in (statement for text in given for statement in _statements(text)):
+        if not statement.is_guard and not statement.binds & bound:
+            others.append(statement)
+            bound |= statement.binds
+    needed = _needed([*others, *own], entry_point)
+    kept = [*filter(needed.__contains__, others), *(item for item in own if item.is_import or item in needed)]
+    kept.sort(key=lambda statement: not statement.text.startswith("from __future__"))  # stable
+    return "\n".join(f"{statement.text}\n" for statement in kept)
+
+
+def _needed(statements: Sequence[_Statement], entry_point: str) -> set[_Statement]:
+    """The statements that bind a name which the entry point reads, or one that these read, and so on."""
+    names, needed = {entry_point}, set[_Statement]()
+    while new := {statement for statement in statements if statement.binds & names} - needed:
+        needed |= new
+        names = {name for statement in new for name in statement.reads}
+    return needed
+
+
+def _around_body(body: str, entry_point: str, stub: str) -> str | None:
+    """The stub with the text as its function's body, at its own indentation or put right; None if neither is Python."""
+    if not stub:
+        return None
+    for text in (body, textwrap.indent(textwrap.dedent(body), "    ")):
+        module = f"{stub.rstrip()}\n{text.rstrip()}\n"
+        if _statements(module):
+            return _module(module, entry_point, [])
+    return None

@@ -1,0 +1,96 @@
+"""From the attempts of an arm to its figures: a value per problem, a mean over problems with its interval.
+
+Every figure of completions comes twice: as a person sees them, and with `raw_` before the server's post-processing.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from sqlite_utils import Database
+
+from spa_lsp.store import transaction
+from trainer.evaluate import metrics
+from trainer.evaluate.attempts import Attempt
+from trainer.evaluate.bootstrap import Estimate, estimate, minimum_estimate
+from trainer.evaluate.distinct import LEVELS
+from trainer.runs import Run, digest
+
+View = Literal["shown", "raw"]
+MINIMUM = "pass_at_1_min"  # over adapters: no value per problem, so no paired difference
+N_ATTEMPTS = 5  # the paper's pass@5
+# what two arms are compared in
+COMPARED = (*(f"dc_{level}" for level in LEVELS), *(f"distinct_{level}" for level in LEVELS), "utility_near",
+            "pass_at_1", "pass_at_5", "pass_at_k", "diversity", "parse_share", "stops_share")  # fmt: skip
+
+# a figure's values by problem id; problems that have no such figure are missing in it
+Values = dict[str, dict[str, float]]
+
+
+def values_of(attempts: Mapping[str, Sequence[Attempt]]) -> Values:
+    """Every figure that can be said of a single problem, by name and then by problem."""
+    each = {problem_id: _problem_values(own) for problem_id, own in attempts.items()}
+    names = dict.fromkeys(name for values in each.values() for name in values)
+    return {name: {key: values[name] for key, values in each.items() if name in values} for name in names}
+
+
+def estimates_of(values: Values, attempts: Mapping[str, Sequence[Attempt]]) -> dict[str, Estimate]:
+    """The figures over all problems, and the least adapter's pass@1."""
+    found = {name: estimate(list(own.values())) for name, own in values.items()}
+    by_adapter = passes_by_adapter(attempts)
+    columns = [list(own.values()) for own in by_adapter.values()]
+    if columns and len({len(column) for column in columns}) == 1:
+        found[MINIMUM] = minimum_estimate(columns)
+    return found
+
+
+def passes_by_adapter(attempts: Mapping[str, Sequence[Attempt]]) -> dict[str, dict[str, float]]:
+    """For each adapter the share of its completions that pass, by problem."""
+    found: dict[str, dict[str, float]] = {}
+    for problem_id, own in attempts.items():
+        for adapter in dict.fromkeys(attempt.adapter for attempt in own):
+            passes = [attempt.verdict == "pass" for attempt in own if attempt.adapter == adapter]
+            found.setdefault(adapter, {})[problem_id] = metrics.pass_at_1(passes)
+    return found
+
+
+def write_figures(db: Database, run: Run, problem_ids: Sequence[str], figures: Mapping[str, Estimate]) -> None:
+    """Keep the figures as rows; those of the same run over the same problems are replaced."""
+    key = {"run_id": run.id, "problems_id": digest(sorted(problem_ids)), "n_problems": len(problem_ids)}
+    with transaction(db):
+        db.table("figures").insert_all(
+            ({**key, "name": name, **vars(found)} for name, found in figures.items()), replace=True
+        )
+
+
+def _problem_values(attempts: Sequence[Attempt]) -> dict[str, float]:
+    first = attempts[0]
+    known_kl = {} if first.average_kl is None else {"average_kl": first.average_kl}
+    return {
+        **_view_values(attempts, "shown"),
+        **{f"raw_{name}": value for name, value in _view_values(attempts, "raw").items()},
+        "stops_share": metrics.stops_share([attempt.finish for attempt in attempts]),
+        "n_tokens": sum(attempt.n_tokens for attempt in attempts) / len(attempts),
+        "seconds": first.seconds,
+        **known_kl,
+    }
+
+
+def _view_values(attempts: Sequence[Attempt], view: View) -> dict[str, float]:
+    is_raw = view == "raw"
+    passes = [(attempt.raw_verdict if is_raw else attempt.verdict) == "pass" for attempt in attempts]
+    texts = [attempt.raw_text if is_raw else attempt.shown_text for attempt in attempts]
+    prefix = "raw_class_" if is_raw else "class_"
+    found: dict[str, float] = {}
+    for level in LEVELS:
+        keys = [getattr(attempt, f"{prefix}{level}") for attempt in attempts]
+        found[f"distinct_{level}"] = metrics.distinct_at_k(keys)
+        found[f"dc_{level}"] = metrics.dc_at_k(keys, passes)
+        found[f"utility_{level}"] = metrics.utility_at_k(keys, passes)
+    found["pass_at_1"] = metrics.pass_at_1(passes)
+    found["pass_at_k"] = float(metrics.pass_any(passes))
+    if len(attempts) >= N_ATTEMPTS:
+        found["pass_at_5"] = metrics.pass_at_n(passes, N_ATTEMPTS)
+    if (diversity := metrics.diversity(texts)) is not None:
+        found["diversity"] = diversity
+    found["parse_share"] = metrics.parse_share([getattr(attempt, f"{prefix}ast") for attempt in attempts])
+    return found

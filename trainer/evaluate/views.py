@@ -1,0 +1,52 @@
+"""What becomes of an alternative of a problem: as it came, and as a person gets it after the server's own work.
+
+`raw` is the engine's text, which its stop policy has cut already; `shown` what is left when the server has polished it.
+In an instruct answer both are judged by the code in it; an answer to a question is its text and no program.
+"""
+
+from dataclasses import dataclass
+
+from spa_lsp.completion import Alternative
+from spa_lsp.shown import shown_infills
+from trainer.evaluate.distinct import Candidate
+from trainer.evaluate.extract import extract_code
+from trainer.evaluate.problems import Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """One alternative in one of the two ways: the text to compare, and the completion that is judged."""
+
+    text: str
+    completion: str | None  # None: there is no program, the adapter was disabled
+
+    def candidate(self, problem: Problem) -> Candidate:
+        """What `distinct.classify` compares."""
+        is_none = self.completion is None or problem.layout == "choice"
+        program = None if is_none else problem.program(self.completion or "")
+        return Candidate(text=self.text, code=self.completion or "", program=program)
+
+
+def raw_view(problem: Problem, alternative: Alternative) -> View:
+    """The alternative as the engine gave it."""
+    if alternative.finish == "disabled":
+        return View(text="", completion=None)
+    return View(text=alternative.text, completion=_completion(problem, alternative.text))
+
+
+def shown_view(problem: Problem, alternative: Alternative) -> View:
+    """The alternative as an editor inserts it; nothing to insert leaves the gap open."""
+    if problem.layout != "infill" or alternative.finish == "disabled":
+        view = raw_view(problem, alternative)
+        return View(text=view.completion or "", completion=view.completion)
+    # nobody asks for whole lines with the cursor in front of a line: an editor has an empty one there
+    is_on_own_line = problem.prefix.endswith("\n") and bool(problem.suffix.partition("\n")[0].strip())
+    suffix = f"\n{problem.suffix}" if is_on_own_line else problem.suffix
+    (shown,) = shown_infills([alternative], prefix=problem.prefix, suffix=suffix, language="python")
+    text = shown.text or ""
+    completion = f"{text}\n" if is_on_own_line and text else text
+    return View(text=completion, completion=completion)
+
+
+def _completion(problem: Problem, text: str) -> str:
+    return extract_code(text, problem.entry_point, stub=problem.stub) if problem.layout == "instruct" else text
