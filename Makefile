@@ -11,6 +11,7 @@ demo: base
 
 test: venv
 	$(BIN)/pytest
+	$(BIN)/pytest -m 'protocol or liveness' --quick
 	$(BIN)/spa-lsp models pull
 	$(BIN)/pytest -m model
 

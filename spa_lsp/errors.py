@@ -7,6 +7,7 @@ SpaError                  shown as one sentence, exit status 1
 ├── AdapterMismatch       the set was made for another base: choose another set or retrain
 ├── Unavailable           a source, the engine or a device does not answer: start it or try later
 ├── NoSpace               the disk is full: make room
+├── NoMemory              the memory does not do: choose a smaller base or quantization, or close other programs
 ├── Busy                  another process is writing: wait for it
 └── TooNew                written by a newer version: upgrade
 """
@@ -38,6 +39,10 @@ class Unavailable(SpaError):
 
 class NoSpace(SpaError):
     """There is not enough room on the disk."""
+
+
+class NoMemory(SpaError):
+    """There is not enough memory for the base, or for this request."""
 
 
 class Busy(SpaError):

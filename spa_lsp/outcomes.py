@@ -66,11 +66,14 @@ def read_answers(path: Path | None = None) -> list[dict[str, Any]]:
     return _read("answers", path)
 
 
-def accept_counts(set_id: str, language: str, path: Path | None = None) -> dict[str, int]:
-    """How often alternatives of each adapter of a set were accepted in a language; some milliseconds, reads a file."""
-    query = "SELECT adapter, count(*) FROM outcomes WHERE kind = 'accepted' AND set_id = ? AND language = ? GROUP BY 1"
+def accepted_counts(path: Path | None = None) -> dict[str, dict[str, int]]:
+    """How often alternatives of each adapter were accepted, by language; some milliseconds, reads a file."""
+    query = "SELECT language, adapter, count(*) AS n FROM outcomes WHERE kind = 'accepted' GROUP BY 1, 2"
+    counts: dict[str, dict[str, int]] = {}
     with _opened(path) as db:
-        return {} if db is None else dict(db.execute(query, [set_id, language]).fetchall())
+        for row in db.query(query) if db is not None and "outcomes" in db.table_names() else ():
+            counts.setdefault(row["language"], {})[row["adapter"]] = row["n"]
+    return counts
 
 
 def reset(path: Path | None = None) -> None:

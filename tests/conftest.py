@@ -63,6 +63,48 @@ sources = [{{ kind = "folder" }}]
 """
 
 
+def pytest_addoption(parser):
+    parser.addoption("--quick", action="store_true", help="Small counts in the suites that take long by hand.")
+
+
+_COUNTS = pytest.StashKey[dict[str, list[int]]]()
+_FOUND = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def tally(request):
+    """Add to what the end of the run says was tried and has failed."""
+
+    def tally(what, n_tried, n_failed):
+        counts = request.config.stash.setdefault(_COUNTS, {}).setdefault(what, [0, 0])
+        counts[:] = counts[0] + n_tried, counts[1] + n_failed
+
+    return tally
+
+
+@pytest.fixture
+def found(request):
+    """Say at the end of the run what was measured."""
+    return request.config.stash.setdefault(_FOUND, []).append
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    for name in ("protocol", "liveness"):
+        if item.get_closest_marker(name) and (report.when == "call" or report.failed):
+            counts = item.config.stash.setdefault(_COUNTS, {}).setdefault(f"{name} tests", [0, 0])
+            counts[:] = counts[0] + (report.when == "call"), counts[1] + report.failed
+    return report
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for what, (n_tried, n_failed) in config.stash.get(_COUNTS, {}).items():
+        terminalreporter.write_line(f"{what}: {n_tried} tried, {n_failed} failed")
+    for line in config.stash.get(_FOUND, []):
+        terminalreporter.write_line(line)
+
+
 @pytest.fixture(autouse=True)
 def homes(request, tmp_path, monkeypatch):
     """Data, cache and runtime folders of this test alone."""

@@ -31,6 +31,8 @@ class FakeCompleter:
     texts: tuple[str, ...] = SOME_TEXTS
     n_steps: int = 1
     step_s: float = 0.0
+    finish: str = "stop"
+    slow_in: str = ""  # only a request with this in its prefix takes steps
     adapter_set: str = "fake-set"
     error: Exception | None = None  # raised by `complete`
     dies: bool = False  # the process is killed by `complete`
@@ -56,12 +58,12 @@ class FakeCompleter:
             os.kill(os.getpid(), signal.SIGKILL)
         self.is_busy.set()
         self.before()
-        for _ in range(self.n_steps):
+        for _ in range(self.n_steps if self.slow_in in request.prefix else 0):
             if is_cancelled and is_cancelled():
                 return CompletionResult(**self.describe(), is_cancelled=True)
             time.sleep(self.step_s)
         texts = [request.prefix.split("\n")[-1] + "|"] if self.echoes else self.texts
-        alternatives = tuple(make_alternative(text, index) for index, text in enumerate(texts))
+        alternatives = tuple(make_alternative(text, index, finish=self.finish) for index, text in enumerate(texts))
         for alternative in alternatives:
             if on_alternative:
                 on_alternative(alternative)
@@ -72,10 +74,10 @@ class FakeCompleter:
         return CompletionResult(**self.describe(), alternatives=alternatives)
 
 
-def make_alternative(text, index=0, *, label=None):
+def make_alternative(text, index=0, *, label=None, finish="stop"):
     name = f"a{index + 1}"
     label = label or f"label of {name}"
-    return Alternative(text=text, adapter=name, label=label, index=index, mean_logprob=-0.5, n_tokens=4, finish="stop")
+    return Alternative(text=text, adapter=name, label=label, index=index, mean_logprob=-0.5, n_tokens=4, finish=finish)
 
 
 @contextmanager
@@ -111,8 +113,11 @@ def fake_engine_command(socket_path, **options) -> list[str]:
     return [sys.executable, "-P", __file__, str(socket_path), json.dumps(options)]
 
 
-def main(socket_path, *, load_s=0.0, idle_s=60.0, load_error=None, log=None, **fields):
-    """An engine process: loads for `load_s` seconds, fails as `load_error` says, appends its pid to `log`."""
+def main(socket_path, *, load_s=0.0, idle_s=60.0, load_error=None, log=None, limits=None, **fields):
+    """An engine process: loads for `load_s` seconds, fails as `load_error` says, appends its pid to `log`.
+
+    `limits` are those of `serve`; the fields those of the FakeCompleter.
+    """
 
     def load(on_progress):
         for step in range(10):
@@ -125,7 +130,7 @@ def main(socket_path, *, load_s=0.0, idle_s=60.0, load_error=None, log=None, **f
                 file.write(f"{os.getpid()}\n")
         return FakeCompleter(**fields)
 
-    serve(Path(socket_path), load, idle_s, about=NAMES)
+    serve(Path(socket_path), load, idle_s, about=NAMES, **(limits or {}))
     os._exit(0)
 
 

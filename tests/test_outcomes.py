@@ -35,7 +35,7 @@ def test_outcomes_and_answers_read_back_in_order():
 
 
 def test_nothing_noted_is_an_empty_list():
-    assert outcomes.read_outcomes() == outcomes.read_answers() == [] and outcomes.accept_counts("s", "python") == {}
+    assert outcomes.read_outcomes() == outcomes.read_answers() == [] and outcomes.accepted_counts() == {}
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,9 @@ def test_a_file_of_the_first_version_goes_on():
     assert [row["n_chars"] for row in outcomes.read_outcomes()] == [None, 3]
 
 
-def test_accepts_are_counted_per_set_and_language():
+def test_accepts_are_counted_by_language_and_adapter():
     outcomes.write([outcome(), outcome(), outcome("shown"), outcome(adapter="a2"), outcome(language="go")])
-    outcomes.write([outcome(set_id="other")])
-    assert outcomes.accept_counts("s", "python") == {"a1": 2, "a2": 1}
+    assert outcomes.accepted_counts() == {"python": {"a1": 2, "a2": 1}, "go": {"a1": 1}}
 
 
 def row(kind="accepted", adapter="a1", language="python"):

@@ -46,11 +46,21 @@ class _Commands(click.Group):
 )
 @click.version_option(__version__, "-V", "--version", prog_name="spa-lsp")
 @click.option("--stdio", is_flag=True, help="Start the language server on standard input and output.")
+@click.option("--tcp", metavar="HOST:PORT", help="Start it for one client at a port of this machine; 0 is any.")
+@click.option("--pipe", type=click.Path(path_type=Path), help="Start it for one client at this socket file.")
+@click.option("--clientProcessId", "client_process_id", type=int, help="End with this process; editors add it.")
 @click.option(
     "--log-file", type=click.Path(dir_okay=False, path_type=Path), help="Write the log there, with more detail."
 )
 @click.pass_context
-def main(ctx: click.Context, stdio: bool, log_file: Path | None) -> None:
+def main(
+    ctx: click.Context,
+    stdio: bool,
+    tcp: str | None,
+    pipe: Path | None,
+    client_process_id: int | None,
+    log_file: Path | None,
+) -> None:
     """Offer k really different completions from k LoRA adapters on one base, offline.
 
     \b
@@ -59,14 +69,26 @@ def main(ctx: click.Context, stdio: bool, log_file: Path | None) -> None:
         spa-lsp --stdio
     """
     _set_up_logging(log_file)
-    if stdio and ctx.invoked_subcommand:
-        raise click.UsageError(f"--stdio starts the server and takes no command such as {ctx.invoked_subcommand!r}")
-    if stdio:
-        from spa_lsp.cli._serve import serve_stdio
-
-        serve_stdio()
+    ways = [name for name, value in (("--stdio", stdio), ("--tcp", tcp), ("--pipe", pipe)) if value]
+    if len(ways) > 1:
+        raise click.UsageError(f"{' and '.join(ways)} are ways to reach one server; choose one")
+    if ways and ctx.invoked_subcommand:
+        raise click.UsageError(f"{ways[0]} starts the server and takes no command such as {ctx.invoked_subcommand!r}")
+    if ways:
+        _serve(tcp, pipe, client_process_id)
     elif ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+
+
+def _serve(tcp: str | None, pipe: Path | None, client_process_id: int | None) -> None:
+    from spa_lsp.cli._serve import serve_pipe, serve_stdio, serve_tcp
+
+    if tcp:
+        serve_tcp(tcp, client_process_id=client_process_id)
+    elif pipe:
+        serve_pipe(pipe, client_process_id=client_process_id)
+    else:
+        serve_stdio(client_process_id=client_process_id)
 
 
 def _set_up_logging(log_file: Path | None) -> None:

@@ -27,8 +27,11 @@ def engine() -> None:
     show_default=True,
     help="End after so many seconds without a client.",
 )
+@click.option("--max-memory-mb", type=click.IntRange(min=100), metavar="MB", help="End when more memory is resident.")
 @click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
-def start(base_id: str, set_name: str | None, quantization: str, idle_s: float, as_json: bool) -> None:
+def start(
+    base_id: str, set_name: str | None, quantization: str, idle_s: float, max_memory_mb: int | None, as_json: bool
+) -> None:
     """Start the engine of a base, if it is not there, and wait until it has loaded.
 
     \b
@@ -44,7 +47,9 @@ def start(base_id: str, set_name: str | None, quantization: str, idle_s: float, 
             shown.advance(round(fraction * 100) - done)
             done = round(fraction * 100)
 
-        client = EngineClient.connect(base_id, set_name, quantization, idle_s=idle_s, on_loading=on_loading)
+        client = EngineClient.connect(
+            base_id, set_name, quantization, idle_s=idle_s, max_memory_mb=max_memory_mb, on_loading=on_loading
+        )
         client.wait_until_loaded()
         shown.advance(100 - done)
     _show([client.status()], as_json=as_json)

@@ -13,8 +13,9 @@ from spa_lsp.catalog import find_base, installed_base
 from spa_lsp.completion import CompletionRequest, CompletionResult, IsCancelled, OnAlternative
 from spa_lsp.engine.service import serve
 from spa_lsp.engine.supervisor import socket_path
+from spa_lsp.engine.watchdog import HANG_S
 from spa_lsp.engine.worker import About, EngineCompleter, OnProgress
-from spa_lsp.errors import SpaError
+from spa_lsp.errors import NoMemory, SpaError
 from spa_lsp.offline import forbid_network, go_offline
 
 if TYPE_CHECKING:
@@ -35,10 +36,13 @@ def main() -> None:
     about = {"base": options.base, "adapter_set": options.set or "", "quantization": options.quantization}
     status = 1
     try:
-        serve(socket_path(options.base, options.quantization), load, options.idle_s, about=about)
+        path = socket_path(options.base, options.quantization)
+        serve(path, load, options.idle_s, about=about, max_memory_mb=options.max_memory_mb, hang_s=HANG_S)
         status = 0
     except KeyboardInterrupt:
         logger.info("interrupted")
+    except NoMemory:
+        logger.info("ended to make room")
     except Exception:
         logger.exception("the engine ended by an error")
     logging.shutdown()
@@ -132,6 +136,7 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument("--set", help='adapter set; "": none; default: the selected one')
     parser.add_argument("--quantization", default="auto")
     parser.add_argument("--idle-s", type=float, default=1800.0, help="seconds without a client until the end")
+    parser.add_argument("--max-memory-mb", type=int, help="end when more memory is resident than this")
     return parser.parse_args()
 
 

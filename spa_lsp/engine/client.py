@@ -69,6 +69,7 @@ class EngineClient:
         *,
         start: bool = True,
         idle_s: float = IDLE_S,
+        max_memory_mb: int | None = None,
         on_loading: OnLoading | None = None,
     ) -> "EngineClient":
         """A client of this user's engine for a base (None: the default one), which is started when there is none.
@@ -79,13 +80,16 @@ class EngineClient:
             quantization: as in `LocalCompleter.load`.
             start: False: only an engine that is there already.
             idle_s: a started engine ends after so many seconds without a client.
+            max_memory_mb: and when it has more memory than this.
             on_loading: told the stage and the fraction while a call waits for the base.
 
         Raises:
             Unavailable: no engine, and none may or can be started.
         """
         base_id = base_id or DEFAULT_BASE
-        command = supervisor.engine_command(base_id, adapter_set, quantization, idle_s) if start else None
+        command = None
+        if start:
+            command = supervisor.engine_command(base_id, adapter_set, quantization, idle_s, max_memory_mb)
         path = supervisor.socket_path(base_id, quantization)
         return cls(path, command=command, adapter_set=adapter_set, on_loading=on_loading)
 
@@ -172,7 +176,11 @@ class EngineClient:
             if is_cancelled and not is_told and is_cancelled():
                 self._connection.send({"type": "cancel", **call})
                 is_told = True
-            if message is None or message.get("id") != call["id"]:
+            if message is None:
+                continue
+            if message["type"] == "error" and message.get("id") is None:
+                raise wire.to_error(message)  # it ends, and says why
+            if message.get("id") != call["id"]:
                 continue  # what is left of a call given up has another id
             match message["type"]:
                 case "alternative":
@@ -196,6 +204,7 @@ def open_link(
     quantization: str,
     *,
     idle_s: float,
+    max_memory_mb: int | None = None,
     on_problem: Callable[[SpaError], None],
     on_event: OnEvent = lambda event: None,
     command: Sequence[str] | None = None,
@@ -207,11 +216,12 @@ def open_link(
         adapter_set: a set's name; None: the selected one.
         quantization: as in `LocalCompleter.load`.
         idle_s: a started engine ends after so many seconds without a client.
+        max_memory_mb: and when it has more memory than this.
         on_problem: told, in the event loop, what only the user can mend.
         on_event: told there how the engine is, see `link.OnEvent`.
         command: starts another engine than the usual one.
     """
-    command = command or supervisor.engine_command(base_id, adapter_set, quantization, idle_s)
+    command = command or supervisor.engine_command(base_id, adapter_set, quantization, idle_s, max_memory_mb)
     path = supervisor.socket_path(base_id, quantization)
     connect = partial(open_connection, path, command=command, adapter_set=adapter_set)
     return EngineLink(connect, on_problem, on_event=on_event)

@@ -1,5 +1,6 @@
 """The order of work in the engine: one job runs, the others wait; per document at most one of each, the newest wins.
 
+Clients take turns: who was served longest ago comes first, so one that asks for much does not keep the others waiting.
 Pure bookkeeping, owned by the engine's event loop: no threads, no sockets.
 """
 
@@ -11,7 +12,7 @@ from threading import Event
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.engine.session import Session
 
-MAX_WAITING = 64  # of all clients together; a front has one waiting per document, so only a runaway client gets there
+MAX_WAITING = 32  # of one client; a front has one waiting per document, so only a runaway client gets there
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -35,11 +36,12 @@ class JobQueue:
     def __init__(self) -> None:
         self.running: Job | None = None
         self.waiting: deque[Job] = deque()
+        self._turns: dict[Session, int] = {}  # when each was last served; who is not in it never was
+        self._n_turns = 0
 
-    @property
-    def is_full(self) -> bool:
-        """Whether no further job should be taken."""
-        return len(self.waiting) >= MAX_WAITING
+    def is_full_for(self, owner: Session) -> bool:
+        """Whether no further job of this owner should be taken."""
+        return sum(job.owner is owner for job in self.waiting) >= MAX_WAITING
 
     def add(self, job: Job) -> list[Job]:
         """Let the job wait; the running one of the same document is told to end.
@@ -58,8 +60,13 @@ class JobQueue:
         """The job to run now; None while one runs or none waits."""
         if self.running is not None or not self.waiting:
             return None
-        self.running = self.waiting.popleft()
-        return self.running
+        # the first of those whose owner was served longest ago
+        job = min(self.waiting, key=lambda job: self._turns.get(job.owner, 0))
+        self.waiting.remove(job)
+        self._n_turns += 1
+        self._turns[job.owner] = self._n_turns
+        self.running = job
+        return job
 
     def finish(self) -> None:
         """The running job has ended."""
@@ -76,6 +83,7 @@ class JobQueue:
     def cancel_all_of(self, owner: Session) -> None:
         """End all jobs of an owner that is gone."""
         self._cancel(lambda job: job.owner is owner)
+        self._turns.pop(owner, None)
 
     def _cancel(self, is_meant: Callable[[Job], bool]) -> list[Job]:
         if self.running is not None and is_meant(self.running):

@@ -17,8 +17,9 @@ from spa_lsp.completion import (
 from spa_lsp.engine import wire
 from spa_lsp.engine.connection import Connection, ConnectionLost
 from spa_lsp.engine.supervisor import MAX_DEATHS, Backoff
-from spa_lsp.errors import SpaError, Unavailable
+from spa_lsp.errors import Damaged, SpaError, Unavailable
 
+LATE_S = 15.0  # beyond a request's own deadline: an answer would be of no use any more
 MAX_UNSENT_BYTES = 4 << 20  # an engine that reads nothing hangs
 WATCH_ID = 0  # of the messages about the engine itself; requests count from 1
 
@@ -51,6 +52,7 @@ class EngineLink:
         self._calls: dict[int, asyncio.Future[wire.Message | None]] = {}
         self._listeners: dict[int, OnAlternative] = {}
         self._ids = itertools.count(1)
+        self._disabled: set[str] = set()  # adapters whose numbers were told not to be finite
 
     def start(self) -> None:
         """Connect in the background, starting an engine if there is none, unless its last death forbids it."""
@@ -77,7 +79,7 @@ class EngineLink:
     async def complete(
         self, request: CompletionRequest, on_alternative: OnAlternative | None = None
     ) -> CompletionResult | None:
-        """The engine's result; None while it starts or loads, when it is gone, and when it cannot serve the request.
+        """The engine's result; None while it starts or loads, when it is gone or late or cannot serve the request.
 
         `on_alternative` gets each alternative as soon as it has finished.
         """
@@ -92,8 +94,13 @@ class EngineLink:
         self._on_event({"type": "busy"})
         result = None
         try:
-            result = self._read_answer(await answer)
-            return result
+            async with asyncio.timeout(request.deadline_s + LATE_S if request.deadline_s is not None else None):
+                result = self._read_answer(await answer)
+                return result
+        except TimeoutError:
+            logger.warning("the engine did not answer in time")
+            self._send({"type": "cancel", "id": call_id})
+            return None
         except asyncio.CancelledError:
             self._send({"type": "cancel", "id": call_id})
             raise
@@ -107,6 +114,7 @@ class EngineLink:
             return None
         if message["type"] == "result":
             result = result_from_json(message["result"])
+            self._tell_of_disabled(result)
             if result.alternatives:
                 names = {"base": result.base, "adapter_set": result.adapter_set, "k": len(result.alternatives)}
                 self._on_event({"type": "names", **names})
@@ -114,6 +122,14 @@ class EngineLink:
         if not message["is_loading"]:
             self._tell(wire.to_error(message))
         return None
+
+    def _tell_of_disabled(self, result: CompletionResult) -> None:
+        names = {alternative.adapter for alternative in result.alternatives if alternative.finish == "disabled"}
+        if names <= self._disabled:
+            return
+        self._disabled |= names
+        what = f"{', '.join(sorted(names))} of {result.adapter_set or result.base} gave numbers that are not finite"
+        self._on_problem(Damaged(f"{what}; choose another set: spa-lsp adapters use NAME"))
 
     def _tell(self, error: SpaError) -> None:
         """What passes by itself, or what the user cannot change, stays in the log."""
@@ -156,6 +172,8 @@ class EngineLink:
         return is_intended
 
     def _hand_out(self, message: wire.Message) -> None:
+        if message["type"] == "error" and message.get("id") is None:
+            self._tell(wire.to_error(message))
         if message.get("id") == WATCH_ID:
             self._watch(message)
             return
@@ -195,4 +213,6 @@ class EngineLink:
         if self._backoff.is_off:
             message = f"the engine died {MAX_DEATHS} times in a short while and is left off"
             self._on_event({"type": "error", "message": message})
-            self._on_problem(Unavailable(f"{message}; see `spa-lsp doctor`, then restart the language server"))
+            self._on_problem(
+                Unavailable(f"{message}; see `spa-lsp doctor`, then run the command spa-lsp.restartEngine")
+            )

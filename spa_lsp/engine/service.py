@@ -21,17 +21,27 @@ from spa_lsp.completion import Alternative, CompletionRequest, CompletionResult,
 from spa_lsp.engine import supervisor, wire
 from spa_lsp.engine.jobs import Job, JobQueue
 from spa_lsp.engine.session import Session
-from spa_lsp.engine.worker import About, Load, Worker
-from spa_lsp.errors import BadInput, SpaError, TooNew, Unavailable
+from spa_lsp.engine.watchdog import Watchdog
+from spa_lsp.engine.worker import MORE_MEMORY, About, Load, Worker
+from spa_lsp.errors import BadInput, NoMemory, SpaError, TooNew, Unavailable
 
 _UNKNOWN = CompletionResult(base="", adapter_set="", quantization="", device="")
 FAILED_IDLE_S = 60.0  # an engine without a base is worth nothing, but its last client may ask why
+MEMORY_POLL_S = 1.0
 RELOAD_AFTER_S = 30.0  # a front asks at every keystroke; the cause of a failed load is mended by hand
 
 logger = logging.getLogger(__name__)
 
 
-def serve(socket_path: Path, load: Load, idle_s: float, *, about: About | None = None) -> None:
+def serve(
+    socket_path: Path,
+    load: Load,
+    idle_s: float,
+    *,
+    about: About | None = None,
+    max_memory_mb: int | None = None,
+    hang_s: float | None = None,
+) -> None:
     """Answer clients until one says `stop` or there was none for `idle_s`; at once when another engine is there.
 
     Args:
@@ -39,13 +49,20 @@ def serve(socket_path: Path, load: Load, idle_s: float, *, about: About | None =
         load: gets the completer, in the worker thread, while clients are greeted already.
         idle_s: seconds without a client until the end.
         about: what `status` says of base and quantization until they are loaded.
+        max_memory_mb: more resident memory than this ends the engine.
+        hang_s: a request without a step in so many seconds ends this process; None: never.
+
+    Raises:
+        NoMemory: it did; the clients were told so.
     """
     lock = supervisor.take_place(socket_path)
     if lock is None:
         logger.info("another engine listens at %s", socket_path)
         return
     try:
-        asyncio.run(Service(load, idle_s, about or {}, socket_path).run())
+        watchdog = Watchdog(hang_s)
+        service = Service(load, idle_s, about or {}, socket_path, max_memory_mb=max_memory_mb, watchdog=watchdog)
+        asyncio.run(service.run())
     finally:
         socket_path.unlink(missing_ok=True)
         lock.release()
@@ -54,11 +71,15 @@ def serve(socket_path: Path, load: Load, idle_s: float, *, about: About | None =
 class Service:
     """The state of one engine. Every method runs in the event loop."""
 
-    def __init__(self, load: Load, idle_s: float, about: About, path: Path) -> None:
+    def __init__(
+        self, load: Load, idle_s: float, about: About, path: Path, *, max_memory_mb: int | None, watchdog: Watchdog
+    ) -> None:
         self._load = load
         self._idle_s = idle_s
         self._about = about
         self._path = path
+        self._max_memory_mb = max_memory_mb
+        self._watchdog = watchdog
         self._state: Literal["loading", "ready", "failed"] = "loading"
         self._progress = ("starting", 0.0)
         self._failure: SpaError | None = None
@@ -69,19 +90,23 @@ class Service:
         self._waiters: list[tuple[Session, int]] = []  # who asked to be told when the completer is loaded
         self._jobs = JobQueue()
         self._idle_timer: asyncio.TimerHandle | None = None
+        self._excess: NoMemory | None = None
 
     async def run(self) -> None:
         """Listen, load and serve until the end."""
         self._loop = asyncio.get_running_loop()
         self._is_ended = asyncio.Event()
-        self._worker = Worker(self._load, self._post)
+        self._worker = Worker(self._load, self._post, self._watchdog)
         server = await asyncio.start_unix_server(self._serve_client, sock=supervisor.listen(self._path))
         self._begin_load()
         self._watch_idle()
+        self._loop.call_later(MEMORY_POLL_S, self._watch_memory)  # not at once: the first client has to hear why
         await self._is_ended.wait()
         self._path.unlink(missing_ok=True)  # first, so that the next client starts an engine of its own
         server.close()
         await asyncio.gather(*(session.close() for session in self._sessions))
+        if self._excess:
+            raise self._excess
 
     def _post(self, function: Callable[..., None], *args: Any) -> None:
         """For the worker thread: run this in the event loop, unless the engine has just ended."""
@@ -118,6 +143,21 @@ class Service:
         if not self._clients():
             idle_s = min(self._idle_s, FAILED_IDLE_S) if self._state == "failed" else self._idle_s
             self._idle_timer = self._loop.call_later(idle_s, self._end, f"no client for {idle_s:.0f} s")
+
+    def _watch_memory(self) -> None:
+        """End with a reason, before the machine ends us, or another program, without one."""
+        if self._max_memory_mb is None or self._is_ended.is_set():
+            return
+        resident_mb = _resident_bytes() / 1e6
+        if resident_mb <= self._max_memory_mb:
+            self._loop.call_later(MEMORY_POLL_S, self._watch_memory)
+            return
+        limit = f"over the {self._max_memory_mb} MB of the setting maxMemoryMb"
+        self._excess = NoMemory(f"the engine had {resident_mb:.0f} MB of memory, {limit}; raise that, or {MORE_MEMORY}")
+        logger.error("ending: %s", self._excess)
+        for session in self._sessions:
+            session.send(wire.error_message(None, self._excess))  # not `stopping`: it counts as a death
+        self._is_ended.set()
 
     def _clients(self) -> list[Session]:
         return [session for session in self._sessions if session.is_greeted]
@@ -170,7 +210,7 @@ class Service:
             "load_stage": self._progress[0],
             "load_fraction": self._progress[1],
             "error": str(self._failure) if self._state == "failed" else "",
-            "resident_bytes": psutil.Process().memory_info().rss,
+            "resident_bytes": _resident_bytes(),
             "n_clients": len(self._clients()),
             "n_requests": self._n_requests,
             "uptime_s": round(time.monotonic() - self._started_at, 1),
@@ -190,7 +230,7 @@ class Service:
             error = Unavailable(f"the engine is loading ({stage}, {fraction:.0%}); try again in a while")
             job.owner.send(wire.error_message(job.id, error, is_loading=True))
             return
-        if self._jobs.is_full:
+        if self._jobs.is_full_for(job.owner):
             raise Unavailable("too many requests wait for the engine; try again in a while")
         self._answer_cancelled(self._jobs.add(job))
         self._start_next_job()
@@ -263,6 +303,10 @@ class Service:
 
     def _all_who_wait(self) -> list[tuple[Session, int]]:
         return [*self._waiters, *((job.owner, job.id) for job in self._jobs.waiting)]
+
+
+def _resident_bytes() -> int:
+    return int(psutil.Process().memory_info().rss)
 
 
 def _read_request(data: dict[str, Any]) -> CompletionRequest:

@@ -46,12 +46,15 @@ def log_path(socket_path: Path) -> Path:
     return paths.cache_dir() / "logs" / f"engine-{socket_path.stem}.log"
 
 
-def engine_command(base_id: str, adapter_set: str | None, quantization: str, idle_s: float) -> list[str]:
+def engine_command(
+    base_id: str, adapter_set: str | None, quantization: str, idle_s: float, max_memory_mb: int | None = None
+) -> list[str]:
     """The command line of an engine process."""
     # -P: the folder in which the editor was started is not a place to import from
     command = [sys.executable, "-P", "-m", "spa_lsp.engine", "--base", base_id, "--quantization", quantization]
     chosen = ["--set", adapter_set] if adapter_set is not None else []
-    return [*command, *chosen, "--idle-s", str(idle_s)]
+    limit = ["--max-memory-mb", str(max_memory_mb)] if max_memory_mb is not None else []
+    return [*command, *chosen, "--idle-s", str(idle_s), *limit]
 
 
 def connect_or_start(path: Path, command: Sequence[str], *, timeout_s: float = START_TIMEOUT_S) -> socket.socket:

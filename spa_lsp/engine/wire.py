@@ -8,6 +8,7 @@ From a client                                   From the engine
   status   id                                     status       id, and what `engine status --json` prints
   stop                                            stopping     to everyone, before the engine ends by intention
                                                   error        id, kind (name of a SpaError), message, is_loading
+                                                             (without an id: why the engine ends against its will)
 """
 
 import json

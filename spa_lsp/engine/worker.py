@@ -11,7 +11,10 @@ from threading import Thread
 from typing import Any, Protocol
 
 from spa_lsp.completion import Completer, CompletionRequest, CompletionResult, IsCancelled, OnAlternative
-from spa_lsp.errors import SpaError, Unavailable
+from spa_lsp.engine.watchdog import Watchdog
+from spa_lsp.errors import NoMemory, SpaError, Unavailable
+
+MORE_MEMORY = "close other programs, or choose a smaller base or quantization"
 
 OnProgress = Callable[[str, float], None]  # stage, fraction of the whole load
 About = dict[str, Any]
@@ -37,9 +40,10 @@ Load = Callable[[OnProgress], EngineCompleter]
 class Worker:
     """Takes work from the event loop and answers through `post(function, *args)`, which calls it in the loop."""
 
-    def __init__(self, load: Load, post: Callable[..., None]) -> None:
+    def __init__(self, load: Load, post: Callable[..., None], watchdog: Watchdog) -> None:
         self._get_completer = load
         self._post = post
+        self._watchdog = watchdog
         self._completer: EngineCompleter | None = None
         self._work: SimpleQueue[Callable[[], None]] = SimpleQueue()
         # a daemon: the engine may end in the middle of a load
@@ -84,15 +88,34 @@ class Worker:
         assert self._completer is not None
         answer: CompletionResult | SpaError
         try:
+            self._watchdog.wind()
             self._completer.use_set(adapter_set)
-            answer = self._completer.complete(request, on_alternative=on_alternative, is_cancelled=is_cancelled)
+            is_over = partial(self._step, is_cancelled)
+            answer = self._completer.complete(request, on_alternative=on_alternative, is_cancelled=is_over)
         except Exception as error:  # the engine's border: one bad request must not end it
             answer = _as_spa_error(error, "serve this request")
+        finally:
+            self._watchdog.stop()
         self._post(on_done, answer, self._completer.describe())
+
+    def _step(self, is_cancelled: IsCancelled) -> bool:
+        """What the completer asks between its steps."""
+        self._watchdog.wind()
+        return is_cancelled()
 
 
 def _as_spa_error(error: Exception, aim: str) -> SpaError:
     if isinstance(error, SpaError):
         return error
     logger.error("could not %s", aim, exc_info=error)
+    if _is_out_of_memory(error):
+        return NoMemory(f"there is not enough memory to {aim}; {MORE_MEMORY}")
     return Unavailable(f"the engine could not {aim} ({type(error).__name__}); its log says why")
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """A GPU's lack of memory is an error of torch's own, the processor's a plain RuntimeError."""
+    words = str(error).lower()
+    return isinstance(error, MemoryError) or any(
+        phrase in words for phrase in ("out of memory", "can't allocate memory", "not enough memory")
+    )

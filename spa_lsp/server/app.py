@@ -44,7 +44,6 @@ async def _serve(stdin: BinaryIO, stdout: BinaryIO, engine_command: Sequence[str
 
     writer = stdio.Writer(stdout, on_broken)
     server.protocol.set_writer(writer)
-    stdio.watch_parent(None)
     await stdio.pump(stdin, server.protocol, server.is_over)
     writer.close()
     logging.shutdown()

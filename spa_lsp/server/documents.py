@@ -15,6 +15,7 @@ from lsprotocol import types
 logger = logging.getLogger(__name__)
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
+_BLOCK = 4096  # characters in which newlines are counted before they are looked for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,11 @@ class Documents:
         """The client closed it."""
         self._documents.pop(uri, None)
 
+    def distrust(self, uri: str) -> None:
+        """A change of it was lost: its text is not used until the client sends it whole."""
+        if document := self._documents.get(uri):
+            self._documents[uri] = replace(document, is_desynced=True)
+
     def change(self, uri: str, version: int, changes: Sequence[types.TextDocumentContentChangeEvent]) -> None:
         """Apply changes in their order, unless this version is not newer than ours."""
         document = self._documents.get(uri)
@@ -56,7 +62,7 @@ class Documents:
             logger.warning("ignored a change of a document that is not open")
         elif version <= document.version:
             logger.warning("ignored a change to version %d, after version %d", version, document.version)
-            self._documents[uri] = replace(document, is_desynced=True)
+            self.distrust(uri)
         else:
             text = document.text
             for change in changes:
@@ -85,17 +91,41 @@ def offset_at(text: str, position: types.Position, encoding: str) -> int:
 
 
 def position_at(text: str, offset: int, encoding: str) -> types.Position:
-    """The position of an index into the text."""
-    ends = [match.end() for match in _LINE_END.finditer(text, 0, offset)]
-    start = ends[-1] if ends else 0
-    return types.Position(line=len(ends), character=_n_units(text[start:offset], encoding))
+    """The position of an index into the text; there is none between `\\r` and `\\n`: it is that before them."""
+    if text[offset - 1 : offset + 1] == "\r\n":
+        offset -= 1
+    if _has_lone_returns(text):
+        ends = [match.end() for match in _LINE_END.finditer(text, 0, offset)]
+        line, start = len(ends), ends[-1] if ends else 0
+    else:
+        line, start = text.count("\n", 0, offset), text.rfind("\n", 0, offset) + 1
+    return types.Position(line=line, character=_n_units(text[start:offset], encoding))
 
 
 def _line_start(text: str, line: int) -> int | None:
     if line == 0:
         return 0
+    if not _has_lone_returns(text):
+        return _behind_newline(text, line)
     match = next(islice(_LINE_END.finditer(text), line - 1, None), None)
     return match.end() if match else None
+
+
+def _has_lone_returns(text: str) -> bool:
+    """Whether lines end in other ways than `\\n` and `\\r\\n`, which can be counted many times faster."""
+    return "\r" in text and text.count("\r") != text.count("\r\n")
+
+
+def _behind_newline(text: str, n: int) -> int | None:
+    """Index behind the nth newline; None when there are fewer."""
+    for place in range(0, len(text), _BLOCK):
+        found = text.count("\n", place, place + _BLOCK)
+        if found >= n:
+            for _ in range(n):
+                place = text.index("\n", place) + 1
+            return place
+        n -= found
+    return None
 
 
 def _line_end(text: str, start: int) -> int:

@@ -10,10 +10,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from lsprotocol import types
 
+from spa_lsp import paths
 from spa_lsp.completion import Alternative
 from spa_lsp.errors import BadInput, SpaError
 from spa_lsp.outcome_records import Answered, Kind, Outcome, check_names
@@ -79,6 +81,7 @@ class Recorder:
     """Notes outcomes and answers; `add` and `note_answer` cost nothing, a thread does the writing."""
 
     def __init__(self) -> None:
+        self._folder = paths.data_dir()  # now: a thread may write much later
         self._pending: list[Outcome | Answered] = []
         self._lock = threading.Lock()  # of the list
         self._writing = threading.Lock()
@@ -120,7 +123,7 @@ class Recorder:
             with self._lock:
                 records, self._pending = self._pending, []
             if records:
-                _write(records)
+                _write(records, self._folder)
 
     def close(self, timeout_s: float = 1.0) -> None:
         """Write what is pending, if that is quick."""
@@ -146,11 +149,11 @@ class Recorder:
             self.flush()
 
 
-def _write(records: list[Outcome | Answered]) -> None:
-    from spa_lsp.outcomes import write  # SQLite is not needed to show alternatives
+def _write(records: list[Outcome | Answered], folder: Path) -> None:
+    from spa_lsp.outcomes import NAME, write  # SQLite is not needed to show alternatives
 
     try:
-        write(records)
+        write(records, path=folder / NAME)
     except SpaError as error:
         logger.warning("%d outcomes were not recorded: %s", len(records), error)
     except Exception:  # a thread that ends would end all recording

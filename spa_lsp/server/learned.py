@@ -2,8 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from spa_lsp.errors import SpaError
 
@@ -18,10 +17,10 @@ class LearnedOrder:
 
     def load(self) -> None:
         """Read what was noted earlier. Reads a file: not for the event loop."""
-        from spa_lsp.outcomes import read_outcomes  # SQLite is not needed to show alternatives
+        from spa_lsp.outcomes import accepted_counts  # SQLite is not needed to show alternatives
 
         try:
-            self._counts = count_accepted(read_outcomes())
+            self._counts = {language: Counter(counts) for language, counts in accepted_counts().items()}
         except SpaError as error:
             logger.warning("the order of alternatives is not learned: %s", error)
 
@@ -32,12 +31,3 @@ class LearnedOrder:
     def of(self, language: str) -> Mapping[str, int]:
         """Accepted alternatives in this language by adapter."""
         return self._counts.get(language, {})
-
-
-def count_accepted(outcomes: Iterable[Mapping[str, Any]]) -> dict[str, Counter[str]]:
-    """Accepted alternatives by language and adapter."""
-    counts: dict[str, Counter[str]] = {}
-    for outcome in outcomes:
-        if outcome["kind"] == "accepted":
-            counts.setdefault(outcome["language"], Counter())[outcome["adapter"]] += 1
-    return counts

@@ -5,7 +5,7 @@ The numbers P1 … are those of the torture cases that pygls 2.1 fails.
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -59,7 +59,7 @@ class SpaProtocol(LanguageServerProtocol):
             raise JsonRpcInvalidParams("the parameters do not fit the method") from error
 
     def receive(self, body: bytes) -> None:
-        """Handle one message; whatever it is, the server goes on."""
+        """Handle one message; whatever it is, a request is answered and the server goes on."""
         try:
             data = json.loads(body)
         except (ValueError, RecursionError):
@@ -67,17 +67,16 @@ class SpaProtocol(LanguageServerProtocol):
             return
         call_id = data.get("id") if isinstance(data, dict) else None
         if not _is_message(data):
-            self._refuse(call_id if isinstance(call_id, str | int) else None, ERRORS.InvalidRequest, "not a message")
+            self._refuse(call_id if _is_id(call_id) else None, ERRORS.InvalidRequest, "not a message")
         elif "method" in data:
             self._receive_call(data, call_id)
         else:
-            self._receive_structured(data, call_id)
+            self._receive_structured(data)
 
     def _receive_call(self, data: dict[str, Any], call_id: Any) -> None:
         refusal = self._why_not(data["method"], call_id)
         if refusal is None:
-            self._is_initialized = self._is_initialized or data["method"] == types.INITIALIZE
-            self._receive_structured(data, call_id)
+            self._receive_structured(data)
         elif "id" in data:
             self._refuse(call_id, *refusal)
 
@@ -95,16 +94,21 @@ class SpaProtocol(LanguageServerProtocol):
             return ERRORS.InvalidRequest, "a request with this id is not answered yet"
         if call_id is not None and method not in self.fm.builtin_features and method not in self.fm.features:
             return ERRORS.MethodNotFound, f"there is no method {method}"
+        if call_id is not None and _is_notification(method):  # pygls would handle it and never answer
+            return ERRORS.InvalidRequest, f"{method} is a notification and has no id"
         return None
 
-    def _receive_structured(self, data: dict[str, Any], call_id: Any) -> None:
+    def _receive_structured(self, data: dict[str, Any]) -> None:
         try:
             message = self.structure_message(data)  # of the top object only: P5
-        except JsonRpcException:
+        except (JsonRpcException, RecursionError):
             logger.warning("cannot read the parameters of %s", data.get("method", "an answer"))
+            if data.get("method") == types.TEXT_DOCUMENT_DID_CHANGE:
+                self.documents.distrust(_uri_of(data))
             if "method" in data and "id" in data:  # P3
-                self._refuse(call_id, ERRORS.InvalidParams, "the parameters do not fit the method")
+                self._refuse(data["id"], ERRORS.InvalidParams, "the parameters do not fit the method")
             return
+        self._is_initialized = self._is_initialized or data.get("method") == types.INITIALIZE
         self.handle_message(message)
 
     def _refuse(self, call_id: str | int | None, code: types.ErrorCodes, message: str) -> None:
@@ -116,12 +120,30 @@ class SpaProtocol(LanguageServerProtocol):
         if future.cancelled():
             self._send_response(msg_id, error=_response_error(types.LSPErrorCodes.RequestCancelled, "cancelled"))
         elif (error := future.exception()) is None:
-            self._send_response(msg_id, result=future.result())
+            self._send_result(msg_id, future.result())
         elif isinstance(error, JsonRpcException):
             self._send_response(msg_id, error=error.to_response_error())
         else:  # P6: the traceback is ours, not the client's
             logger.error("a request failed", exc_info=error)
             self._send_response(msg_id, error=_response_error(ERRORS.InternalError, "internal error; see the log"))
+
+    def _send_result(self, msg_id: str | int, result: Any) -> None:
+        try:
+            json.dumps(result, default=self._serialize_message)  # pygls would log the failure and answer nothing
+        except (TypeError, ValueError, AttributeError, RecursionError) as error:
+            logger.error("a result cannot be sent: %s", error)
+            self._send_response(msg_id, error=_response_error(ERRORS.InternalError, "internal error; see the log"))
+        else:
+            self._send_response(msg_id, result=result)
+
+    @lsp_method(types.SHUTDOWN)
+    def lsp_shutdown(self, *args: Any) -> Generator[Any, Any, None]:
+        """The end is near: what runs is cancelled, and answered so."""
+        yield self.fm.features[types.SHUTDOWN], args, None
+        for msg_id, future in list(self._request_futures.items()):  # pygls's own loop fails when one ends in it
+            if msg_id != self.msg_id:
+                future.cancel()
+        self._shutdown = True
 
     @lsp_method(types.EXIT)
     def lsp_exit(self, *args: Any) -> None:  # type: ignore[override]  # pygls's is a generator that raises SystemExit
@@ -147,10 +169,24 @@ class SpaProtocol(LanguageServerProtocol):
         yield self.fm.features[types.TEXT_DOCUMENT_DID_CLOSE], (params,), None  # as pygls's own do: run the handler
 
 
+def _uri_of(data: dict[str, Any]) -> str:
+    """The document that unreadable parameters are about, "" when they do not even say that."""
+    document = params.get("textDocument") if isinstance(params := data.get("params"), dict) else None
+    return str(document.get("uri")) if isinstance(document, dict) else ""
+
+
+def _is_notification(method: str) -> bool:
+    return method in types.METHOD_TO_TYPES and types.METHOD_TO_TYPES[method][1] is None
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
+
+
 def _is_message(data: Any) -> bool:
     if not isinstance(data, dict) or data.get("jsonrpc") != "2.0":
         return False
-    has_good_id = "id" not in data or isinstance(data["id"], str | int)
+    has_good_id = "id" not in data or _is_id(data["id"])
     has_good_method = isinstance(data.get("method", ""), str)
     return has_good_id and has_good_method and ("method" in data or "result" in data or "error" in data)
 

@@ -64,6 +64,7 @@ class SpaServer(LanguageServer):
                 self.settings.adapter_set,
                 self.settings.quantization,
                 idle_s=self.settings.engine_idle_s,
+                max_memory_mb=self.settings.max_memory_mb or None,
                 on_problem=self.report,
                 on_event=self.status.on_event,
                 command=self._engine_command,
@@ -116,4 +117,5 @@ class SpaServer(LanguageServer):
 
 def _engine_of(settings: Settings) -> tuple[Any, ...]:
     """The settings that decide which engine, with what, is asked."""
-    return settings.base, settings.adapter_set, settings.quantization, settings.engine_idle_s
+    engine = settings.base, settings.adapter_set, settings.quantization
+    return *engine, settings.engine_idle_s, settings.max_memory_mb

@@ -1,4 +1,7 @@
-"""The wire of `--stdio`: a reader thread for messages in, a writer thread for messages out, no stray byte between."""
+"""The wire: a reader thread for messages in, a writer thread for messages out, and no stray byte between.
+
+The streams are pipes with `--stdio`, a socket with `--tcp` and `--pipe`, see `sockets.py`.
+"""
 
 import asyncio
 import logging
@@ -9,12 +12,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import BinaryIO, NoReturn, Protocol
 
 MAX_MESSAGE_BYTES = 64 << 20
 MAX_HEADER_BYTES = 4096
+MAX_UNHANDLED = 256  # messages that were read ahead; the client has to wait with more
+MAX_UNREAD_BYTES = 64 << 20  # of answers that the client does not read
+STALL_S = 30.0  # an answer that moved by no byte in this time: the client will never read it (P21)
 PARENT_POLL_S = 1.0
-FLUSH_S = 2.0  # for the last answers, when the client does not read
+FLUSH_S = 0.5  # for the last answers, when the client does not read
 
 logger = logging.getLogger(__name__)
 
@@ -65,17 +72,31 @@ def read_message(stream: BinaryIO) -> bytes | None:
 
 
 class Writer:
-    """What pygls writes to; a thread does the writing, so a client that does not read stops nobody."""
+    """What pygls writes to; a thread does the writing, so a client that does not read stops nobody.
+
+    One that reads nothing for `STALL_S`, or leaves `MAX_UNREAD_BYTES` unread, is given up: `on_broken`.
+    """
 
     def __init__(self, stream: BinaryIO, on_broken: Callable[[], None]) -> None:
         self._stream = stream
         self._on_broken = on_broken
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._n_taken = 0  # bytes; written by `write` only
+        self._n_written = 0  # and by the thread only
+        self._moved_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
     def write(self, data: bytes) -> None:
         """Write soon."""
+        n_unread = self._n_taken - self._n_written
+        if n_unread == 0:
+            self._moved_at = time.monotonic()
+        elif n_unread > MAX_UNREAD_BYTES or time.monotonic() - self._moved_at > STALL_S:
+            logger.error("the client does not read its answers")
+            self._on_broken()
+            return
+        self._n_taken += len(data)
         self._queue.put(data)
 
     def close(self) -> None:
@@ -86,22 +107,37 @@ class Writer:
     def _run(self) -> None:
         try:
             while (data := self._queue.get()) is not None:
-                _write_all(self._stream, data)
+                self._write_all(data)
         except OSError:
             self._on_broken()
+
+    def _write_all(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            n_bytes = self._stream.write(view)
+            view = view[n_bytes:]
+            self._n_written += n_bytes
+            self._moved_at = time.monotonic()
 
 
 async def pump(stdin: BinaryIO, receiver: Receiver, is_over: asyncio.Event) -> None:
     """Hand every message of `stdin` to the receiver, in this event loop, until the end of the stream or `is_over`."""
     loop = asyncio.get_running_loop()
+    room = threading.BoundedSemaphore(MAX_UNHANDLED)
+
+    def receive(body: bytes) -> None:
+        room.release()
+        receiver.receive(body)
 
     def read() -> None:
         try:
             while (body := read_message(stdin)) is not None:
-                loop.call_soon_threadsafe(receiver.receive, body)
+                room.acquire()
+                loop.call_soon_threadsafe(receive, body)
         except (WireError, OSError) as error:
             logger.error("the client's stream cannot be read: %s", error)
-        loop.call_soon_threadsafe(is_over.set)
+        with suppress(RuntimeError):  # the loop has ended before the stream did
+            loop.call_soon_threadsafe(is_over.set)
 
     threading.Thread(target=read, name="reader", daemon=True).start()
     await is_over.wait()
@@ -129,12 +165,6 @@ def _read_body(stream: BinaryIO, length: int) -> bytes:
     if len(body) < length:
         raise WireError("the stream ended in a message")
     return body
-
-
-def _write_all(stream: BinaryIO, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[stream.write(view) :]
 
 
 def _is_alive(process_id: int) -> bool:

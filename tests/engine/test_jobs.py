@@ -1,5 +1,5 @@
 from spa_lsp.completion import CompletionRequest
-from spa_lsp.engine.jobs import Job, JobQueue
+from spa_lsp.engine.jobs import MAX_WAITING, Job, JobQueue
 
 ME, OTHER = object(), object()
 
@@ -81,3 +81,28 @@ def test_all_jobs_of_a_client_that_is_gone_end():
     queue = queue_of(running, waiting, foreign)
     queue.cancel_all_of(ME)
     assert running.cancelled.is_set() and list(queue.waiting) == [foreign]
+
+
+def run_all(queue):
+    order = []
+    while queue.running or queue.start_next():
+        order.append(queue.running.id)
+        queue.finish()
+    return order
+
+
+def test_clients_take_turns():
+    queue = queue_of(*(job(f"a{n}", str(n)) for n in range(4)), job("b0", "0", OTHER), job("b1", "1", OTHER))
+    assert run_all(queue) == ["a0", "b0", "a1", "b1", "a2", "a3"]
+
+
+def test_a_client_that_asks_for_too_much_is_stopped_and_no_other():
+    queue = queue_of(*(job(n, str(n)) for n in range(MAX_WAITING + 1)))
+    assert queue.is_full_for(ME) and not queue.is_full_for(OTHER)
+
+
+def test_a_client_that_is_gone_is_forgotten():
+    queue = queue_of(job(1))
+    queue.finish()
+    queue.cancel_all_of(ME)
+    assert queue._turns == {}

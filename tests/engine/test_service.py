@@ -10,7 +10,7 @@ from spa_lsp.engine import supervisor, wire
 from spa_lsp.engine.client import EngineClient, engine_status
 from spa_lsp.engine.connection import Connection
 from spa_lsp.engine.service import serve
-from spa_lsp.errors import BadInput, NotFound, TooNew, Unavailable
+from spa_lsp.errors import BadInput, NoMemory, NotFound, TooNew, Unavailable
 from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, FakeCompleter, is_listening, wait_until
 
 REQUEST = CompletionRequest(prefix="def add(a, b):\n    ", document="file:///a.py")
@@ -137,6 +137,43 @@ def test_a_bug_in_the_completer_is_an_error_and_the_engine_lives(start, caplog):
     assert "Traceback" in caplog.text
     completer.error = None
     assert client.complete(REQUEST).alternatives
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB"),
+    ],
+)
+def test_a_lack_of_memory_is_told_with_the_way_out_and_the_engine_lives(start, error):
+    completer = FakeCompleter(error=error)
+    client = start(completer)
+    with pytest.raises(NoMemory, match="not enough memory to serve this request; close other programs"):
+        client.complete(REQUEST)
+    completer.error = None
+    assert client.complete(REQUEST).alternatives
+
+
+def test_an_engine_over_its_limit_of_memory_tells_its_clients_and_ends(socket_path, monkeypatch):
+    monkeypatch.setattr("spa_lsp.engine.service.MEMORY_POLL_S", 0.1)
+    said = []
+
+    def load(on_progress):
+        connection = raw_connection(socket_path)
+        threading.Thread(target=lambda: said.append(connection.receive(PATIENCE_S))).start()
+        return FakeCompleter()
+
+    with pytest.raises(NoMemory, match="over the 1 MB of the setting maxMemoryMb; raise that, or close"):
+        serve(socket_path, load, 60, max_memory_mb=1)
+    wait_until(lambda: said)
+    assert (said[0]["type"], said[0]["kind"]) == ("error", "NoMemory") and not socket_path.exists()
+
+
+def test_an_engine_under_its_limit_of_memory_goes_on(socket_path, monkeypatch):
+    monkeypatch.setattr("spa_lsp.engine.service.MEMORY_POLL_S", 0.01)
+    serve(socket_path, lambda on_progress: FakeCompleter(), 0.3, max_memory_mb=1 << 20)  # ends when idle
 
 
 def test_a_request_that_cannot_be_read_is_bad_input(start, socket_path):

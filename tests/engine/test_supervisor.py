@@ -11,7 +11,7 @@ from spa_lsp.completion import CompletionRequest
 from spa_lsp.engine import supervisor
 from spa_lsp.engine.client import EngineClient, engine_status, running_engines, stop_engine
 from spa_lsp.errors import Unavailable
-from tests.fakes import PATIENCE_S, fake_engine_command, wait_until
+from tests.fakes import PATIENCE_S, FakeCompleter, engine_in_thread, fake_engine_command, wait_until
 
 REQUEST = CompletionRequest(prefix="x")
 
@@ -191,6 +191,56 @@ def test_after_five_deaths_the_client_gives_up(socket_path, monkeypatch):
 def test_no_engine_has_no_status_and_stopping_none_does_nothing(socket_path):
     assert engine_status() is None and running_engines() == []
     stop_engine(socket_path)
+
+
+def test_an_engine_that_hangs_is_killed_by_its_watchdog(socket_path, monkeypatch):
+    monkeypatch.setattr(supervisor, "DELAYS_S", (0.0,))
+    hanging = {"n_steps": 2, "step_s": 999, "limits": {"hang_s": 0.1}}
+    client = EngineClient(socket_path, command=fake_engine_command(socket_path, **hanging))
+    with pytest.raises(Unavailable, match="the engine died twice over one request"):
+        client.complete(REQUEST)
+    log = supervisor.log_path(socket_path).read_text()
+    assert log.count("Timeout (") == 2 and "in complete" in log
+
+
+def test_an_engine_that_works_slowly_is_not_killed(socket_path):
+    """Each step is shorter than the watchdog's patience, all of them together are longer."""
+    slow = {"n_steps": 30, "step_s": 0.1, "limits": {"hang_s": 1.0}}
+    client = EngineClient(socket_path, command=fake_engine_command(socket_path, **slow))
+    assert client.complete(REQUEST).alternatives
+
+
+def test_an_engine_of_another_version_is_left_alone(monkeypatch):
+    with engine_in_thread(supervisor.socket_path("fake-base", "auto"), lambda on_progress: FakeCompleter()):
+        assert EngineClient.connect("fake-base", start=False).status()["pid"] == os.getpid()
+        monkeypatch.setattr(supervisor, "__version__", "9.9.9")
+        with pytest.raises(Unavailable, match="no engine is running"):
+            EngineClient.connect("fake-base", start=False)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize(
+    ("folder_mode", "socket_mode", "can_connect"), [(None, None, False), (0o755, None, False), (0o755, 0o666, True)]
+)
+def test_another_user_cannot_connect(socket_path, folder_mode, socket_mode, can_connect):
+    """Neither by the folder nor by the socket alone; with both guards away he could: so this test sees him."""
+    with engine_in_thread(socket_path, lambda on_progress: FakeCompleter()):
+        socket_path.parent.parent.chmod(0o755)  # a runtime folder like /tmp, which everybody may enter
+        if folder_mode:
+            socket_path.parent.chmod(folder_mode)
+        if socket_mode:
+            socket_path.chmod(socket_mode)
+        assert is_open_to_another_user(socket_path) == can_connect
+
+
+def is_open_to_another_user(path):
+    child = os.fork()
+    if child == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        os._exit(0 if supervisor.try_connect(path) else 1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_the_status_of_a_base_is_that_of_its_engine(socket_path):

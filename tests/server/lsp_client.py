@@ -17,9 +17,13 @@ class LspClient:
     """One server process and what it said: `notifications`, and the answers by id."""
 
     def __init__(self, command):
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        self.process = subprocess.Popen(command, **pipes)
+        self.patience_s = PATIENCE_S
         self.notifications = []  # but for the status
         self.statuses = []
+        self.refusals = []  # errors that answer no known request
+        self.repeated = []  # answers to what was answered already
         self.stray = b""  # what came on stdout and was no message
         self.log = b""
         self._ids = itertools.count(1)
@@ -45,14 +49,18 @@ class LspClient:
         self.send({"jsonrpc": "2.0", "id": call_id, "method": method, "params": params})
         return call_id
 
-    def answer(self, call_id, timeout_s=PATIENCE_S):
+    def answer(self, call_id, timeout_s=None):
         """The whole answer to a request, `result` or `error`."""
         with self._arrived:
-            arrived = self._arrived.wait_for(lambda: call_id in self._answers, timeout_s)
+            arrived = self._arrived.wait_for(lambda: call_id in self._answers, timeout_s or self.patience_s)
             assert arrived, f"no answer to {call_id}; the log: {self.log.decode()}"
             return self._answers[call_id]
 
-    def call(self, method, params, timeout_s=PATIENCE_S):
+    def is_answered(self, call_id):
+        with self._arrived:
+            return call_id in self._answers
+
+    def call(self, method, params, timeout_s=None):
         """The result of a request."""
         answer = self.answer(self.ask(method, params), timeout_s)
         assert "error" not in answer, answer
@@ -115,6 +123,7 @@ class LspClient:
     def kill(self):
         self.process.kill()
         self.process.wait()
+        assert self.repeated == []
         for reader in self._readers:
             reader.join(PATIENCE_S)  # or it would read the next process's pipe, under the same number
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
@@ -137,8 +146,11 @@ class LspClient:
                 self.statuses.append(message["params"])
             elif "method" in message:
                 self.notifications.append((message["method"], message.get("params")))
+            elif message["id"] is None:
+                self.refusals.append(message)
+            elif message["id"] in self._answers:
+                self.repeated.append(message)
             else:
-                assert message["id"] not in self._answers or message["id"] is None, f"answered twice: {message}"
                 self._answers[message["id"]] = message
             self._arrived.notify_all()
 

@@ -4,16 +4,20 @@ import re
 import pytest
 from lsprotocol import types
 
-from spa_lsp.server.documents import Documents, apply_change, offset_at, position_at
+from spa_lsp.server.documents import Documents, offset_at, position_at
 
 ENCODINGS = ("utf-8", "utf-16", "utf-32")
+N_EDITS = 2700  # of each alphabet in each encoding: 72,900 in all
 ALPHABETS = {
     "ascii": "ab \n",
-    "crlf": ["a", "b", "\n", "\r\n"],
-    "cr": ["a", "\n", "\r", "\r\n"],
-    "unicode": ["a", "é", "漢", "😋", "\n"],
-    "form feed": ["a", "\n", "\x0c", "\x0b"],
-    "separators": ["a", "\n", "\u2028", "\u2029", "\x85", "\x1c"],
+    "latin": "aéß\n",
+    "cjk": "a漢字\n",
+    "astral": "a😋𝒳\n",
+    "combining": ["e", "\u0301", "\u200d", "👩", "\n"],
+    "right to left": "aאע\u202eب\n",
+    "line ends": ["a", "\n", "\r", "\r\n"],
+    "no line ends": ["a", "\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"],
+    "surrogates": ["a", "\ud83d", "\ude0b", "😋", "\r\n"],
 }
 
 
@@ -29,7 +33,8 @@ def reference_lines(text):
 def reference_units(character, encoding):
     if encoding == "utf-32":
         return 1
-    return len(character.encode(encoding if encoding == "utf-8" else "utf-16-le")) // (2 if encoding == "utf-16" else 1)
+    name, n_bytes = ("utf-8", 1) if encoding == "utf-8" else ("utf-16-le", 2)
+    return len(character.encode(name, "surrogatepass")) // n_bytes
 
 
 def reference_offset(text, line, character, encoding):
@@ -44,22 +49,49 @@ def reference_offset(text, line, character, encoding):
     return start
 
 
-def random_position(rng, text, encoding):
-    line = rng.randrange(len(reference_lines(text)) + 1)
-    return types.Position(line=line, character=rng.choice([0, 1, 2, 3, 5, 8, 10**6]))
+def reference_edit(text, change, encoding):
+    if not hasattr(change, "range"):
+        return change.text
+    places = (change.range.start, change.range.end)
+    start, end = (reference_offset(text, place.line, place.character, encoding) for place in places)
+    return text[:start] + change.text + text[end:]
 
 
+def random_edit(rng, text, alphabet):
+    """A replacement anywhere, also past the ends of lines and in the middle of characters; now and then all is new."""
+    n_lines = len(reference_lines(text))
+    if len(text) > 40 or rng.random() < 0.02:
+        return types.TextDocumentContentChangeWholeDocument(text="".join(rng.choices(alphabet, k=rng.randint(0, 12))))
+    places = sorted((rng.randrange(n_lines + 1), rng.choice([*range(13), 10**6])) for _ in range(2))
+    new = "".join(rng.choices(alphabet, k=rng.randint(0, 4)))
+    return types.TextDocumentContentChangePartial(
+        range=types.Range(*(types.Position(*place) for place in places)), text=new
+    )
+
+
+@pytest.mark.protocol
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("alphabet", ALPHABETS)
-def test_random_edits_give_what_the_specification_says(alphabet, encoding):
+def test_random_edits_give_what_the_specification_says(alphabet, encoding, tally):
     rng = random.Random(f"{alphabet} {encoding}")
-    for _ in range(1000):
-        text = "".join(rng.choices(ALPHABETS[alphabet], k=rng.randint(0, 12)))
-        places = sorted((random_position(rng, text, encoding) for _ in range(2)), key=lambda p: (p.line, p.character))
-        new = "".join(rng.choices(ALPHABETS[alphabet], k=rng.randint(0, 3)))
-        change = types.TextDocumentContentChangePartial(range=types.Range(*places), text=new)
-        start, end = (reference_offset(text, place.line, place.character, encoding) for place in places)
-        assert apply_change(text, change, encoding) == text[:start] + new + text[end:]
+    documents, expected, n_failed = Documents(), "", 0
+    documents.encoding = encoding
+    documents.open(item(version=0, text=expected))
+    for version in range(1, N_EDITS + 1):
+        change = random_edit(rng, expected, ALPHABETS[alphabet])
+        expected = reference_edit(expected, change, encoding)
+        documents.change("u", version, [change])
+        n_failed += documents.get("u").text != expected
+    tally("random edits", N_EDITS, n_failed)
+    assert n_failed == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["a\nb\nc", "a\r\nb\r\nc", "a\rb\nc", "\n" * 3, "x" * 5000 + "\n" + "y" * 5000 + "\nz"]
+)
+def test_the_start_of_every_line_is_found_in_long_and_short_texts(text):
+    starts = [offset_at(text, types.Position(line, 0), "utf-16") for line in range(len(reference_lines(text)))]
+    assert starts == [start for start, _ in reference_lines(text)]
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -118,3 +150,9 @@ def test_a_closed_document_is_gone(documents):
     documents.close("u")
     documents.close("u")
     assert documents.get("u") is None
+
+
+def test_a_document_of_which_a_change_was_lost_is_out_of_step(documents):
+    documents.distrust("u")
+    documents.distrust("unknown")
+    assert documents.get("u").is_desynced and documents.get("unknown") is None

@@ -205,6 +205,12 @@ async def test_any_trigger_kind_is_taken(front, kind):
     assert await client.items(1, 4, triggerKind=kind)
 
 
+async def test_fields_of_a_newer_protocol_are_ignored(front):
+    client = await front()
+    client.open(CODE)
+    assert await client.items(1, 4, novel={"a": [1]})
+
+
 async def test_what_is_chosen_in_the_editors_menu_is_continued(front):
     client = await front(FakeCompleter(echoes=True))
     client.open("import o\n")
@@ -357,7 +363,7 @@ async def test_a_base_that_is_not_there_is_told_once_with_the_way_out(front):
 
 
 async def test_a_failure_of_one_request_is_an_empty_answer_and_no_message(front):
-    completer = FakeCompleter(error=RuntimeError("out of memory"))
+    completer = FakeCompleter(error=RuntimeError("a bug"))
     client = await front(completer)
     client.open(CODE)
     assert await client.items(1, 4) == [] and client.notifications == []
@@ -385,3 +391,46 @@ async def test_an_engine_that_cannot_start_is_given_up_with_one_message(monkeypa
         assert await client.items(1, 4) == []
         await asyncio.sleep(0.01)
     assert len(client.messages) == 1 and "died 5 times in a short while and is left off" in client.messages[0]
+    assert "run the command spa-lsp.restartEngine" in client.messages[0]
+
+
+async def test_an_engine_that_was_left_off_is_switched_on_by_a_command(engine_path):
+    client = Front()
+    await client.initialize()
+    client.open(CODE)
+    await eventually(lambda: client.server.link._task is None)  # its engine, `false`, has failed at its start
+    for _ in range(4):
+        client.server.link._backoff.record_death()
+    assert await client.items(1, 4) == [] and client.server.link._task is None
+    await client.call("workspace/executeCommand", {"command": "spa-lsp.restartEngine", "arguments": []})
+    with engine_in_thread(engine_path, lambda on_progress: FakeCompleter()):
+        while not client.server.link.is_connected:  # the command's own start is that of `false` again
+            await client.items(1, 4)
+            await asyncio.sleep(0.01)
+        client.server.link.close()
+
+
+async def test_a_lack_of_memory_is_told_once_with_the_way_out(front):
+    client = await front(FakeCompleter(error=MemoryError()))
+    client.open(CODE)
+    assert [await client.items(1, 4), await client.items(1, 3)] == [[], []]
+    (message,) = client.messages
+    assert "not enough memory" in message and "choose a smaller base" in message
+
+
+async def test_an_adapter_with_numbers_that_are_not_finite_is_told_once(front):
+    client = await front(FakeCompleter(texts=("",), finish="disabled"))
+    client.open(CODE)
+    assert [await client.items(1, 4), await client.items(1, 3)] == [[], []]
+    (message,) = client.messages
+    assert message.startswith("spa-lsp: a1 of fake-set gave numbers that are not finite; choose another set")
+
+
+async def test_an_engine_that_is_late_is_an_empty_answer(front, monkeypatch):
+    monkeypatch.setattr("spa_lsp.engine.link.LATE_S", 0.1)
+    completer = FakeCompleter(**SLOW)
+    client = await front(completer, settings={"deadlineS": 0.1})
+    client.open(CODE)
+    assert await client.items(1, 4) == [] and client.notifications == []
+    completer.n_steps = 1
+    assert await client.items(1, 3)  # the engine was freed

@@ -1,5 +1,6 @@
-"""Messages at the edge of the protocol; the numbers are those of the torture cases in the design's research."""
+"""Messages at the edge of the protocol, besides the torture cases, which are in `test_torture.py`."""
 
+import asyncio
 import json
 
 import pytest
@@ -18,11 +19,6 @@ def errors(client):
     return [(refusal["id"], refusal["error"]["code"]) for refusal in client.refusals]
 
 
-async def test_p1_a_request_before_initialize_is_refused():
-    client = Front()
-    assert (await client.ask("textDocument/inlineCompletion", {}))["error"]["code"] == -32002
-
-
 async def test_p1_a_notification_before_initialize_is_dropped():
     client = Front()
     client.open("x")
@@ -31,64 +27,6 @@ async def test_p1_a_notification_before_initialize_is_dropped():
 
 async def test_initialize_comes_only_once(client):
     assert (await client.ask("initialize", {"capabilities": {}}))["error"]["code"] == -32600
-
-
-@pytest.mark.parametrize("body", [b"{not json", b'{"jsonrpc":"2.0","method":"\xff"}', b"[" * 100_000])
-async def test_p2_p18_a_body_that_is_not_json_is_a_parse_error(client, body):
-    client.server.protocol.receive(body)
-    assert errors(client) == [(None, -32700)] and client.notifications == []
-
-
-async def test_p3_parameters_that_do_not_fit_are_answered(client):
-    answer = await client.ask("textDocument/inlineCompletion", {"textDocument": 3})
-    assert answer["error"]["code"] == -32602 and client.notifications == []
-
-
-@pytest.mark.parametrize("message", [[], "x", 1, None, {}, {"jsonrpc": "1.0", "method": "x"}, {"jsonrpc": "2.0"}])
-async def test_p4_what_is_no_message_is_refused(client, message):
-    client.server.protocol.receive(json.dumps(message).encode())
-    assert errors(client) == [(None, -32600)] and client.notifications == []
-
-
-async def test_p5_a_key_jsonrpc_deep_in_the_parameters_means_nothing(client):
-    arguments = {"command": "spa-lsp.accept", "arguments": [{"jsonrpc": "2.0", "method": "exit"}]}
-    assert (await client.ask("workspace/executeCommand", arguments))["result"] is None
-
-
-async def test_p6_an_error_in_a_handler_stays_short(client):
-    def fail(ls, params):
-        raise RuntimeError("a secret of the user")
-
-    client.server.feature("spa-lsp/fail")(fail)
-    error = (await client.ask("spa-lsp/fail", {}))["error"]
-    assert error["code"] == -32603 and "secret" not in json.dumps(error) and "Traceback" not in json.dumps(error)
-
-
-async def test_p7_a_change_of_a_document_that_is_not_open_is_ignored(client):
-    client.change({"text": "x"}, version=1)
-    assert client.notifications == [] and client.refusals == []
-
-
-async def test_p9_a_request_after_shutdown_is_refused(client):
-    assert await client.call("shutdown") is None
-    assert (await client.ask("textDocument/inlineCompletion", {}))["error"]["code"] == -32600
-
-
-async def test_p20_a_document_is_never_read_from_the_disk(client, tmp_path):
-    (tmp_path / "a.py").write_text("x = 1\n")
-    assert await client.items(0, 0, uri=(tmp_path / "a.py").as_uri()) == []
-
-
-async def test_p26_an_id_that_is_in_use_is_refused(client):
-    async def wait(ls, params):
-        import asyncio
-
-        await asyncio.sleep(0.05)
-
-    client.server.feature("spa-lsp/wait")(wait)
-    first = client.ask("spa-lsp/wait", {})
-    client.send({"id": 2, "method": "spa-lsp/wait", "params": {}})
-    assert (await first)["error"]["code"] == -32600
 
 
 async def test_an_unknown_method_is_answered_and_an_unknown_notification_ignored(client):
@@ -100,3 +38,47 @@ async def test_an_unknown_method_is_answered_and_an_unknown_notification_ignored
 async def test_a_cancel_of_an_unknown_request_is_ignored(client):
     client.notify("$/cancelRequest", {"id": 99})
     assert client.refusals == [] and client.notifications == []
+
+
+@pytest.mark.parametrize("method", ["textDocument/didOpen", "textDocument/didChange", "initialized"])
+async def test_a_notification_that_has_an_id_is_answered(client, method):
+    assert (await client.ask(method, {"id": 1}))["error"]["code"] == -32600
+
+
+async def test_an_initialize_that_cannot_be_read_may_be_repeated():
+    client = Front()
+    assert (await client.ask("initialize", {"capabilities": 3}))["error"]["code"] == -32602
+    assert "capabilities" in await client.call("initialize", {"capabilities": {}})
+
+
+async def test_a_document_of_which_a_change_cannot_be_read_is_not_used(client):
+    client.open("x = 1\n")
+    place = {"line": -1, "character": 0}
+    client.change({"range": {"start": place, "end": place}, "text": "y"}, version=2)
+    assert client.server.protocol.documents.get("file:///a.py").is_desynced
+
+
+@pytest.mark.parametrize("params", [None, [], {"textDocument": 3}, {"textDocument": {"uri": "file:///b.py"}}])
+async def test_a_change_that_does_not_say_of_what_is_ignored(client, params):
+    client.notify("textDocument/didChange", params)
+    assert client.refusals == [] and client.notifications == []
+
+
+async def test_a_result_that_cannot_be_sent_is_an_internal_error(client):
+    client.server.feature("spa-lsp/odd")(lambda ls, params: {"a set": {1, 2}})
+    assert (await client.ask("spa-lsp/odd", {}))["error"]["code"] == -32603
+
+
+async def test_a_shutdown_in_the_middle_of_a_command_is_answered_and_so_is_the_command(client):
+    async def wait(ls, *arguments):
+        await asyncio.sleep(60)
+
+    client.server.command("spa-lsp.wait")(wait)
+    command = client.ask("workspace/executeCommand", {"command": "spa-lsp.wait", "arguments": []})
+    assert await client.call("shutdown") is None
+    assert (await command)["error"]["code"] == -32800
+
+
+async def test_parameters_nested_too_deep_are_answered(client):
+    params = {"arguments": json.loads("[" * 900 + "]" * 900), "command": "spa-lsp.accept"}
+    assert "id" in await client.ask("workspace/executeCommand", params)

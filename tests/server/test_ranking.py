@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from spa_lsp.server.learned import LearnedOrder, count_accepted
+from spa_lsp import outcomes
+from spa_lsp.outcome_records import Outcome
+from spa_lsp.server.learned import LearnedOrder
 from spa_lsp.server.ranking import STEP, Place, make_offers, trust
-from spa_lsp.store import record_outcome
 from tests.fakes import make_alternative
 
 PLACE = Place(prefix="def add(a, b):\n    ", suffix="\n\n\nadd(1, 2)\n", language="python")
@@ -97,17 +98,8 @@ def test_brackets_behind_the_cursor_go_with_the_offer():
     assert (offer.text, offer.n_replaced) == ("array) {", 1)
 
 
-def outcome(kind="accepted", language="python", adapter="a1"):
-    return {"kind": kind, "language": language, "adapter": adapter}
-
-
-def test_only_accepted_alternatives_are_counted_by_language():
-    counts = count_accepted([outcome(), outcome(), outcome("rejected"), outcome(language="go"), outcome(adapter="a2")])
-    assert counts == {"python": {"a1": 2, "a2": 1}, "go": {"a1": 1}}
-
-
 def test_the_order_is_learned_from_the_store_and_kept_up():
-    record_outcome("accepted", set_id="s", index=0, adapter="a1", language="python")
+    outcomes.write([Outcome(kind="accepted", set_id="s", index=0, adapter="a1", language="python")])
     learned = LearnedOrder()
     assert learned.of("python") == {}
     learned.load()

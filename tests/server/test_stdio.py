@@ -1,7 +1,11 @@
+import asyncio
 import io
+import threading
+import time
 
 import pytest
 
+from spa_lsp.server import stdio
 from spa_lsp.server.stdio import MAX_MESSAGE_BYTES, WireError, Writer, read_message
 
 
@@ -86,3 +90,57 @@ def test_a_client_that_is_gone_is_reported():
     writer.write(b"x")
     writer.close()
     assert broken == [1]
+
+
+class Stuck(io.RawIOBase):
+    """A pipe that nobody reads: it takes nothing until it is told to."""
+
+    def __init__(self):
+        self.is_read = threading.Event()
+
+    def write(self, data):
+        self.is_read.wait(60)
+        return len(data)
+
+
+@pytest.mark.parametrize(("limit", "value"), [("STALL_S", 0.05), ("MAX_UNREAD_BYTES", 3)])
+def test_a_client_that_does_not_read_is_given_up(monkeypatch, limit, value):
+    monkeypatch.setattr(stdio, limit, value)
+    stream, broken = Stuck(), []
+    writer = Writer(stream, on_broken=lambda: broken.append(1))
+    writer.write(b"four")
+    time.sleep(0.1)
+    assert broken == []
+    writer.write(b"more")
+    assert broken == [1]
+    stream.is_read.set()
+    writer.close()
+
+
+def test_a_client_that_was_idle_for_long_is_not_given_up(monkeypatch):
+    monkeypatch.setattr(stdio, "STALL_S", 0.05)
+    stream = io.BytesIO()
+    writer = Writer(stream, on_broken=lambda: pytest.fail("broken"))
+    writer.write(b"one")
+    while stream.getvalue() != b"one":
+        time.sleep(0.01)
+    time.sleep(0.1)
+    writer.write(b"two")
+    writer.close()
+    assert stream.getvalue() == b"onetwo"
+
+
+async def test_no_more_is_read_than_can_be_handled(monkeypatch):
+    """While the event loop is busy, the client has to wait."""
+    monkeypatch.setattr(stdio, "MAX_UNHANDLED", 2)
+    stream = io.BytesIO(b"Content-Length: 2\r\n\r\n{}" * 50)
+    received, places = [], []
+
+    class Receiver:
+        def receive(self, body):
+            received.append(body)
+            places.append(stream.tell())
+            time.sleep(0.002)
+
+    await stdio.pump(stream, Receiver(), asyncio.Event())
+    assert len(received) == 50 and places[0] <= 4 * len(b"Content-Length: 2\r\n\r\n{}")
