@@ -4,7 +4,7 @@ VENV := .venv
 STAMP := $(VENV)/.stamp
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint venv base clean
+.PHONY: demo test lint venv base clean clients
 
 demo: base
 	$(BIN)/spa-lsp demo
@@ -30,6 +30,19 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The VS Code extension. npm's packages are fetched once; later it builds without a network.
+VSCODE := editor-clients/vscode
+
+.PHONY: clients-vscode
+clients: clients-vscode
+
+clients-vscode: $(VSCODE)/node_modules/.stamp
+	cd $(VSCODE) && npm run --silent check && npm test --silent && npm run --silent package
+
+$(VSCODE)/node_modules/.stamp: $(VSCODE)/package.json $(VSCODE)/package-lock.json
+	cd $(VSCODE) && npm ci --prefer-offline --silent
 	@touch $@
 
 clean:
