@@ -4,7 +4,7 @@ VENV := .venv
 STAMP := $(VENV)/.stamp
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint venv base clean clients
+.PHONY: demo test lint venv base clean clients clients-pictures
 
 demo: base
 	$(BIN)/spa-lsp demo
@@ -44,6 +44,13 @@ clients-vscode: $(VSCODE)/node_modules/.stamp
 $(VSCODE)/node_modules/.stamp: $(VSCODE)/package.json $(VSCODE)/package-lock.json
 	cd $(VSCODE) && npm ci --prefer-offline --silent
 	@touch $@
+
+# The pictures of the README, taken from the real editor.
+.PHONY: clients-pictures-vscode
+clients-pictures: clients-pictures-vscode
+
+clients-pictures-vscode: venv clients-vscode
+	SPA_PICTURES=$(VSCODE)/images $(BIN)/pytest -m editors tests/e2e/test_vscode.py -k 'records_its_adapter or side_by_side'
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,212 @@
+"""One VS Code workbench in a headless browser: what a person would see there and do."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from tests.e2e.vscode_install import Tools
+
+ROOT = Path(__file__).parent.parent.parent
+CLIENT = ROOT / "editor-clients" / "vscode"
+PATIENCE_S = 120.0
+WIDTH, HEIGHT = 1100, 620
+SETTINGS = {
+    "telemetry.telemetryLevel": "off",
+    "extensions.autoUpdate": False,
+    "extensions.autoCheckUpdates": False,
+    "update.mode": "none",
+    "chat.disableAIFeatures": True,
+    "workbench.enableExperiments": False,
+    "workbench.startupEditor": "none",
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "workbench.tips.enabled": False,
+    "git.enabled": False,
+    "files.autoSave": "afterDelay",
+    "files.autoSaveDelay": 100,
+    "editor.minimap.enabled": False,
+    "editor.fontFamily": "DejaVu Sans Mono",
+    "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
+    "editor.inlineSuggest.showToolbar": "always",
+    "files.encoding": "utf8",
+}
+GHOST = "[...document.querySelectorAll('[class*=ghost-text]')].map((e) => e.textContent).join('\\n')"
+LINES = "[...document.querySelectorAll('.monaco-editor .view-line')].map((e) => e.textContent).join('\\n')"
+
+
+class Workbench:
+    """A code-server with the extension, a browser that shows it, and a workspace folder."""
+
+    def __init__(self, tools: Tools, folder: Path, vsix: Path, env: dict[str, str]) -> None:
+        self.tools, self.folder = tools, folder
+        self.workspace = folder / "workspace"
+        self.workspace.mkdir()
+        self._user, self._extensions = folder / "user", folder / "extensions"
+        self._env = {**os.environ, **env, "HOME": str(folder), "EXTENSIONS_GALLERY": '{"serviceUrl": ""}'}
+        self.settings = dict(SETTINGS)
+        self._install(vsix)
+        self._processes: list[subprocess.Popen] = []
+
+    def start(self) -> None:
+        """Start server and browser and wait for the workbench."""
+        self.set()
+        port = _free_port()
+        options = ["--auth=none", f"--bind-addr=127.0.0.1:{port}", "--disable-telemetry", "--disable-update-check"]
+        options += ["--disable-getting-started-override", "--disable-workspace-trust", "--reconnection-grace-time=5"]
+        with (self.folder / "code-server.log").open("ab") as log:
+            self._start([*self._code_server(), *options, str(self.workspace)], stdout=log, stderr=log, env=self._env)
+        url = f"http://127.0.0.1:{port}/?folder={self.workspace}"
+        eventually(lambda: _answers(f"http://127.0.0.1:{port}/healthz"), "code-server did not answer")
+        driver = [
+            self.tools.node,
+            Path(__file__).with_name("vscode_driver.mjs"),
+            self.tools.modules,
+            self.tools.browser,
+        ]
+        env = {**os.environ, "LD_LIBRARY_PATH": self.tools.libraries} if self.tools.libraries else None
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self._driver = self._start([*map(str, driver), str(WIDTH), str(HEIGHT)], env=env, **pipes)
+        self.do("open", url=url)
+        eventually(lambda: self.texts(".explorer-folders-view .monaco-list-row"), "no explorer")
+
+    def do(self, name: str, **parameters):
+        """One command of the driver; its result."""
+        self._driver.stdin.write(json.dumps({"name": name, **parameters}) + "\n")
+        self._driver.stdin.flush()
+        answer = json.loads(self._driver.stdout.readline())
+        assert "error" not in answer, f"{name} {parameters}: {answer['error']}"
+        return answer["result"]
+
+    def set(self, **settings) -> None:
+        """Change the user's settings on disk, as an editor of settings would; None removes one."""
+        self.settings.update({name.replace("__", "."): value for name, value in settings.items()})
+        path = self._user / "User" / "settings.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({name: value for name, value in self.settings.items() if value is not None}))
+
+    def open(self, name: str, text: str = "") -> Path:
+        """Write a file and open it, alone; the cursor is at its end."""
+        path = self.workspace / name
+        path.write_bytes(text.encode())
+        self.command("View: Close All Editors")
+        row = f'.explorer-folders-view .monaco-list-row[aria-label^="{name}"]'
+        eventually(lambda: self.texts(row), f"{name} is not in the explorer")
+        self.do("click", selector=row, n_clicks=2)
+        eventually(lambda: self.texts(f'.tab.active[data-resource-name="{name}"]'), f"{name} was not opened")
+        eventually(lambda: self.texts(".monaco-editor .view-line"), "no lines")
+        self.do("click", selector=".monaco-editor .view-lines", n_clicks=1)
+        self.press("Control+End")
+        return path
+
+    def command(self, title: str) -> None:
+        """Run a command by its title in the palette."""
+        self.press("Escape")
+        self.press("F1")
+        eventually(lambda: self.texts(".quick-input-widget input"), "no palette")
+        self.do("insert", text=title)
+        first = ".quick-input-list .monaco-list-row[data-index='0']"
+        eventually(lambda: title in " ".join(self.texts(first)), f"no command {title}")
+        self.press("Enter")
+        eventually(lambda: not any(self.texts(".quick-input-list .monaco-list-row")), f"{title} did not begin")
+
+    def press(self, keys: str) -> None:
+        self.do("press", keys=keys)
+
+    def type(self, text: str, delay_ms: int = 40) -> None:
+        self.do("type", text=text, delay_ms=delay_ms)
+
+    def texts(self, selector: str) -> list[str]:
+        """The visible text of each such element."""
+        return [text.replace("\u00a0", " ").strip() for text in self.do("texts", selector=selector)]
+
+    @property
+    def ghost(self) -> str:
+        """The ghost text, its lines as they stand there; empty when there is none."""
+        return self.do("evaluate", code=GHOST).replace("\u00a0", " ").replace("·", " ")
+
+    @property
+    def toolbar(self) -> str:
+        """`2/5` as the editor's own toolbar counts; empty without one."""
+        texts = self.texts(".inlineSuggestionsHints")
+        return texts[0].split()[0] if texts and texts[0] else ""
+
+    @property
+    def status(self) -> str:
+        """The text of our item in the status bar."""
+        return " ".join(self.texts('[id*="spaLsp.status"]'))
+
+    @property
+    def notifications(self) -> list[str]:
+        return self.texts(".notifications-toasts .notification-list-item-message")
+
+    def panel(self, code: str):
+        """Evaluate in the panel's page; None while there is none."""
+        return self.do("frame_evaluate", selector="#cards", code=code)
+
+    def picture(self, path: Path) -> None:
+        """Save what is seen."""
+        self.do("screenshot", path=str(path), clip=None)
+
+    def stop(self) -> None:
+        for process in reversed(self._processes):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+        for process in self._processes:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            for stream in (process.stdin, process.stdout):
+                if stream:
+                    stream.close()
+
+    def _install(self, vsix: Path) -> None:
+        command = [*self._code_server(), "--install-extension", str(vsix)]
+        subprocess.run(command, check=True, capture_output=True, env=self._env, timeout=PATIENCE_S)
+
+    def _code_server(self) -> list[str]:
+        config = self.folder / "config.yaml"
+        config.write_text("cert: false\n")
+        folders = [f"--user-data-dir={self._user}", f"--extensions-dir={self._extensions}", f"--config={config}"]
+        return [str(self.tools.node), str(self.tools.code_server), *folders]
+
+    def _start(self, command: list[str], **options) -> subprocess.Popen:
+        process = subprocess.Popen(command, start_new_session=True, **options)
+        self._processes.append(process)
+        return process
+
+
+def eventually(is_true, failure: str, timeout_s: float = PATIENCE_S):
+    """Wait until it is true; what it gave."""
+    end = time.monotonic() + timeout_s
+    while not (value := is_true()):
+        assert time.monotonic() < end, failure() if callable(failure) else failure
+        time.sleep(0.1)
+    return value
+
+
+def write_program(path: Path, code: str) -> Path:
+    """An executable that runs this Python code with this interpreter and this tree."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n{code}\n")
+    path.chmod(0o755)
+    return path
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def _answers(url: str) -> bool:
+    try:
+        return urllib.request.urlopen(url, timeout=2).status == 200
+    except OSError:
+        return False
