@@ -9,13 +9,13 @@ const context = await browser.newContext({ viewport: { width: Number(width), hei
 const page = await context.newPage();
 
 const commands = {
-  open: ({ url }) => page.goto(url, { timeout: 120_000 }).then(() => null),
+  open: ({ url }) => page.goto(url, { timeout: 300_000, waitUntil: 'commit' }).then(() => null),
   press: ({ keys }) => page.keyboard.press(keys),
   type: ({ text, delay_ms }) => page.keyboard.type(text, { delay: delay_ms }),
   insert: ({ text }) => page.keyboard.insertText(text),
   click: ({ selector, n_clicks }) => page.locator(selector).first().click({ clickCount: n_clicks, timeout: 30_000 }),
   move: ({ x, y }) => page.mouse.move(x, y, { steps: 4 }),
-  texts: ({ selector }) => page.locator(selector).evaluateAll((found) => found.map((each) => each.innerText)),
+  texts: ({ selector }) => page.locator(selector).evaluateAll((found) => found.filter((each) => each.checkVisibility()).map((each) => each.innerText)),
   evaluate: ({ code }) => page.evaluate(code),
   // webviews are frames in frames: the one that has such an element
   frame_evaluate: async ({ selector, code }) => {
