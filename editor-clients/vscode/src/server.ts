@@ -59,7 +59,7 @@ export class Server implements vscode.Disposable {
     return this.client?.initializeResult?.capabilities.executeCommandProvider?.commands.includes(command) ?? false;
   }
 
-  /** Ask the server; it is started when it is not running. */
+  /** Ask the server; it rejects when the server does not run. */
   async request(method: string, params: unknown, token?: vscode.CancellationToken): Promise<unknown> {
     await this.work;
     if (!this.client || this.client.state !== ClientState.Running) {
@@ -113,7 +113,7 @@ export class Server implements vscode.Disposable {
       this.check(this.client);
     } catch (error) {
       this.log.error(`${found.program} did not start: ${error}`);
-      this.fail(`${found.program} could not be started as a language server.`, 'Show Log', 'spaLsp.showLog');
+      this.failToStart(found.program);
     }
   }
 
@@ -132,6 +132,8 @@ export class Server implements vscode.Disposable {
       hasRun ||= newState === ClientState.Running;
       if (newState === ClientState.Running && this.status.state === 'starting') {
         this.setStatus({ state: 'ready' }); // older servers send no status
+      } else if (newState === ClientState.StartFailed && hasRun) {
+        this.failToStart(program); // after a crash; the first start is awaited in `start`
       }
     });
     return client;
@@ -167,6 +169,10 @@ export class Server implements vscode.Disposable {
     } else {
       this.notices.show({ text: message, button: 'Download', command: 'spaLsp.pullModel', arguments: [base] });
     }
+  }
+
+  private failToStart(program: string): void {
+    this.fail(`${program} could not be started as a language server.`, 'Show Log', 'spaLsp.showLog');
   }
 
   private fail(message: string, button: string, command: string): void {
