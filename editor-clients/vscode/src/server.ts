@@ -60,12 +60,12 @@ export class Server implements vscode.Disposable {
   }
 
   /** Ask the server; it rejects when the server does not run. */
-  async request(method: string, params: unknown, token?: vscode.CancellationToken): Promise<unknown> {
+  async request(method: string, params: unknown): Promise<unknown> {
     await this.work;
     if (!this.client || this.client.state !== ClientState.Running) {
       throw new Error('the server does not run; see the log');
     }
-    return this.client.sendRequest(method, params, token);
+    return this.client.sendRequest(method, params);
   }
 
   /** Tell the server, if it runs. */

@@ -1,5 +1,5 @@
-// Which alternative the editor shows now. VS Code tells nobody, so this follows its rules: it keeps the alternative on
-// screen as long as the text typed and the newest answer allow, and falls back to the first. Pure.
+// Which alternative the editor shows now. VS Code tells nobody, so this follows its rules: a second answer at the same
+// place, and typing what the alternative says, keep it; an answer after typing begins with its first again. Pure.
 
 /** One alternative at the cursor: the text that would be inserted there, and whose it is. */
 export interface Choice {
@@ -16,6 +16,8 @@ export interface Showing {
   offset: number;
   choices: Choice[];
   at: number;
+  /** Whether something was typed since the answer came. */
+  isTyped?: boolean;
 }
 
 /** One edit of a document. */
@@ -26,12 +28,12 @@ export interface Edit {
 }
 
 /** What is shown after an answer came; undefined for an empty one. */
-export function offered(before: Showing | undefined, answer: Omit<Showing, 'at'>): Showing | undefined {
+export function offered(before: Showing | undefined, answer: Omit<Showing, 'at' | 'isTyped'>): Showing | undefined {
   const choices = distinct(answer.choices);
   if (!choices.length) {
     return undefined;
   }
-  const isSame = before?.uri === answer.uri && before.offset === answer.offset;
+  const isSame = before?.uri === answer.uri && before.offset === answer.offset && !before.isTyped;
   const kept = isSame ? choices.findIndex((choice) => choice.text === current(before).text) : -1;
   return { ...answer, choices, at: Math.max(kept, 0) };
 }
@@ -50,7 +52,8 @@ export function typed(showing: Showing, edits: readonly Edit[], version: number)
   if (!choices.length) {
     return undefined;
   }
-  return { ...showing, version, offset: showing.offset + edit.text.length, choices, at: Math.max(left.indexOf(shown), 0) };
+  const offset = showing.offset + edit.text.length;
+  return { ...showing, version, offset, choices, at: Math.max(left.indexOf(shown), 0), isTyped: true };
 }
 
 /** The next (1) or previous (-1) alternative; after the last comes the first. */

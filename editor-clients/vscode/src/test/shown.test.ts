@@ -43,6 +43,12 @@ test('an answer at another place begins with its first alternative', () => {
   assert.equal(elsewhere && title(elsewhere), '1/3 · label 1');
 });
 
+test('an answer after typing begins with its first alternative', () => {
+  const after = type(show(TEXTS, 1), 'ret');
+  const again = offered(after, { ...PLACE, offset: 13, choices: toChoices(['urn a + b', 'urn sum([a, b])']) });
+  assert.equal(again && title(again), '1/2 · label 1');
+});
+
 test('typing keeps those that say the same, and the one on screen', () => {
   const after = type(show(TEXTS, 1), 'ret');
   assert.equal(after && title(after), '2/2 · label 2');
