@@ -14,8 +14,8 @@ from tests.e2e.vscode_install import Tools
 
 ROOT = Path(__file__).parent.parent.parent
 CLIENT = ROOT / "editor-clients" / "vscode"
-PATIENCE_S = 120.0
-WIDTH, HEIGHT = 1100, 620
+PATIENCE_S = 90.0
+WIDTH, HEIGHT = 1180, 600
 SETTINGS = {
     "telemetry.telemetryLevel": "off",
     "extensions.autoUpdate": False,
@@ -58,7 +58,8 @@ class Workbench:
 
     def start(self) -> None:
         """Start server and browser and wait for the workbench."""
-        self.set()
+        self._settings_path.parent.mkdir(parents=True, exist_ok=True)
+        self._settings_path.write_text(json.dumps(self.settings))
         port = _free_port()
         options = ["--auth=none", f"--bind-addr=127.0.0.1:{port}", "--disable-telemetry", "--disable-update-check"]
         options += ["--disable-getting-started-override", "--disable-workspace-trust", "--reconnection-grace-time=5"]
@@ -87,11 +88,27 @@ class Workbench:
         return answer["result"]
 
     def set(self, **settings) -> None:
-        """Change the user's settings on disk, as an editor of settings would; None removes one."""
+        """Change the user's settings in their editor, as a person would; None removes one."""
         self.settings.update({name.replace("__", "."): value for name, value in settings.items()})
-        path = self._user / "User" / "settings.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({name: value for name, value in self.settings.items() if value is not None}))
+        wanted = {name: value for name, value in self.settings.items() if value is not None}
+        self.command("Preferences: Open User Settings (JSON)")
+        eventually(lambda: self.texts('.tab.active[data-resource-name="settings.json"]'), "no settings")
+        self.do("click", selector=".monaco-editor .view-lines", n_clicks=1)
+        self.press("Control+a")
+        self.do("insert", text=json.dumps(wanted))
+        eventually(lambda: self._read_settings() == wanted, lambda: f"{self._read_settings()}")
+        self.press("Control+Home")
+        self.command("View: Close Editor")
+
+    def _read_settings(self) -> dict | None:
+        try:
+            return json.loads(self._settings_path.read_text())
+        except ValueError:
+            return None
+
+    @property
+    def _settings_path(self) -> Path:
+        return self._user / "User" / "settings.json"
 
     def open(self, name: str, text: str = "") -> Path:
         """Write a file and open it, alone; the cursor is at its end."""
