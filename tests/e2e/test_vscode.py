@@ -14,7 +14,7 @@ from spa_lsp.engine.supervisor import socket_path
 from spa_lsp.store import read_outcomes
 from tests.e2e.vscode_engine import BASE, LABELS, TEXTS
 from tests.e2e.vscode_install import CannotInstall, install_tools
-from tests.e2e.vscode_workbench import CLIENT, ROOT, Workbench, eventually, write_program
+from tests.e2e.vscode_workbench import CLIENT, ROOT, Workbench, eventually, within, write_program
 
 pytestmark = pytest.mark.editors
 
@@ -96,14 +96,6 @@ def ask(workbench):
         return within(lambda: workbench.ghost, 5)
 
     eventually(is_shown, lambda: f"no ghost text; {workbench.status} {workbench.notifications}")
-
-
-def within(is_true, timeout_s):
-    """Whether it becomes true in time."""
-    try:
-        return eventually(is_true, "", timeout_s)
-    except AssertionError:
-        return False
 
 
 def shows(workbench, **expected):

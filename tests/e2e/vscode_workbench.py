@@ -125,15 +125,20 @@ class Workbench:
         return path
 
     def command(self, title: str) -> None:
-        """Run a command by its title in the palette."""
+        """Run a command by its title in the palette; again if the palette was closed by something else."""
+        eventually(lambda: self._run_command(title), lambda: f"no command {title}: {self.texts('.quick-input-widget')}")
+
+    def _run_command(self, title: str) -> bool:
+        first = ".quick-input-list .monaco-list-row[data-index='0']"
         self.press("Escape")
         self.press("F1")
-        eventually(lambda: self.texts(".quick-input-widget input"), "no palette")
+        if not within(lambda: self.texts(".quick-input-widget input"), 10):
+            return False
         self.do("insert", text=title)
-        first = ".quick-input-list .monaco-list-row[data-index='0']"
-        eventually(lambda: title in " ".join(self.texts(first)), f"no command {title}")
+        if not within(lambda: title in " ".join(self.texts(first)), 20):
+            return False
         self.press("Enter")
-        eventually(lambda: not self.texts(".quick-input-widget"), f"{title} did not begin")
+        return within(lambda: not self.texts(".quick-input-widget"), 20)
 
     def press(self, keys: str) -> None:
         self.do("press", keys=keys)
@@ -210,6 +215,16 @@ def eventually(is_true, failure: str, timeout_s: float = PATIENCE_S):
         assert time.monotonic() < end, failure() if callable(failure) else failure
         time.sleep(0.1)
     return value
+
+
+def within(is_true, timeout_s: float) -> bool:
+    """Whether it becomes true in time."""
+    end = time.monotonic() + timeout_s
+    while not is_true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def write_program(path: Path, code: str) -> Path:
