@@ -45,8 +45,8 @@ def workbench(tmp_path_factory, homes_of_module):
         pytest.skip(f"no workbench: {error}")
     folder = tmp_path_factory.mktemp("vscode")
     workbench = Workbench(tools, folder, packaged(), homes_of_module)
-    server = write_program(folder / "bin" / "spa-lsp", FRONT)
-    workbench.settings |= {"spaLsp.server.path": str(server), "spaLsp.base": BASE}
+    write_program(workbench.program, FRONT)
+    workbench.settings["spaLsp.base"] = BASE
     try:
         workbench.start()
         yield workbench
@@ -116,7 +116,7 @@ def keep_picture(workbench, name):
 
 def front_of(workbench):
     """The process of the language server."""
-    programs = {str(workbench.folder / "bin" / "spa-lsp")}
+    programs = {str(workbench.program)}
     found = [each for each in psutil.process_iter(["cmdline"]) if programs & set(each.info["cmdline"] or [])]
     return next(each for each in found if "--stdio" in each.info["cmdline"])
 
@@ -289,26 +289,28 @@ def test_an_engine_that_dies_is_started_again_without_a_word(editor):
 
 
 def test_a_server_that_is_not_there_is_said_once_with_a_button(editor):
-    editor.set(spaLsp__server__path="/nowhere/spa-lsp")
+    away = editor.program.rename(editor.program.with_suffix(".away"))
+    editor.command("SPA: Restart the Server")
     eventually(lambda: editor.notifications, "no message")
-    assert len(editor.notifications) == 1 and "/nowhere/spa-lsp" in editor.notifications[0]
+    assert len(editor.notifications) == 1 and str(editor.program) in editor.notifications[0]
     assert editor.texts(".notifications-toasts .monaco-button") == ["How to Install"]
+    away.rename(editor.program)
     editor.command("Notifications: Clear All Notifications")
-    editor.set(spaLsp__maxTokens=20)  # another start that fails in the same way
-    assert not within(lambda: len(editor.notifications) > 1, 3)
-    editor.command("Notifications: Clear All Notifications")
-    editor.set(spaLsp__server__path=str(editor.folder / "bin" / "spa-lsp"), spaLsp__maxTokens=None)
+    editor.command("SPA: Restart the Server")
     ask(editor)
 
 
 def test_a_program_that_is_no_server_is_said_once_with_a_button(editor):
-    program = write_program(editor.folder / "bin" / "other", "print('hello'); sys.exit(3)")
-    editor.set(spaLsp__server__path=str(program))
+    write_program(editor.program, "print('hello'); sys.exit(3)")
+    editor.command("SPA: Restart the Server")
     eventually(lambda: editor.notifications, "no message")
     assert not within(lambda: len(editor.notifications) > 1, 3)
     assert "could not be started" in editor.notifications[0]
     assert editor.texts(".notifications-toasts .monaco-button") == ["Show Log"]
+    write_program(editor.program, FRONT)
     editor.command("Notifications: Clear All Notifications")
+    editor.command("SPA: Restart the Server")
+    ask(editor)
 
 
 def test_tabs_crlf_and_emoji_are_kept_as_they_are(workbench):

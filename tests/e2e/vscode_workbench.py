@@ -53,13 +53,18 @@ class Workbench:
         self._user, self._extensions = folder / "user", folder / "extensions"
         self._env = {**os.environ, **env, "HOME": str(folder), "EXTENSIONS_GALLERY": '{"serviceUrl": ""}'}
         self.settings = dict(SETTINGS)
+        self.program = folder / "bin" / "spa-lsp"
         self._install(vsix)
         self._processes: list[subprocess.Popen] = []
 
     def start(self) -> None:
         """Start server and browser and wait for the workbench."""
-        self._settings_path.parent.mkdir(parents=True, exist_ok=True)
-        self._settings_path.write_text(json.dumps(self.settings))
+        # a path belongs to the machine: in a remote window, which this is, it is not taken from the user's settings
+        machine = {"spaLsp.server.path": str(self.program)}
+        for kind, settings in (("User", self.settings), ("Machine", machine)):
+            path = self._user / kind / "settings.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(settings))
         port = _free_port()
         options = ["--auth=none", f"--bind-addr=127.0.0.1:{port}", "--disable-telemetry", "--disable-update-check"]
         options += ["--disable-getting-started-override", "--disable-workspace-trust", "--reconnection-grace-time=5"]
