@@ -190,22 +190,22 @@ def test_escape_hides_them(editor):
 
 
 def test_the_panel_shows_all_side_by_side_and_a_number_key_inserts(editor):
+    editor.press("Control+b")  # without the side bar there is room for two columns
     editor.press("Control+Alt+Enter")
     eventually(lambda: len(editor.panel(CARDS) or []) == K, lambda: str(editor.panel(CARDS)))
     for card, text, label in zip(editor.panel(CARDS), TEXTS, LABELS, strict=True):
         assert label in card and text.format(indent="    ") in card
     marks = "[...document.querySelectorAll('.card')].map((card) => card.querySelectorAll('mark').length)"
     assert editor.panel(marks)[0] == 0 and all(editor.panel(marks)[1:])
-    editor.press("Control+b")  # room for two columns
     columns = "new Set([...document.querySelectorAll('.card')].map((card) => card.offsetLeft)).size"
     eventually(lambda: editor.panel(columns) > 1, lambda: f"{editor.panel(columns)} column")
     keep_picture(editor, "panel")
-    editor.press("Control+b")
     editor.press("4")
     path = editor.workspace / "prices.py"
     eventually(lambda: path.read_text() == HEAD + TEXTS[3].format(indent="    "), path.read_text)
     eventually(lambda: read_outcomes()[-1]["adapter"] == "a4", "nothing was recorded")
     eventually(lambda: editor.panel(CARDS) is None, "the panel stays")
+    editor.press("Control+b")
     editor.type("\nx")  # the cursor is in the editor again
     eventually(lambda: path.read_text().endswith("\n    x"), path.read_text)
 
