@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.evaluate.benchmarks.files import Source, check_rows, read, read_checked
-from trainer.evaluate.benchmarks.text import names_in, parse, text_before_function, uses_names_of
+from trainer.evaluate.benchmarks.text import names_in, parse
 from trainer.evaluate.problems import Problem
 
 DATA = "pass --data DIR or set SPA_DATA=DIR"
@@ -72,13 +72,11 @@ def _package_file() -> Path | None:
 
 
 def _humaneval(row: Mapping[str, Any]) -> Problem:
-    head = text_before_function(row["prompt"], row["entry_point"])
     return Problem(
         task_id=row["task_id"],
         entry_point=row["entry_point"],
         solution=row["prompt"] + row["canonical_solution"],
         test=row["test"],
-        trusted_prelude=head if uses_names_of(row["test"], head) else "",
         benchmark="humaneval",
         layout="instruct",
         instruction=ASK.format(problem=row["prompt"].strip()),
