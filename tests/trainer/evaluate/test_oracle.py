@@ -95,23 +95,13 @@ def test_infinity_is_an_input():
     check(lambda x: x, [[math.inf]], reference="def right(x): return x")
 
 
-COUNTING = """
-asked = []
-def right(x):
-    asked.append(x)
-    return [len(asked)] * x
-"""
-
-
-def test_what_is_right_is_computed_once_for_all_completions():
+@pytest.mark.parametrize(("length", "n_computed"), [(3, 1), (oracle.MAX_KEPT_LENGTH + 1, 2)])
+def test_what_is_right_is_computed_once_for_two_completions_unless_it_is_large(tmp_path, length, n_computed):
+    seen = tmp_path / "seen"
+    reference = f"def right(x):\n    open({str(seen)!r}, 'a').write('x')\n    return [1] * x\n"
     for _ in range(2):
-        check(lambda x: [1] * x, [[3]], reference=COUNTING)
-
-
-def test_large_results_are_not_kept():
-    length = oracle.MAX_KEPT_LENGTH + 1
-    for n_asked in (1, 2):
-        check(lambda x, n=n_asked: [n] * x, [[length]], reference=COUNTING)
+        check(lambda x: [1] * x, [[length]], reference=reference)
+    assert len(seen.read_text()) == n_computed
 
 
 TYPES = {
