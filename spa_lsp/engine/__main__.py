@@ -16,6 +16,7 @@ from spa_lsp.offline import forbid_network, go_offline
 
 logger = logging.getLogger(__name__)
 
+
 def main() -> None:
     """Serve until the end; the process then ends at once, whatever torch's threads still do."""
     go_offline()
