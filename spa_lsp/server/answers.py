@@ -16,7 +16,7 @@ class Offer:
 
     alternative: Alternative  # with the polished text
     form: str = ""  # equal for the same programs
-    agreement: int = 1  # how many adapters wrote this program
+    same: tuple[Alternative, ...] = ()  # the same program from other adapters, in their words
     n_replaced: int = 0  # closing brackets behind the cursor that the text has itself
 
     @property
@@ -106,8 +106,11 @@ def narrowed(answer: Answer, typed: str, spot: Spot) -> Answer | None:
 
 def _rest(offer: Offer, typed: str, spot: Spot, *, is_closed: bool) -> Offer:
     text, n = offer.text[len(typed) :], offer.n_replaced
+    same = [replace(each, text=each.text[len(typed) :]) for each in offer.same if each.text.startswith(typed)]
     if is_closed:
         site = Site(prefix=spot.head, suffix=spot.tail)
         text = drop_line_rest(text, site)
+        same = [replace(each, text=drop_line_rest(each.text, site)) for each in same]
         n = n_replaced(text, site)
-    return replace(offer, alternative=replace(offer.alternative, text=text), n_replaced=n)
+    same = [each for each in same if each.text.strip()]
+    return replace(offer, alternative=replace(offer.alternative, text=text), same=tuple(same), n_replaced=n)

@@ -5,7 +5,6 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, BinaryIO, NoReturn
 
@@ -225,20 +224,16 @@ def note_answer(
     )
     ls.recorder.note_answer(answered)
     if ls.settings.record_outcomes == "text":
+        window = context.make_window(
+            document.text,
+            question.start,
+            question.end,
+            prefix_chars=ls.settings.prefix_chars,
+            suffix_chars=0,
+            typed=question.typed,
+        )
         for alternative in answer.alternatives:
-            prefix = _window(ls, document, question).prefix
-            ls.recorder.remember_text(answer.adapter_set, alternative, prefix=prefix)
-
-
-def _window(ls: SpaServer, document: Document, question: Question) -> context.Window:
-    return context.make_window(
-        document.text,
-        question.start,
-        question.end,
-        prefix_chars=ls.settings.prefix_chars,
-        suffix_chars=ls.settings.suffix_chars,
-        typed=question.typed,
-    )
+            ls.recorder.remember_text(answer.adapter_set, alternative, prefix=window.prefix)
 
 
 def _question(document: Document, params: types.InlineCompletionParams, encoding: str) -> Question:
@@ -287,14 +282,15 @@ async def completion(ls: SpaServer, params: types.CompletionParams) -> types.Com
 
 
 async def alternatives(ls: SpaServer, params: Any) -> dict[str, Any]:
-    """All k alternatives at a cursor with what is known of them, for a panel that shows them side by side."""
+    """All k alternatives at a cursor with what is known of them, for a panel that shows them side by side.
+
+    It joins the request at the cursor, if there is one, and shows what that offers. Typing on ends it: it is empty.
+    """
     asked: types.InlineCompletionParams = ls.protocol.structure(feedback.plain(params), types.InlineCompletionParams)
     asked.context.trigger_kind = types.InlineCompletionTriggerKind.Invoked
     document = wanted_document(ls, asked)
     if document is None:
-        return panel.to_panel(None, context.Window(prefix="", suffix=""), "")
-    window = _window(ls, document, _question(document, asked, ls.protocol.documents.encoding))
-    request = context.make_request(window, document, ls.settings)
-    # a key of its own: the panel must not end the request at the cursor, nor be ended by it
-    result = await ls.link.complete(replace(request, document=f"{document.uri}#alternatives"))
-    return panel.to_panel(result, window, document.language)
+        return panel.to_panel(None, "")
+    question = _question(document, asked, ls.protocol.documents.encoding)
+    answer = await ls.offering.answer(Ask(question=question, document=document))
+    return panel.to_panel(answer, ls.settings.base)

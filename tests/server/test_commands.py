@@ -109,6 +109,40 @@ async def test_the_panel_gets_every_alternative_with_its_figures_and_diff(front)
     assert (first["text"], first["same_as"], third["same_as"]) == ("a = 1\nb = 2", None, 1)
 
 
+async def test_the_panel_shows_what_is_offered_first_and_asks_no_engine_for_it_again(front):
+    completer = FakeCompleter(texts=("raise TypeError", "return a + b", "return a + b  # both"))  # two agree
+    client = await front(completer)
+    client.open(CODE)
+    offered = await client.texts(1, 4)
+    panel = (await client.call("spa-lsp/alternatives", AT))["alternatives"]
+    assert offered == [each["text"] for each in panel][: len(offered)] == ["return a + b", "raise TypeError"]
+    assert (panel[2]["adapter"], panel[2]["same_as"]) == ("a3", 1)
+    assert len(completer.asked) == 1
+
+
+async def test_the_panel_sees_what_inline_completion_sees(front):
+    completer = FakeCompleter()
+    client = await front(completer)
+    client.open("def helper(a):\n    b = a\n    return b\n", uri="file:///helper.py")
+    client.open(CODE)
+    await client.items(1, 3)
+    await eventually(lambda: not client.server.offering.neighbours._gathering)
+    await client.call("spa-lsp/alternatives", AT)
+    assert [piece.path for piece in completer.asked[1].context] == ["helper.py"]
+
+
+async def test_the_panel_follows_what_was_typed_of_an_alternative(front):
+    completer = FakeCompleter(texts=("return a + b", "return a + b  # both", "return b + a"))
+    client = await front(completer)
+    client.open(CODE)
+    await client.items(1, 4)
+    place = {"line": 1, "character": 4}
+    client.change({"range": {"start": place, "end": place}, "text": "return a"}, version=2)
+    panel = await client.call("spa-lsp/alternatives", {**AT, "position": {"line": 1, "character": 12}})
+    assert [(each["text"], each["same_as"]) for each in panel["alternatives"]] == [(" + b", None), (" + b  # both", 1)]
+    assert len(completer.asked) == 1
+
+
 @pytest.mark.parametrize("params", [{**AT, "textDocument": {"uri": "file:///closed.py"}}, AT])
 async def test_the_panel_is_empty_where_there_is_nothing(params):
     client = Front()
