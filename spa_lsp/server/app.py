@@ -185,9 +185,12 @@ async def offer(ls: SpaServer, params: types.InlineCompletionParams) -> list[typ
     if document is None:
         return []
     question = _question(document, params, ls.protocol.documents.encoding)
-    is_hasty = ls.takes_first and params.context.trigger_kind != types.InlineCompletionTriggerKind.Invoked
-    is_cached = ls.offering.knows(question, document)
-    answer = await ls.offering.answer(Ask(question=question, document=document, is_hasty=is_hasty))
+    is_automatic = params.context.trigger_kind != types.InlineCompletionTriggerKind.Invoked
+    ask = Ask(question=question, document=document, is_hasty=ls.takes_first and is_automatic)
+    is_cached = ls.offering.knows(ask)
+    answer = await ls.offering.answer(ask)
+    if answer is not None:
+        ls.n_answers["automatic" if is_automatic else "invoked", is_cached] += 1
     note_answer(ls, answer, document, question, began=began, is_cached=is_cached)
     is_current = ls.protocol.documents.get(document.uri) is document
     if answer is None or not is_current:

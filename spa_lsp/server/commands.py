@@ -85,9 +85,17 @@ async def select_base(ls: SpaServer, *arguments: Any) -> dict[str, Any]:
 
 
 async def show_metrics(ls: SpaServer, *arguments: Any) -> dict[str, Any]:
-    """What `spa-lsp metrics --json` prints."""
+    """What `spa-lsp metrics --json` prints, and under `window` the answers of this window, recorded or not."""
     await asyncio.to_thread(ls.recorder.flush)
-    return await asyncio.to_thread(choices.read_metrics)
+    return {**await asyncio.to_thread(choices.read_metrics), "window": window_figures(ls)}
+
+
+def window_figures(ls: SpaServer) -> dict[str, dict[str, int]]:
+    """The answers since the start of this front, and how many came without the engine."""
+    return {
+        kind: {"answers": ls.n_answers[kind, True] + ls.n_answers[kind, False], "from_cache": ls.n_answers[kind, True]}
+        for kind in ("automatic", "invoked")
+    }
 
 
 COMMANDS = {

@@ -91,6 +91,20 @@ async def test_metrics_are_those_of_the_command(front):
     assert total["p50_ms"] > 0
 
 
+async def test_metrics_tell_what_this_window_answered_though_nothing_is_recorded(front):
+    client = await front(settings={"recordOutcomes": False})
+    client.open(CODE)
+    await client.items(1, 4)
+    for kind in (1, 2, 2):
+        await client.items(1, 4, triggerKind=kind)
+    metrics = await run(client, "metrics")
+    assert metrics["total"]["answers"] == 0
+    assert metrics["window"] == {
+        "automatic": {"answers": 3, "from_cache": 2},
+        "invoked": {"answers": 1, "from_cache": 1},
+    }
+
+
 async def test_the_panel_gets_every_alternative_with_its_figures_and_diff(front):
     client = await front(FakeCompleter(texts=("a = 1\nb = 2", "a = 1\nb = 3", "a = 1\nb = 2", "")))
     client.open("x = 0\n\n")
