@@ -185,7 +185,7 @@ async def offer(ls: SpaServer, params: types.InlineCompletionParams) -> list[typ
     if document is None:
         return []
     question = _question(document, params, ls.protocol.documents.encoding)
-    is_automatic = params.context.trigger_kind != types.InlineCompletionTriggerKind.Invoked
+    is_automatic = _is_automatic(params)
     ask = Ask(question=question, document=document, is_hasty=ls.takes_first and is_automatic)
     is_cached = ls.offering.knows(ask)
     answer = await ls.offering.answer(ask)
@@ -202,13 +202,16 @@ def wanted_document(ls: SpaServer, params: types.InlineCompletionParams) -> Docu
     """The document, if alternatives are offered there; None while they are off, and where they are never wanted."""
     ls.configuration.refresh()
     ls.use_settings()
-    is_automatic = params.context.trigger_kind != types.InlineCompletionTriggerKind.Invoked
-    if not ls.is_on or (is_automatic and ls.settings.trigger == "manual"):
+    if not ls.is_on or (_is_automatic(params) and ls.settings.trigger == "manual"):
         return None
     document = ls.protocol.documents.get(params.text_document.uri)
     if document is None or not context.is_served(document, ls.settings):
         return None
     return None if ls.configuration.is_ignored(document.uri) else document
+
+
+def _is_automatic(params: types.InlineCompletionParams) -> bool:
+    return params.context.trigger_kind != types.InlineCompletionTriggerKind.Invoked
 
 
 def note_answer(
