@@ -3,9 +3,10 @@
 import itertools
 import json
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from spa_lsp.errors import Unavailable
 from spa_lsp.server.stdio import WireError, read_message
 
+FRONT = (sys.executable, "-P", "-m", "spa_lsp", "--stdio")
 _EXIT_S = 5.0
 
 
@@ -27,7 +29,7 @@ class Reply:
 class FrontClient:
     """One front process; a thread reads what it says."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: Sequence[str] = FRONT) -> None:
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
         self._ids = itertools.count(1)
@@ -37,6 +39,11 @@ class FrontClient:
         self._news = threading.Condition()
         self._thread = threading.Thread(target=self._read, name="front-reader", daemon=True)
         self._thread.start()
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
 
     def notify(self, method: str, parameters: Any) -> None:
         """Say something that has no answer.
@@ -133,3 +140,14 @@ class FrontClient:
             elif "id" in message and "method" not in message:
                 self._replies[message["id"]] = Reply(message=message, at_s=at_s)
             self._news.notify_all()
+
+
+def initialize_parameters(settings: dict[str, Any], *, client_name: str = "spa-lsp bench") -> dict[str, Any]:
+    """Of an editor of this name that knows inline completion and little else."""
+    return {
+        "processId": None,
+        "rootUri": None,
+        "clientInfo": {"name": client_name},
+        "capabilities": {"textDocument": {"inlineCompletion": {}}},
+        "initializationOptions": settings,
+    }

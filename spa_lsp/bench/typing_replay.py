@@ -3,20 +3,18 @@
 The front is asked as VS Code does: at every key for the first ones, then, while nothing else is typed, for all k.
 """
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from spa_lsp.bench.front_client import FrontClient
+from spa_lsp.bench.front_client import FRONT, FrontClient, initialize_parameters
 from spa_lsp.bench.typing_trace import Step, Trace
 from spa_lsp.engine.client import EngineClient, running_engines
 from spa_lsp.engine.supervisor import socket_path
 from spa_lsp.errors import Unavailable
 from spa_lsp.metrics import percentile
 
-FRONT = (sys.executable, "-P", "-m", "spa_lsp", "--stdio")
 _INLINE = "textDocument/inlineCompletion"
 _INVOKED, _AUTOMATIC = 1, 2
 _ANSWER_S = 60.0  # a front that has not answered by then never will
@@ -122,9 +120,9 @@ def _type_all(
     plan: TypingPlan, traces: Sequence[Trace], command: Sequence[str], on_step: Callable[[], None]
 ) -> tuple[Seen, dict[str, dict[str, int]]]:
     """What was seen, and what the front says of its answers."""
-    client, seen = FrontClient(list(command)), Seen()
+    client, seen = FrontClient(command), Seen()
     try:
-        client.call("initialize", _initialize(plan), _ANSWER_S)
+        client.call("initialize", initialize_parameters(_settings(plan), client_name="Visual Studio Code"), _ANSWER_S)
         client.notify("initialized", {})
         client.wait_until_ready(_ANSWER_S)
         for trace in traces:
@@ -140,8 +138,8 @@ def _type_all(
     return seen, window
 
 
-def _initialize(plan: TypingPlan) -> dict[str, Any]:
-    settings = {
+def _settings(plan: TypingPlan) -> dict[str, Any]:
+    return {
         "base": plan.base_id,
         "quantization": plan.quantization,
         "trigger": "automatic",
@@ -149,13 +147,6 @@ def _initialize(plan: TypingPlan) -> dict[str, Any]:
         "recordOutcomes": False,  # nobody typed this
         "learnedOrder": False,
         **({} if plan.set_name is None else {"adapterSet": plan.set_name}),
-    }
-    return {
-        "processId": None,
-        "rootUri": None,
-        "clientInfo": {"name": "Visual Studio Code"},
-        "capabilities": {"textDocument": {"inlineCompletion": {}}},
-        "initializationOptions": settings,
     }
 
 
