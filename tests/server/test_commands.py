@@ -145,16 +145,24 @@ async def test_the_panel_sees_what_inline_completion_sees(front):
     assert [piece.path for piece in completer.asked[1].context] == ["helper.py"]
 
 
-async def test_the_panel_follows_what_was_typed_of_an_alternative(front):
-    completer = FakeCompleter(texts=("return a + b", "return a + b  # both", "return b + a"))
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("c = a", [("\n    return c", None, "a1"), ("\n    return c  # c", 1, "a3")]),
+        ("d =", [(" a\n    return d", None, "a2")]),
+    ],
+)
+async def test_the_panel_follows_what_was_typed_of_an_alternative(front, typed, expected):
+    completer = FakeCompleter(texts=("c = a\n    return c", "d = a\n    return d", "c = a\n    return c  # c", "pass"))
     client = await front(completer)
     client.open(CODE)
-    await client.items(1, 4)
+    assert len(await client.items(1, 4)) == 2  # three are one program
     place = {"line": 1, "character": 4}
-    client.change({"range": {"start": place, "end": place}, "text": "return a"}, version=2)
-    panel = await client.call("spa-lsp/alternatives", {**AT, "position": {"line": 1, "character": 12}})
-    assert [(each["text"], each["same_as"]) for each in panel["alternatives"]] == [(" + b", None), (" + b  # both", 1)]
-    assert len(completer.asked) == 1
+    client.change({"range": {"start": place, "end": place}, "text": typed}, version=2)
+    after = {"line": 1, "character": 4 + len(typed)}
+    panel = await client.call("spa-lsp/alternatives", {**AT, "position": after})
+    found = [(each["text"], each["same_as"], each["adapter"]) for each in panel["alternatives"]]
+    assert found == expected and len(completer.asked) == 1
 
 
 @pytest.mark.parametrize("params", [{**AT, "textDocument": {"uri": "file:///closed.py"}}, AT])
