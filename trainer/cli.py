@@ -38,7 +38,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 class _Trainer(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*super().list_commands(ctx), "evaluate", "judge"]
+        return [*super().list_commands(ctx), "evaluate", "judge", "report"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name == "evaluate":
@@ -49,6 +49,10 @@ class _Trainer(click.Group):
             from trainer.evaluate.judge_command import judge_command
 
             return judge_command
+        if cmd_name == "report":
+            from trainer.report.command import report_command
+
+            return report_command
         return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
