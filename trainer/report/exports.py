@@ -5,7 +5,6 @@ an arm (trained on) and of an entry of `by_adapter` (its part); `problems` may b
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 from spa_lsp.errors import BadInput, NotFound, TooNew
 
 FORMAT = 1
+_MOST = 1e12  # no figure and no count comes near; plots of larger ones overflow
 LEVELS = ("exact", "ast", "near", "approach")
 
 _T = TypeVar("_T")
@@ -158,7 +158,7 @@ def _read_export(path: Path, name: str) -> tuple[Source, list[tuple[str, Compari
     document = _read(path)
     try:
         return _source(document, name), _comparisons(document, name)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise BadInput(
             f"{path} is no export of an evaluation ({what}); write one with: trainer evaluate --export FILE"
@@ -167,7 +167,7 @@ def _read_export(path: Path, name: str) -> tuple[Source, list[tuple[str, Compari
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_bytes(), parse_constant=_refuse)
+        document = json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise NotFound(f"{path}: no such file; write one with: trainer evaluate --export {path.name}") from error
     except (ValueError, RecursionError) as error:
@@ -180,10 +180,6 @@ def _read(path: Path) -> dict[str, Any]:
     return dict(document)
 
 
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is not a number of JSON")
-
-
 def _comparisons(document: Mapping[str, Any], source: str) -> list[tuple[str, Comparison]]:
     """The benchmarks of one export, each with the key of what it can be put together with."""
     settings = _typed(document["settings"], dict)
@@ -194,7 +190,7 @@ def _comparisons(document: Mapping[str, Any], source: str) -> list[tuple[str, Co
             benchmark=_typed(own["name"], str),
             base=_typed(settings["base"], str),
             quantization=_typed(settings["quantization"], str),
-            n_problems=_typed(own["n_problems"], int),
+            n_problems=_count(own["n_problems"]),
             arms=arms,
             differences=[_difference(difference, settings) for difference in own["differences"]],
             sources=[source],
@@ -212,7 +208,7 @@ def _arm(own: Mapping[str, Any]) -> Arm:
         about=_typed(own["about"], str),
         adapter_set=_typed(own["adapter_set"], str),
         method=_typed(own["method"], str),
-        k=_typed(own["k"], int),
+        k=_count(own["k"]),
         temperature=_number(own["temperature"]),
         run_id=_typed(own["run_id"], str),
         n_samples=_number_of_samples(own),
@@ -233,7 +229,7 @@ def _adapter(own: Mapping[str, Any]) -> AdapterFigure:
 
 def _number_of_samples(own: Mapping[str, Any]) -> int | None:
     found = own.get("n_samples")
-    return None if found is None else _typed(found, int)
+    return None if found is None else _count(found)
 
 
 def _problem(own: Mapping[str, Any]) -> ProblemShown:
@@ -257,7 +253,7 @@ def _alternative(own: Mapping[str, Any]) -> Alternative:
 
 def _difference(own: Mapping[str, Any], settings: Mapping[str, Any]) -> Difference:
     names = {name: _typed(own[name], str) for name in ("first", "second", "figure")}
-    return Difference(**names, k=_typed(settings["k"], int), value=_figure(own))
+    return Difference(**names, k=_count(settings["k"]), value=_figure(own))
 
 
 def _figure(own: Mapping[str, Any]) -> Figure:
@@ -267,14 +263,20 @@ def _figure(own: Mapping[str, Any]) -> Figure:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{str(value)[:40]!r} is not a number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _MOST:
+        raise ValueError(f"{repr(value)[:40]} stands where there should be a number")
     return float(value)
+
+
+def _count(value: Any) -> int:
+    if not 0 <= _typed(value, int) < _MOST:
+        raise ValueError(f"{repr(value)[:40]} stands where there should be a count")
+    return int(value)
 
 
 def _typed(value: Any, kind: type[_T]) -> _T:
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise ValueError(f"{str(value)[:40]!r} stands where there should be a {kind.__name__}")
+        raise ValueError(f"{repr(value)[:40]} stands where there should be a {kind.__name__}")
     return value
 
 

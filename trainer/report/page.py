@@ -7,7 +7,7 @@ of this folder, and a policy in its head forbids the browser every other script 
 import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spa_lsp import __version__
@@ -94,14 +94,20 @@ def page(report: Report) -> str:
 
 
 def _section(comparison: Comparison, series: plots.Series) -> Section:
+    largest = replace(comparison, arms=_largest(comparison.arms))
     return Section(
         comparison=comparison,
-        tradeoffs=_tradeoffs(comparison, series),
-        over_k=_over(comparison, _OVER_K, series, lambda arm: arm.k, "k"),
+        tradeoffs=_tradeoffs(largest, series),
+        over_k=_over(largest, _OVER_K, series, lambda arm: arm.k, "k"),
         over_samples=_over(comparison, _OVER_SAMPLES, series, lambda arm: arm.n_samples, "samples trained on"),
         adapters=_adapters(comparison, series),
         problems=_problems(comparison.arms),
     )
+
+
+def _largest(arms: Sequence[Arm]) -> list[Arm]:
+    """Of arms that differ in the number of samples only the one with most: a curve shows one thing at a time."""
+    return list({(arm.title, arm.k): arm for arm in sorted(arms, key=lambda arm: arm.n_samples or 0)}.values())
 
 
 def _tradeoffs(comparison: Comparison, series: plots.Series) -> list[Plot]:
@@ -135,7 +141,7 @@ def _over(
         for arm in sorted(comparison.arms, key=lambda arm: place(arm) or 0):
             x, figure = place(arm), arm.figures.get(name)
             if x is not None and figure is not None:
-                label = arm.label if x_label == "k" else f"{arm.label}, k = {arm.k}"
+                label = arm.title if x_label == "k" else f"{arm.title}, k = {arm.k}"
                 words = f"{label}, {x_label} {x}: {tables.number(figure.mean)} {tables.interval(figure)}"
                 curves.setdefault(label, []).append(plots.Point(x=x, figure=figure, words=words))
                 colours[label] = series[arm.name]

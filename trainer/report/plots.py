@@ -207,6 +207,8 @@ def _said(figure: Figure) -> str:
 
 
 def _short(label: str) -> str:
+    """One short line; what no XML may hold is shown as a replacement character."""
+    label = "".join(character if character.isprintable() else "\ufffd" for character in label)
     return label if len(label) <= _LABEL_CHARS else f"{label[: _LABEL_CHARS - 1]}…"
 
 

@@ -89,6 +89,17 @@ def test_every_adapter_has_its_bar(usual):
     assert "recursion: pass@1 0.300 [0.200, 0.450]" in words
 
 
+def test_labels_are_drawn_as_they_are(usual):
+    assert "$x_1$ <b>" in [own["text"] for own in usual.all("text")]
+
+
+def test_characters_that_no_drawing_may_hold_are_replaced(page_of):
+    arm = example.arm("random", k=2, adapters=["a\x00b\ud83dc", "other"]) | {"arm": "\x00\n\ud83d@0.5"}
+    page = page_of(example.document(example.benchmark([arm, example.arm("base", k=1)])))
+    shown = [own["text"] for own in page.all("text")]
+    assert "a\ufffdb\ufffdc" in shown and "\ufffd\ufffd\ufffd" in shown
+
+
 def test_several_k_give_curves_over_k(of_two_k):
     assert "diversity over k" in captions(of_two_k)
 
@@ -97,12 +108,26 @@ def test_one_k_gives_none(usual):
     assert [caption for caption in captions(usual) if "over" in caption] == []
 
 
-def test_several_sizes_of_data_give_a_curve(page_of):
+@pytest.fixture
+def of_two_sizes(page_of):
     documents = [example.usual(), example.usual()]
     for n, document in enumerate(documents):
         for arm in document["benchmarks"][0]["arms"]:
             arm |= {"n_samples": 100 * (n + 1), "run_id": f"{arm['run_id']}-{n}"} if arm["adapter_set"] else {}
-    assert "DC@k, AST over samples trained on" in captions(page_of(*documents))
+            arm["figures"]["dc_ast"]["mean"] += n
+    return page_of(*documents)
+
+
+def test_several_sizes_of_data_give_a_curve(of_two_sizes):
+    assert "DC@k, AST over samples trained on" in captions(of_two_sizes)
+    words = [own["text"] for own in of_two_sizes.all("title")]
+    assert len([said for said in words if said.startswith("random, k = 4, samples trained on 100: 0.830")]) == 1
+
+
+def test_tradeoff_shows_an_arm_with_its_most_samples_only(of_two_sizes):
+    words = [own["text"] for own in of_two_sizes.all("title")]
+    shown = [said for said in words if said.startswith("random, k = 4: pass@1") and "DC@k, AST" in said]
+    assert [said.partition("AST ")[2] for said in shown] == ["1.830 [0.730, 0.980]"]
 
 
 def test_part_sizes_are_drawn_when_the_export_has_them(page_of):
