@@ -114,7 +114,7 @@ def _tradeoffs(comparison: Comparison, series: plots.Series) -> list[Plot]:
     """A plot for every k, with what gives a single completion in each; in front the greatest k at the leading level."""
     arms, title = comparison.arms, tables.heading(comparison)
     ks = sorted({arm.k for arm in arms}, reverse=True)
-    found = []
+    found: list[Plot] = []
     for k in [k for k in ks if k > 1] or ks:
         for level in sorted(LEVELS, key=lambda level: level != _LEAD):
             needed = ("pass_at_1", f"dc_{level}")
@@ -134,7 +134,7 @@ def _over(
     x_label: str,
 ) -> list[Plot]:
     """A figure over k or over samples, for arms that are known at more than one place and else the same."""
-    found = []
+    found: list[Plot] = []
     for name in names:
         curves: dict[str, list[plots.Point]] = {}
         colours: dict[str, int] = {}

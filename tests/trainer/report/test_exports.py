@@ -1,7 +1,5 @@
 """Reading exports, and putting together what belongs together."""
 
-import json
-
 import pytest
 
 from spa_lsp.errors import BadInput, NotFound, TooNew
@@ -129,10 +127,47 @@ def test_number_too_large_for_a_float_is_refused(export):
         read_report([path])
 
 
-def test_what_evaluate_exports_is_read(tmp_path):
-    """The writer's own document, not only ours that looks like it."""
-    from trainer.evaluate.export import write_export
+def attempt(problem, place, *, verdict):
+    from trainer.evaluate.attempts import Attempt, problem_id
 
-    write_export(tmp_path / "figures.json", example.usual())
-    assert json.loads((tmp_path / "figures.json").read_text()) == example.usual()
-    assert len(read_report([tmp_path / "figures.json"]).comparisons) == 1
+    classes = {f"{view}class_{level}": place for view in ("", "raw_") for level in example.LEVELS}
+    texts = {"raw_text": "return a  # raw", "shown_text": "return a", "raw_verdict": "fail", "verdict": verdict}
+    return Attempt(
+        problem_id=problem_id(problem), task_id=problem.task_id, place=place, adapter=f"a{place}", label=f"p{place}",
+        n_tokens=3, mean_logprob=-0.1, finish="stop", seconds=0.5, verdict_s=0.1, sandbox="none", quantization="fp32",
+        device="cpu", average_kl=None, **texts, **classes,
+    )  # fmt: skip
+
+
+def test_what_evaluate_writes_is_read(tmp_path):
+    """The writer's own document, not only ours that look like it."""
+    from trainer.evaluate.arms import parse_arms
+    from trainer.evaluate.evaluation import ArmResult, Settings
+    from trainer.evaluate.export import BenchmarkResult, export, write_export
+    from trainer.evaluate.figures import estimates_of, values_of
+    from trainer.evaluate.problems import Problem
+    from trainer.runs import Run
+
+    problems = [
+        Problem(task_id=f"made-up/{n}", prefix="def f(a):\n    ", solution="return a", canary="tweet") for n in (1, 2)
+    ]
+    attempts = {own.task_id: [attempt(own, 0, verdict="pass"), attempt(own, 1, verdict="fail")] for own in problems}
+    values = values_of(attempts)
+    run = Run(id="r1", stage="evaluate", is_finished=True, config={}, inputs=(), seed=0, figures={}, versions={},
+              git_commit=None, started="", finished="")  # fmt: skip
+    arms = [
+        ArmResult(entry=entry, adapter_set=None, run=run, attempts=attempts, values=values,
+                  figures=estimates_of(values, attempts))
+        for entry in parse_arms("base@0.2,base@0.8", k=2)
+    ]  # fmt: skip
+    result = BenchmarkResult(name="made-up", problems=problems, arms=arms)
+    write_export(tmp_path / "figures.json", export([result], Settings(base_id="tiny"), budget={"n_samples": None}))
+    (comparison,) = read_report([tmp_path / "figures.json"]).comparisons
+    assert {name: vars(own) for name, own in comparison.arms[0].figures.items()} == {
+        name: vars(own) for name, own in arms[0].figures.items()
+    }
+    (first, _) = comparison.arms[0].problems
+    assert (first.prompt, first.canary, [own.verdict for own in first.alternatives]) == (
+        "def f(a):\n    ", "tweet", ["pass", "fail"]
+    )  # fmt: skip
+    assert {own.figure for own in comparison.differences} >= {"dc_ast", "pass_at_1"}
