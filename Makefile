@@ -4,7 +4,7 @@ VENV := .venv
 STAMP := $(VENV)/.stamp
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint venv base clean
+.PHONY: demo test lint venv base clean clients clients-pictures
 
 demo: base
 	$(BIN)/spa-lsp demo
@@ -44,6 +44,26 @@ clients-pictures: clients-pictures-neovim
 
 clients-pictures-neovim: venv
 	SPA_PICTURES=editor-clients/neovim/images $(BIN)/pytest -m editors tests/e2e/test_neovim_pictures.py
+
+# The VS Code extension. npm's packages are fetched once; later it builds without a network.
+VSCODE := editor-clients/vscode
+
+.PHONY: clients-vscode
+clients: clients-vscode
+
+clients-vscode: $(VSCODE)/node_modules/.stamp
+	cd $(VSCODE) && npm run --silent check && npm test --silent && npm run --silent package
+
+$(VSCODE)/node_modules/.stamp: $(VSCODE)/package.json $(VSCODE)/package-lock.json
+	cd $(VSCODE) && npm ci --prefer-offline --silent
+	@touch $@
+
+# The pictures of the README, taken from the real editor.
+.PHONY: clients-pictures-vscode
+clients-pictures: clients-pictures-vscode
+
+clients-pictures-vscode: venv clients-vscode
+	SPA_PICTURES=$(VSCODE)/images $(BIN)/pytest -m editors tests/e2e/test_vscode.py -k 'records_its_adapter or side_by_side'
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

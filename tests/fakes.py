@@ -73,6 +73,9 @@ class FakeCompleter:
                     time.sleep(0.01)
         return CompletionResult(**self.describe(), alternatives=alternatives)
 
+    def complete_many(self, requests):
+        return [self.complete(request) for request in requests]
+
 
 def make_alternative(text, index=0, *, label=None, finish="stop"):
     name = f"a{index + 1}"

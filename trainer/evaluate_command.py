@@ -12,7 +12,7 @@ import click
 
 from spa_lsp.adapter_set import AdapterSet
 from spa_lsp.catalog import DEFAULT_BASE, find_base
-from spa_lsp.completion import CompletionRequest, CompletionResult, IsCancelled, OnAlternative
+from spa_lsp.completion import CompletionRequest, CompletionResult
 from spa_lsp.errors import BadInput
 from spa_lsp.progress import progress
 from trainer.configs import FinetuneConfig, PartitionConfig
@@ -186,15 +186,9 @@ class _Served:
         """Answer with this set from now on; None: there are only base rows."""
         self._wanted = adapter_set
 
-    def complete(
-        self,
-        request: CompletionRequest,
-        *,
-        on_alternative: OnAlternative | None = None,
-        is_cancelled: IsCancelled | None = None,
-    ) -> CompletionResult:
-        """As `completion.Completer`."""
-        return self._ready().complete(request, on_alternative=on_alternative, is_cancelled=is_cancelled)
+    def complete_many(self, requests: Sequence[CompletionRequest]) -> list[CompletionResult]:
+        """As `evaluation.BatchCompleter`."""
+        return self._ready().complete_many(requests)
 
     def average_kl(self, request: CompletionRequest, text: str) -> float | None:
         """The average KL between the adapters on this text; None when the text has no token."""

@@ -2,8 +2,12 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import click
+
+from spa_lsp.catalog import DEFAULT_BASE
+from spa_lsp.progress import progress
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,3 +33,35 @@ def sandbox(runs: int, workers: int, is_json: bool) -> None:
         return
     for name, value in figures.items():
         click.echo(f"{name:<16}{value:.1f}" if isinstance(value, float) else f"{name:<16}{value}")
+
+
+@bench.command("evaluate")
+@click.option(
+    "--data", envvar="SPA_DATA", type=click.Path(path_type=Path), help="Folder of the benchmarks.  [env: SPA_DATA]"
+)
+@click.option("--base", "base_id", metavar="ID", default=DEFAULT_BASE, show_default=True, help="Base model.")
+@click.option("--quantization", default="auto", show_default=True, help="auto, nf4, int8, bf16 or fp32.")
+@click.option("--problems", type=click.IntRange(1, 64), default=8, show_default=True, help="In one batch.")
+@click.option("--k", type=click.IntRange(1, 64), default=8, show_default=True, help="Rows of each problem.")
+@click.option("--new-tokens", type=click.IntRange(1, 512), default=32, show_default=True, help="Of each row.")
+@click.option("--json", "is_json", is_flag=True, help="Print the figures as JSON.")
+def bench_evaluate(
+    data: Path | None, base_id: str, quantization: str, problems: int, k: int, new_tokens: int, is_json: bool
+) -> None:
+    """Measure completion tokens per second of an evaluation, beside a plain `generate` loop over the same rows.
+
+    The problems are those of infilling-multi.
+
+    \b
+        trainer bench evaluate --data ~/benchmarks --json
+    """
+    from trainer.evaluate.benchmarks.load import load_benchmark
+    from trainer.evaluate.throughput import measure_throughput
+
+    chosen = load_benchmark("infilling-multi", data, limit=problems)
+    with progress("bench evaluate", 3, "passes") as shown:
+        found = measure_throughput(
+            chosen, base_id=base_id, quantization=quantization, k=k, new_tokens=new_tokens, on_pass=shown.advance
+        )
+    figures = {**asdict(found), "ratio": found.ratio}
+    click.echo(json.dumps(figures, indent=2) if is_json else "\n".join(f"{n:<14}{v:.1f}" for n, v in figures.items()))

@@ -1,0 +1,65 @@
+// What the status bar says. Pure.
+import type { State, Status } from './protocol';
+
+export interface StatusLook {
+  text: string;
+  /** Markdown. */
+  tooltip: string;
+  isProblem: boolean;
+  /** The command of a click. */
+  command: string;
+  /** The commands that the tooltip links to. */
+  links: string[];
+}
+
+const ICONS: Record<State, string> = {
+  starting: '$(loading~spin)',
+  loading: '$(loading~spin)',
+  ready: '$(layers)',
+  busy: '$(sync~spin)',
+  off: '$(circle-slash)',
+  error: '$(warning)',
+};
+
+const WORDS: Record<State, string> = {
+  starting: 'The server starts.',
+  loading: 'The base is loading; alternatives come as soon as it is there.',
+  ready: 'Ready.',
+  busy: 'Working.',
+  off: 'Off.',
+  error: 'Something is wrong.',
+};
+
+const LINKS = [
+  ['spaLsp.toggle', 'On/off'],
+  ['spaLsp.openPanel', 'All alternatives'],
+  ['spaLsp.selectSet', 'Adapter set'],
+  ['spaLsp.restart', 'Restart'],
+  ['spaLsp.showLog', 'Log'],
+] as const;
+
+/** The status bar item; `shown` is the title of the alternative on screen. */
+export function statusLook(status: Status, shown: string | undefined): StatusLook {
+  const text = shown && status.state !== 'off' ? `${ICONS.ready} ${shown}` : `${ICONS[status.state]} SPA`;
+  const isProblem = status.state === 'error';
+  const links = LINKS.map(([command]) => command);
+  return { text, tooltip: tooltip(status), isProblem, command: isProblem ? 'spaLsp.showProblem' : 'spaLsp.toggle', links };
+}
+
+function tooltip(status: Status): string {
+  const facts = [
+    ['base', status.base],
+    ['adapter set', status.adapter_set],
+    ['adapters', status.k],
+  ].filter(([, value]) => value !== undefined && value !== null && value !== '');
+  const lines = [
+    `**spa-lsp** – ${escape(status.message || WORDS[status.state])}`,
+    ...facts.map(([name, value]) => `${name}: ${escape(String(value))}`),
+    LINKS.map(([command, title]) => `[${title}](command:${command})`).join(' · '),
+  ];
+  return lines.join('\n\n');
+}
+
+function escape(text: string): string {
+  return text.replace(/[\\`*_{}[\]()#+!|<>~$]/g, '\\$&');
+}

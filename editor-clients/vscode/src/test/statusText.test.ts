@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { statusLook } from '../statusText';
+
+test('the alternative on screen stands in the status bar', () => {
+  assert.equal(statusLook({ state: 'ready' }, '2/5 · recursion').text, '$(layers) 2/5 · recursion');
+});
+
+test('without one it is the state', () => {
+  assert.equal(statusLook({ state: 'loading' }, undefined).text, '$(loading~spin) SPA');
+});
+
+test('when it is off no alternative stands there', () => {
+  assert.equal(statusLook({ state: 'off' }, '2/5').text, '$(circle-slash) SPA');
+});
+
+test('a problem is marked, and its click says what it is', () => {
+  const look = statusLook({ state: 'error', message: 'no base' }, undefined);
+  assert.equal(look.isProblem, true);
+  assert.equal(look.command, 'spaLsp.showProblem');
+  assert.match(look.tooltip, /no base/);
+});
+
+test("the server's words cannot become links", () => {
+  const look = statusLook({ state: 'error', message: '[x](command:evil)' }, undefined);
+  assert.doesNotMatch(look.tooltip, /\[x\]\(command:evil\)/);
+});
+
+test('the tooltip links to no command that it does not name', () => {
+  const look = statusLook({ state: 'ready' }, undefined);
+  const linked = [...look.tooltip.matchAll(/\(command:([\w.]+)\)/g)].map((match) => match[1]);
+  assert.deepEqual(linked, look.links);
+});

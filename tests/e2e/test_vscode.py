@@ -1,0 +1,338 @@
+"""The extension in a real VS Code workbench: what a person does, and what stands on the screen then."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import psutil
+import pytest
+
+from spa_lsp.engine.client import stop_engine
+from spa_lsp.engine.supervisor import socket_path
+from spa_lsp.outcomes import read_outcomes
+from tests.e2e.vscode_engine import BASE, LABELS, TEXTS
+from tests.e2e.vscode_install import CannotInstall, install_tools
+from tests.e2e.vscode_workbench import CLIENT, ROOT, Workbench, eventually, within, write_program
+
+pytestmark = pytest.mark.editors
+
+HEAD = "def mean(prices: list[float]) -> float:\n    "
+K = len(TEXTS)
+FRONT = "from tests.e2e.vscode_engine import main; main(sys.argv[1:])"
+CARDS = "[...document.querySelectorAll('.card')].map((card) => card.innerText)"
+
+
+@pytest.fixture(scope="module")
+def homes_of_module():
+    """Homes of the processes behind the workbench, which live as long as it."""
+    folder = Path(tempfile.mkdtemp(prefix="spa"))  # short: a socket's path may have only 107 bytes
+    env = {"SPA_HOME": "home", "SPA_CACHE": "cache", "XDG_RUNTIME_DIR": "run"}
+    env = {name: str(folder / value) for name, value in env.items()}
+    for path in env.values():
+        Path(path).mkdir(mode=0o700)
+    yield env
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def workbench(tmp_path_factory, homes_of_module):
+    """A workbench with the extension as it is packaged now, over the real front and a canned engine."""
+    try:
+        tools = install_tools()
+    except CannotInstall as error:
+        pytest.skip(f"no workbench: {error}")
+    folder = tmp_path_factory.mktemp("vscode")
+    workbench = Workbench(tools, folder, packaged(), homes_of_module)
+    write_program(workbench.program, FRONT)
+    workbench.settings["spaLsp.base"] = BASE
+    try:
+        workbench.start()
+        yield workbench
+    finally:
+        workbench.stop()
+
+
+def packaged() -> Path:
+    """The .vsix of the extension as it is in the tree."""
+    vsix = CLIENT / "spa-lsp.vsix"
+    inputs = [CLIENT / "package.json", CLIENT / "README.md"]
+    inputs += [path for folder in ("src", "media", "images") for path in (CLIENT / folder).rglob("*")]
+    if not vsix.exists() or max(path.stat().st_mtime for path in inputs) > vsix.stat().st_mtime:
+        subprocess.run(["make", "clients-vscode"], cwd=ROOT, check=True)
+    return vsix
+
+
+@pytest.fixture(autouse=True)
+def homes_of_test(monkeypatch, homes, homes_of_module):
+    """The test looks into the homes of the workbench; its settings are put back at the end."""
+    for name, value in homes_of_module.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def editor(workbench):
+    """The workbench with a Python file open, its cursor where the body of a function begins, and all alternatives."""
+    before = dict(workbench.settings)
+    open_and_ask(workbench, "prices.py", HEAD)
+    yield workbench
+    workbench.press("Escape")
+    if workbench.settings != before:
+        workbench.settings = before
+        workbench.set()
+
+
+def open_and_ask(workbench, name, text):
+    """Open a file and ask for alternatives at its end, until they are there."""
+    path = workbench.open(name, text)
+    ask(workbench)
+    return path
+
+
+def ask(workbench):
+    def is_shown():
+        workbench.press("Alt+Backslash")
+        return within(lambda: workbench.ghost, 5)
+
+    eventually(is_shown, lambda: f"no ghost text; {workbench.status} {workbench.notifications}")
+
+
+def shows(workbench, **expected):
+    """Wait until these properties of the workbench are as expected."""
+
+    def seen():
+        return {name: getattr(workbench, name) for name in expected}
+
+    eventually(lambda: seen() == expected, lambda: f"seen {seen()}, expected {expected}", 40)
+
+
+def keep_picture(workbench, name):
+    """Save what is seen as a picture of the README, when pictures are wanted."""
+    folder = os.environ.get("SPA_PICTURES")
+    if folder:
+        workbench.picture(Path(folder) / f"{name}.png")
+
+
+def front_of(workbench):
+    """The process of the language server."""
+    programs = {str(workbench.program)}
+    found = [each for each in psutil.process_iter(["cmdline"]) if programs & set(each.info["cmdline"] or [])]
+    return next(each for each in found if "--stdio" in each.info["cmdline"])
+
+
+def test_the_first_alternative_is_shown_with_its_number_and_its_label(editor):
+    shows(editor, ghost=TEXTS[0], status=f"1/{K} · {LABELS[0]}", toolbar=f"1/{K}")
+
+
+def test_typing_asks_by_itself_and_leaves_those_that_agree(workbench):
+    workbench.open("typing.py", HEAD)
+    ask(workbench)  # the engine is there
+    workbench.type("r")
+    shows(workbench, ghost=TEXTS[0][1:], status=f"1/3 · {LABELS[0]}", toolbar="1/3")
+    workbench.type("eturn st")
+    shows(workbench, ghost="atistics.mean(prices)", status=f"1/1 · {LABELS[2]}")
+
+
+def test_next_and_previous_go_through_all_and_around(editor):
+    shows(editor, toolbar=f"1/{K}")
+    seen = []
+    for number in [*range(2, K + 1), 1]:
+        editor.press("Alt+BracketRight")
+        shows(editor, status=f"{number}/{K} · {LABELS[number - 1]}", toolbar=f"{number}/{K}")
+        seen.append(editor.ghost.split("\n")[0])
+    assert seen == [text.split("\n")[0] for text in (*TEXTS[1:], TEXTS[0])]
+    editor.press("Alt+BracketLeft")
+    shows(editor, status=f"{K}/{K} · {LABELS[-1]}", toolbar=f"{K}/{K}")
+
+
+def test_number_and_label_are_right_after_typing_on(editor):
+    shows(editor, toolbar=f"1/{K}")
+    editor.press("Alt+BracketRight")
+    editor.press("Alt+BracketRight")
+    shows(editor, toolbar=f"3/{K}", status=f"3/{K} · {LABELS[2]}")
+    editor.type("return s")
+    # the editor itself goes back to the first of the newest answer
+    shows(editor, ghost=TEXTS[0].removeprefix("return s"), toolbar="1/2", status=f"1/2 · {LABELS[0]}")
+    editor.press("Alt+BracketRight")
+    shows(editor, ghost=TEXTS[2].removeprefix("return s"), toolbar="2/2", status=f"2/2 · {LABELS[2]}")
+
+
+def test_tab_inserts_the_alternative_on_screen_and_records_its_adapter(editor):
+    n_before = len(read_outcomes())
+    editor.press("Alt+BracketRight")
+    shows(editor, status=f"2/{K} · {LABELS[1]}")
+    keep_picture(editor, "ghost")
+    editor.press("Tab")
+    path = editor.workspace / "prices.py"
+    eventually(lambda: path.read_text() == HEAD + TEXTS[1].format(indent="    "), path.read_text)
+    shows(editor, status="SPA")
+    eventually(lambda: len(read_outcomes()) > n_before, "nothing was recorded")
+    accepted = [outcome for outcome in read_outcomes() if outcome["kind"] == "accepted"]
+    assert accepted[-1]["adapter"] == "a2"
+
+
+def test_a_word_and_a_line_are_taken_and_the_rest_stays(editor):
+    path = editor.workspace / "prices.py"
+    editor.press("Alt+BracketRight")
+    shows(editor, status=f"2/{K} · {LABELS[1]}")
+    editor.press("Control+ArrowRight")
+    eventually(lambda: path.read_text() == HEAD + "total", path.read_text)
+    shows(editor, status=f"1/1 · {LABELS[1]}")
+    editor.press("Control+Alt+ArrowRight")
+    eventually(lambda: path.read_text().rstrip(" ") == HEAD + "total = 0\n", lambda: repr(path.read_text()))
+
+
+def test_escape_hides_them(editor):
+    shows(editor, toolbar=f"1/{K}")
+    editor.press("Escape")
+    shows(editor, ghost="", status="SPA")
+
+
+def test_the_panel_shows_all_side_by_side_and_a_number_key_inserts(editor):
+    editor.press("Control+b")  # without the side bar there is room for two columns
+    editor.press("Control+Alt+Enter")
+    eventually(lambda: len(editor.panel(CARDS) or []) == K, lambda: str(editor.panel(CARDS)))
+    for card, text, label in zip(editor.panel(CARDS), TEXTS, LABELS, strict=True):
+        assert label in card and text.format(indent="    ") in card
+    marks = "[...document.querySelectorAll('.card')].map((card) => card.querySelectorAll('mark').length)"
+    assert editor.panel(marks)[0] == 0 and all(editor.panel(marks)[1:])
+    columns = "new Set([...document.querySelectorAll('.card')].map((card) => card.offsetLeft)).size"
+    eventually(lambda: editor.panel(columns) > 1, lambda: f"{editor.panel(columns)} column")
+    keep_picture(editor, "panel")
+    editor.press("4")
+    path = editor.workspace / "prices.py"
+    eventually(lambda: path.read_text() == HEAD + TEXTS[3].format(indent="    "), path.read_text)
+    eventually(lambda: read_outcomes()[-1]["adapter"] == "a4", "nothing was recorded")
+    eventually(lambda: editor.panel(CARDS) is None, "the panel stays")
+    editor.press("Control+b")
+    editor.type("\nx")  # the cursor is in the editor again
+    eventually(lambda: path.read_text().endswith("\n    x"), path.read_text)
+
+
+def test_a_click_in_the_panel_inserts(editor):
+    editor.press("Control+Alt+Enter")
+    eventually(lambda: len(editor.panel(CARDS) or []) == K, "no cards")
+    editor.panel("document.querySelectorAll('.card')[2].click()")
+    path = editor.workspace / "prices.py"
+    eventually(lambda: path.read_text() == HEAD + TEXTS[2], path.read_text)
+
+
+def test_the_panel_inserts_nothing_into_a_text_that_has_changed(editor):
+    editor.press("Control+Alt+Enter")
+    eventually(lambda: len(editor.panel(CARDS) or []) == K, "no cards")
+    editor.do("click", selector=".monaco-editor .view-lines", n_clicks=1)
+    editor.type("#")
+    editor.panel("document.querySelectorAll('.card')[2].click()")
+    eventually(lambda: "has changed" in editor.panel("document.getElementById('notice').textContent"), "no notice")
+    assert TEXTS[2] not in (editor.workspace / "prices.py").read_text()
+
+
+def test_the_page_of_the_panel_may_load_nothing_else(editor):
+    editor.press("Control+Alt+Enter")
+    eventually(lambda: len(editor.panel(CARDS) or []) == K, "no cards")
+    policy = editor.panel("document.querySelector('meta[http-equiv]').content")
+    assert policy.startswith("default-src 'none'")
+    fetched = "fetch('http://127.0.0.1:9/').then(() => 'fetched', (error) => String(error))"
+    refused = (
+        "new Promise((tell) => document.addEventListener('securitypolicyviolation', (e) => tell(e.effectiveDirective)))"
+    )
+    assert editor.panel(f"(() => {{ const told = {refused}; {fetched}; return told; }})()") == "connect-src"
+
+
+def test_settings_take_effect_while_the_editor_runs(editor):
+    editor.set(spaLsp__alternatives=2)
+    eventually(lambda: asks_and_sees(editor, f"1/2 · {LABELS[0]}"), lambda: editor.status)
+    editor.set(spaLsp__alternatives=None)
+    eventually(lambda: asks_and_sees(editor, f"1/{K} · {LABELS[0]}"), lambda: editor.status)
+
+
+def asks_and_sees(workbench, status):
+    workbench.press("Escape")
+    workbench.press("Alt+Backslash")
+    return within(lambda: workbench.status == status, 3)
+
+
+def test_it_can_be_turned_off_and_on_again(editor):
+    editor.command("SPA: Turn On or Off")
+    shows(editor, status="SPA", ghost="")
+    editor.press("Alt+Backslash")
+    assert not within(lambda: editor.ghost, 3)
+    editor.command("SPA: Turn On or Off")
+    ask(editor)
+
+
+def test_a_language_can_be_turned_off_and_on_again(editor):
+    path = editor.folder / "user" / "User" / "settings.json"
+    editor.command("SPA: Turn On or Off in This Language")
+    eventually(lambda: '"python"' in path.read_text(), path.read_text)
+    eventually(lambda: not asks_and_sees(editor, f"1/{K} · {LABELS[0]}"), "still offered")
+    editor.command("SPA: Turn On or Off in This Language")
+    eventually(lambda: '"python"' not in path.read_text(), path.read_text)
+    ask(editor)
+
+
+def test_a_server_that_dies_is_started_again_without_a_word(editor):
+    before = front_of(editor)
+    before.kill()
+    before.wait(20)
+    ask(editor)
+    assert front_of(editor).pid != before.pid
+    assert editor.notifications == []
+
+
+def test_an_engine_that_dies_is_started_again_without_a_word(editor):
+    stop_engine(socket_path(BASE, "auto"))
+    editor.press("Escape")
+    ask(editor)
+    assert editor.notifications == []
+
+
+def test_a_server_that_is_not_there_is_said_once_with_a_button(editor):
+    away = editor.program.rename(editor.program.with_suffix(".away"))
+    editor.command("SPA: Restart the Server")
+    eventually(lambda: editor.notifications, "no message")
+    assert len(editor.notifications) == 1 and str(editor.program) in editor.notifications[0]
+    assert editor.texts(".notifications-toasts .monaco-button") == ["How to Install"]
+    away.rename(editor.program)
+    editor.command("Notifications: Clear All Notifications")
+    editor.command("SPA: Restart the Server")
+    ask(editor)
+
+
+def test_a_program_that_is_no_server_is_said_once_with_a_button(editor):
+    write_program(editor.program, "print('hello'); sys.exit(3)")
+    editor.command("SPA: Restart the Server")
+    eventually(lambda: editor.notifications, "no message")
+    assert not within(lambda: len(editor.notifications) > 1, 3)
+    assert "could not be started" in editor.notifications[0]
+    assert editor.texts(".notifications-toasts .monaco-button") == ["Show Log"]
+    write_program(editor.program, FRONT)
+    editor.command("Notifications: Clear All Notifications")
+    editor.command("SPA: Restart the Server")
+    ask(editor)
+
+
+def test_tabs_crlf_and_emoji_are_kept_as_they_are(workbench):
+    head = 'def mean(prices):\r\n\t"""😀 naïve"""\r\n\t'
+    path = open_and_ask(workbench, "tabs.py", head)
+    workbench.press("Alt+BracketLeft")
+    workbench.press("Alt+BracketLeft")
+    shows(workbench, status=f"4/{K} · {LABELS[3]}")
+    workbench.press("Tab")
+    body = TEXTS[3].format(indent="\t").replace("\n", "\r\n")
+    eventually(lambda: path.read_bytes() == (head + body).encode(), lambda: repr(path.read_bytes()))
+
+
+def test_the_walkthrough_opens(workbench):
+    workbench.command("SPA: How to Install the Server")
+    eventually(lambda: any("Install the server" in text for text in workbench.texts(".step-title")), "no walkthrough")
+    workbench.command("View: Close All Editors")
+
+
+def test_sets_and_bases_are_offered_for_choice(workbench):
+    workbench.open("prices.py", HEAD)
+    workbench.command("SPA: Choose the Base Model")
+    rows = ".quick-input-list .monaco-list-row"
+    eventually(lambda: any("qwen2.5-coder-0.5b-instruct" in text for text in workbench.texts(rows)), "no bases")
+    workbench.press("Escape")
