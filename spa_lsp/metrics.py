@@ -61,8 +61,8 @@ def _figures(outcomes: Sequence[Row], answers: Sequence[Row]) -> dict[str, Any]:
         "acceptance": _share(n_accepted, len(useful)),
         "from_cache": sum(bool(row["is_cached"]) for row in answers),
         "cache_share": _share(sum(bool(row["is_cached"]) for row in answers), len(answers)),
-        "p50_ms": _percentile(from_engine, 50),
-        "p95_ms": _percentile(from_engine, 95),
+        "p50_ms": percentile(from_engine, 50),
+        "p95_ms": percentile(from_engine, 95),
     }
 
 
@@ -70,8 +70,8 @@ def _share(n: int, total: int) -> float | None:
     return round(n / total, 4) if total else None
 
 
-def _percentile(ordered: Sequence[float], percent: int) -> float | None:
-    """Nearest rank: the least value that this share of all does not exceed."""
+def percentile(ordered: Sequence[float], percent: int) -> float | None:
+    """The least of these ascending values that so many percent do not exceed (nearest rank); None of none."""
     if not ordered:
         return None
     return round(ordered[max(0, -(-len(ordered) * percent // 100) - 1)], 1)

@@ -7,6 +7,7 @@ import errno
 import json
 import logging
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
@@ -36,23 +37,24 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells do
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
+# Commands in modules of their own, by name: where each is. They are imported when they are called.
+_ELSEWHERE = {
+    "evaluate": ("trainer.evaluate_command", "evaluate"),
+    "judge": ("trainer.evaluate.judge_command", "judge_command"),
+    "bench": ("trainer.evaluate.bench_command", "bench"),
+    "report": ("trainer.report.command", "report_command"),
+}
+
+
 class _Trainer(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*super().list_commands(ctx), "evaluate", "judge", "bench"]
+        return [*super().list_commands(ctx), *_ELSEWHERE]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name == "evaluate":
-            from trainer.evaluate_command import evaluate
-
-            return evaluate
-        if cmd_name == "judge":
-            from trainer.evaluate.judge_command import judge_command
-
-            return judge_command
-        if cmd_name == "bench":
-            from trainer.evaluate.bench_command import bench
-
-            return bench
+        if cmd_name in _ELSEWHERE:
+            module, name = _ELSEWHERE[cmd_name]
+            command: click.Command = getattr(import_module(module), name)
+            return command
         return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:

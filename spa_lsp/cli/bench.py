@@ -1,24 +1,26 @@
 """`spa-lsp bench`: measures this machine; figures with their goals, their two sides and what they were measured on."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from spa_lsp.catalog import DEFAULT_BASE
 from spa_lsp.cli import _completer as shared
+from spa_lsp.marked_text import BUNDLED, bundled_texts, find_text
 from spa_lsp.progress import progress
 from spa_lsp.settings import QUANTIZATIONS
 
 if TYPE_CHECKING:
     from spa_lsp.bench.figures import Figure
     from spa_lsp.bench.latency import LatencyReport
+    from spa_lsp.bench.typing_replay import TypingReport
 
 
 @click.group()
 def bench() -> None:
-    """Measure how fast and how large the engine is on this machine."""
+    """Measure how fast and how large server and engine are on this machine."""
 
 
 @bench.command()
@@ -81,6 +83,71 @@ def latency(
         click.echo(json.dumps(_to_json(report, figures, machine, describe_versions()), indent=1))
     else:
         shared.say(_to_lines(report, figures, machine, describe_versions()))
+
+
+@bench.command()
+@click.option("--file", "name", type=click.Choice(BUNDLED), help="Only this file of the demo.  [default: all]")
+@click.option("--keys", type=click.IntRange(1, 10_000), metavar="N", help="Only N keys of each file.  [default: all]")
+@click.option("--pace", type=click.FloatRange(0.01, 100), default=1.0, show_default=True, help="Times every pause.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of pauses, slips and accepts.")
+@click.option("--base", "base_id", metavar="ID", default=DEFAULT_BASE, show_default=True, help="Base model.")
+@click.option("--set", "set_name", metavar="ID", help="Adapter set.  [default: the one in use]")
+@click.option(
+    "--quantization",
+    type=click.Choice(QUANTIZATIONS),
+    default="auto",
+    show_default=True,
+    help="Precision of the base.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with every time.")
+def typing(
+    name: str | None,
+    keys: int | None,
+    pace: float,
+    seed: int,
+    base_id: str,
+    set_name: str | None,
+    quantization: str,
+    as_json: bool,
+) -> None:
+    """Type functions into the language server, as somebody might, and see what is shown and when.
+
+    The last function of each file is typed key by key, with pauses, slips and accepted alternatives made from the
+    seed; three minutes for all. The server is asked as VS Code asks. Nothing else should use the engine meanwhile.
+
+    \b
+        spa-lsp bench typing
+        spa-lsp bench typing --file cart.py --pace 2 --json
+    """
+    from spa_lsp.bench.machine import describe_machine, describe_versions
+    from spa_lsp.bench.typing_replay import TypingPlan, measure_typing
+    from spa_lsp.bench.typing_trace import make_trace
+
+    shared.check_model(shared.Model(base_id=base_id, set_name=set_name, quantization=quantization))
+    texts = [find_text(name)] if name else bundled_texts()
+    traces = [
+        make_trace(text.name, text.prefix + text.suffix, language=text.language, seed=seed, n_keys=keys)
+        for text in texts
+    ]
+    plan = TypingPlan(base_id=base_id, set_name=set_name, quantization=quantization, pace=pace)
+    machine = describe_machine()
+    with progress("bench typing", sum(len(trace.steps) for trace in traces), "steps") as shown:
+        report = measure_typing(plan, traces, on_step=shown.advance)
+    setting = {**report.setting, "seed": seed, "keys": keys}
+    if as_json:
+        facts = {"machine": machine, "versions": describe_versions(), "setting": setting}
+        click.echo(json.dumps({**facts, "figures": report.figures, "times_ms": report.times_ms}, indent=1))
+    else:
+        shared.say(_typing_lines(report, (machine, describe_versions(), setting)))
+
+
+def _typing_lines(report: "TypingReport", facts: Iterable[dict[str, Any]]) -> Iterator[str]:
+    for each in facts:
+        yield ", ".join(f"{name} {value}" for name, value in each.items())
+    yield ""
+    width = max(map(len, report.figures))
+    for name, value in report.figures.items():
+        yield f"{name:<{width}}  {'none' if value is None else value}"
 
 
 def _to_json(

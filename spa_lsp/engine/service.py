@@ -86,6 +86,9 @@ class Service:
         self._failed_at = 0.0
         self._started_at = time.monotonic()
         self._n_requests = 0
+        self._n_cancelled = 0
+        self._cancelled_s = 0.0  # spent on requests that were given up while they ran
+        self._job_began_at = 0.0
         self._sessions: set[Session] = set()
         self._waiters: list[tuple[Session, int]] = []  # who asked to be told when the completer is loaded
         self._jobs = JobQueue()
@@ -213,6 +216,8 @@ class Service:
             "resident_bytes": _resident_bytes(),
             "n_clients": len(self._clients()),
             "n_requests": self._n_requests,
+            "n_cancelled": self._n_cancelled,
+            "cancelled_s": round(self._cancelled_s, 3),
             "uptime_s": round(time.monotonic() - self._started_at, 1),
             "socket": str(self._path),
         }
@@ -237,6 +242,7 @@ class Service:
 
     def _start_next_job(self) -> None:
         if self._state == "ready" and (job := self._jobs.start_next()):
+            self._job_began_at = time.monotonic()
             self._worker.compute(
                 job.request,
                 adapter_set=job.owner.adapter_set,
@@ -251,10 +257,14 @@ class Service:
         if isinstance(answer, SpaError):
             job.owner.send(wire.error_message(job.id, answer))
         else:
+            if answer.is_cancelled:
+                self._n_cancelled += 1
+                self._cancelled_s += time.monotonic() - self._job_began_at
             _send_result(job, answer)
         self._start_next_job()
 
     def _answer_cancelled(self, jobs: list[Job]) -> None:
+        self._n_cancelled += len(jobs)
         for job in jobs:
             _send_result(job, replace(_UNKNOWN, **_names(self._about), is_cancelled=True))
 

@@ -16,7 +16,7 @@ class Offer:
 
     alternative: Alternative  # with the polished text
     form: str = ""  # equal for the same programs
-    agreement: int = 1  # how many adapters wrote this program
+    same: tuple[Alternative, ...] = ()  # the same program from other adapters, in their words
     n_replaced: int = 0  # closing brackets behind the cursor that the text has itself
 
     @property
@@ -95,19 +95,26 @@ class AnswerCache:
 
 
 def narrowed(answer: Answer, typed: str, spot: Spot) -> Answer | None:
-    """What an answer says once its user has typed this, up to this place; None when no alternative begins with it."""
+    """What an answer says once its user has typed this, up to this place; None when no alternative begins with it.
+
+    Of the same programs in other words those count, too, that are not offered while nothing is typed.
+    """
     if not typed:
         return answer
     is_closed = spot.n_behind > answer.spot.n_behind  # the editor closed a bracket or a quote
-    offers = [_rest(offer, typed, spot, is_closed=is_closed) for offer in answer.offers if offer.text.startswith(typed)]
-    offers = [offer for offer in offers if offer.text.strip()]
-    return replace(answer, offers=tuple(offers)) if offers else None
+    rests = [_rest(offer, typed, spot, is_closed=is_closed) for offer in answer.offers]
+    offers = tuple(rest for rest in rests if rest is not None)
+    return replace(answer, offers=offers) if offers else None
 
 
-def _rest(offer: Offer, typed: str, spot: Spot, *, is_closed: bool) -> Offer:
-    text, n = offer.text[len(typed) :], offer.n_replaced
-    if is_closed:
-        site = Site(prefix=spot.head, suffix=spot.tail)
-        text = drop_line_rest(text, site)
-        n = n_replaced(text, site)
-    return replace(offer, alternative=replace(offer.alternative, text=text), n_replaced=n)
+def _rest(offer: Offer, typed: str, spot: Spot, *, is_closed: bool) -> Offer | None:
+    """What is left of a program, in the words of those adapters that began like this; None when nothing is."""
+    said = [each for each in (offer.alternative, *offer.same) if each.text.startswith(typed)]
+    is_other = bool(said) and said[0] is not offer.alternative
+    site = Site(prefix=spot.head, suffix=spot.tail)
+    texts = [drop_line_rest(each.text[len(typed) :], site) if is_closed else each.text[len(typed) :] for each in said]
+    left = [replace(each, text=text) for each, text in zip(said, texts, strict=True) if text.strip()]
+    if not left:
+        return None
+    n = n_replaced(left[0].text, site) if is_closed or is_other else offer.n_replaced
+    return replace(offer, alternative=left[0], same=tuple(left[1:]), n_replaced=n)

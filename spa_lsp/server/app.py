@@ -5,7 +5,6 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, BinaryIO, NoReturn
 
@@ -186,9 +185,12 @@ async def offer(ls: SpaServer, params: types.InlineCompletionParams) -> list[typ
     if document is None:
         return []
     question = _question(document, params, ls.protocol.documents.encoding)
-    is_hasty = ls.takes_first and params.context.trigger_kind != types.InlineCompletionTriggerKind.Invoked
-    is_cached = ls.offering.knows(question, document)
-    answer = await ls.offering.answer(Ask(question=question, document=document, is_hasty=is_hasty))
+    is_automatic = _is_automatic(params)
+    ask = Ask(question=question, document=document, is_hasty=ls.takes_first and is_automatic)
+    is_cached = ls.offering.knows(ask)
+    answer = await ls.offering.answer(ask)
+    if answer is not None:
+        ls.n_answers["automatic" if is_automatic else "invoked", is_cached] += 1
     note_answer(ls, answer, document, question, began=began, is_cached=is_cached)
     is_current = ls.protocol.documents.get(document.uri) is document
     if answer is None or not is_current:
@@ -200,13 +202,16 @@ def wanted_document(ls: SpaServer, params: types.InlineCompletionParams) -> Docu
     """The document, if alternatives are offered there; None while they are off, and where they are never wanted."""
     ls.configuration.refresh()
     ls.use_settings()
-    is_automatic = params.context.trigger_kind != types.InlineCompletionTriggerKind.Invoked
-    if not ls.is_on or (is_automatic and ls.settings.trigger == "manual"):
+    if not ls.is_on or (_is_automatic(params) and ls.settings.trigger == "manual"):
         return None
     document = ls.protocol.documents.get(params.text_document.uri)
     if document is None or not context.is_served(document, ls.settings):
         return None
     return None if ls.configuration.is_ignored(document.uri) else document
+
+
+def _is_automatic(params: types.InlineCompletionParams) -> bool:
+    return params.context.trigger_kind != types.InlineCompletionTriggerKind.Invoked
 
 
 def note_answer(
@@ -225,20 +230,16 @@ def note_answer(
     )
     ls.recorder.note_answer(answered)
     if ls.settings.record_outcomes == "text":
+        window = context.make_window(
+            document.text,
+            question.start,
+            question.end,
+            prefix_chars=ls.settings.prefix_chars,
+            suffix_chars=0,
+            typed=question.typed,
+        )
         for alternative in answer.alternatives:
-            prefix = _window(ls, document, question).prefix
-            ls.recorder.remember_text(answer.adapter_set, alternative, prefix=prefix)
-
-
-def _window(ls: SpaServer, document: Document, question: Question) -> context.Window:
-    return context.make_window(
-        document.text,
-        question.start,
-        question.end,
-        prefix_chars=ls.settings.prefix_chars,
-        suffix_chars=ls.settings.suffix_chars,
-        typed=question.typed,
-    )
+            ls.recorder.remember_text(answer.adapter_set, alternative, prefix=window.prefix)
 
 
 def _question(document: Document, params: types.InlineCompletionParams, encoding: str) -> Question:
@@ -287,14 +288,15 @@ async def completion(ls: SpaServer, params: types.CompletionParams) -> types.Com
 
 
 async def alternatives(ls: SpaServer, params: Any) -> dict[str, Any]:
-    """All k alternatives at a cursor with what is known of them, for a panel that shows them side by side."""
+    """All k alternatives at a cursor with what is known of them, for a panel that shows them side by side.
+
+    It joins the request at the cursor, if there is one, and shows what that offers. Typing on ends it: it is empty.
+    """
     asked: types.InlineCompletionParams = ls.protocol.structure(feedback.plain(params), types.InlineCompletionParams)
     asked.context.trigger_kind = types.InlineCompletionTriggerKind.Invoked
     document = wanted_document(ls, asked)
     if document is None:
-        return panel.to_panel(None, context.Window(prefix="", suffix=""), "")
-    window = _window(ls, document, _question(document, asked, ls.protocol.documents.encoding))
-    request = context.make_request(window, document, ls.settings)
-    # a key of its own: the panel must not end the request at the cursor, nor be ended by it
-    result = await ls.link.complete(replace(request, document=f"{document.uri}#alternatives"))
-    return panel.to_panel(result, window, document.language)
+        return panel.to_panel(None, "")
+    question = _question(document, asked, ls.protocol.documents.encoding)
+    answer = await ls.offering.answer(Ask(question=question, document=document))
+    return panel.to_panel(answer, ls.settings.base)

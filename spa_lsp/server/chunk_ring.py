@@ -39,13 +39,6 @@ class ChunkRing:
         self.chunks = [*kept, chunk][-MAX_CHUNKS:]
         self.version += 1
 
-    def forget(self, uri: str) -> None:
-        """Leave a document's chunks out from now on."""
-        kept = [chunk for chunk in self.chunks if chunk.uri != uri]
-        if len(kept) < len(self.chunks):
-            self.chunks = kept
-            self.version += 1
-
 
 def chunk_at(text: str, cursor: int) -> str:
     """`CHUNK_LINES` whole lines of a text, with the cursor's in the middle."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from spa_lsp import errors
 from spa_lsp.engine.client import stop_engine_of
-from spa_lsp.outcome_records import Kind
+from spa_lsp.outcome_records import Kind, Outcome
 from spa_lsp.server import choices, feedback
 from spa_lsp.server.state import SpaServer
 
@@ -15,18 +15,8 @@ logger = logging.getLogger(__name__)
 
 async def accept(ls: SpaServer, *arguments: Any) -> None:
     """The client inserted an alternative: note which, and look ahead."""
-    taken = arguments[0] if arguments else None
-    _look_ahead(ls, taken)
-    tell("accepted", ls, taken)
+    tell("accepted", ls, arguments[0] if arguments else None)
     await asyncio.to_thread(ls.recorder.flush)
-
-
-def _look_ahead(ls: SpaServer, taken: Any) -> None:
-    match feedback.plain(taken):
-        case {"setId": str(set_id), "index": int(index), "adapter": str(adapter), "language": str(language)}:
-            if ls.settings.record_outcomes:
-                ls.offering.learned.add(language, adapter)
-            ls.offering.accepted(set_id, index, ls.protocol.documents.get)
 
 
 def tell(kind: Kind, ls: SpaServer, arguments: Any) -> None:
@@ -36,10 +26,18 @@ def tell(kind: Kind, ls: SpaServer, arguments: Any) -> None:
     except errors.BadInput as error:
         logger.warning("an outcome was not recorded: %s", error)
         return
-    if kind == "partial":
+    if kind == "accepted":
+        _look_ahead(ls, outcome)
+    elif kind == "partial":
         ls.offering.accepted_in_part(outcome.set_id, outcome.index)
     if ls.settings.record_outcomes:
         ls.recorder.add(outcome, with_text=ls.settings.record_outcomes == "text")
+
+
+def _look_ahead(ls: SpaServer, taken: Outcome) -> None:
+    if ls.settings.record_outcomes:
+        ls.offering.learned.add(taken.language, taken.adapter)
+    ls.offering.accepted(taken.set_id, taken.index, ls.protocol.documents.get)
 
 
 def toggle(ls: SpaServer, *arguments: Any) -> dict[str, bool]:
@@ -85,9 +83,17 @@ async def select_base(ls: SpaServer, *arguments: Any) -> dict[str, Any]:
 
 
 async def show_metrics(ls: SpaServer, *arguments: Any) -> dict[str, Any]:
-    """What `spa-lsp metrics --json` prints."""
+    """What `spa-lsp metrics --json` prints, and under `window` the answers of this window, recorded or not."""
     await asyncio.to_thread(ls.recorder.flush)
-    return await asyncio.to_thread(choices.read_metrics)
+    return {**await asyncio.to_thread(choices.read_metrics), "window": window_figures(ls)}
+
+
+def window_figures(ls: SpaServer) -> dict[str, dict[str, int]]:
+    """The answers since the start of this front, and how many came without the engine."""
+    return {
+        kind: {"answers": ls.n_answers[kind, True] + ls.n_answers[kind, False], "from_cache": ls.n_answers[kind, True]}
+        for kind in ("automatic", "invoked")
+    }
 
 
 COMMANDS = {

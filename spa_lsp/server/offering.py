@@ -50,7 +50,7 @@ class Offering:
         """The alternatives here; None when there are none."""
         spot = spot_of(ask.question, ask.document.text)
         answer = self.answers.find(spot)
-        if answer is not None and (answer.is_whole or ask.is_hasty):
+        if _is_enough(answer, ask):
             return answer
         work = self._works.get(spot.uri)
         if answer is not None and work is not None and typed_since(work.job.spot, spot) is not None:
@@ -59,9 +59,9 @@ class Offering:
         work = self._fitting_work(spot) or await self._start_for(ask, spot)
         return await work.first(self._settings().first_items_ms / 1000) if ask.is_hasty else await work.all()
 
-    def knows(self, question: Question, document: Document) -> bool:
-        """Whether something can be said here without the engine."""
-        return self.answers.find(spot_of(question, document.text)) is not None
+    def knows(self, ask: Ask) -> bool:
+        """Whether the answer comes without the engine."""
+        return _is_enough(self.answers.find(spot_of(ask.question, ask.document.text)), ask)
 
     def accepted(self, adapter_set: str, index: int, find: Callable[[str], Document | None]) -> None:
         """An alternative was inserted: ask for what may follow it, if there is nothing else to do.
@@ -153,6 +153,10 @@ class Offering:
         if any(not work.is_over for work in self._works.values()) or self.answers.find(spot):
             return
         self._start(await self._job(ask, spot))
+
+
+def _is_enough(answer: Answer | None, ask: Ask) -> bool:
+    return answer is not None and (answer.is_whole or ask.is_hasty)
 
 
 def prefix_room(settings: Settings) -> int:

@@ -4,26 +4,33 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
-from spa_lsp.completion import Alternative, CompletionResult
-from spa_lsp.server.context import Window
-from spa_lsp.shown import shown_infills
+from spa_lsp.completion import Alternative
+from spa_lsp.server.answers import Answer
 
 REQUEST = "spa-lsp/alternatives"
 
 
-def to_panel(result: CompletionResult | None, window: Window, language: str) -> dict[str, Any]:
-    """The answer: every adapter's text as it would be inserted, also the same ones (`same_as`: number from 1)."""
-    if result is None or result.is_cancelled:
+def to_panel(answer: Answer | None, base: str) -> dict[str, Any]:
+    """The answer: first what is offered, in that order, then the same programs from other adapters.
+
+    Those have `same_as`: the number, from 1, of the offered one.
+    """
+    if answer is None:
         return {"base": "", "adapter_set": "", "alternatives": []}
-    shown = shown_infills(result.alternatives, prefix=window.prefix, suffix=window.suffix, language=language)
-    texts = [each.text for each in shown]
-    first = next((text for text in texts if text is not None), "")
-    alternatives = [
-        {**_about(each.alternative), "text": each.text, "same_as": each.same_as, "diff": line_diff(first, each.text)}
-        for each in shown
-        if each.text is not None
+    first = answer.offers[0].text if answer.offers else ""
+    offered = [_entry(offer.alternative, first, same_as=None) for offer in answer.offers]
+    same = [
+        _entry(alternative, first, same_as=number)
+        for number, offer in enumerate(answer.offers, start=1)
+        for alternative in offer.same
     ]
-    return {"base": result.base, "adapter_set": result.adapter_set, "alternatives": alternatives}
+    return {"base": base, "adapter_set": answer.adapter_set, "alternatives": [*offered, *same]}
+
+
+def _entry(alternative: Alternative, first: str, *, same_as: int | None) -> dict[str, Any]:
+    names: Sequence[str] = ("adapter", "label", "index", "mean_logprob", "n_tokens", "finish", "text")
+    about = {name: getattr(alternative, name) for name in names}
+    return {**about, "same_as": same_as, "diff": line_diff(first, alternative.text)}
 
 
 def line_diff(first: str, text: str) -> list[dict[str, str]]:
@@ -37,8 +44,3 @@ def line_diff(first: str, text: str) -> list[dict[str, str]]:
         lines += [{"kind": "-", "line": line} for line in before[i1:i2]]
         lines += [{"kind": "+", "line": line} for line in after[j1:j2]]
     return lines
-
-
-def _about(alternative: Alternative) -> dict[str, Any]:
-    names: Sequence[str] = ("adapter", "label", "index", "mean_logprob", "n_tokens", "finish")
-    return {name: getattr(alternative, name) for name in names}

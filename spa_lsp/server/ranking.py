@@ -47,7 +47,7 @@ def make_offers(
     for each in shown:
         if each.text is not None:
             programs.setdefault(each.form, []).append(each)
-    first = [replace(offer, agreement=len(programs.pop(offer.form, [offer]))) for offer in kept]
+    first = [replace(offer, same=_others(programs.pop(offer.form, []), offer.alternative.index)) for offer in kept]
     ranked = sorted(programs.values(), key=lambda program: _rank(program, place, counts))
     return [*first, *map(_offer, ranked)]
 
@@ -68,10 +68,18 @@ def _rank(program: Sequence[Shown], place: Place, counts: Mapping[str, int]) -> 
 
 def _offer(program: Sequence[Shown]) -> Offer:
     shown = program[0]
-    assert shown.text is not None
     return Offer(
-        alternative=replace(shown.alternative, text=shown.text),
+        alternative=_as_shown(shown),
         form=shown.form,
-        agreement=len(program),
+        same=_others(program, shown.alternative.index),
         n_replaced=shown.n_replaced,
     )
+
+
+def _others(program: Sequence[Shown], index: int) -> tuple[Alternative, ...]:
+    return tuple(_as_shown(each) for each in program if each.alternative.index != index)
+
+
+def _as_shown(shown: Shown) -> Alternative:
+    assert shown.text is not None
+    return replace(shown.alternative, text=shown.text)

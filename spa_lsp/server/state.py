@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,6 +43,7 @@ class SpaServer(LanguageServer):
         )
         self.takes_first = False  # the client asks again when the user wants to see others
         self.asking: dict[str, asyncio.Task[Any]] = {}  # by document: the request that has no answer yet
+        self.n_answers: Counter[tuple[str, bool]] = Counter()  # by how they were asked for, and whether from the cache
         self.starting: asyncio.Task[None] | None = None  # kept, or it could be collected before it is done
         self.learning: asyncio.Future[None] | None = None  # the same
         self.is_over = asyncio.Event()

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import BinaryIO, NoReturn, Protocol
+from typing import IO, BinaryIO, NoReturn, Protocol
 
 MAX_MESSAGE_BYTES = 64 << 20
 MAX_HEADER_BYTES = 4096
@@ -52,7 +52,7 @@ def take_stdout() -> BinaryIO:
     return stdout
 
 
-def read_message(stream: BinaryIO) -> bytes | None:
+def read_message(stream: IO[bytes]) -> bytes | None:
     """The body of the next message; None at the end of the stream.
 
     Raises:
@@ -158,7 +158,7 @@ def watch_parent(process_id: int | None) -> None:
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
-def _read_body(stream: BinaryIO, length: int) -> bytes:
+def _read_body(stream: IO[bytes], length: int) -> bytes:
     if length > MAX_MESSAGE_BYTES:
         raise WireError(f"a message of {length} bytes is over the limit of {MAX_MESSAGE_BYTES}")
     body = stream.read(length)

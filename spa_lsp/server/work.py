@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -132,7 +132,7 @@ class Work:
         self._found.append(alternative)
         self._news.set()
 
-    def _answer(self, alternatives: list[Alternative] | tuple[Alternative, ...], *, adapter_set: str) -> Answer:
+    def _answer(self, alternatives: Sequence[Alternative], *, adapter_set: str) -> Answer:
         kept = self._shown.offers if self._shown else ()
         offers = make_offers(alternatives, self.job.place, counts=self.job.counts, kept=kept)
         return Answer(spot=self.job.spot, adapter_set=adapter_set, offers=tuple(offers))

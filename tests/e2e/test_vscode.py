@@ -11,7 +11,7 @@ import pytest
 
 from spa_lsp.engine.client import stop_engine
 from spa_lsp.engine.supervisor import socket_path
-from spa_lsp.store import read_outcomes
+from spa_lsp.outcomes import read_outcomes
 from tests.e2e.vscode_engine import BASE, LABELS, TEXTS
 from tests.e2e.vscode_install import CannotInstall, install_tools
 from tests.e2e.vscode_workbench import CLIENT, ROOT, Workbench, eventually, within, write_program

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from spa_lsp import paths
-from spa_lsp.engine import __main__ as engine
+from spa_lsp.engine.switching import SwitchingCompleter
 from spa_lsp.errors import Damaged, NotFound
 
 
@@ -54,7 +54,7 @@ def publish():
 
 def test_a_published_set_is_taken_up_and_nothing_is_looked_up_before(sets):
     completer = Completer()
-    switching = engine.SwitchingCompleter(completer, "base")
+    switching = SwitchingCompleter(completer, "base")
     for _ in range(3):
         switching.use_set(None)
     sets[None] = Set("second")
@@ -67,7 +67,7 @@ def test_a_published_set_is_taken_up_and_nothing_is_looked_up_before(sets):
 
 def test_a_set_that_cannot_be_used_leaves_the_one_before_and_is_told_once(sets, caplog):
     completer = Completer()
-    switching = engine.SwitchingCompleter(completer, "base")
+    switching = SwitchingCompleter(completer, "base")
     switching.use_set(None)
     sets[None], completer.is_broken = Set("second"), True
     for _ in range(3):
@@ -81,7 +81,7 @@ def test_a_set_that_cannot_be_used_leaves_the_one_before_and_is_told_once(sets, 
 
 
 def test_a_set_that_is_asked_for_by_another_name_is_not_replaced_by_the_one_in_use(sets):
-    switching = engine.SwitchingCompleter(Completer(), "base")
+    switching = SwitchingCompleter(Completer(), "base")
     switching.use_set(None)
     with pytest.raises(NotFound):
         switching.use_set("other")
@@ -89,7 +89,7 @@ def test_a_set_that_is_asked_for_by_another_name_is_not_replaced_by_the_one_in_u
 
 def test_each_name_gets_its_own_set(sets):
     completer = Completer()
-    switching = engine.SwitchingCompleter(completer, "base")
+    switching = SwitchingCompleter(completer, "base")
     sets["other"] = Set("other")
     names = []
     for name in (None, "other", None, ""):

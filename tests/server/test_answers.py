@@ -158,3 +158,11 @@ def test_a_hit_in_a_full_cache_takes_less_than_five_milliseconds():
     for _ in range(20):
         assert cache.find(spot_of(question, document)) is not None
     assert (time.perf_counter() - started) / 20 < 0.005
+
+
+def test_an_alternative_in_other_words_replaces_the_brackets_that_it_has_itself():
+    first, other = make_alternative("c = f(a)", 0), make_alternative("d = f(a", 1)
+    offer = Offer(alternative=first, same=(other,), n_replaced=1)
+    cache = cache_of(replace(answer("f(‸)"), offers=(offer,)))
+    (found,) = cache.find(spot("f(d‸)")).offers
+    assert (found.text, found.n_replaced, found.same) == (" = f(a", 0, ())

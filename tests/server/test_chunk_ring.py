@@ -54,13 +54,6 @@ def test_a_chunk_of_a_few_lines_is_none(text):
     assert ring_of(chunk(text=text)).chunks == []
 
 
-def test_what_is_forgotten_is_gone():
-    assert ring_of(chunk(), chunk("b", uri="v")).forget("u") is None
-    ring = ring_of(chunk(), chunk("b", uri="v"))
-    ring.forget("u")
-    assert [each.uri for each in ring.chunks] == ["v"]
-
-
 def test_the_newest_that_fit_are_picked_oldest_first():
     chunks = [chunk("a"), chunk("b"), chunk("c")]
     assert picked(*chunks, n_chars=2 * len(block("a"))) == chunks[1:]

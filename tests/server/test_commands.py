@@ -91,6 +91,20 @@ async def test_metrics_are_those_of_the_command(front):
     assert total["p50_ms"] > 0
 
 
+async def test_metrics_tell_what_this_window_answered_though_nothing_is_recorded(front):
+    client = await front(settings={"recordOutcomes": False})
+    client.open(CODE)
+    await client.items(1, 4)
+    for kind in (1, 2, 2):
+        await client.items(1, 4, triggerKind=kind)
+    metrics = await run(client, "metrics")
+    assert metrics["total"]["answers"] == 0
+    assert metrics["window"] == {
+        "automatic": {"answers": 3, "from_cache": 2},
+        "invoked": {"answers": 1, "from_cache": 1},
+    }
+
+
 async def test_the_panel_gets_every_alternative_with_its_figures_and_diff(front):
     client = await front(FakeCompleter(texts=("a = 1\nb = 2", "a = 1\nb = 3", "a = 1\nb = 2", "")))
     client.open("x = 0\n\n")
@@ -107,6 +121,48 @@ async def test_the_panel_gets_every_alternative_with_its_figures_and_diff(front)
     }
     assert [(each["kind"], each["line"]) for each in second["diff"]] == [("=", "a = 1"), ("-", "b = 2"), ("+", "b = 3")]
     assert (first["text"], first["same_as"], third["same_as"]) == ("a = 1\nb = 2", None, 1)
+
+
+async def test_the_panel_shows_what_is_offered_first_and_asks_no_engine_for_it_again(front):
+    completer = FakeCompleter(texts=("raise TypeError", "return a + b", "return a + b  # both"))  # two agree
+    client = await front(completer)
+    client.open(CODE)
+    offered = await client.texts(1, 4)
+    panel = (await client.call("spa-lsp/alternatives", AT))["alternatives"]
+    assert offered == [each["text"] for each in panel][: len(offered)] == ["return a + b", "raise TypeError"]
+    assert (panel[2]["adapter"], panel[2]["same_as"]) == ("a3", 1)
+    assert len(completer.asked) == 1
+
+
+async def test_the_panel_sees_what_inline_completion_sees(front):
+    completer = FakeCompleter()
+    client = await front(completer)
+    client.open("def helper(a):\n    b = a\n    return b\n", uri="file:///helper.py")
+    client.open(CODE)
+    await client.items(1, 3)
+    await eventually(lambda: not client.server.offering.neighbours._gathering)
+    await client.call("spa-lsp/alternatives", AT)
+    assert [piece.path for piece in completer.asked[1].context] == ["helper.py"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("c = a", [("\n    return c", None, "a1"), ("\n    return c  # c", 1, "a3")]),
+        ("d =", [(" a\n    return d", None, "a2")]),
+    ],
+)
+async def test_the_panel_follows_what_was_typed_of_an_alternative(front, typed, expected):
+    completer = FakeCompleter(texts=("c = a\n    return c", "d = a\n    return d", "c = a\n    return c  # c", "pass"))
+    client = await front(completer)
+    client.open(CODE)
+    assert len(await client.items(1, 4)) == 2  # three are one program
+    place = {"line": 1, "character": 4}
+    client.change({"range": {"start": place, "end": place}, "text": typed}, version=2)
+    after = {"line": 1, "character": 4 + len(typed)}
+    panel = await client.call("spa-lsp/alternatives", {**AT, "position": after})
+    found = [(each["text"], each["same_as"], each["adapter"]) for each in panel["alternatives"]]
+    assert found == expected and len(completer.asked) == 1
 
 
 @pytest.mark.parametrize("params", [{**AT, "textDocument": {"uri": "file:///closed.py"}}, AT])

@@ -81,9 +81,15 @@ class Desk:
     def find(self, uri):
         return self.document if uri == "u" else None
 
-    def ask(self, *, is_hasty=False):
+    def wish(self, *, is_hasty=False):
         question = Question(uri="u", version=self.version, start=self.cursor, end=self.cursor)
-        return self.offering.answer(Ask(question=question, document=self.document, is_hasty=is_hasty))
+        return Ask(question=question, document=self.document, is_hasty=is_hasty)
+
+    def ask(self, **options):
+        return self.offering.answer(self.wish(**options))
+
+    def knows(self, **options):
+        return self.offering.knows(self.wish(**options))
 
     async def texts(self, **options):
         answer = await self.ask(**options)
@@ -135,6 +141,7 @@ async def test_asked_again_while_the_work_runs_one_waits_for_it():
     desk = Desk(engine, **HASTE)
     engine.let_go("a1")
     await desk.texts(is_hasty=True)
+    assert desk.knows(is_hasty=True) and not desk.knows()
     invoked = asyncio.ensure_future(desk.texts())
     await asyncio.sleep(0.02)
     assert not invoked.done()

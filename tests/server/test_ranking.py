@@ -32,7 +32,7 @@ def test_of_equals_the_sets_order_holds():
 
 def test_of_equal_programs_the_first_is_shown_with_the_number_of_those_who_agree():
     offers = offered("c = a + b\n    return c", "d = a + b  # sum\n    return d", "return a + b")
-    assert [(each.text, each.agreement) for each in offers] == [("c = a + b\n    return c", 2), ("return a + b", 1)]
+    assert [(each.text, len(each.same)) for each in offers] == [("c = a + b\n    return c", 1), ("return a + b", 0)]
 
 
 def test_texts_that_do_not_parse_are_compared_by_their_tokens():
@@ -89,7 +89,7 @@ def test_habit_comes_after_trust():
 def test_what_is_shown_already_keeps_its_place():
     kept = offered(("return a", -3))
     offers = offered(("return a", -3), ("return b", -0.1), ("return a  # a", -0.1), kept=kept)
-    assert texts(offers) == ["return a", "return b"] and offers[0].agreement == 2
+    assert texts(offers) == ["return a", "return b"] and len(offers[0].same) == 1
 
 
 def test_brackets_behind_the_cursor_go_with_the_offer():

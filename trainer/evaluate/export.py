@@ -8,7 +8,8 @@
         "arms": [
           {"arm", "about", "adapter_set", "method", "training": {...} | null, "k", "temperature", "run_id",
            "figures": {NAME: {"mean", "low", "high", "standard_error"}},
-           "by_adapter": [{"adapter", "label", "pass_at_1": {"mean", "low", "high", "standard_error"}}],
+           "n_samples": of the training data | null,
+           "by_adapter": [{"adapter", "label", "n_samples", "pass_at_1": {"mean", "low", "high", "standard_error"}}],
            "problems": [
              {"task_id", "prompt", ["canary",] "alternatives": [
                {"text", "adapter", "finish", "verdict", "raw_text", "raw_verdict",
@@ -129,6 +130,7 @@ def _arm(result: ArmResult, problems: Sequence[Problem]) -> dict[str, Any]:
         "adapter_set": chosen.name if chosen else "",
         "method": chosen.method if chosen else "",
         "training": chosen.figures.get("config") if chosen else None,
+        "n_samples": chosen.data.get("n_samples") if chosen else None,
         "k": result.entry.n_rows,
         "temperature": result.entry.temperature,
         "run_id": result.run.id,
@@ -140,8 +142,16 @@ def _arm(result: ArmResult, problems: Sequence[Problem]) -> dict[str, Any]:
 
 def _by_adapter(result: ArmResult) -> list[dict[str, Any]]:
     labels = {attempt.adapter: attempt.label for own in result.attempts.values() for attempt in own}
+    sizes = (
+        {own.name: own.figures.get("n_samples") for own in result.adapter_set.adapters} if result.adapter_set else {}
+    )
     return [
-        {"adapter": adapter, "label": labels[adapter], "pass_at_1": asdict(estimate(list(passes.values())))}
+        {
+            "adapter": adapter,
+            "label": labels[adapter],
+            "n_samples": sizes.get(adapter),
+            "pass_at_1": asdict(estimate(list(passes.values()))),
+        }
         for adapter, passes in passes_by_adapter(result.attempts).items()
     ]
 
