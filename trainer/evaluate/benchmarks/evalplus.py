@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.evaluate.benchmarks import oracle
-from trainer.evaluate.benchmarks.code import ASK, DATA, NARROWED, RETURNS_MATCH
+from trainer.evaluate.benchmarks.code import ASK, DATA
 from trainer.evaluate.benchmarks.files import Source, read_checked
 from trainer.evaluate.problems import LIMITS, Problem
 from trainer.evaluate.sandbox.limits import Limits
@@ -37,8 +37,6 @@ SLOW_LIMITS = {"Mbpp/599": Limits(wall_s=180.0, cpu_s=60.0)}
 
 # Places of inputs whose results, combinations with replacement, have 50 MB to 1 GB as text; 16 MB may leave the sandbox
 TOO_LARGE = {"Mbpp/255": (88, 89, 93, 99, 103)}
-
-PRESENCE = "(lambda result: result if isinstance(result, bool) else result is not None)"
 
 AGREES: dict[str, oracle.Agrees] = {
     "HumanEval/32": oracle.is_root,
@@ -99,11 +97,9 @@ def _humaneval_plus(row: Mapping[str, Any]) -> Problem:
 
 def _mbpp(row: Mapping[str, Any], benchmark: str, inputs: Sequence[Any], limits: Limits) -> Problem:
     typed = _with_types(int(row["task_id"].removeprefix("Mbpp/")))
-    name = row["entry_point"]
     return Problem(
         task_id=row["task_id"],
-        entry_point=name,
-        suffix=NARROWED.format(name=name, narrow=PRESENCE) if name in RETURNS_MATCH else "",
+        entry_point=row["entry_point"],
         solution=row["canonical_solution"],
         test=_check(row, row["canonical_solution"], [typed(arguments) for arguments in inputs]),
         benchmark=benchmark,
