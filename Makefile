@@ -12,6 +12,7 @@ demo: base
 test: venv
 	$(BIN)/pytest
 	$(BIN)/pytest -m 'protocol or liveness' --quick
+	$(BIN)/pytest -m hostile
 	$(BIN)/spa-lsp models pull
 	$(BIN)/pytest -m model
 

@@ -33,8 +33,8 @@ BENCHMARKS: tuple[Benchmark, ...] = (*CODE_BENCHMARKS, *CHOICE_BENCHMARKS)
 DEFAULT_ARMS = "base,base@0.2,base@0.8,influence"
 SHOWN = (
     "dc_exact", "dc_ast", "dc_near", "dc_approach", "distinct_exact", "distinct_ast", "utility_near", "pass_at_1",
-    "pass_at_1_min", "pass_at_5", "pass_at_k", "diversity", "average_kl", "parse_share", "stops_share", "n_tokens",
-    "seconds",
+    "pass_at_1_min", "pass_at_5", "pass_at_k", "accuracy_loglik", "diversity", "average_kl", "parse_share",
+    "stops_share", "n_tokens", "seconds",
 )  # fmt: skip
 
 
@@ -170,6 +170,7 @@ def _run_arm(
             settings,
             adapter_set=adapter_set,
             measure_kl=served.average_kl,
+            measure_likelihoods=served.log_likelihoods,
             on_problems=bar.advance if bar else lambda _: None,
         )
 
@@ -200,6 +201,12 @@ class _Served:
             total += value * block.shape[1]
             n_places += block.shape[1]
         return total / n_places if n_places else None
+
+    def log_likelihoods(self, choices: Sequence[tuple[str, str]]) -> dict[str, list[float]]:
+        """The log-likelihood of each choice by the name of the adapter, which is "base" without a set."""
+        values = self._ready().log_likelihoods(choices)
+        names = [info.name for info in self._wanted.adapters] if self._wanted else ["base"]
+        return dict(zip(names, values.tolist(), strict=True))
 
     def _ready(self) -> "LocalCompleter":
         from spa_lsp.lm.completer import LocalCompleter

@@ -85,3 +85,9 @@ def m004_attempts(db: Database) -> None:
             PRIMARY KEY (run_id, problems_id, name)
         ) STRICT"""
     )
+
+
+@MIGRATIONS()
+def m005_is_likeliest(db: Database) -> None:
+    """Log-likelihood scoring of a question: whether the attempt's adapter finds the right option likeliest."""
+    db.execute("ALTER TABLE attempts ADD COLUMN is_likeliest INTEGER")

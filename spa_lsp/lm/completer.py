@@ -30,7 +30,7 @@ from spa_lsp.errors import AdapterMismatch
 from spa_lsp.lm.attention import Group, KeyValues
 from spa_lsp.lm.bank import AdapterBank
 from spa_lsp.lm.decode import HALF_CHARACTER, Row, decode, new_rows
-from spa_lsp.lm.likelihood import next_token_logprobs
+from spa_lsp.lm.likelihood import log_likelihoods, next_token_logprobs
 from spa_lsp.lm.load import LoadedBase, load_base
 from spa_lsp.lm.pack import halve_embedding, pack_linears
 from spa_lsp.lm.prefix_cache import Entry, PrefixCache, prefill, prefill_rows
@@ -136,6 +136,24 @@ class LocalCompleter:
         prompt = prompt_of(request, self.base)
         known = self._known_prompt(prompt) if is_base or is_shared else None
         return next_token_logprobs(self.base, bank, prompt, continuation, is_shared=is_base or is_shared, known=known)
+
+    def log_likelihoods(self, choices: Sequence[tuple[str, str]]) -> Tensor:
+        """Log-probability of each choice's continuation after its context, `[K, choices]`, in nats; all is plain text.
+
+        K are the adapters of the set, or the base alone where there is none.
+        """
+        tokens = [
+            (encode_text(self.base.prompt, clean_text(context)), encode_text(self.base.prompt, clean_text(text)))
+            for context, text in choices
+        ]
+        is_shared = self.adapter_set is None or self.adapter_set.activation == "completion"
+        return log_likelihoods(
+            self.base,
+            self._bank if self.adapter_set else None,
+            tokens,
+            is_shared=is_shared,
+            know=self._known_prompt if is_shared else None,
+        )
 
     def _known_prompt(self, prompt: Sequence[int]) -> KeyValues:
         """Keys and values of all but the last token, from the cache as far as it has them."""

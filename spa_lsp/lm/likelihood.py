@@ -3,7 +3,7 @@
 Adapters act from the prompt's last token on, as they are served (`activation: completion`), or on all of it (`all`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 
 import torch
@@ -55,11 +55,16 @@ def log_likelihoods(
     choices: Sequence[tuple[Sequence[int], Sequence[int]]],
     *,
     is_shared: bool = True,
+    know: Callable[[Sequence[int]], KeyValues] | None = None,
 ) -> Tensor:
-    """Log-probability of each choice's continuation after its prompt, `[K, choices]`, in nats, not per token."""
+    """Log-probability of each choice's continuation after its prompt, `[K, choices]`, in nats, not per token.
+
+    `know` gives what `known` is in `next_token_logprobs`, for a prompt.
+    """
     columns = []
     for prompt, continuation in choices:
-        blocks = next_token_logprobs(base, bank, prompt, continuation, is_shared=is_shared)
+        known = know(prompt) if know else None
+        blocks = next_token_logprobs(base, bank, prompt, continuation, is_shared=is_shared, known=known)
         logprobs = torch.cat([_chosen(block, continuation, n * _BLOCK) for n, block in enumerate(blocks)], dim=1)
         columns.append(logprobs.sum(1))
     return torch.stack(columns, dim=1)

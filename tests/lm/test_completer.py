@@ -11,6 +11,8 @@ from spa_lsp.adapter_set import AdapterSet, describe_adapter, write_set
 from spa_lsp.catalog import find_base, installed_base
 from spa_lsp.completion import CompletionRequest, ContextPiece, request_from_json
 from spa_lsp.errors import AdapterMismatch, BadInput, NotFound, SpaError
+from spa_lsp.lm.likelihood import log_likelihoods
+from spa_lsp.prompt import encode_text
 from tests.conftest import TINY_ID
 from trainer.configs import ALL_LINEARS
 
@@ -203,6 +205,18 @@ def test_a_given_text_has_log_probabilities_under_every_adapter_warm_or_cold(com
     completer.complete(REQUEST)
     assert len(cold) == 8 and len(logprobs(use_base=True)) == 1
     torch.testing.assert_close(logprobs(), cold, atol=1e-5, rtol=1e-5)
+
+
+def test_choices_have_log_likelihoods_by_adapter_and_by_the_base_alone(completer):
+    choices = [("Which is it?\nAnswer:", " A"), ("Which is it?\nAnswer:", " B and C")]
+    found = completer.log_likelihoods(choices)
+    assert found.shape == (8, 2)
+    for column, (context, text) in enumerate(choices):
+        prompt, tokens = (encode_text(completer.base.prompt, piece) for piece in (context, text))
+        slow = log_likelihoods(completer.base, completer._bank, [(prompt, tokens)])
+        torch.testing.assert_close(found[:, column], slow[:, 0], atol=1e-4, rtol=1e-5)
+    completer.swap_set(None)
+    assert completer.log_likelihoods(choices).shape == (1, 2)
 
 
 # --- several requests in one batch

@@ -36,6 +36,7 @@ class Attempt:
     quantization: str
     device: str
     average_kl: float | None  # of the whole problem; None where nobody computed it
+    is_likeliest: int | None  # 1: the right option is, to this adapter; None where there are no options
     class_exact: int | None
     class_ast: int | None
     class_near: int | None

@@ -6,7 +6,7 @@ A broken one goes on behind its last whole batch. Which model answers is the cal
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from sqlite_utils import Database
@@ -24,7 +24,7 @@ from trainer.evaluate.attempts import (
     problem_id,
     write_attempts,
 )
-from trainer.evaluate.benchmarks.choice import is_right
+from trainer.evaluate.benchmarks.choice import is_likeliest, is_right
 from trainer.evaluate.bootstrap import Estimate
 from trainer.evaluate.distinct import classify
 from trainer.evaluate.figures import Values, estimates_of, values_of, write_figures
@@ -61,6 +61,8 @@ class BatchCompleter(Protocol):
 
 # The average KL between the adapters on one text as the answer to a request; None where there is no pair of adapters.
 MeasureKl = Callable[[CompletionRequest, str], float | None]
+# By the name of each adapter, or of the base, the log-likelihoods of pairs (context, continuation).
+MeasureLikelihoods = Callable[[Sequence[tuple[str, str]]], dict[str, list[float]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +72,7 @@ class Answer:
     result: CompletionResult
     seconds: float
     average_kl: float | None = None
+    is_likeliest: dict[str, bool] = field(default_factory=dict)  # the right option, by adapter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +96,7 @@ def evaluate_arm(
     *,
     adapter_set: AdapterSet | None,
     measure_kl: MeasureKl | None = None,
+    measure_likelihoods: MeasureLikelihoods | None = None,
     on_problems: Callable[[int], object] = lambda _: None,
 ) -> ArmResult:
     """Complete and judge what is missing, then compute the figures over all problems given.
@@ -105,6 +109,7 @@ def evaluate_arm(
         settings: of the evaluation.
         adapter_set: what the completer serves; None for the base.
         measure_kl: asked once per problem of a greedy set.
+        measure_likelihoods: asked once per question that has options.
         on_problems: told how many more problems are done, after each batch.
 
     Raises:
@@ -121,6 +126,8 @@ def evaluate_arm(
         answers = complete_all(completer, requests)
         if measure_kl and has_pairs:
             answers = [_with_kl(*pair, measure_kl) for pair in zip(requests, answers, strict=True)]
+        if measure_likelihoods:
+            answers = [_with_likelihoods(*pair, measure_likelihoods) for pair in zip(batch, answers, strict=True)]
         _check_precision(db, run, answers[0])
         judged = [_attempts(problem, answer) for problem, answer in zip(batch, answers, strict=True)]
         write_attempts(db, run, [attempt for own in judged for attempt in own])
@@ -186,6 +193,13 @@ def _with_kl(request: CompletionRequest, answer: Answer, measure: MeasureKl) -> 
     return replace(answer, average_kl=measure(request, text) if text else None)
 
 
+def _with_likelihoods(problem: Problem, answer: Answer, measure: MeasureLikelihoods) -> Answer:
+    if not problem.likelihoods:
+        return answer
+    found = {name: is_likeliest(problem, values) for name, values in measure(problem.likelihoods).items()}
+    return replace(answer, is_likeliest=found)
+
+
 def _request(problem: Problem, entry: Entry, settings: Settings, adapter_set: AdapterSet | None) -> CompletionRequest:
     is_infill = problem.layout == "infill"
     is_single = adapter_set is not None and entry.arm.recipe is not None and entry.arm.recipe.is_single
@@ -236,6 +250,7 @@ def _attempts(problem: Problem, answer: Answer) -> list[Attempt]:
             device=answer.result.device,
             seconds=answer.seconds,
             average_kl=answer.average_kl,
+            is_likeliest=answer.is_likeliest.get(item.adapter),
             **_measured(item),
             verdict=shown_verdicts[place].kind,
             verdict_s=shown_verdicts[place].seconds,

@@ -20,7 +20,8 @@ MINIMUM = "pass_at_1_min"  # over adapters: no value per problem, so no paired d
 N_ATTEMPTS = 5  # the paper's pass@5
 # what two arms are compared in
 COMPARED = (*(f"dc_{level}" for level in LEVELS), *(f"distinct_{level}" for level in LEVELS), "utility_near",
-            "pass_at_1", "pass_at_5", "pass_at_k", "diversity", "parse_share", "stops_share")  # fmt: skip
+            "pass_at_1", "pass_at_5", "pass_at_k", "accuracy_loglik", "diversity", "parse_share",
+            "stops_share")  # fmt: skip
 
 # a figure's values by problem id; problems that have no such figure are missing in it
 Values = dict[str, dict[str, float]]
@@ -65,6 +66,7 @@ def write_figures(db: Database, run: Run, problem_ids: Sequence[str], figures: M
 def _problem_values(attempts: Sequence[Attempt]) -> dict[str, float]:
     first = attempts[0]
     known_kl = {} if first.average_kl is None else {"average_kl": first.average_kl}
+    likeliest = [bool(attempt.is_likeliest) for attempt in attempts if attempt.is_likeliest is not None]
     return {
         **_view_values(attempts, "shown"),
         **{f"raw_{name}": value for name, value in _view_values(attempts, "raw").items()},
@@ -72,6 +74,7 @@ def _problem_values(attempts: Sequence[Attempt]) -> dict[str, float]:
         "n_tokens": sum(attempt.n_tokens for attempt in attempts) / len(attempts),
         "seconds": first.seconds,
         **known_kl,
+        **({"accuracy_loglik": metrics.pass_at_1(likeliest)} if likeliest else {}),
     }
 
 

@@ -23,7 +23,6 @@ KINDS: dict[OutcomeKind, VerdictKind] = {
     "killed": "killed",
     "sandbox_error": "sandbox_error",
 }
-LIMITS = Limits(wall_s=20.0, cpu_s=8.0)  # the slowest known solution of MBPP takes 3 s of processor time
 PATIENT_WALL_S = 60.0
 DOUBTFUL = ("wall clock", "signal 9")  # a busy machine, one short of memory
 
@@ -41,19 +40,21 @@ class Verdict:
     sandbox: Kind = "bubblewrap"
 
 
-def judge(problem: Problem, completions: Sequence[str], workers: int = 2, *, limits: Limits = LIMITS) -> list[Verdict]:
+def judge(
+    problem: Problem, completions: Sequence[str], workers: int = 2, *, limits: Limits | None = None
+) -> list[Verdict]:
     """One verdict per completion, in their order; equal ones are run once, about 40 ms each.
 
     `program(completion)` of the problem is the module that is judged, `test` defines `check`, which gets its
     `entry_point` and may use it and all that `program(solution)` defines by name.
 
     What may be owed to a busy machine is run again, once, one at a time and with more patience: sandbox errors, and
-    timeouts by the wall clock, not those by processor time.
+    timeouts by the wall clock, not those by processor time. `limits` are the problem's unless given.
 
     Raises:
         Unavailable: there is no working sandbox.
     """
-    backend = require_backend()
+    backend, limits = require_backend(), limits or problem.limits
     different = list(dict.fromkeys(completions))
     with ThreadPoolExecutor(workers) as pool:
         first = list(pool.map(lambda completion: _run(problem, completion, backend, limits), different))

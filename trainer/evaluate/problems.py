@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from spa_lsp.errors import BadInput
 from trainer.evaluate.benchmarks.files import Source, read_checked
-from trainer.evaluate.benchmarks.text import text_before_function, uses_names_of
+from trainer.evaluate.sandbox.limits import Limits
 
 Layout = Literal["infill", "instruct", "choice"]
 InfillingKind = Literal["multi", "single"]
@@ -35,6 +35,7 @@ HOW_TO_GET = (
     f"into DIR/{FOLDER}/ and pass --data DIR or set SPA_DATA=DIR"
 )
 MIDDLE_LINES = (2, 8)  # non-blank lines of a multi-line middle; longer ones no small base writes
+LIMITS = Limits(wall_s=20.0, cpu_s=8.0)  # the slowest known solution of MBPP takes 3 s of processor time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,7 @@ class Problem:
     suffix: str = ""
     solution: str
     test: str = ""  # Python that defines check(candidate); trusted, never shown to the program
-    trusted_prelude: str = ""  # Python that `test` needs before it: helpers of the benchmark's own prompt
+    limits: Limits = LIMITS  # of a completed program
     benchmark: str = ""
     layout: Layout = "infill"
     instruction: str = ""  # what the chat turn asks
@@ -106,7 +107,6 @@ def read_infilling(data_dir: Path | None, kind: InfillingKind) -> list[Problem]:
 
 
 def _problem(row: Mapping[str, Any], kind: InfillingKind) -> Problem:
-    head = text_before_function(row["prompt"], row["entry_point"])
     return Problem(
         task_id=row["task_id"],
         entry_point=row["entry_point"],
@@ -114,7 +114,6 @@ def _problem(row: Mapping[str, Any], kind: InfillingKind) -> Problem:
         suffix=row["suffix"],
         solution=row["canonical_solution"],
         test=row["test"],
-        trusted_prelude=head if uses_names_of(row["test"], head) else "",
         benchmark=f"infilling-{kind}",
     )
 

@@ -17,6 +17,7 @@ TITLES = {
     "pass_at_5": "pass@5",
     "pass_at_k": "pass@k",
     "utility_near": "utility@k, near",
+    "accuracy_loglik": "accuracy, likeliest option",
     "diversity": "diversity",
     "average_kl": "average KL, nats",
     "parse_share": "parses",

@@ -75,18 +75,7 @@ def test_humaneval_shows_its_prompt_in_the_instruction_and_as_stub(tiny_data):
     problem = by_id("humaneval", tiny_data)["HumanEval/0"]
     assert f"```\n{HUMANEVAL[0]['prompt'].strip()}\n```" in problem.instruction
     assert problem.stub == HUMANEVAL[0]["prompt"]
-    assert (problem.layout, problem.prefix, problem.trusted_prelude) == ("instruct", "", "")
-
-
-def test_helpers_of_the_prompt_are_a_prelude_where_the_test_uses_them(tiny_data):
-    assert by_id("humaneval", tiny_data)["HumanEval/1"].trusted_prelude.startswith("def shift(text):")
-
-
-def test_the_prelude_defines_what_the_test_of_it_needs(tiny_data):
-    problem = by_id("humaneval", tiny_data)["HumanEval/1"]
-    scope = {}
-    exec(problem.trusted_prelude + problem.test, scope)
-    scope["check"](lambda text: text[-1:] + text[:-1])
+    assert (problem.layout, problem.prefix) == ("instruct", "")
 
 
 def test_mbpp_binds_the_name_under_test_and_brings_the_modules_of_the_asserts(tiny_data):

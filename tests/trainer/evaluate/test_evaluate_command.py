@@ -112,6 +112,16 @@ def test_base_and_set_end_in_figures_differences_and_an_export(tiny_options, tmp
     assert (shown["settings"]["base"], shown["settings"]["quantization"]) == ("tiny-qwen2", "fp32")
 
 
+@pytest.mark.usefixtures("sandbox", "tiny_set")
+def test_questions_are_scored_by_likelihood_too_for_the_base_and_for_a_set(tiny_options, tiny_data):
+    options = [*tiny_options, "--data", tiny_data, "--benchmarks", "winogrande", "--arms", "base,influence=mine"]
+    result = invoke(*options, "--k", "3", "--no-train", "--json")
+    assert result.exit_code == 0, result.exception
+    (benchmark,) = json.loads(result.stdout)["benchmarks"]
+    shares = [arm["figures"]["accuracy_loglik"]["mean"] for arm in benchmark["arms"]]
+    assert shares[0] in (0, 0.5, 1) and 0 <= shares[1] <= 1
+
+
 @pytest.mark.usefixtures("sandbox", "tiny_base")
 def test_the_second_time_no_model_is_loaded_and_the_figures_are_the_same(tiny_options):
     first = invoke(*tiny_options, "--arms", "base", "--json")

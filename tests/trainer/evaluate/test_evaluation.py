@@ -218,8 +218,30 @@ def test_kl_is_not_measured_where_there_is_no_greedy_set(evaluate, problems, arm
     assert "average_kl" not in result.figures
 
 
-def test_an_answer_to_a_question_is_read_and_not_run(evaluate, problem):
+@pytest.fixture
+def question(problem):
     fields = {"layout": "choice", "instruction": "Which?", "options": ("A", "B"), "answer": "B", "benchmark": "own"}
-    question = replace(problem, prefix="", suffix="", entry_point="", test="", **fields)
+    pairs = (("Which?", " A"), ("Which?", " B"))
+    return replace(problem, prefix="", suffix="", entry_point="", test="", likelihoods=pairs, **fields)
+
+
+def test_an_answer_to_a_question_is_read_and_not_run(evaluate, question):
     result = evaluate(FakeCompleter(texts=("B, for it is.", "B, as it was.", "A", "import os")), [question])
     assert means(result, "pass_at_1", "distinct_exact", "dc_exact", "dc_ast", "diversity") == [0.5, 4, 2, 0, 1]
+
+
+def test_the_likeliest_option_is_a_second_accuracy_which_a_resumed_run_has_too(evaluate, question):
+    def measure(choices):
+        assert choices == question.likelihoods
+        return {"a1": [-2.0, -1.0], "a2": [-1.0, -2.0], "a3": [-3.0, -1.0], "a4": [-9.0, -8.0]}
+
+    evaluate(FakeCompleter(texts=("B", "B", "A", "A")), [question], measure_likelihoods=measure)
+    result = evaluate(FakeCompleter(error=Unavailable("not to be asked")), [question], measure_likelihoods=pytest.fail)
+    assert means(result, "accuracy_loglik", "pass_at_1") == [0.75, 0.5]
+
+
+def test_what_has_no_options_has_no_likeliest_one(evaluate, problems, question):
+    free = replace(question, options=(), likelihoods=())
+    for asked in (problems, [free]):
+        result = evaluate(FakeCompleter(texts=("B",)), asked, measure_likelihoods=pytest.fail)
+        assert "accuracy_loglik" not in result.figures

@@ -23,6 +23,8 @@ from trainer.evaluate.sandbox.process import Backend
 from trainer.evaluate.sandbox.run import run
 from trainer.evaluate.sandbox.seccomp import ARCHITECTURES
 
+pytestmark = pytest.mark.hostile
+
 HOSTILE = {**programs.LIMITS, **programs.STAYING, **programs.FILES, **programs.OTHERS, **programs.KERNEL}
 if platform.machine() == "x86_64":
     HOSTILE |= programs.FOREIGN_CALLS

@@ -1,4 +1,6 @@
 import dataclasses
+import sys
+import time
 
 import pytest
 
@@ -6,7 +8,8 @@ from trainer.evaluate import judge as module
 from trainer.evaluate import testers
 from trainer.evaluate.judge import judge
 from trainer.evaluate.problems import load_infilling
-from trainer.evaluate.sandbox import Limits
+from trainer.evaluate.sandbox import Backend, Limits
+from trainer.evaluate.sandbox.interpreter import Interpreter
 
 pytestmark = pytest.mark.usefixtures("sandbox")
 
@@ -84,6 +87,22 @@ def test_equal_completions_are_run_once(problem, monkeypatch):
     monkeypatch.setattr(testers.Tester, "ask", lambda *args: started.append(1) or real(*args))
     assert kinds(problem, problem.solution, "", problem.solution, "") == ["pass", "fail", "pass", "fail"]
     assert len(started) == 2
+
+
+def test_a_problem_has_limits_of_its_own(problem):
+    endless = "    while True: pass\n"
+    assert kinds(dataclasses.replace(problem, limits=Limits(wall_s=60.0, cpu_s=1.0)), endless) == ["timeout"]
+
+
+def test_the_memory_of_a_fork_of_the_tester_is_not_the_programs(problem, monkeypatch, tmp_path):
+    slow = tmp_path / "python"
+    slow.write_text(f'#!/bin/sh\nsleep 0.3\nexec {sys.executable} "$@"\n')
+    slow.chmod(0o755)
+    backend = Backend(kind="none", interpreter=Interpreter(path=str(slow), prefix="/usr", keeps_root=False))
+    end = time.monotonic() + 0.3  # until then, nothing of the program runs
+    monkeypatch.setattr(testers, "resident_bytes", lambda *_, **__: (time.monotonic() < end) << 40)
+    monkeypatch.setattr(module, "require_backend", lambda: backend)
+    assert kinds(problem, problem.solution) == ["pass"]
 
 
 def test_a_timeout_is_tried_again_with_more_patience(problem):

@@ -147,7 +147,7 @@ def ask(backends):
             tester.close()
 
 
-@pytest.mark.parametrize("kind", ["bubblewrap", pytest.param("landlock", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["bubblewrap", pytest.param("landlock", marks=pytest.mark.hostile)])
 @pytest.mark.parametrize("cheat", CHEATS)
 def test_no_cheat_passes_or_is_taken_for_a_fault_of_the_sandbox(ask, kind, cheat):
     assert ask(kind, CHEATS[cheat])["kind"] in ("failed", "memory", "timeout", "killed")

@@ -71,20 +71,37 @@ def test_zero_or_equal():
     assert [oracle.equal_or_zero([], result, 7, 0) for result in (7, 0, 1)] == [True, True, False]
 
 
+def check(candidate, inputs, *, reference="def right(x): return len(x)"):
+    options = {"reference": reference, "entry_point": "right", "inputs": repr(inputs)}
+    oracle.check_against_reference(candidate, **options, tolerance=0, agrees=oracle.equal)
+
+
 def test_a_candidate_that_changes_its_arguments_changes_its_own():
     def clear(numbers):
+        n_numbers = len(numbers)
         numbers.clear()
-        return 0
+        return n_numbers
 
-    inputs = [[[1, 2]]]
-    with pytest.raises(AssertionError, match="wrong on input 1 of 1"):
-        oracle.check_against_reference(clear, sum, inputs, tolerance=0, agrees=oracle.equal)
-    assert inputs == [[[1, 2]]]
+    check(clear, [[[1, 2]]])
+    check(len, [[[1, 2]]])
 
 
 def test_the_wrong_input_is_named():
     with pytest.raises(AssertionError, match="wrong on input 2 of 3"):
-        oracle.check_against_reference(abs, int, [[1], [-1], [2]], tolerance=0, agrees=oracle.equal)
+        check(abs, [[1], [-1], [2]], reference="def right(x): return x")
+
+
+def test_infinity_is_an_input():
+    check(lambda x: x, [[math.inf]], reference="def right(x): return x")
+
+
+@pytest.mark.parametrize(("length", "n_computed"), [(3, 1), (oracle.MAX_KEPT_LENGTH + 1, 2)])
+def test_what_is_right_is_computed_once_for_two_completions_unless_it_is_large(tmp_path, length, n_computed):
+    seen = tmp_path / "seen"
+    reference = f"def right(x):\n    open({str(seen)!r}, 'a').write('x')\n    return [1] * x\n"
+    for _ in range(2):
+        check(lambda x: [1] * x, [[length]], reference=reference)
+    assert len(seen.read_text()) == n_computed
 
 
 TYPES = {

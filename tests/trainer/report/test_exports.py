@@ -135,7 +135,7 @@ def attempt(problem, place, *, verdict):
     return Attempt(
         problem_id=problem_id(problem), task_id=problem.task_id, place=place, adapter=f"a{place}", label=f"p{place}",
         n_tokens=3, mean_logprob=-0.1, finish="stop", seconds=0.5, verdict_s=0.1, sandbox="none", quantization="fp32",
-        device="cpu", average_kl=None, **texts, **classes,
+        device="cpu", average_kl=None, is_likeliest=None, **texts, **classes,
     )  # fmt: skip
 
 

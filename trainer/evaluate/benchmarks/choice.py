@@ -124,6 +124,12 @@ def is_right(problem: Problem, answer: str) -> bool:
     return found is not None and found.casefold() == problem.answer.casefold().strip()
 
 
+def is_likeliest(problem: Problem, log_likelihoods: Sequence[float]) -> bool:
+    """Whether the right option has the highest of the log-likelihoods, which are in the order of the options."""
+    best = max(range(len(problem.options)), key=log_likelihoods.__getitem__)
+    return problem.options[best] == problem.answer
+
+
 def _gpqa_text(data_dir: Path | None) -> str:
     folder = locate(data_dir, GPQA)
     path = next((folder / name for name in GPQA_ZIPS if (folder / name).exists()), None)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.evaluate.benchmarks.files import Source, check_rows, read, read_checked
-from trainer.evaluate.benchmarks.text import names_in, parse, text_before_function, uses_names_of
+from trainer.evaluate.benchmarks.text import names_in, parse
 from trainer.evaluate.problems import Problem
 
 DATA = "pass --data DIR or set SPA_DATA=DIR"
@@ -33,10 +33,6 @@ ASK = (
     "Please provide a self-contained Python script that solves the following problem in a markdown code block:\n"
     "```\n{problem}\n```\n"
 )
-
-# MBPP functions that return a match object, of which only a truth value can leave the sandbox
-RETURNS_MATCH = ("check_str", "text_match_three", "text_starta_endb")
-NARROWED = "\n{name} = (lambda function: lambda *given: {narrow}(function(*given)))({name})\n"
 
 
 def load_humaneval(data_dir: Path | None) -> list[Problem]:
@@ -72,13 +68,11 @@ def _package_file() -> Path | None:
 
 
 def _humaneval(row: Mapping[str, Any]) -> Problem:
-    head = text_before_function(row["prompt"], row["entry_point"])
     return Problem(
         task_id=row["task_id"],
         entry_point=row["entry_point"],
         solution=row["prompt"] + row["canonical_solution"],
         test=row["test"],
-        trusted_prelude=head if uses_names_of(row["test"], head) else "",
         benchmark="humaneval",
         layout="instruct",
         instruction=ASK.format(problem=row["prompt"].strip()),
@@ -92,7 +86,6 @@ def _sanitized(row: Mapping[str, Any]) -> Problem:
     return Problem(
         task_id=f"MBPP/{row['task_id']}",
         entry_point=name,
-        suffix=NARROWED.format(name=name, narrow="bool") if name in RETURNS_MATCH else "",
         solution=row["code"],
         test=_check(name, tests, row["test_imports"]),
         benchmark="mbpp-sanitized",

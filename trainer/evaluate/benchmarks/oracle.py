@@ -1,35 +1,66 @@
 """EvalPlus's check: what a function returns, beside what the reference returns, on many inputs.
 
-The source of this file becomes part of each problem's test and runs far from here: the standard library only.
-Rules: EvalPlus 0.3.1 (Liu et al. 2023, Apache-2.0), written anew. One difference: where the reference returns floats, a
-difference of 1e-6 is allowed for that input alone, there for all later inputs of the problem too.
+Runs in the process of the test, never in the sandbox. Rules: EvalPlus 0.3.1 (Liu et al. 2023, Apache-2.0), written
+anew. One difference: where the reference returns floats, a difference of 1e-6 is allowed for that input alone, there
+for all later inputs of the problem too.
 """
 
 import copy
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 FLOAT_TOLERANCE = 1e-6
 RELATIVE_TOLERANCE = 1e-7
+MAX_KEPT_LENGTH = 10_000  # longer results, of megabytes, are computed again each time
 
 # (arguments, result, expected, absolute tolerance) -> is the result right
 Agrees = Callable[[Sequence[Any], Any, Any, float], bool]
 
 
 def check_against_reference(
-    candidate: Callable[..., Any],
-    reference: Callable[..., Any],
-    inputs: Sequence[Sequence[Any]],
-    *,
-    tolerance: float,
-    agrees: Agrees,
+    candidate: Callable[..., Any], *, reference: str, entry_point: str, inputs: str, tolerance: float, agrees: Agrees
 ) -> None:
-    """Raise AssertionError at the first input on which the candidate is wrong; each gets arguments of its own."""
-    for number, arguments in enumerate(inputs):
-        expected = reference(*copy.deepcopy(arguments))
+    """Raise AssertionError at the first input on which the candidate is wrong; each gets arguments of its own.
+
+    Args:
+        candidate: the function that is tested.
+        reference: source of a module that has the right function.
+        entry_point: its name there.
+        inputs: a list of lists of arguments, as `repr` writes it.
+        tolerance: absolute, for floats; 0 is the default one.
+        agrees: whether a result is right.
+    """
+    known = _reference(reference, entry_point, inputs)
+    for number, arguments in enumerate(known.inputs):
+        expected = known.expected(number)
         result = candidate(*copy.deepcopy(arguments))
-        assert agrees(arguments, result, expected, tolerance), f"wrong on input {number + 1} of {len(inputs)}"
+        assert agrees(arguments, result, expected, tolerance), f"wrong on input {number + 1} of {len(known.inputs)}"
+
+
+class Reference:
+    """What is right for each input: computed when it is first asked for, then known."""
+
+    def __init__(self, source: str, entry_point: str, inputs: str) -> None:
+        scope: dict[str, Any] = {}
+        exec(source, scope)
+        self.function: Callable[..., Any] = scope[entry_point]
+        self.inputs: list[Sequence[Any]] = eval(inputs, {"inf": math.inf, "nan": math.nan})
+        self._known: dict[int, Any] = {}
+
+    def expected(self, number: int) -> Any:
+        """The result for an input."""
+        if number in self._known:
+            return self._known[number]
+        result = self.function(*copy.deepcopy(self.inputs[number]))
+        if not hasattr(result, "__len__") or len(result) <= MAX_KEPT_LENGTH:
+            self._known[number] = result
+        return result
+
+
+# completions are judged problem by problem, so that those of one share what is right
+_reference = functools.lru_cache(maxsize=1)(Reference)
 
 
 def equal(arguments: Sequence[Any], result: Any, expected: Any, tolerance: float) -> bool:

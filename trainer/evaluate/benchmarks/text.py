@@ -11,14 +11,6 @@ def text_before_function(source: str, name: str) -> str:
     return source[: found[-1].start()] if found else ""
 
 
-def uses_names_of(test: str, head: str) -> bool:
-    """Whether `test` reads a function or class that `head` defines, as a few tests of HumanEval do."""
-    if not re.search(r"^(def|class) ", head, re.MULTILINE):
-        return False  # the rule; parsing thousands of them takes seconds
-    defined = {node.name for node in parse(head).body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    return bool(defined & names_in(parse(test)))
-
-
 def parse(source: str) -> ast.Module:
     """The syntax tree, without warnings about the text of others."""
     with warnings.catch_warnings():
