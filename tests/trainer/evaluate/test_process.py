@@ -54,8 +54,12 @@ def test_a_tree_is_what_psutil_says_and_its_memory_that_of_all(family):
     assert wait_for(lambda: resident_bytes(family.pid) > 40 << 20)
     theirs = [family.pid, *(child.pid for child in psutil.Process(family.pid).children(recursive=True))]
     assert find_tree(family.pid) == theirs
-    rss = sum(psutil.Process(pid).memory_info().rss for pid in theirs)
-    assert resident_bytes(family.pid) == pytest.approx(rss, abs=64 * PAGE_BYTES)
+
+    def is_equal():  # not at once: the family may still be growing between the two looks
+        rss = sum(psutil.Process(pid).memory_info().rss for pid in theirs)
+        return resident_bytes(family.pid) == pytest.approx(rss, abs=64 * PAGE_BYTES)
+
+    assert wait_for(is_equal)
     assert resident_bytes(family.pid, is_counted=False) < resident_bytes(family.pid)
 
 
