@@ -36,8 +36,8 @@ def tell(kind: Kind, ls: SpaServer, arguments: Any) -> None:
     except errors.BadInput as error:
         logger.warning("an outcome was not recorded: %s", error)
         return
-    if kind == "partial":
-        ls.offering.accepted_in_part(outcome.set_id, outcome.index)
+    if kind in ("shown", "partial"):
+        ls.offering.is_on_screen(outcome.set_id, outcome.index)
     if ls.settings.record_outcomes:
         ls.recorder.add(outcome, with_text=ls.settings.record_outcomes == "text")
 
