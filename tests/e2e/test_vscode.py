@@ -11,16 +11,17 @@ import pytest
 
 from spa_lsp.engine.client import stop_engine
 from spa_lsp.engine.supervisor import socket_path
-from spa_lsp.store import read_outcomes
-from tests.e2e.vscode_engine import BASE, LABELS, TEXTS
-from tests.e2e.vscode_install import CannotInstall, install_tools
+from spa_lsp.outcomes import read_outcomes
+from tests.e2e.editor_folders import CannotInstall
+from tests.e2e.vscode_install import install_tools
+from tests.e2e.vscode_program import BASE, LABELS, TEXTS
 from tests.e2e.vscode_workbench import CLIENT, ROOT, Workbench, eventually, within, write_program
 
 pytestmark = pytest.mark.editors
 
 HEAD = "def mean(prices: list[float]) -> float:\n    "
 K = len(TEXTS)
-FRONT = "from tests.e2e.vscode_engine import main; main(sys.argv[1:])"
+FRONT = "from tests.e2e.vscode_program import main; main(sys.argv[1:])"
 CARDS = "[...document.querySelectorAll('.card')].map((card) => card.innerText)"
 
 
@@ -152,10 +153,10 @@ def test_number_and_label_are_right_after_typing_on(editor):
     editor.press("Alt+BracketRight")
     shows(editor, toolbar=f"3/{K}", status=f"3/{K} · {LABELS[2]}")
     editor.type("return s")
-    # the editor itself goes back to the first of the newest answer
-    shows(editor, ghost=TEXTS[0].removeprefix("return s"), toolbar="1/2", status=f"1/2 · {LABELS[0]}")
+    # the editor goes back to the first of the newest answer: the server puts the one on screen there
+    shows(editor, ghost=TEXTS[2].removeprefix("return s"), toolbar="1/2", status=f"1/2 · {LABELS[2]}")
     editor.press("Alt+BracketRight")
-    shows(editor, ghost=TEXTS[2].removeprefix("return s"), toolbar="2/2", status=f"2/2 · {LABELS[2]}")
+    shows(editor, ghost=TEXTS[0].removeprefix("return s"), toolbar="2/2", status=f"2/2 · {LABELS[0]}")
 
 
 def test_tab_inserts_the_alternative_on_screen_and_records_its_adapter(editor):

@@ -51,7 +51,8 @@ class Workbench:
         self.workspace = folder / "workspace"
         self.workspace.mkdir()
         self._user, self._extensions = folder / "user", folder / "extensions"
-        self._env = {**os.environ, **env, "HOME": str(folder), "EXTENSIONS_GALLERY": '{"serviceUrl": ""}'}
+        own = {"HOME": str(folder), "PYTHONPATH": str(ROOT), "EXTENSIONS_GALLERY": '{"serviceUrl": ""}'}
+        self._env = {**os.environ, **env, **own}
         self.settings = dict(SETTINGS)
         self.program = folder / "bin" / "spa-lsp"
         self._install(vsix)
