@@ -12,7 +12,7 @@ import pytest
 from spa_lsp.engine.client import stop_engine
 from spa_lsp.engine.supervisor import socket_path
 from spa_lsp.outcomes import read_outcomes
-from tests.e2e.editor_folders import CannotInstall
+from tests.e2e.editor_folders import CannotInstall, run
 from tests.e2e.vscode_install import install_tools
 from tests.e2e.vscode_program import BASE, LABELS, TEXTS
 from tests.e2e.vscode_workbench import CLIENT, ROOT, Workbench, eventually, within, write_program
@@ -42,6 +42,7 @@ def workbench(tmp_path_factory, homes_of_module):
     """A workbench with the extension as it is packaged now, over the real front and a canned engine."""
     try:
         tools = install_tools()
+        run("make", str(CLIENT.relative_to(ROOT) / "node_modules" / ".stamp"), folder=ROOT)
     except CannotInstall as error:
         pytest.skip(f"no workbench: {error}")
     folder = tmp_path_factory.mktemp("vscode")
@@ -58,7 +59,7 @@ def workbench(tmp_path_factory, homes_of_module):
 def packaged() -> Path:
     """The .vsix of the extension as it is in the tree."""
     vsix = CLIENT / "spa-lsp.vsix"
-    inputs = [CLIENT / "package.json", CLIENT / "README.md"]
+    inputs = [CLIENT / name for name in ("package.json", "package-lock.json", "esbuild.mjs", "README.md")]
     inputs += [path for folder in ("src", "media", "images") for path in (CLIENT / folder).rglob("*")]
     if not vsix.exists() or max(path.stat().st_mtime for path in inputs) > vsix.stat().st_mtime:
         subprocess.run(["make", "clients-vscode"], cwd=ROOT, check=True)

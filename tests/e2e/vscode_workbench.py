@@ -18,12 +18,13 @@ PATIENCE_S = 90.0
 WIDTH, HEIGHT = 1180, 600
 SETTINGS = {
     "telemetry.telemetryLevel": "off",
-    "extensions.autoUpdate": False,
+    "extensions.autoUpdate": "off",
     "extensions.autoCheckUpdates": False,
     "update.mode": "none",
     "chat.disableAIFeatures": True,
     "workbench.enableExperiments": False,
     "workbench.startupEditor": "none",
+    "workbench.editor.useModal": "off",
     "workbench.secondarySideBar.defaultVisibility": "hidden",
     "workbench.tips.enabled": False,
     "git.enabled": False,
@@ -89,7 +90,9 @@ class Workbench:
         """One command of the driver; its result."""
         self._driver.stdin.write(json.dumps({"name": name, **parameters}) + "\n")
         self._driver.stdin.flush()
-        answer = json.loads(self._driver.stdout.readline())
+        line = self._driver.stdout.readline()
+        assert line, f"{name} {parameters}: the driver has ended with {self._driver.wait()}"
+        answer = json.loads(line)
         assert "error" not in answer, f"{name} {parameters}: {answer['error']}"
         return answer["result"]
 
@@ -200,7 +203,7 @@ class Workbench:
 
     def _install(self, vsix: Path) -> None:
         command = [*self._code_server(), "--install-extension", str(vsix)]
-        subprocess.run(command, check=True, capture_output=True, env=self._env, timeout=PATIENCE_S)
+        subprocess.run(command, check=True, capture_output=True, env=self._env, timeout=4 * PATIENCE_S)
 
     def _code_server(self) -> list[str]:
         config = self.folder / "config.yaml"
