@@ -242,6 +242,18 @@ def test_the_page_of_the_panel_may_load_nothing_else(editor):
     assert editor.panel(f"(() => {{ const told = {refused}; {fetched}; return told; }})()") == "connect-src"
 
 
+def test_a_read_only_file_is_not_changed_which_is_said(editor):
+    editor.command("File: Set Active Editor Read-only in Session")
+    editor.command("SPA: Show All Alternatives Side by Side")
+    eventually(lambda: len(editor.panel(CARDS) or []) == K, "no cards")
+    n_before = len(read_outcomes())
+    editor.panel("document.querySelectorAll('.card')[2].click()")
+    eventually(lambda: "this file cannot be changed" in " ".join(editor.notifications), lambda: editor.notifications)
+    assert (editor.workspace / "prices.py").read_text() == HEAD
+    assert "accepted" not in [outcome["kind"] for outcome in read_outcomes()[n_before:]]
+    editor.command("Notifications: Clear All Notifications")
+
+
 def test_settings_take_effect_while_the_editor_runs(editor):
     editor.set(spaLsp__alternatives=2)
     eventually(lambda: asks_and_sees(editor, f"1/2 · {LABELS[0]}"), lambda: editor.status)

@@ -35,6 +35,7 @@ SETTINGS = {
     "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
     "editor.inlineSuggest.showToolbar": "always",
     "editor.cursorBlinking": "solid",
+    "[jsonc]": {"editor.autoClosingBrackets": "never", "editor.autoClosingQuotes": "never"},  # settings, put in at once
     "workbench.reduceMotion": "on",
 }
 # the rest of the line at the cursor, then the lines below it
