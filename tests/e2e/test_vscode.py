@@ -242,16 +242,17 @@ def test_the_page_of_the_panel_may_load_nothing_else(editor):
     assert editor.panel(f"(() => {{ const told = {refused}; {fetched}; return told; }})()") == "connect-src"
 
 
-def test_a_read_only_file_is_not_changed_which_is_said(editor):
-    editor.command("File: Set Active Editor Read-only in Session")
-    editor.command("SPA: Show All Alternatives Side by Side")
-    eventually(lambda: len(editor.panel(CARDS) or []) == K, "no cards")
+def test_a_read_only_file_is_not_changed_which_is_said(workbench):
+    path = open_and_ask(workbench, "locked.py", HEAD)
+    workbench.command("File: Set Active Editor Read-only in Session")
+    workbench.command("SPA: Show All Alternatives Side by Side")
+    eventually(lambda: len(workbench.panel(CARDS) or []) == K, "no cards")
     n_before = len(read_outcomes())
-    editor.panel("document.querySelectorAll('.card')[2].click()")
-    eventually(lambda: "this file cannot be changed" in " ".join(editor.notifications), lambda: editor.notifications)
-    assert (editor.workspace / "prices.py").read_text() == HEAD
+    workbench.panel("document.querySelectorAll('.card')[2].click()")
+    eventually(lambda: "cannot be changed" in " ".join(workbench.notifications), lambda: workbench.notifications)
+    assert path.read_text() == HEAD
     assert "accepted" not in [outcome["kind"] for outcome in read_outcomes()[n_before:]]
-    editor.command("Notifications: Clear All Notifications")
+    workbench.command("Notifications: Clear All Notifications")
 
 
 def test_settings_take_effect_while_the_editor_runs(editor):
