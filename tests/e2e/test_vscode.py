@@ -303,6 +303,13 @@ def test_an_engine_that_dies_is_started_again_without_a_word(editor):
     assert editor.notifications == []
 
 
+def test_asking_once_is_enough_while_the_engine_starts(workbench):
+    workbench.open("once.py", "def once(prices):\n    ")
+    stop_engine(socket_path(BASE, "auto"))
+    workbench.press("Alt+Backslash")
+    shows(workbench, ghost=TEXTS[0])
+
+
 def test_a_server_that_is_not_there_is_said_once_with_a_button(editor):
     away = editor.program.rename(editor.program.with_suffix(".away"))
     editor.command("SPA: Restart the Server")

@@ -123,8 +123,8 @@ class Workbench:
     def open(self, name: str, text: str = "") -> Path:
         """Write a file and open it, alone; the cursor is at its end."""
         path = self.workspace / name
-        path.write_bytes(text.encode())
         self.command("View: Close All Editors")
+        path.write_bytes(text.encode())  # now: closing saves what was typed
         row = f'.explorer-folders-view .monaco-list-row[aria-label^="{name}"]'
         eventually(lambda: self.texts(row), f"{name} is not in the explorer")
         self.do("click", selector=row, n_clicks=2)
