@@ -35,7 +35,6 @@ SETTINGS = {
     "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
     "editor.inlineSuggest.showToolbar": "always",
     "editor.cursorBlinking": "solid",
-    "[jsonc]": {"editor.autoClosingBrackets": "never", "editor.autoClosingQuotes": "never"},  # settings, put in at once
     "workbench.reduceMotion": "on",
 }
 # the rest of the line at the cursor, then the lines below it
@@ -106,6 +105,8 @@ class Workbench:
         self.do("click", selector=".monaco-editor .view-lines", n_clicks=1)
         self.press("Control+a")
         self.do("insert", text=json.dumps(wanted))
+        self.press("Control+Shift+End")
+        self.press("Delete")  # the brackets and quotes that the editor has closed
         eventually(lambda: self._read_settings() == wanted, lambda: f"{self._read_settings()}")
         self.press("Control+Home")
         self.command("View: Close Editor")
