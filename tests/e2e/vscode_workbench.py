@@ -140,15 +140,15 @@ class Workbench:
         eventually(lambda: self._run_command(title), lambda: f"no command {title}: {self.texts('.quick-input-widget')}")
 
     def _run_command(self, title: str) -> bool:
-        first = ".quick-input-list .monaco-list-row[data-index='0']"
+        entry = f'.quick-input-list .monaco-list-row :text-is("{title}")'  # others that begin so may stand above it
         self.press("Escape")
         self.press("F1")
         if not within(lambda: self.texts(".quick-input-widget input"), 10):
             return False
         self.do("insert", text=title)
-        if not within(lambda: title in " ".join(self.texts(first)), 20):
+        if not within(lambda: self.texts(entry), 20):
             return False
-        self.press("Enter")
+        self.do("click", selector=entry, n_clicks=1)
         return within(lambda: not self.texts(".quick-input-widget"), 20)
 
     def press(self, keys: str) -> None:
