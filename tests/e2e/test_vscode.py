@@ -273,7 +273,8 @@ def asks_and_sees(workbench, status):
 
 def test_it_can_be_turned_off_and_on_again(editor):
     editor.command("SPA: Turn On or Off")
-    shows(editor, status="SPA", ghost="")
+    off = '[id*="spaLsp.status"] .codicon-circle-slash'
+    eventually(lambda: editor.texts(off), lambda: editor.status)
     editor.press("Alt+Backslash")
     assert not within(lambda: editor.ghost, 3)
     editor.command("SPA: Turn On or Off")
