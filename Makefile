@@ -59,6 +59,12 @@ $(VSCODE)/node_modules/.stamp: $(VSCODE)/package.json $(VSCODE)/package-lock.jso
 	cd $(VSCODE) && npm ci --prefer-offline --silent
 	@touch $@
 
+# All tests in real editors, which are fetched below ~/.cache/spa-lsp-tests; one that cannot be had is skipped, with the
+# reason at the end. The tests build the VS Code extension by the target above.
+.PHONY: test-editors
+test-editors: venv
+	$(BIN)/pytest -m 'editors and not model'
+
 # The pictures of the README, taken from the real editor.
 .PHONY: clients-pictures-vscode
 clients-pictures: clients-pictures-vscode

@@ -45,7 +45,7 @@ class AnswerCache:
 
     def __init__(self) -> None:
         self._answers: OrderedDict[Spot, Answer] = OrderedDict()
-        self._preferred: dict[str, tuple[str, int]] = {}  # by document: set and index of what was accepted in part
+        self._preferred: dict[str, tuple[str, int]] = {}  # by document: set and index of what is on the screen
 
     def find(self, spot: Spot) -> Answer | None:
         """The newest answer that has something to say here; the alternatives that were not typed are left out."""
@@ -71,7 +71,7 @@ class AnswerCache:
         return None
 
     def prefer(self, adapter_set: str, index: int) -> None:
-        """This alternative was accepted in part: what is left of it comes first."""
+        """This alternative is on the screen: when more of it is typed, what is left of it comes first."""
         if found := self.latest(adapter_set, index):
             self._preferred[found[0].spot.uri] = (adapter_set, index)
 

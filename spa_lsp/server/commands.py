@@ -28,8 +28,8 @@ def tell(kind: Kind, ls: SpaServer, arguments: Any) -> None:
         return
     if kind == "accepted":
         _look_ahead(ls, outcome)
-    elif kind == "partial":
-        ls.offering.accepted_in_part(outcome.set_id, outcome.index)
+    elif kind in ("shown", "partial"):
+        ls.offering.is_on_screen(outcome.set_id, outcome.index)
     if ls.settings.record_outcomes:
         ls.recorder.add(outcome, with_text=ls.settings.record_outcomes == "text")
 

@@ -78,8 +78,8 @@ class Offering:
         if question is not None:
             self._speculation = asyncio.create_task(self._speculate(Ask(question=question, document=document)))
 
-    def accepted_in_part(self, adapter_set: str, index: int) -> None:
-        """The beginning of an alternative was inserted: what is left of it comes first at its end."""
+    def is_on_screen(self, adapter_set: str, index: int) -> None:
+        """The user looks at this alternative: when more of it is typed or inserted, what is left of it comes first."""
         self.answers.prefer(adapter_set, index)
 
     def forget(self, uri: str) -> None:

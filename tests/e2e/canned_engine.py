@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from spa_lsp.completion import CompletionResult
@@ -19,8 +19,9 @@ LABELS = ("operators", "built-in functions", "step by step")
 class CannedCompleter(FakeCompleter):
     """Adapter `a1` … says what is left of its text when the line at the cursor begins it; else nothing.
 
-    While the file `slowly` is there every adapter takes half a second and says the line itself instead, so that a late
-    answer can be told from a new one.
+    `{indent}` in a text is what the line begins with. Each adapter is so much surer than the next that what was taken
+    before does not change their order. While the file `slowly` is there every adapter takes half a second and says the
+    line itself instead, so that a late answer can be told from a new one.
     """
 
     texts: tuple[str, ...] = TEXTS
@@ -28,20 +29,23 @@ class CannedCompleter(FakeCompleter):
     slowly: str = ""
 
     def complete(self, request, *, on_alternative=None, is_cancelled=None):
-        is_slow = Path(self.slowly).is_file()
+        is_slow = bool(self.slowly) and Path(self.slowly).is_file()
         end = time.monotonic() + (0.5 if is_slow else 0)
         while time.monotonic() < end:
             if is_cancelled and is_cancelled():
                 return CompletionResult(**self.describe(), is_cancelled=True)
             time.sleep(0.01)
-        typed = request.prefix.rpartition("\n")[2].lstrip()
-        texts = [f"<{typed}>{n}" if is_slow else go_on(text, typed) for n, text in enumerate(self.texts)]
+        line = request.prefix.rpartition("\n")[2]
+        typed = line.lstrip()
+        indent = line.removesuffix(typed)
+        texts = [text.replace("{indent}", indent) for text in self.texts]
+        rests = [f"<{typed}>{n}" if is_slow else go_on(text, typed) for n, text in enumerate(texts)]
         alternatives = [
-            make_alternative(text, index, label=label)
-            for index, (text, label) in enumerate(zip(texts, self.labels, strict=True))
-            if text
+            replace(make_alternative(rest, index, label=label), mean_logprob=-1.0 - 2 * index)
+            for index, (rest, label) in enumerate(zip(rests, self.labels, strict=True))
+            if rest
         ]
-        return CompletionResult(**self.describe(), alternatives=tuple(alternatives))
+        return CompletionResult(**self.describe(), alternatives=tuple(alternatives[: request.k]))
 
 
 def go_on(text, typed):

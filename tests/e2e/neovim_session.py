@@ -83,10 +83,10 @@ class Session(Neovim):
         """Wait until the file has a server."""
         self.wait_for("return #vim.lsp.get_clients({ name = 'spa_lsp', bufnr = 0 })", 1)
 
-    def start_typing(self, *, is_asked=True):
+    def start_typing(self, begin=BEGIN, *, is_asked=True):
         """An empty file, and the beginning of a function in it; wait for the first completion if one is asked for."""
         self.wait_for_server()
-        self.keys("<Esc>:stopinsert | %d<CR>" + BEGIN)
+        self.keys("<Esc>:stopinsert | %d<CR>" + begin)
         end = time.monotonic() + PATIENCE_S
         while is_asked and not self.ghost():  # an engine that still loads has nothing to say: type on until it has
             assert time.monotonic() < end, f"no completion; the messages: {self.messages()}"

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.canned_engine import TEXTS
-from tests.e2e.neovim_install import CannotInstall, neovim
+from tests.e2e.editor_folders import CannotInstall
+from tests.e2e.neovim_install import neovim
 from tests.e2e.neovim_screen import Screen
 from tests.e2e.neovim_session import PLUGIN, Session, setup
 

@@ -4,7 +4,8 @@ import subprocess
 
 import pytest
 
-from tests.e2e.neovim_install import VERSIONS, CannotInstall, neovim
+from tests.e2e.editor_folders import CannotInstall
+from tests.e2e.neovim_install import VERSIONS, neovim
 from tests.e2e.neovim_session import PLUGIN, own_folders
 
 pytestmark = pytest.mark.editors

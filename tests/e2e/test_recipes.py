@@ -5,7 +5,8 @@ import re
 import pytest
 
 from tests.e2e.canned_engine import TEXTS
-from tests.e2e.neovim_install import CannotInstall, neovim
+from tests.e2e.editor_folders import CannotInstall
+from tests.e2e.neovim_install import neovim
 from tests.e2e.neovim_session import BASE, ROOT, Session
 from tests.fakes import wait_until
 

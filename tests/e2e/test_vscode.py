@@ -12,15 +12,16 @@ import pytest
 from spa_lsp.engine.client import stop_engine
 from spa_lsp.engine.supervisor import socket_path
 from spa_lsp.outcomes import read_outcomes
-from tests.e2e.vscode_engine import BASE, LABELS, TEXTS
-from tests.e2e.vscode_install import CannotInstall, install_tools
+from tests.e2e.editor_folders import CannotInstall, run
+from tests.e2e.vscode_install import install_tools
+from tests.e2e.vscode_program import BASE, LABELS, TEXTS
 from tests.e2e.vscode_workbench import CLIENT, ROOT, Workbench, eventually, within, write_program
 
 pytestmark = pytest.mark.editors
 
 HEAD = "def mean(prices: list[float]) -> float:\n    "
 K = len(TEXTS)
-FRONT = "from tests.e2e.vscode_engine import main; main(sys.argv[1:])"
+FRONT = "from tests.e2e.vscode_program import main; main(sys.argv[1:])"
 CARDS = "[...document.querySelectorAll('.card')].map((card) => card.innerText)"
 
 
@@ -41,6 +42,7 @@ def workbench(tmp_path_factory, homes_of_module):
     """A workbench with the extension as it is packaged now, over the real front and a canned engine."""
     try:
         tools = install_tools()
+        run("make", str(CLIENT.relative_to(ROOT) / "node_modules" / ".stamp"), folder=ROOT)
     except CannotInstall as error:
         pytest.skip(f"no workbench: {error}")
     folder = tmp_path_factory.mktemp("vscode")
@@ -57,7 +59,7 @@ def workbench(tmp_path_factory, homes_of_module):
 def packaged() -> Path:
     """The .vsix of the extension as it is in the tree."""
     vsix = CLIENT / "spa-lsp.vsix"
-    inputs = [CLIENT / "package.json", CLIENT / "README.md"]
+    inputs = [CLIENT / name for name in ("package.json", "package-lock.json", "esbuild.mjs", "README.md")]
     inputs += [path for folder in ("src", "media", "images") for path in (CLIENT / folder).rglob("*")]
     if not vsix.exists() or max(path.stat().st_mtime for path in inputs) > vsix.stat().st_mtime:
         subprocess.run(["make", "clients-vscode"], cwd=ROOT, check=True)
@@ -152,14 +154,14 @@ def test_number_and_label_are_right_after_typing_on(editor):
     editor.press("Alt+BracketRight")
     shows(editor, toolbar=f"3/{K}", status=f"3/{K} · {LABELS[2]}")
     editor.type("return s")
-    # the editor itself goes back to the first of the newest answer
-    shows(editor, ghost=TEXTS[0].removeprefix("return s"), toolbar="1/2", status=f"1/2 · {LABELS[0]}")
+    # the editor goes back to the first of the newest answer: the server puts the one on screen there
+    shows(editor, ghost=TEXTS[2].removeprefix("return s"), toolbar="1/2", status=f"1/2 · {LABELS[2]}")
     editor.press("Alt+BracketRight")
-    shows(editor, ghost=TEXTS[2].removeprefix("return s"), toolbar="2/2", status=f"2/2 · {LABELS[2]}")
+    shows(editor, ghost=TEXTS[0].removeprefix("return s"), toolbar="2/2", status=f"2/2 · {LABELS[0]}")
 
 
 def test_tab_inserts_the_alternative_on_screen_and_records_its_adapter(editor):
-    n_before = len(read_outcomes())
+    before = accepted()
     editor.press("Alt+BracketRight")
     shows(editor, status=f"2/{K} · {LABELS[1]}")
     keep_picture(editor, "ghost")
@@ -167,9 +169,12 @@ def test_tab_inserts_the_alternative_on_screen_and_records_its_adapter(editor):
     path = editor.workspace / "prices.py"
     eventually(lambda: path.read_text() == HEAD + TEXTS[1].format(indent="    "), path.read_text)
     shows(editor, status="SPA")
-    eventually(lambda: len(read_outcomes()) > n_before, "nothing was recorded")
-    accepted = [outcome for outcome in read_outcomes() if outcome["kind"] == "accepted"]
-    assert accepted[-1]["adapter"] == "a2"
+    eventually(lambda: accepted() == [*before, "a2"], lambda: f"recorded {accepted()}, before {before}")
+
+
+def accepted():
+    """The adapters whose alternatives were recorded as accepted, oldest first."""
+    return [outcome["adapter"] for outcome in read_outcomes() if outcome["kind"] == "accepted"]
 
 
 def test_a_word_and_a_line_are_taken_and_the_rest_stays(editor):
@@ -203,7 +208,7 @@ def test_the_panel_shows_all_side_by_side_and_a_number_key_inserts(editor):
     editor.press("4")
     path = editor.workspace / "prices.py"
     eventually(lambda: path.read_text() == HEAD + TEXTS[3].format(indent="    "), path.read_text)
-    eventually(lambda: read_outcomes()[-1]["adapter"] == "a4", "nothing was recorded")
+    eventually(lambda: accepted()[-1:] == ["a4"], lambda: f"recorded {accepted()}")
     eventually(lambda: editor.panel(CARDS) is None, "the panel stays")
     editor.press("Control+b")
     editor.type("\nx")  # the cursor is in the editor again
@@ -240,6 +245,19 @@ def test_the_page_of_the_panel_may_load_nothing_else(editor):
     assert editor.panel(f"(() => {{ const told = {refused}; {fetched}; return told; }})()") == "connect-src"
 
 
+def test_a_read_only_file_is_not_changed_which_is_said(workbench):
+    path = open_and_ask(workbench, "locked.py", HEAD)
+    workbench.command("File: Set Active Editor Read-only in Session")
+    workbench.command("SPA: Show All Alternatives Side by Side")
+    eventually(lambda: len(workbench.panel(CARDS) or []) == K, "no cards")
+    before = accepted()
+    workbench.panel("document.querySelectorAll('.card')[2].click()")
+    eventually(lambda: "cannot be changed" in " ".join(workbench.notifications), lambda: workbench.notifications)
+    assert path.read_text() == HEAD
+    assert not within(lambda: accepted() != before, 3)
+    workbench.command("Notifications: Clear All Notifications")
+
+
 def test_settings_take_effect_while_the_editor_runs(editor):
     editor.set(spaLsp__alternatives=2)
     eventually(lambda: asks_and_sees(editor, f"1/2 · {LABELS[0]}"), lambda: editor.status)
@@ -255,7 +273,8 @@ def asks_and_sees(workbench, status):
 
 def test_it_can_be_turned_off_and_on_again(editor):
     editor.command("SPA: Turn On or Off")
-    shows(editor, status="SPA", ghost="")
+    off = '[id*="spaLsp.status"] .codicon-circle-slash'
+    eventually(lambda: editor.texts(off), lambda: editor.status)
     editor.press("Alt+Backslash")
     assert not within(lambda: editor.ghost, 3)
     editor.command("SPA: Turn On or Off")
@@ -286,6 +305,13 @@ def test_an_engine_that_dies_is_started_again_without_a_word(editor):
     editor.press("Escape")
     ask(editor)
     assert editor.notifications == []
+
+
+def test_asking_once_is_enough_while_the_engine_starts(workbench):
+    workbench.open("once.py", "def once(prices):\n    ")
+    stop_engine(socket_path(BASE, "auto"))
+    workbench.press("Alt+Backslash")
+    shows(workbench, ghost=TEXTS[0])
 
 
 def test_a_server_that_is_not_there_is_said_once_with_a_button(editor):

@@ -4,7 +4,8 @@ import { createRequire } from 'node:module';
 
 const [modules, browserPath, width, height] = process.argv.slice(2);
 const { chromium } = createRequire(`${modules}/`)('playwright-core');
-const browser = await chromium.launch({ executablePath: browserPath, args: ['--no-sandbox', '--disable-gpu'] });
+const args = ['--no-sandbox', '--disable-gpu'];
+const browser = await chromium.launch({ executablePath: browserPath, args, timeout: 300_000 }); // 30 s are few on a busy machine
 const context = await browser.newContext({ viewport: { width: Number(width), height: Number(height) }, serviceWorkers: 'allow' });
 const page = await context.newPage();
 

@@ -18,12 +18,13 @@ PATIENCE_S = 90.0
 WIDTH, HEIGHT = 1180, 600
 SETTINGS = {
     "telemetry.telemetryLevel": "off",
-    "extensions.autoUpdate": False,
+    "extensions.autoUpdate": "off",
     "extensions.autoCheckUpdates": False,
     "update.mode": "none",
     "chat.disableAIFeatures": True,
     "workbench.enableExperiments": False,
     "workbench.startupEditor": "none",
+    "workbench.editor.useModal": "off",
     "workbench.secondarySideBar.defaultVisibility": "hidden",
     "workbench.tips.enabled": False,
     "git.enabled": False,
@@ -51,7 +52,8 @@ class Workbench:
         self.workspace = folder / "workspace"
         self.workspace.mkdir()
         self._user, self._extensions = folder / "user", folder / "extensions"
-        self._env = {**os.environ, **env, "HOME": str(folder), "EXTENSIONS_GALLERY": '{"serviceUrl": ""}'}
+        own = {"HOME": str(folder), "PYTHONPATH": str(ROOT), "EXTENSIONS_GALLERY": '{"serviceUrl": ""}'}
+        self._env = {**os.environ, **env, **own}
         self.settings = dict(SETTINGS)
         self.program = folder / "bin" / "spa-lsp"
         self._install(vsix)
@@ -88,7 +90,9 @@ class Workbench:
         """One command of the driver; its result."""
         self._driver.stdin.write(json.dumps({"name": name, **parameters}) + "\n")
         self._driver.stdin.flush()
-        answer = json.loads(self._driver.stdout.readline())
+        line = self._driver.stdout.readline()
+        assert line, f"{name} {parameters}: the driver has ended with {self._driver.wait()}"
+        answer = json.loads(line)
         assert "error" not in answer, f"{name} {parameters}: {answer['error']}"
         return answer["result"]
 
@@ -101,6 +105,8 @@ class Workbench:
         self.do("click", selector=".monaco-editor .view-lines", n_clicks=1)
         self.press("Control+a")
         self.do("insert", text=json.dumps(wanted))
+        self.press("Control+Shift+End")
+        self.press("Delete")  # the brackets and quotes that the editor has closed
         eventually(lambda: self._read_settings() == wanted, lambda: f"{self._read_settings()}")
         self.press("Control+Home")
         self.command("View: Close Editor")
@@ -118,8 +124,8 @@ class Workbench:
     def open(self, name: str, text: str = "") -> Path:
         """Write a file and open it, alone; the cursor is at its end."""
         path = self.workspace / name
-        path.write_bytes(text.encode())
         self.command("View: Close All Editors")
+        path.write_bytes(text.encode())  # now: closing saves what was typed
         row = f'.explorer-folders-view .monaco-list-row[aria-label^="{name}"]'
         eventually(lambda: self.texts(row), f"{name} is not in the explorer")
         self.do("click", selector=row, n_clicks=2)
@@ -134,15 +140,15 @@ class Workbench:
         eventually(lambda: self._run_command(title), lambda: f"no command {title}: {self.texts('.quick-input-widget')}")
 
     def _run_command(self, title: str) -> bool:
-        first = ".quick-input-list .monaco-list-row[data-index='0']"
+        entry = f'.quick-input-list .monaco-list-row :text-is("{title}")'  # others that begin so may stand above it
         self.press("Escape")
         self.press("F1")
         if not within(lambda: self.texts(".quick-input-widget input"), 10):
             return False
         self.do("insert", text=title)
-        if not within(lambda: title in " ".join(self.texts(first)), 20):
+        if not within(lambda: self.texts(entry), 20):
             return False
-        self.press("Enter")
+        self.do("click", selector=entry, n_clicks=1)
         return within(lambda: not self.texts(".quick-input-widget"), 20)
 
     def press(self, keys: str) -> None:
@@ -199,7 +205,7 @@ class Workbench:
 
     def _install(self, vsix: Path) -> None:
         command = [*self._code_server(), "--install-extension", str(vsix)]
-        subprocess.run(command, check=True, capture_output=True, env=self._env, timeout=PATIENCE_S)
+        subprocess.run(command, check=True, capture_output=True, env=self._env, timeout=4 * PATIENCE_S)
 
     def _code_server(self) -> list[str]:
         config = self.folder / "config.yaml"

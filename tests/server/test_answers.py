@@ -107,13 +107,13 @@ def test_line_ends_of_windows_count_as_line_feeds():
     assert texts_at(cache, "a\r\nif x:\r\n  ‸\r\n") == ["  y()"]
 
 
-def test_the_rest_of_what_was_accepted_in_part_comes_first():
+def test_the_rest_of_what_is_on_the_screen_comes_first():
     cache = cache_of(answer())
     cache.prefer("s", 1)
     assert texts_at(cache, "def f(a, b):\n    return ‸\n") == ["sum([a, b])", "a + b"]
 
 
-def test_what_was_accepted_in_part_keeps_the_order_at_its_own_place():
+def test_what_is_on_the_screen_keeps_the_order_at_its_own_place():
     cache = cache_of(answer())
     cache.prefer("s", 1)
     assert texts_at(cache, "def f(a, b):\n    ‸\n") == list(TEXTS)

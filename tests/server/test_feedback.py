@@ -54,6 +54,16 @@ async def test_nothing_is_noted_when_the_user_does_not_want_it(front):
     assert await noted(client) == [] and outcomes.read_answers() == []
 
 
+@pytest.mark.parametrize("method", ["spa-lsp/didShow", "spa-lsp/didPartiallyAccept"])
+async def test_what_a_client_shows_stays_first_when_the_user_types_on(front, method):
+    client = await front(settings={"recordOutcomes": False})
+    client.open(CODE)
+    second = (await client.items(1, 4))[1]
+    client.notify(method, second["command"]["arguments"][0])
+    client.change({"text": "def add(a, b):\n    return \n"}, version=2)
+    assert [item["command"] for item in await client.items(1, 11)][0] == second["command"]
+
+
 async def test_what_stays_on_the_screen_untouched_is_rejected(monkeypatch):
     monkeypatch.setattr(feedback, "REJECTED_AFTER_S", 0.0)
     client = Front()

@@ -203,10 +203,10 @@ async def test_what_is_typed_through_needs_no_engine():
     assert len(engine.asked) == 1
 
 
-async def test_what_was_accepted_in_part_goes_on_first():
+async def test_what_is_on_the_screen_goes_on_first():
     desk = Desk(Engine())
     await desk.texts()
-    desk.offering.accepted_in_part("s", 1)
+    desk.offering.is_on_screen("s", 1)
     desk.write("return ")
     assert await desk.texts() == ["sum([a, b])", "a + b"] and len(desk.engine.asked) == 1
 

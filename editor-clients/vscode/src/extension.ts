@@ -18,7 +18,7 @@ let server: Server | undefined;
 export async function activate(context: vscode.ExtensionContext): Promise<void> {
   const log = vscode.window.createOutputChannel('spa-lsp', { log: true });
   const notices = new Notices();
-  const tracker: Tracker = new Tracker(isEnabled, (method, params) => running.tell(method, params));
+  const tracker: Tracker = new Tracker(isEnabled, () => running);
   const running = (server = new Server(settingNames(context), tracker.middleware, log, notices));
   const statusBar = new StatusBar();
   const panel = new Panel(context.extensionUri, running);

@@ -131,7 +131,9 @@ export class Panel implements vscode.Disposable {
     const origin = this.offer.origins[n];
     this.panel?.dispose();
     const editor = await vscode.window.showTextDocument(place.document, place.column);
-    if (!(await editor.edit((builder) => builder.insert(place.position, chosen.text)))) {
+    const isEdited = await editor.edit((builder) => builder.insert(place.position, chosen.text));
+    // a read-only editor says that it was done, and does nothing
+    if (!isEdited || place.document.version === place.version) {
       void vscode.window.showWarningMessage('The alternative was not inserted: this file cannot be changed.');
       return;
     }

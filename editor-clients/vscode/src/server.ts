@@ -54,6 +54,26 @@ export class Server implements vscode.Disposable {
     }
   }
 
+  /** Whether the base is loaded. */
+  get isReady(): boolean {
+    return this.status.state === 'ready' || this.status.state === 'busy';
+  }
+
+  /** True as soon as the base is loaded; false when it will not be, or nobody waits any more. */
+  async becomesReady(token: vscode.CancellationToken): Promise<boolean> {
+    const listeners: vscode.Disposable[] = [];
+    const answer = new Promise<boolean>((tell) => {
+      const look = (): void => {
+        if (this.status.state !== 'starting' && this.status.state !== 'loading') {
+          tell(this.isReady);
+        }
+      };
+      listeners.push(this.onDidChangeStatus(look), token.onCancellationRequested(() => tell(false)));
+      look();
+    });
+    return answer.finally(() => vscode.Disposable.from(...listeners).dispose());
+  }
+
   /** Whether the running server has this command. */
   has(command: string): boolean {
     return this.client?.initializeResult?.capabilities.executeCommandProvider?.commands.includes(command) ?? false;

@@ -5,7 +5,12 @@ import type { Middleware } from 'vscode-languageclient/node';
 import { ACCEPT_COMMAND, DID_DISMISS, DID_PARTIALLY_ACCEPT, DID_SHOW, isRecord } from './protocol';
 import { current, cycled, offered, typed, type Choice, type Showing } from './shown';
 
-type Tell = (method: string, params: unknown) => void;
+/** What the tracker needs of the server. */
+export interface Source {
+  readonly isReady: boolean;
+  becomesReady(token: vscode.CancellationToken): Promise<boolean>;
+  tell(method: string, params: unknown): void;
+}
 
 /** The alternative on screen in the active editor. */
 export class Tracker implements vscode.Disposable {
@@ -17,7 +22,7 @@ export class Tracker implements vscode.Disposable {
 
   constructor(
     private readonly isEnabled: () => boolean,
-    private readonly tell: Tell,
+    private readonly source: () => Source,
   ) {
     this.onDidChange = this.changed.event;
     this.listeners = [
@@ -35,9 +40,15 @@ export class Tracker implements vscode.Disposable {
           return [];
         }
         const version = document.version;
-        const answer = await next(document, position, context, token);
+        const source = this.source();
+        const wasReady = source.isReady;
+        let answer = await next(document, position, context, token);
+        // the editor takes an empty answer for the last word on this place: while the base loads there is none
+        if (!itemsOf(answer).length && !(wasReady && source.isReady) && (await source.becomesReady(token))) {
+          answer = await next(document, position, context, token);
+        }
         if (!token.isCancellationRequested && document.version === version) {
-          this.onAnswer(document, position, (Array.isArray(answer) ? answer : answer?.items) ?? []);
+          this.onAnswer(document, position, itemsOf(answer));
         }
         return answer;
       },
@@ -65,7 +76,7 @@ export class Tracker implements vscode.Disposable {
     await vscode.commands.executeCommand(`editor.action.inlineSuggest.${command}`);
     if (before && this.showing) {
       const acceptedLength = this.showing.offset - before.offset;
-      this.tell(DID_PARTIALLY_ACCEPT, { ...origin(current(before)), acceptedLength });
+      this.source().tell(DID_PARTIALLY_ACCEPT, { ...origin(current(before)), acceptedLength });
     }
   }
 
@@ -73,7 +84,7 @@ export class Tracker implements vscode.Disposable {
   async dismiss(): Promise<void> {
     await vscode.commands.executeCommand('editor.action.inlineSuggest.hide');
     if (this.showing) {
-      this.tell(DID_DISMISS, origin(current(this.showing)));
+      this.source().tell(DID_DISMISS, origin(current(this.showing)));
       this.set(undefined);
     }
   }
@@ -129,12 +140,16 @@ export class Tracker implements vscode.Disposable {
     const after = showing && current(showing);
     this.showing = showing;
     if (after && !isSame(before, after)) {
-      this.tell(DID_SHOW, origin(after));
+      this.source().tell(DID_SHOW, origin(after));
     }
     if (before || after) {
       this.changed.fire(showing);
     }
   }
+}
+
+function itemsOf(answer: vscode.InlineCompletionItem[] | vscode.InlineCompletionList | null | undefined): vscode.InlineCompletionItem[] {
+  return (Array.isArray(answer) ? answer : answer?.items) ?? [];
 }
 
 /** The text that the item would insert at the cursor; undefined when it does not begin with what stands there. */

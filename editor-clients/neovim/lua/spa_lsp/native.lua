@@ -16,7 +16,8 @@ function M.is_available()
   return vim.lsp.inline_completion ~= nil
 end
 
---- Neovim's object for a buffer. It is not public: without it there is no label, no trigger, nothing else is lost.
+--- Neovim's object for a buffer. It is not public: without it there is no label and no trigger, and what is left of an
+--- alternative after a part may give way to another one; nothing else is lost.
 ---@param bufnr integer
 ---@return table?
 function M.completor(bufnr)
