@@ -58,6 +58,9 @@ function watchSettings(running: Server, tracker: Tracker, update: () => void): v
         tracker.forget();
         void vscode.commands.executeCommand('editor.action.inlineSuggest.hide');
         update();
+        if (isEnabled()) {
+          void running.restart(); // the editor asks again where it had no answer only when the provider is new
+        }
       }
       if (event.affectsConfiguration('spaLsp') || event.affectsConfiguration('python')) {
         restartSoon();

@@ -43,8 +43,11 @@ export class Tracker implements vscode.Disposable {
         const source = this.source();
         const wasReady = source.isReady;
         let answer = await next(document, position, context, token);
-        // the editor takes an empty answer for the last word on this place: while the base loads there is none
-        if (!itemsOf(answer).length && !(wasReady && source.isReady) && (await source.becomesReady(token))) {
+        // The editor takes an empty answer to a key as the last word on this place: while the base loads there is none.
+        // Answers while typing are not held back, for other extensions' would be too.
+        const isWanted = context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke;
+        const isUnready = !wasReady || !source.isReady;
+        if (isWanted && isUnready && !itemsOf(answer).length && (await source.becomesReady(token))) {
           answer = await next(document, position, context, token);
         }
         if (!token.isCancellationRequested && document.version === version) {
