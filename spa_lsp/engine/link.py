@@ -155,6 +155,8 @@ class EngineLink:
             reader, self._writer = await asyncio.open_unix_connection(sock=connection.sock)
             self._send({"type": "wait", "id": WATCH_ID})
             is_intended = await self._receive(reader, connection.decoder)
+            if not is_intended and not self._writer.is_closing():
+                logger.warning("lost the engine: it ended without a word")
         except SpaError as error:
             self._tell(error)
         except (OSError, ConnectionLost, wire.FrameError) as error:
