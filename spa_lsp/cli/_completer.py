@@ -52,11 +52,21 @@ class ReadyCompleter:
 
 def model_options(command: _Command) -> _Command:
     """The options `--base`, `--set`, `--quantization` and `--no-engine`."""
+    local = click.option("--no-engine", "is_local", is_flag=True, help="Load the base in this process, for one answer.")
+    return _served_by("Adapter set; '' is none.")(local(command))
+
+
+def bench_options(command: _Command) -> _Command:
+    """The options `--base`, `--set` and `--quantization` of a measurement, which needs a set."""
+    return _served_by("Adapter set.")(command)
+
+
+def _served_by(set_help: str) -> Callable[[_Command], _Command]:
     from spa_lsp.catalog import DEFAULT_BASE
 
     options = (
         click.option("--base", "base_id", metavar="ID", default=DEFAULT_BASE, show_default=True, help="Base model."),
-        click.option("--set", "set_name", metavar="ID", help="Adapter set; '' is none.  [default: the one in use]"),
+        click.option("--set", "set_name", metavar="ID", help=f"{set_help}  [default: the one in use]"),
         click.option(
             "--quantization",
             type=click.Choice(QUANTIZATIONS),
@@ -64,11 +74,14 @@ def model_options(command: _Command) -> _Command:
             show_default=True,
             help="Precision of the base.",
         ),
-        click.option("--no-engine", "is_local", is_flag=True, help="Load the base in this process, for one answer."),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+
+    def add(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
 def k_option(command: _Command) -> _Command:

@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spa_lsp.catalog import DEFAULT_BASE
 from spa_lsp.cli import _completer as shared
 from spa_lsp.marked_text import BUNDLED, bundled_texts, find_text
 from spa_lsp.progress import progress
-from spa_lsp.settings import QUANTIZATIONS
 
 if TYPE_CHECKING:
     from spa_lsp.bench.figures import Figure
@@ -27,15 +25,7 @@ def bench() -> None:
 @click.option("--runs", type=click.IntRange(1, 1000), default=10, show_default=True, help="Rounds that count.")
 @click.option("--prompt-tokens", type=click.IntRange(32, 1900), default=512, show_default=True, help="Of each prompt.")
 @click.option("--new-tokens", type=click.IntRange(1, 512), default=32, show_default=True, help="Of each alternative.")
-@click.option("--base", "base_id", metavar="ID", default=DEFAULT_BASE, show_default=True, help="Base model.")
-@click.option("--set", "set_name", metavar="ID", help="Adapter set.  [default: the one in use]")
-@click.option(
-    "--quantization",
-    type=click.Choice(QUANTIZATIONS),
-    default="auto",
-    show_default=True,
-    help="Precision of the base.",
-)
+@shared.bench_options
 @click.option("--no-rivals", "is_alone", is_flag=True, help="Leave out PEFT and llama.cpp, which take most time.")
 @click.option("--no-processes", "is_in_process", is_flag=True, help="Leave out the sizes of engine and front.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the times of every round.")
@@ -90,15 +80,7 @@ def latency(
 @click.option("--keys", type=click.IntRange(1, 10_000), metavar="N", help="Only N keys of each file.  [default: all]")
 @click.option("--pace", type=click.FloatRange(0.01, 100), default=1.0, show_default=True, help="Times every pause.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of pauses, slips and accepts.")
-@click.option("--base", "base_id", metavar="ID", default=DEFAULT_BASE, show_default=True, help="Base model.")
-@click.option("--set", "set_name", metavar="ID", help="Adapter set.  [default: the one in use]")
-@click.option(
-    "--quantization",
-    type=click.Choice(QUANTIZATIONS),
-    default="auto",
-    show_default=True,
-    help="Precision of the base.",
-)
+@shared.bench_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with every time.")
 def typing(
     name: str | None,
