@@ -1,17 +1,14 @@
 """The engine process as it is started for people, with the tiny base."""
 
 import pytest
-from safetensors.torch import load_file, save
 
-from spa_lsp import paths
-from spa_lsp.adapter_set import AdapterSet, describe_adapter, find_set, select_set, write_set
-from spa_lsp.catalog import find_base, installed_base
+from spa_lsp.adapter_set import find_set, select_set
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.engine.client import EngineClient, stop_engine
 from spa_lsp.engine.supervisor import log_path, socket_path
 from spa_lsp.errors import NotFound
 from tests.conftest import TINY_ID
-from trainer.configs import ALL_LINEARS
+from tests.tiny_serving import install_set
 
 REQUEST = CompletionRequest(prefix="def add(a, b):\n    ", max_tokens=4)
 
@@ -26,31 +23,9 @@ def path(homes):
 @pytest.fixture
 def two_sets(tiny_base, tiny_peft_adapters):
     """The imported sets `one`, of two adapters, and `two`, of three others."""
-    files = [
-        (name, save(load_file(folder / "adapter_model.safetensors"))) for name, folder in tiny_peft_adapters.items()
-    ]
-    for name, adapters in (("one", dict(files[:2])), ("two", dict(files[2:5]))):
-        write_set(paths.user_sets_dir() / TINY_ID / name, make_set(name, adapters), adapters)
-
-
-def make_set(name, adapters):
-    installed = installed_base(find_base(TINY_ID))
-    return AdapterSet(
-        name=name,
-        base_id=TINY_ID,
-        base_sha256=installed.weights_sha256,
-        tokenizer_sha256=installed.tokenizer_sha256,
-        rank=4,
-        alpha=8,
-        target_modules=ALL_LINEARS,
-        activation="completion",
-        layouts=("infill",),
-        method="random",
-        run_id="r",
-        data={},
-        figures={},
-        adapters=tuple(describe_adapter(each, data, label=each) for each, data in adapters.items()),
-    )
+    folders = list(tiny_peft_adapters.values())
+    install_set("one", folders[:2])
+    install_set("two", folders[2:5])
 
 
 def adapters_that_answer(set_name):
