@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +120,7 @@ def evaluate(
             logger.warning("%s", warning)
         served = _Served(base_id, quantization)
         results = [
-            BenchmarkResult(name=name, problems=own, arms=[_run_arm(db, served, own, *pair, settings) for pair in sets])
+            BenchmarkResult(name=name, problems=own, arms=_run_arms(db, served, own, sets, settings))
             for name, own in problems.items()
         ]
     document = export(results, settings, budget=_plain(budget))
@@ -148,31 +149,34 @@ def _sets(db: "Database", entries: Sequence[Entry], **options: Any) -> list[tupl
     return [(entry, arm_set(db, entry, **options)) for entry in entries]
 
 
-def _run_arm(
+def _run_arms(
     db: "Database",
     served: "_Served",
     problems: Sequence[Problem],
-    entry: Entry,
-    adapter_set: AdapterSet | None,
+    sets: Sequence[tuple[Entry, AdapterSet | None]],
     settings: "Settings",
-) -> "ArmResult":
-    from trainer.evaluate.evaluation import arm_run, evaluate_arm, missing_problems
+) -> list["ArmResult"]:
+    """All arms on some problems, then on the next: a prompt is computed once for all, and a break leaves arms equal."""
+    from trainer.evaluate.evaluation import MAX_BATCH_ROWS, answer_missing, arm_run, evaluate_arm, missing_problems
 
-    served.use(adapter_set)
-    n_missing = len(missing_problems(db, arm_run(db, problems[0], entry, settings, adapter_set), problems))
-    label = f"{problems[0].benchmark} {entry.label}"
-    with progress(label, n_missing, "problems") if n_missing else nullcontext() as bar:
-        return evaluate_arm(
-            db,
-            served,
-            problems,
-            entry,
-            settings,
-            adapter_set=adapter_set,
-            measure_kl=served.average_kl,
-            measure_likelihoods=served.log_likelihoods,
-            on_problems=bar.advance if bar else lambda _: None,
-        )
+    runs = [arm_run(db, problems[0], entry, settings, adapter_set) for entry, adapter_set in sets]
+    n_missing = sum(len(missing_problems(db, run, problems)) for run in runs)
+    size = max(1, MAX_BATCH_ROWS // max(entry.n_rows for entry, _ in sets))
+    with progress(problems[0].benchmark, n_missing, "answers") if n_missing else nullcontext() as bar:
+        for start, (entry, adapter_set) in product(range(0, len(problems), size), sets):
+            served.use(adapter_set)
+            answer_missing(
+                db,
+                served,
+                problems[start : start + size],
+                entry,
+                settings,
+                adapter_set=adapter_set,
+                measure_kl=served.average_kl,
+                measure_likelihoods=served.log_likelihoods,
+                on_problems=bar.advance if bar else lambda _: None,
+            )
+    return [evaluate_arm(db, served, problems, entry, settings, adapter_set=adapter_set) for entry, adapter_set in sets]
 
 
 class _Served:

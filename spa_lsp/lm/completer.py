@@ -33,7 +33,7 @@ from spa_lsp.lm.decode import HALF_CHARACTER, Row, decode, new_rows
 from spa_lsp.lm.likelihood import log_likelihoods, next_token_logprobs
 from spa_lsp.lm.load import LoadedBase, load_base
 from spa_lsp.lm.pack import halve_embedding, pack_linears
-from spa_lsp.lm.prefix_cache import Entry, PrefixCache, prefill, prefill_rows
+from spa_lsp.lm.prefix_cache import PrefixCache, WholePrompts, prefill, prefill_rows
 from spa_lsp.lm.requests import RowPlan, alternative_of, check_request, plan_rows, prompt_of, rules_of
 from spa_lsp.prompt import clean_text, encode_text
 
@@ -53,6 +53,7 @@ class LocalCompleter:
         self.adapter_set: AdapterSet | None = None
         self._bank = AdapterBank(base.model, dtype=base.dtype, device=base.device)
         self._cache = PrefixCache(base.model.config.num_hidden_layers)
+        self._whole_prompts = WholePrompts(base.model.config.num_hidden_layers)
         if adapter_set is not None:
             self.swap_set(adapter_set)
 
@@ -156,7 +157,9 @@ class LocalCompleter:
         )
 
     def _known_prompt(self, prompt: Sequence[int]) -> KeyValues:
-        """Keys and values of all but the last token, from the cache as far as it has them."""
+        """Keys and values of all but the last token, from the caches as far as they have them."""
+        if whole := self._whole_prompts.find(prompt[:-1]):
+            return whole.key_values
         with torch.inference_mode():
             entry = self._cache.entry_for(prompt[:-1])
             prefill(self.base, entry, prompt[:-1])
@@ -176,8 +179,9 @@ class LocalCompleter:
     def complete_many(self, requests: Sequence[CompletionRequest]) -> list[CompletionResult]:
         """As `complete` of each, the rows of all in one batch: more tokens per second, for evaluations.
 
-        Prompts are not cached, deadlines do not count, and every result has the timing of the whole. Where adapters
-        act on the prompt, or rows of the base and of adapters are mixed, requests run one after the other.
+        Whole prompts are kept for the next batch that has them. A result's time is that of its prompt, counted again
+        when it was kept, and an equal share of the decoding; deadlines do not count. Where adapters act on the prompt,
+        or rows of the base and of adapters are mixed, requests run one after the other.
 
         Raises:
             SpaError: as `complete`; then nothing comes back.
@@ -222,24 +226,22 @@ class LocalCompleter:
     def _complete_together(
         self, requests: Sequence[CompletionRequest], plans: Sequence[RowPlan]
     ) -> list[CompletionResult]:
-        started = time.perf_counter()
         prompts = [prompt_of(request, self.base) for request in requests]
-        n_layers = self.base.model.config.num_hidden_layers
-        groups, rows = [], []
-        for request, plan, prompt in zip(requests, plans, prompts, strict=True):
-            entry = Entry(key_values=KeyValues(n_layers))
-            prefill(self.base, entry, prompt[:-1])
-            groups.append(Group(prefix=entry.key_values, n_rows=plan.n_rows))
-            rows.append(new_rows(plan.n_rows, rules_of(request), prompt[-1]))
-        prefilled = self._now()
+        known = [self._whole_prompts.compute(self.base, prompt[:-1]) for prompt in prompts]
+        rows = [
+            new_rows(plan.n_rows, rules_of(request), prompt[-1])
+            for request, plan, prompt in zip(requests, plans, prompts, strict=True)
+        ]
+        groups = [Group(prefix=one.key_values, n_rows=plan.n_rows) for one, plan in zip(known, plans, strict=True)]
+        key_values = KeyValues(self.base.model.config.num_hidden_layers, groups=groups, capacity=32)
         adapters = [adapter for plan in plans for adapter in plan.adapters]
-        key_values = KeyValues(n_layers, groups=groups, capacity=32)
+        prefilled = self._now()
         for _ in self._decode([row for own in rows for row in own], adapters, key_values, lambda: False):
             pass  # the rows themselves are what is wanted
-        ended = time.perf_counter()
+        decode_s = (self._now() - prefilled) / len(requests)
         results = []
-        for plan, prompt, own in zip(plans, prompts, rows, strict=True):
-            timing = _timing(started, prefilled, ended, n_tokens=len(prompt), n_cached=0)
+        for plan, prompt, own, one in zip(plans, prompts, rows, known, strict=True):
+            timing = _timing(0.0, one.seconds, one.seconds + decode_s, n_tokens=len(prompt), n_cached=0)
             results.append(self._result([alternative_of(row, plan, self.adapter_set) for row in own], timing))
         return results
 

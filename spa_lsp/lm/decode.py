@@ -1,5 +1,6 @@
 """Decoding: n rows over one prompt, each until it stops. Knows tokens, rows and text; nothing of sets or sockets."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -94,16 +95,15 @@ def decode(
 
 def _choose(logits: Tensor, rows: Sequence[Row]) -> list[int]:
     """The next token of every row, its logprob noted; a row whose logits are not finite is disabled."""
-    logprobs = torch.log_softmax(logits, dim=-1)
-    is_finite = torch.isfinite(logprobs.amax(-1)) & ~torch.isnan(logits).any(-1)
-    tokens = logits.nan_to_num().argmax(-1).tolist()
+    log_sums = torch.logsumexp(logits, dim=-1).tolist()  # not finite if one logit is NaN or infinite, or all are -inf
+    tokens = logits.argmax(-1).tolist()
     for n, row in enumerate(rows):
-        if not bool(is_finite[n]):
+        if not math.isfinite(log_sums[n]):
             row.finish = "disabled"
             continue
         if row.generator is not None:
             tokens[n] = _sample(logits[n], row.rules, row.generator)
-        row.logprobs.append(float(logprobs[n, tokens[n]]))
+        row.logprobs.append(float(logits[n, tokens[n]]) - log_sums[n])
     return [int(token) for token in tokens]
 
 

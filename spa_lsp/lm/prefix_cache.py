@@ -3,6 +3,7 @@
 The cache does not depend on the adapters: they never act on a prompt (`activation: completion`).
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from spa_lsp.lm.load import LoadedBase
 CHUNK_TOKENS = 256  # a cancel is read between chunks: at most this much work is wasted
 _MAX_ENTRIES = 4  # documents edited in turn
 _MIN_SHARE = 0.5  # of an entry that a prompt must share with it to take its place
+_MAX_WHOLE_TOKENS = 2**15  # 0.8 GB in float32 with the default base
 
 
 @dataclass
@@ -57,6 +59,48 @@ class PrefixCache:
             copied.append(layer, key[:, :, :n_tokens], value[:, :, :n_tokens])
         copied.advance(n_tokens)
         return Entry(key_values=copied, tokens=source.tokens[:n_tokens])
+
+
+@dataclass(frozen=True)
+class WholePrompt:
+    """Keys and values of one prompt, and the time that they took when they were computed."""
+
+    key_values: KeyValues
+    seconds: float
+
+
+class WholePrompts:
+    """Prompts that are asked again as a whole, with other adapters: an evaluation asks each once per arm.
+
+    Unlike an entry of the prefix cache what is kept here never changes, so that many can stand in one batch.
+    """
+
+    def __init__(self, n_layers: int, *, max_tokens: int = _MAX_WHOLE_TOKENS) -> None:
+        self.n_layers = n_layers
+        self.max_tokens = max_tokens  # of all prompts together; the least recently used go first
+        self._known: dict[tuple[int, ...], WholePrompt] = {}
+
+    def compute(self, base: LoadedBase, tokens: Sequence[int]) -> "WholePrompt":
+        """The keys and values of these tokens under the base, computed now unless they are kept."""
+        found = self.find(tokens)
+        if found is None:
+            entry = Entry(key_values=KeyValues(self.n_layers, capacity=max(1, len(tokens))))
+            started = time.perf_counter()
+            prefill(base, entry, tokens)
+            if base.device == "cuda":
+                torch.cuda.synchronize()
+            found = WholePrompt(key_values=entry.key_values, seconds=time.perf_counter() - started)
+            self._known[tuple(tokens)] = found
+        while len(self._known) > 1 and sum(map(len, self._known)) > self.max_tokens:
+            del self._known[next(iter(self._known))]
+        return found
+
+    def find(self, tokens: Sequence[int]) -> "WholePrompt | None":
+        """What is kept of exactly these tokens, which now are the most recently used."""
+        found = self._known.pop(tuple(tokens), None)
+        if found is not None:
+            self._known[tuple(tokens)] = found
+        return found
 
 
 def prefill(base: LoadedBase, entry: Entry, tokens: Sequence[int], is_cancelled: IsCancelled | None = None) -> bool:

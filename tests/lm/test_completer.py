@@ -12,6 +12,7 @@ from spa_lsp.catalog import find_base, installed_base
 from spa_lsp.completion import CompletionRequest, ContextPiece, request_from_json
 from spa_lsp.errors import AdapterMismatch, BadInput, NotFound, SpaError
 from spa_lsp.lm.likelihood import log_likelihoods
+from spa_lsp.lm.prefix_cache import WholePrompts
 from spa_lsp.prompt import encode_text
 from tests.conftest import TINY_ID
 from trainer.configs import ALL_LINEARS
@@ -252,6 +253,24 @@ def test_a_batch_of_base_and_adapter_rows_is_answered_too(completer):
     assert list(map(without_logprobs, completer.complete_many(requests))) == [
         without_logprobs(completer.complete(request)) for request in requests
     ]
+
+
+def test_a_batch_computes_a_prompt_that_it_had_before_no_more(completer, monkeypatch):
+    requests = [replace(request, prefix=f"# kept\n{request.prefix}") for request in OTHERS]
+    first = completer.complete_many(requests)
+    monkeypatch.setattr("spa_lsp.lm.prefix_cache.prefill", lambda *_: pytest.fail("the prompt was computed again"))
+    again = completer.complete_many(requests)
+    assert list(map(without_logprobs, again)) == list(map(without_logprobs, first))
+    assert [result.timing.prefill_ms for result in again] == [result.timing.prefill_ms for result in first]
+
+
+def test_only_so_many_tokens_of_whole_prompts_are_kept(completer):
+    prompts = WholePrompts(completer.base.model.config.num_hidden_layers, max_tokens=5)
+    with torch.inference_mode():
+        kept = {tokens: prompts.compute(completer.base, tokens) for tokens in ((1, 2), (3, 4), (5, 6))}
+    assert prompts.find((1, 2)) is None
+    assert prompts.find((3, 4)) is kept[3, 4]
+    assert prompts.compute(completer.base, (5, 6)) is kept[5, 6]
 
 
 def test_a_batch_with_a_bad_request_is_refused_before_the_work(completer):

@@ -3,7 +3,6 @@
 A broken one goes on behind its last whole batch. Which model answers is the caller's business.
 """
 
-import time
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -36,7 +35,7 @@ from trainer.runs import Run, begin_run, finish_run
 STOP: StopPolicy = "multi"  # what an editor asks for, on single lines too
 # of one completion, when none is asked for: a block in an editor, a function with its explanation, a letter and why
 MAX_TOKENS: dict[Layout, int] = {"infill": 96, "instruct": 512, "choice": 128}
-MAX_BATCH_ROWS = 64  # more gain little on two cores, and their keys and values take memory
+MAX_BATCH_ROWS = 128  # more gain little on two cores, and their keys and values take memory
 HEADLINE = ("dc_near", "pass_at_1", "pass_at_k")  # what `trainer status` shows of a run
 FAILED = Verdict(kind="fail", seconds=0.0, error="the adapter was disabled")
 
@@ -49,7 +48,7 @@ class Settings:
     quantization: str = "auto"
     max_tokens: int | None = None
     seed: int = 0  # of sampling; every problem gets its own from it
-    batch_problems: int = 8  # what a broken evaluation loses at most
+    batch_problems: int = MAX_BATCH_ROWS  # at most; what a broken evaluation loses
 
 
 class BatchCompleter(Protocol):
@@ -95,11 +94,32 @@ def evaluate_arm(
     settings: Settings,
     *,
     adapter_set: AdapterSet | None,
+    **options: Any,
+) -> ArmResult:
+    """Complete and judge what is missing, then compute the figures over all problems given; see `answer_missing`."""
+    run = answer_missing(db, completer, problems, entry, settings, adapter_set=adapter_set, **options)
+    ids = [problem_id(problem) for problem in problems]
+    attempts = load_attempts(db, run, ids)
+    values = values_of(attempts)
+    figures = estimates_of(values, attempts)
+    write_figures(db, run, ids, figures)
+    run = finish_run(db, run, {"n_problems": len(ids), **{name: figures[name].mean for name in HEADLINE}})
+    return ArmResult(entry=entry, adapter_set=adapter_set, run=run, attempts=attempts, values=values, figures=figures)
+
+
+def answer_missing(
+    db: Database,
+    completer: BatchCompleter,
+    problems: Sequence[Problem],
+    entry: Entry,
+    settings: Settings,
+    *,
+    adapter_set: AdapterSet | None,
     measure_kl: MeasureKl | None = None,
     measure_likelihoods: MeasureLikelihoods | None = None,
     on_problems: Callable[[int], object] = lambda _: None,
-) -> ArmResult:
-    """Complete and judge what is missing, then compute the figures over all problems given.
+) -> Run:
+    """Complete and judge the problems that the arm has no attempts for; batch by batch they are written.
 
     Args:
         db: open for writing.
@@ -132,20 +152,7 @@ def evaluate_arm(
         judged = [_attempts(problem, answer) for problem, answer in zip(batch, answers, strict=True)]
         write_attempts(db, run, [attempt for own in judged for attempt in own])
         on_problems(len(batch))
-    return _result(db, run, problems, entry, adapter_set)
-
-
-def _result(
-    db: Database, run: Run, problems: Sequence[Problem], entry: Entry, adapter_set: AdapterSet | None
-) -> ArmResult:
-    """The figures over all problems, written as rows, and the run finished with them."""
-    ids = [problem_id(problem) for problem in problems]
-    attempts = load_attempts(db, run, ids)
-    values = values_of(attempts)
-    figures = estimates_of(values, attempts)
-    write_figures(db, run, ids, figures)
-    run = finish_run(db, run, {"n_problems": len(ids), **{name: figures[name].mean for name in HEADLINE}})
-    return ArmResult(entry=entry, adapter_set=adapter_set, run=run, attempts=attempts, values=values, figures=figures)
+    return run
 
 
 def arm_run(db: Database, problem: Problem, entry: Entry, settings: Settings, adapter_set: AdapterSet | None) -> Run:
@@ -177,13 +184,11 @@ def missing_problems(db: Database, run: Run, problems: Sequence[Problem]) -> lis
 
 
 def complete_all(completer: BatchCompleter, requests: Sequence[CompletionRequest]) -> list[Answer]:
-    """Answers in the order of the requests, each with an equal share of the time that all took together."""
-    started = time.monotonic()
+    """Answers in the order of the requests."""
     results = completer.complete_many(requests)
-    seconds = (time.monotonic() - started) / len(requests)
     if not all(result.alternatives for result in results):
         raise Unavailable("no completion came back; run again to go on there")
-    return [Answer(result=result, seconds=seconds) for result in results]
+    return [Answer(result=result, seconds=result.timing.total_ms / 1000) for result in results]
 
 
 def _with_kl(request: CompletionRequest, answer: Answer, measure: MeasureKl) -> Answer:
