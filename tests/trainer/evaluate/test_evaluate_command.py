@@ -11,6 +11,7 @@ from spa_lsp import paths
 from spa_lsp.adapter_set import select_set
 from spa_lsp.errors import BadInput, NotFound
 from tests.tiny_serving import install_set
+from trainer import evaluate_command
 from trainer.cli import main
 from trainer.evaluate.problems import FILES, FOLDER
 from trainer.evaluate_command import evaluate
@@ -110,6 +111,22 @@ def test_base_and_set_end_in_figures_differences_and_an_export(tiny_options, tmp
     assert pairs == {("base@0.8", "base"), ("influence=mine", "base"), ("influence=mine", "base@0.8")}
     assert shown["settings"] == exported["settings"] and "problems" not in shown["benchmarks"][0]["arms"][0]
     assert (shown["settings"]["base"], shown["settings"]["quantization"]) == ("tiny-qwen2", "fp32")
+
+
+@pytest.mark.usefixtures("sandbox", "tiny_set")
+def test_all_arms_answer_some_problems_before_the_next_so_that_a_break_leaves_them_equal(tiny_options, monkeypatch):
+    asked = []
+    answer = evaluate_command._Served.complete_many
+
+    def noted(served, requests):
+        asked.append([(request.prefix, request.use_base) for request in requests])
+        return answer(served, requests)
+
+    monkeypatch.setattr(evaluate_command._Served, "complete_many", noted)
+    monkeypatch.setattr("trainer.evaluate.evaluation.MAX_BATCH_ROWS", 3)
+    assert invoke(*tiny_options, "--arms", "base,influence=mine", "--k", "3", "--no-train").exit_code == 0
+    first, second = (prefix for ((prefix, _),) in asked[::2])
+    assert asked == [[(first, True)], [(first, False)], [(second, True)], [(second, False)]]
 
 
 @pytest.mark.usefixtures("sandbox", "tiny_set")
