@@ -1,6 +1,7 @@
 """When a completion is over, seen from its text alone: where a programmer would say that the gap is filled.
 
 The base hardly ever stops an infill by itself, so the text is cut where it reaches what stands behind the cursor.
+An answer to an instruction is cut behind its code: half of it would be an explanation.
 """
 
 import re
@@ -17,6 +18,8 @@ Cut = Callable[[str], str | None]
 _COMMON = re.compile(r"\s*(return|else|break|continue|pass|try|finally)\b")
 _TELLING_CHARACTERS = 14
 _SUFFIX_LINES = 5
+_FENCE = re.compile(r"`{3,}|~{3,}")  # of a code block in Markdown
+_DEFINITION = re.compile(r"\s*(async\s+)?(def|class)\s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +33,11 @@ class Gap:
 
 
 def make_cut(policy: StopPolicy, layout: Layout, *, prefix: str, suffix: str) -> Cut:
-    """The rule for one request; `none` and the instruct layout never cut."""
-    if policy == "none" or layout == "instruct":
+    """The rule for one request; `none` never cuts, and in the instruct layout the others are one."""
+    if policy == "none":
         return _never
+    if layout == "instruct":
+        return _through_code
     gap = find_gap(prefix, suffix)
     return partial(_first_line, gap) if policy == "single" else partial(_block, gap)
 
@@ -52,6 +57,23 @@ def find_gap(prefix: str, suffix: str) -> Gap:
 
 
 def _never(text: str) -> str | None:
+    return None
+
+
+def _through_code(text: str) -> str | None:
+    """Through the first code block that defines something; one of shell commands is no answer."""
+    fence, is_telling, position = "", False, 0
+    for line in text.split("\n")[:-1]:
+        position += len(line) + 1
+        if not fence:
+            opening = _FENCE.match(line.strip())
+            fence, is_telling = opening[0] if opening else "", False
+        elif line.strip() != fence:
+            is_telling = is_telling or _DEFINITION.match(line) is not None
+        elif is_telling:
+            return text[:position]
+        else:
+            fence = ""
     return None
 
 

@@ -61,3 +61,35 @@ def test_none_never_cuts():
 
 def test_an_instruct_answer_is_never_cut():
     assert make_cut("multi", "instruct", prefix="write f", suffix="")("def f():\n    x\ny\n") is None
+
+
+ANSWER = "Here it is:\n```python\ndef f(x):\n    return x\n```\n"
+
+
+@pytest.mark.parametrize("behind", ["", "It returns x.\n", "```python\ndef g(): ...\n```\n"])
+def test_an_answer_is_cut_behind_its_first_code(behind):
+    assert make_cut("multi", "instruct", prefix="Write f.", suffix="")(ANSWER + behind) == ANSWER
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ANSWER.rstrip("\n"),  # the fence may become longer, or be a line of text
+        "```sh\npip install x\n```\n",
+        "```sh\npip install x\n```\nThen def f.\n```python\ndef f(x):\n",
+        "Write def f(x) without a block.\n\nThat is all.\n",
+        "````\n```\ndef f(): ...\n```\n",  # the inner fence is text
+        "",
+    ],
+)
+def test_an_answer_without_whole_code_goes_on(text):
+    assert make_cut("multi", "instruct", prefix="Write f.", suffix="")(text) is None
+
+
+def test_an_answer_that_is_wanted_whole_is_not_cut():
+    assert make_cut("none", "instruct", prefix="Write f.", suffix="")(ANSWER + "More.\n") is None
+
+
+def test_a_block_of_commands_does_not_end_an_answer():
+    shell = "First:\n```sh\npip install x\n```\n"
+    assert make_cut("multi", "instruct", prefix="Write f.", suffix="")(f"{shell}{ANSWER}Done.\n") == shell + ANSWER

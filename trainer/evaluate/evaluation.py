@@ -32,7 +32,7 @@ from trainer.evaluate.problems import Layout, Problem
 from trainer.evaluate.views import View, raw_view, shown_view
 from trainer.runs import Run, begin_run, finish_run
 
-STOP: StopPolicy = "multi"  # what an editor asks for, on single lines too
+STOP: StopPolicy = "multi"  # what an editor asks for, on single lines too; an instruct answer ends with its code
 # of one completion, when none is asked for: a block in an editor, a function with its explanation, a letter and why
 MAX_TOKENS: dict[Layout, int] = {"infill": 96, "instruct": 512, "choice": 128}
 MAX_BATCH_ROWS = 128  # more gain little on two cores, and their keys and values take memory
@@ -216,7 +216,7 @@ def _request(problem: Problem, entry: Entry, settings: Settings, adapter_set: Ad
         k=entry.n_rows,
         use_base=adapter_set is None,
         max_tokens=settings.max_tokens or MAX_TOKENS[problem.layout],
-        stop=STOP if is_infill else "none",
+        stop="none" if problem.layout == "choice" else STOP,
         temperature=entry.temperature,
         top_p=TOP_P if entry.temperature else 1.0,
         seed=settings.seed ^ zlib.crc32(problem.task_id.encode()),  # not its place, which changes with --limit
