@@ -116,7 +116,7 @@ def test_an_instruction_is_asked_as_a_chat_turn(evaluate, problem):
     completer = FakeCompleter(texts=("```python\ndef total(numbers):\n    return sum(numbers)\n```",))
     result = evaluate(completer, [task])
     (request,) = completer.asked
-    assert (request.prefix, request.suffix, request.layout, request.stop) == ("Sum up.", "", "instruct", "none")
+    assert (request.prefix, request.suffix, request.layout, request.stop) == ("Sum up.", "", "instruct", "multi")
     assert means(result, "pass_at_1", "parse_share") == [1, 1]
 
 
