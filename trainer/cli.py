@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 
 from spa_lsp import __version__
-from spa_lsp.catalog import DEFAULT_BASE
 from spa_lsp.errors import SpaError
 from spa_lsp.offline import go_offline
+from trainer import options
 from trainer.configs import (
     Activation,
     AttributeConfig,
@@ -76,15 +76,11 @@ class _Trainer(click.Group):
 
 def _common(command: _Command) -> _Command:
     """The options that every stage has."""
-    as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-    seed_type = click.IntRange(0, 2**31 - 1)  # what every generator takes
-    seed = click.option("--seed", type=seed_type, default=0, show_default=True, help="Of everything that is drawn.")
-    return seed(as_json(command))
+    return options.seed(options.as_json(command))
 
 
 _limit = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N samples.  [default: all]")
 _language = click.option("--language", default="python", show_default=True, help="Of the samples.")
-_base = click.option("--base", "base_id", metavar="ID", default=DEFAULT_BASE, show_default=True, help="Base model.")
 _anchors = click.option(
     "--anchors", "anchors_path", type=click.Path(path_type=Path), help="JSONL of own anchors.  [default: bundled]"
 )
@@ -196,7 +192,7 @@ def import_samples(path: Path | None, from_outcomes: bool, limit: int | None, se
 @_infill_share
 @_max_tokens
 @_language
-@_base
+@options.base
 @_limit
 @_common
 def attribute(
@@ -308,7 +304,7 @@ def partition(
 )
 @_infill_share
 @_max_tokens
-@_base
+@options.base
 @_limit
 @_common
 def finetune(
@@ -392,7 +388,7 @@ def publish(run_id: str | None, name: str | None, limit: int | None, seed: int, 
 @_max_tokens
 @_anchors
 @_language
-@_base
+@options.base
 @_name
 @_limit
 @_common
@@ -444,7 +440,7 @@ def run(
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json
 def status(as_json: bool) -> None:
     """Show what was imported and which stages ran, with their times and sizes.
 

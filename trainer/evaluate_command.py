@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spa_lsp.adapter_set import AdapterSet
-from spa_lsp.catalog import DEFAULT_BASE, find_base
+from spa_lsp.catalog import find_base
 from spa_lsp.completion import CompletionRequest, CompletionResult
 from spa_lsp.errors import BadInput
 from spa_lsp.progress import progress
+from trainer import options
 from trainer.configs import FinetuneConfig, PartitionConfig
 from trainer.evaluate.arms import ARMS, Entry, parse_arms
 from trainer.evaluate.benchmarks.load import CHOICE_BENCHMARKS, CODE_BENCHMARKS, Benchmark, load_benchmark
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BENCHMARKS: tuple[Benchmark, ...] = (*CODE_BENCHMARKS, *CHOICE_BENCHMARKS)
+_EXPORT = click.Path(dir_okay=False, path_type=Path)
 DEFAULT_ARMS = "base,base@0.2,base@0.8,influence"
 SHOWN = (
     "dc_exact", "dc_ast", "dc_near", "dc_approach", "distinct_exact", "distinct_ast", "utility_near", "pass_at_1",
@@ -40,9 +42,7 @@ SHOWN = (
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--data", envvar="SPA_DATA", type=click.Path(path_type=Path), help="Folder of the benchmarks.  [env: SPA_DATA]"
-)
+@options.data
 @click.option(
     "--arms", default=DEFAULT_ARMS, show_default=True, help=f"What answers: {', '.join(arm.name for arm in ARMS)}."
 )
@@ -50,8 +50,8 @@ SHOWN = (
 @click.option("--limit", type=click.IntRange(min=1), default=60, show_default=True, help="Problems of each benchmark.")
 @click.option("--k", type=click.IntRange(1, 64), default=PartitionConfig.k, show_default=True, help="Alternatives.")
 @click.option("--temperature", type=float, help="Of arms that name none with @.  [default: single 0.1, others 0]")
-@click.option("--base", "base_id", metavar="ID", default=DEFAULT_BASE, show_default=True, help="Base model.")
-@click.option("--quantization", default="auto", show_default=True, help="auto, nf4, int8, bf16 or fp32.")
+@options.base
+@options.quantization
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Of a completion.  [default: infill 96, instruct 512]")
 @click.option("--no-train", is_flag=True, help="Refuse arms whose adapters are not there.")
 @click.option("--samples", type=click.IntRange(min=1), metavar="N", help="To train arms on.  [default: all imported]")
@@ -62,12 +62,10 @@ SHOWN = (
 @click.option(
     "--rank", type=click.IntRange(1, 256), default=FinetuneConfig.rank, show_default=True, help="Of arms to train."
 )
-@click.option(
-    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of problems and sampling."
-)
-@click.option("--unsafe-no-sandbox", is_flag=True, help="Run programs even where no sandbox works.")
-@click.option("--export", "export_path", type=click.Path(path_type=Path), metavar="FILE", help="All of it as JSON.")
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@options.seed
+@options.unsafe_no_sandbox
+@click.option("--export", "export_path", type=_EXPORT, metavar="FILE", help="All of it as JSON.")
+@options.as_json
 def evaluate(
     data: Path | None,
     arms: str,
@@ -105,12 +103,10 @@ def evaluate(
     from trainer.arm_sets import Budget, check_budgets
     from trainer.evaluate.evaluation import Settings
     from trainer.evaluate.export import BenchmarkResult, export, without_problems, write_export
-    from trainer.evaluate.sandbox import allow_no_sandbox, require_sandbox
+    from trainer.evaluate.sandbox import require_sandbox
     from trainer.pipeline import open_trainer
 
-    if unsafe_no_sandbox:
-        allow_no_sandbox()
-    require_sandbox()  # before the minutes that training and loading take
+    require_sandbox(may_be_none=unsafe_no_sandbox)  # before the minutes that training and loading take
     settings = Settings(base_id=base_id, quantization=quantization, max_tokens=max_tokens, seed=seed)
     finetune = FinetuneConfig(steps=steps, rank=rank, alpha=2 * rank)
     budget = Budget(finetune=finetune, n_samples=samples, anchors_path=anchors)
@@ -124,9 +120,9 @@ def evaluate(
             for name, own in problems.items()
         ]
     document = export(results, settings, budget=_plain(budget))
-    if export_path:
-        write_export(export_path, document)
     click.echo(json.dumps(without_problems(document), indent=1) if as_json else "\n\n".join(map(_table, results)))
+    if export_path:  # last: a file that cannot be written takes no figure along
+        write_export(export_path, document)
 
 
 def _plain(budget: Any) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from spa_lsp.catalog import DEFAULT_BASE
 from spa_lsp.progress import progress
+from trainer import options
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,8 +18,8 @@ def bench() -> None:
 @bench.command()
 @click.option("--runs", type=click.IntRange(min=1), default=60, show_default=True, help="Programs of each kind.")
 @click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True, help="At the same time.")
-@click.option("--json", "is_json", is_flag=True, help="Print the figures as JSON.")
-def sandbox(runs: int, workers: int, is_json: bool) -> None:
+@options.as_json
+def sandbox(runs: int, workers: int, as_json: bool) -> None:
     """Measure what confining and judging a program costs: milliseconds more, programs per second.
 
     \b
@@ -28,7 +28,7 @@ def sandbox(runs: int, workers: int, is_json: bool) -> None:
     from trainer.evaluate.bench import measure_sandbox
 
     figures = asdict(measure_sandbox(runs=runs, workers=workers))
-    if is_json:
+    if as_json:
         click.echo(json.dumps(figures, indent=2))
         return
     for name, value in figures.items():
@@ -36,17 +36,15 @@ def sandbox(runs: int, workers: int, is_json: bool) -> None:
 
 
 @bench.command("evaluate")
-@click.option(
-    "--data", envvar="SPA_DATA", type=click.Path(path_type=Path), help="Folder of the benchmarks.  [env: SPA_DATA]"
-)
-@click.option("--base", "base_id", metavar="ID", default=DEFAULT_BASE, show_default=True, help="Base model.")
-@click.option("--quantization", default="auto", show_default=True, help="auto, nf4, int8, bf16 or fp32.")
+@options.data
+@options.base
+@options.quantization
 @click.option("--problems", type=click.IntRange(1, 64), default=8, show_default=True, help="In one batch.")
 @click.option("--k", type=click.IntRange(1, 64), default=8, show_default=True, help="Rows of each problem.")
 @click.option("--new-tokens", type=click.IntRange(1, 512), default=32, show_default=True, help="Of each row.")
-@click.option("--json", "is_json", is_flag=True, help="Print the figures as JSON.")
+@options.as_json
 def bench_evaluate(
-    data: Path | None, base_id: str, quantization: str, problems: int, k: int, new_tokens: int, is_json: bool
+    data: Path | None, base_id: str, quantization: str, problems: int, k: int, new_tokens: int, as_json: bool
 ) -> None:
     """Measure completion tokens per second of an evaluation, beside a plain `generate` loop over the same rows.
 
@@ -64,4 +62,4 @@ def bench_evaluate(
             chosen, base_id=base_id, quantization=quantization, k=k, new_tokens=new_tokens, on_pass=shown.advance
         )
     figures = {**asdict(found), "ratio": found.ratio}
-    click.echo(json.dumps(figures, indent=2) if is_json else "\n".join(f"{n:<14}{v:.1f}" for n, v in figures.items()))
+    click.echo(json.dumps(figures, indent=2) if as_json else "\n".join(f"{n:<14}{v:.1f}" for n, v in figures.items()))

@@ -10,22 +10,21 @@ from typing import Any
 import click
 
 from spa_lsp.progress import Progress, progress
+from trainer import options
 from trainer.evaluate.benchmarks.load import CODE_BENCHMARKS, CodeBenchmark, load_benchmark
 from trainer.evaluate.judge import Verdict, judge
 from trainer.evaluate.problems import Problem
-from trainer.evaluate.sandbox import allow_no_sandbox, require_sandbox
+from trainer.evaluate.sandbox import require_sandbox
 
 
 @click.command("judge", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--canonical", type=click.Choice(CODE_BENCHMARKS), required=True, help="Whose solutions are judged.")
-@click.option(
-    "--data", envvar="SPA_DATA", type=click.Path(path_type=Path), help="Folder of the benchmarks.  [env: SPA_DATA]"
-)
+@options.data
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N problems.  [default: all]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Choice of the problems.")
+@options.seed
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Programs at a time.")
-@click.option("--unsafe-no-sandbox", is_flag=True, help="Run programs even where no sandbox works.")
-@click.option("--json", "is_json", is_flag=True, help="Print the figures as JSON.")
+@options.unsafe_no_sandbox
+@options.as_json
 def judge_command(
     canonical: CodeBenchmark,
     data: Path | None,
@@ -33,7 +32,7 @@ def judge_command(
     seed: int,
     workers: int,
     unsafe_no_sandbox: bool,
-    is_json: bool,
+    as_json: bool,
 ) -> None:
     """Judge the published solutions of a benchmark: all must pass, and those that do not are listed with the reason.
 
@@ -44,15 +43,13 @@ def judge_command(
         trainer judge --canonical mbpp-plus --data ~/benchmarks --limit 50
     """
     problems = load_benchmark(canonical, data, limit=limit, seed=seed)
-    if unsafe_no_sandbox:
-        allow_no_sandbox()
-    sandbox = require_sandbox()
+    sandbox = require_sandbox(may_be_none=unsafe_no_sandbox)
     started = time.monotonic()
     with progress(f"judge {canonical}", len(problems), "solutions") as shown:
         verdicts = _judge_all(problems, workers=workers, shown=shown)
     figures = _figures(canonical, problems, verdicts)
     figures |= {"seconds": round(time.monotonic() - started, 1), "sandbox": sandbox}
-    click.echo(json.dumps(figures, indent=2) if is_json else _text(figures))
+    click.echo(json.dumps(figures, indent=2) if as_json else _text(figures))
     if figures["exceptions"]:
         raise click.exceptions.Exit(1)
 

@@ -73,12 +73,22 @@ def test_what_is_unknown_is_one_sentence(tmp_path, options, words):
 
 def test_running_without_a_sandbox_must_be_asked_for(monkeypatch, tmp_path):
     asked = []
-    monkeypatch.setattr("trainer.evaluate.sandbox.allow_no_sandbox", lambda: asked.append(1))
     monkeypatch.setattr("trainer.evaluate_command.load_benchmark", lambda *_, **__: [])
-    monkeypatch.setattr("trainer.evaluate.sandbox.require_sandbox", lambda: 1 / 0)
+    monkeypatch.setattr("trainer.evaluate.sandbox.allow_no_sandbox", lambda: asked.append(1))
+    monkeypatch.setattr("trainer.evaluate.sandbox.require_backend", lambda: 1 / 0)
     for options in ([], ["--unsafe-no-sandbox"]):
         invoke("--data", str(tmp_path), *options)
     assert asked == [1]
+
+
+def test_a_precision_that_there_is_not_is_misuse(tmp_path):
+    result = invoke("--data", tmp_path, "--quantization", "q9")
+    assert result.exit_code == 2 and "'q9' is not one of 'auto', 'nf4'" in result.stderr
+
+
+def test_an_export_that_is_a_folder_is_refused_before_anything_is_asked(tmp_path):
+    result = invoke("--data", tmp_path, "--export", tmp_path)
+    assert result.exit_code == 2 and "is a directory" in result.stderr
 
 
 def test_importing_the_command_loads_no_torch():
@@ -146,6 +156,14 @@ def test_the_second_time_no_model_is_loaded_and_the_figures_are_the_same(tiny_op
     weights.unlink()
     second = invoke(*tiny_options, "--arms", "base", "--json")
     assert json.loads(second.stdout)["benchmarks"] == json.loads(first.stdout)["benchmarks"]
+
+
+@pytest.mark.usefixtures("sandbox", "tiny_base")
+def test_an_export_that_cannot_be_written_takes_no_figure_along(tiny_options):
+    options = [*map(str, tiny_options), "--arms", "base", "--export", "/proc/none/figures.json"]
+    result = CliRunner().invoke(main, ["evaluate", *options])
+    assert result.exit_code == 1 and "Error: /proc/none: " in result.stderr
+    assert result.stdout.startswith("infilling-multi, 2 problems")
 
 
 @pytest.mark.usefixtures("sandbox", "tiny_base")

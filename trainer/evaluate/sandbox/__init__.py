@@ -26,12 +26,16 @@ __all__ = [
 ]
 
 
-def require_sandbox() -> str:
+def require_sandbox(*, may_be_none: bool = False) -> str:
     """Try the sandbox with a program that attempts escapes, once per process; the answer describes it.
+
+    With `may_be_none` (`--unsafe-no-sandbox`) programs run from now on without one, where none works.
 
     Raises:
         Unavailable: see `backend.require_backend`.
     """
+    if may_be_none:
+        allow_no_sandbox()
     return _describe(require_backend())
 
 
