@@ -125,3 +125,9 @@ def test_on_an_unknown_processor_there_is_a_reason_and_no_sandbox(monkeypatch, u
     process._filter.cache_clear()
     with pytest.raises(Unavailable, match="no sandbox for the processor riscv64"):
         module.require_backend()
+
+
+def test_a_limit_of_ours_that_is_lower_is_named():
+    code = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\nprint(sandbox_kind())"
+    done = in_a_process(code)
+    assert done.returncode == 1 and "RLIMIT_FSIZE is 4096 here and must be 16777216; raise it" in done.stderr

@@ -43,9 +43,18 @@ def _set_up() -> None:
     os.close(nothing)
     os.dup2(1, 2)
     for name, limit in SETTINGS["rlimits"].items():
-        resource.setrlimit(getattr(resource, name), limit)
+        _limit(name, limit)
     if SETTINGS["landlock"]:
         confine(**SETTINGS["landlock"])
+
+
+def _limit(name: str, limit: tuple[int, int]) -> None:
+    kind = getattr(resource, name)
+    try:
+        resource.setrlimit(kind, limit)
+    except ValueError as error:  # less would be a verdict of its own
+        have = resource.getrlimit(kind)[1]
+        raise ValueError(f"{name} is {have} here and must be {limit[1]}; raise it with ulimit") from error
 
 
 def _serve(source: bytes, inbox: int, protocol: int) -> None:
