@@ -9,7 +9,8 @@
           {"arm", "about", "adapter_set", "method", "training": {...} | null, "k", "temperature", "run_id",
            "figures": {NAME: {"mean", "low", "high", "standard_error"}},
            "n_samples": of the training data | null,
-           "by_adapter": [{"adapter", "label", "n_samples", "pass_at_1": {"mean", "low", "high", "standard_error"}}],
+           "by_adapter": [{"adapter", "label", "n_samples", "pass_at_1": {"mean", "low", "high", "standard_error"},
+                           ["accuracy_loglik": {...} where there are questions with options]}],
            "problems": [
              {"task_id", "prompt", ["canary",] "alternatives": [
                {"text", "adapter", "finish", "verdict", "raw_text", "raw_verdict",
@@ -38,7 +39,7 @@ from trainer.evaluate.arms import TOP_P, pairs
 from trainer.evaluate.bootstrap import estimate, paired_bootstrap
 from trainer.evaluate.distinct import LEVELS
 from trainer.evaluate.evaluation import ArmResult, Settings
-from trainer.evaluate.figures import COMPARED, passes_by_adapter
+from trainer.evaluate.figures import COMPARED, likeliest_by_adapter, passes_by_adapter
 from trainer.evaluate.problems import Problem
 
 FORMAT = 1
@@ -145,14 +146,18 @@ def _by_adapter(result: ArmResult) -> list[dict[str, Any]]:
     sizes = (
         {own.name: own.figures.get("n_samples") for own in result.adapter_set.adapters} if result.adapter_set else {}
     )
+    figures = {
+        "pass_at_1": passes_by_adapter(result.attempts),
+        "accuracy_loglik": likeliest_by_adapter(result.attempts),
+    }
     return [
         {
             "adapter": adapter,
             "label": labels[adapter],
             "n_samples": sizes.get(adapter),
-            "pass_at_1": asdict(estimate(list(passes.values()))),
+            **{name: asdict(estimate(list(own[adapter].values()))) for name, own in figures.items() if adapter in own},
         }
-        for adapter, passes in passes_by_adapter(result.attempts).items()
+        for adapter in figures["pass_at_1"]
     ]
 
 

@@ -3,7 +3,7 @@
 Every figure of completions comes twice: as a person sees them, and with `raw_` before the server's post-processing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from sqlite_utils import Database
@@ -46,11 +46,23 @@ def estimates_of(values: Values, attempts: Mapping[str, Sequence[Attempt]]) -> d
 
 def passes_by_adapter(attempts: Mapping[str, Sequence[Attempt]]) -> dict[str, dict[str, float]]:
     """For each adapter the share of its completions that pass, by problem."""
+    return _by_adapter(attempts, lambda attempt: attempt.verdict == "pass")
+
+
+def likeliest_by_adapter(attempts: Mapping[str, Sequence[Attempt]]) -> dict[str, dict[str, float]]:
+    """For each adapter whether the right option is the likeliest, by problem; without those that have no options."""
+    return _by_adapter(attempts, lambda attempt: None if attempt.is_likeliest is None else attempt.is_likeliest == 1)
+
+
+def _by_adapter(
+    attempts: Mapping[str, Sequence[Attempt]], is_right: Callable[[Attempt], bool | None]
+) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for problem_id, own in attempts.items():
         for adapter in dict.fromkeys(attempt.adapter for attempt in own):
-            passes = [attempt.verdict == "pass" for attempt in own if attempt.adapter == adapter]
-            found.setdefault(adapter, {})[problem_id] = metrics.pass_at_1(passes)
+            known = [is_right(attempt) for attempt in own if attempt.adapter == adapter]
+            if right := [value for value in known if value is not None]:
+                found.setdefault(adapter, {})[problem_id] = metrics.pass_at_1(right)
     return found
 
 

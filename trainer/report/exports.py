@@ -54,11 +54,15 @@ class ProblemShown:
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterFigure:
-    """One adapter of an arm: its pass@1 and, where the export has it, the size of its part."""
+    """One adapter of an arm, with the size of its part where the export has it.
+
+    Questions with options have both ways of scoring, all else has `pass_at_1` alone.
+    """
 
     adapter: str
     label: str
     pass_at_1: Figure
+    accuracy_loglik: Figure | None
     n_samples: int | None
 
 
@@ -223,6 +227,7 @@ def _adapter(own: Mapping[str, Any]) -> AdapterFigure:
         adapter=_typed(own["adapter"], str),
         label=_typed(own["label"], str),
         pass_at_1=_figure(own["pass_at_1"]),
+        accuracy_loglik=_figure(own["accuracy_loglik"]) if "accuracy_loglik" in own else None,
         n_samples=_number_of_samples(own),
     )
 

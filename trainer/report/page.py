@@ -12,7 +12,7 @@ from pathlib import Path
 
 from spa_lsp import __version__
 from trainer.report import plots, tables
-from trainer.report.exports import LEVELS, Alternative, Arm, Comparison, Report
+from trainer.report.exports import LEVELS, Alternative, Arm, Comparison, Figure, Report
 
 _FOLDER = Path(__file__).parent
 _LEAD = "ast"
@@ -161,9 +161,10 @@ def _adapters(comparison: Comparison, series: plots.Series) -> list[Plot]:
     for arm in sorted((arm for arm in comparison.arms if len(arm.by_adapter) > 1), key=lambda arm: -arm.k):
         title, is_front = tables.heading(comparison), arm.name not in names_shown
         names_shown.add(arm.name)
-        caption = f"pass@1: {arm.title}, k = {arm.k}"
-        svg = plots.plot_adapters(f"{title}: {caption}", arm.by_adapter, series[arm.name])
-        found.append(Plot(caption=caption, svg=svg, is_front=is_front))
+        for name, bars in _bars(arm).items():
+            caption = f"{name}: {arm.title}, k = {arm.k}"
+            svg = plots.plot_adapters(f"{title}: {caption}", bars, series[arm.name], x_label=name)
+            found.append(Plot(caption=caption, svg=svg, is_front=is_front))
         parts = (arm.adapter_set, *((own.label, own.n_samples) for own in arm.by_adapter))
         if parts not in parts_shown and all(own.n_samples is not None for own in arm.by_adapter):
             caption = f"Part sizes: {arm.adapter_set}"
@@ -171,6 +172,15 @@ def _adapters(comparison: Comparison, series: plots.Series) -> list[Plot]:
             found.append(Plot(caption=caption, svg=svg, is_front=is_front))
         parts_shown.add(parts)
     return found
+
+
+def _bars(arm: Arm) -> dict[str, list[tuple[str, Figure]]]:
+    """Labels and figures of an arm's adapters by the figure's name, for those figures that all of them have."""
+    by_name = {
+        "pass_at_1": [(own.label, own.pass_at_1) for own in arm.by_adapter],
+        "accuracy_loglik": [(own.label, own.accuracy_loglik) for own in arm.by_adapter if own.accuracy_loglik],
+    }
+    return {tables.title_of(name): bars for name, bars in by_name.items() if len(bars) == len(arm.by_adapter)}
 
 
 def _problems(arms: Sequence[Arm]) -> list[ProblemView]:

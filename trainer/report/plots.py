@@ -130,19 +130,18 @@ def plot_curves(
     return _drawn(draw, title, size=(7.2, 3.8))
 
 
-def plot_adapters(title: str, adapters: Sequence[AdapterFigure], series: int) -> str:
-    """A bar of pass@1 for each adapter."""
+def plot_adapters(title: str, bars: Sequence[tuple[str, Figure]], series: int, *, x_label: str) -> str:
+    """A bar for each adapter's label and figure."""
 
     def draw(axes: Any, describe: Callable[[str], str]) -> None:
-        for n, own in enumerate(adapters):
-            words = f"{own.label}: pass@1 {_said(own.pass_at_1)}"
-            (bar,) = axes.barh(n, own.pass_at_1.mean, height=0.62, color=_colour(series))
-            bar.set_gid(describe(words))
-            axes.errorbar(own.pass_at_1.mean, n, xerr=_error(own.pass_at_1), **_whisker(_INK))
-        axes.set_xlim(0, max(1e-9, *(own.pass_at_1.high for own in adapters)) * 1.05)
-        _bar_axes(axes, [own.label for own in adapters], "pass@1")
+        for n, (label, figure) in enumerate(bars):
+            (bar,) = axes.barh(n, figure.mean, height=0.62, color=_colour(series))
+            bar.set_gid(describe(f"{label}: {x_label} {_said(figure)}"))
+            axes.errorbar(figure.mean, n, xerr=_error(figure), **_whisker(_INK))
+        axes.set_xlim(0, max(1e-9, *(figure.high for _, figure in bars)) * 1.05)
+        _bar_axes(axes, [label for label, _ in bars], x_label)
 
-    return _drawn(draw, title, size=(7.2, 0.9 + 0.3 * len(adapters)))
+    return _drawn(draw, title, size=(7.2, 0.9 + 0.3 * len(bars)))
 
 
 def plot_parts(title: str, adapters: Sequence[AdapterFigure], series: int) -> str:

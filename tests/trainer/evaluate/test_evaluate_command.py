@@ -147,6 +147,8 @@ def test_questions_are_scored_by_likelihood_too_for_the_base_and_for_a_set(tiny_
     (benchmark,) = json.loads(result.stdout)["benchmarks"]
     shares = [arm["figures"]["accuracy_loglik"]["mean"] for arm in benchmark["arms"]]
     assert shares[0] in (0, 0.5, 1) and 0 <= shares[1] <= 1
+    own = [row["accuracy_loglik"]["mean"] for row in benchmark["arms"][1]["by_adapter"]]
+    assert sum(own) / 3 == pytest.approx(shares[1])
 
 
 @pytest.mark.usefixtures("sandbox", "tiny_base")

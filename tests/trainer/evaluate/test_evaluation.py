@@ -11,6 +11,7 @@ from tests.fakes import NAMES, FakeCompleter
 from tests.tiny_set import make_adapters, make_set
 from trainer.evaluate.arms import parse_arms
 from trainer.evaluate.evaluation import Settings, evaluate_arm
+from trainer.evaluate.figures import likeliest_by_adapter
 from trainer.pipeline import open_trainer
 
 pytestmark = pytest.mark.usefixtures("sandbox")
@@ -238,10 +239,17 @@ def test_the_likeliest_option_is_a_second_accuracy_which_a_resumed_run_has_too(e
     evaluate(FakeCompleter(texts=("B", "B", "A", "A")), [question], measure_likelihoods=measure)
     result = evaluate(FakeCompleter(error=Unavailable("not to be asked")), [question], measure_likelihoods=pytest.fail)
     assert means(result, "accuracy_loglik", "pass_at_1") == [0.75, 0.5]
+    by_adapter = likeliest_by_adapter(result.attempts)
+    assert {name: list(own.values()) for name, own in by_adapter.items()} == {
+        "a1": [1],
+        "a2": [0],
+        "a3": [1],
+        "a4": [1],
+    }
 
 
 def test_what_has_no_options_has_no_likeliest_one(evaluate, problems, question):
     free = replace(question, options=(), likelihoods=())
     for asked in (problems, [free]):
         result = evaluate(FakeCompleter(texts=("B",)), asked, measure_likelihoods=pytest.fail)
-        assert "accuracy_loglik" not in result.figures
+        assert "accuracy_loglik" not in result.figures and likeliest_by_adapter(result.attempts) == {}

@@ -89,6 +89,15 @@ def test_every_adapter_has_its_bar(usual):
     assert "recursion: pass@1 0.300 [0.200, 0.450]" in words
 
 
+def test_questions_have_bars_of_both_ways_of_scoring(page_of):
+    arm = example.arm("random", k=2, adapters=["first", "second"])
+    for n, own in enumerate(arm["by_adapter"]):
+        own["accuracy_loglik"] = example.figure(0.25 + 0.5 * n)
+    page = page_of(example.document(example.benchmark([arm])))
+    assert "accuracy, likeliest option: random, k = 2" in captions(page)
+    assert "second: accuracy, likeliest option 0.750 [0.650, 0.900]" in [own["text"] for own in page.all("title")]
+
+
 def test_labels_are_drawn_as_they_are(usual):
     assert "$x_1$ <b>" in [own["text"] for own in usual.all("text")]
 
