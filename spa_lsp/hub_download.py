@@ -1,4 +1,4 @@
-"""Child process of `sources`: `python -m spa_lsp.hub_download REPO FILE REVISION FOLDER`, and nothing else."""
+"""Child process of what downloads: `python -m spa_lsp.hub_download REPO FILE REVISION FOLDER [dataset]`."""
 
 import socket
 import sys
@@ -8,13 +8,16 @@ from urllib.parse import urlsplit
 _REACH_S = 5.0
 
 
-def download(repo: str, file: str, revision: str, folder: str) -> None:
-    """Download one file of a hub repository into `folder`; a broken download there is taken up."""
+def download(repo: str, file: str, revision: str, folder: str, kind: str | None = None) -> None:
+    """Download one file of a hub repository into `folder`; a broken download there is taken up.
+
+    `kind` is `dataset`, or None for a model.
+    """
     from huggingface_hub import constants, hf_hub_download
 
     if not urllib.request.getproxies():  # without this look, hf_hub_download goes on trying for half a minute
         _reach(constants.ENDPOINT)
-    hf_hub_download(repo, file, revision=revision, local_dir=folder)
+    hf_hub_download(repo, file, revision=revision, local_dir=folder, repo_type=kind)
 
 
 def _reach(endpoint: str) -> None:

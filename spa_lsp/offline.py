@@ -1,4 +1,4 @@
-"""Who may use the network: nobody, except the child processes of `models pull`."""
+"""Who may use the network: nobody, except the child processes of `models pull` and of `trainer ... --hub`."""
 
 import ipaddress
 import os

@@ -19,6 +19,7 @@ from spa_lsp.progress import progress
 from trainer import options
 from trainer.configs import FinetuneConfig, PartitionConfig
 from trainer.evaluate.arms import ARMS, Entry, parse_arms
+from trainer.evaluate.benchmarks.hub import hub_rows
 from trainer.evaluate.benchmarks.load import CHOICE_BENCHMARKS, CODE_BENCHMARKS, Benchmark, load_benchmark
 from trainer.evaluate.metrics import average_kl
 from trainer.evaluate.problems import Problem
@@ -43,6 +44,7 @@ SHOWN = (
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @options.data
+@options.hub
 @click.option(
     "--arms", default=DEFAULT_ARMS, show_default=True, help=f"What answers: {', '.join(arm.name for arm in ARMS)}."
 )
@@ -68,6 +70,7 @@ SHOWN = (
 @options.as_json
 def evaluate(
     data: Path | None,
+    hub: bool,
     arms: str,
     benchmarks: str,
     limit: int,
@@ -98,7 +101,10 @@ def evaluate(
     """
     entries = parse_arms(arms, k=k, temperature=temperature)
     find_base(base_id)
-    problems = {name: load_benchmark(name, data, limit=limit, seed=seed) for name in _benchmark_names(benchmarks)}
+    problems = {
+        name: load_benchmark(name, data, limit=limit, seed=seed, from_hub=hub_rows if hub else None)
+        for name in _benchmark_names(benchmarks)
+    }
 
     from trainer.arm_sets import Budget, check_budgets
     from trainer.evaluate.evaluation import Settings

@@ -18,4 +18,5 @@ seed = click.option("--seed", type=SEED, default=0, show_default=True, help="Of 
 data = click.option(
     "--data", envvar="SPA_DATA", type=click.Path(path_type=Path), help="Folder of the benchmarks.  [env: SPA_DATA]"
 )
+hub = click.option("--hub", is_flag=True, help="Download humaneval and mbpp-sanitized where nothing else has them.")
 unsafe_no_sandbox = click.option("--unsafe-no-sandbox", is_flag=True, help="Run programs even where no sandbox works.")

@@ -11,6 +11,7 @@ import click
 
 from spa_lsp.progress import Progress, progress
 from trainer import options
+from trainer.evaluate.benchmarks.hub import hub_rows
 from trainer.evaluate.benchmarks.load import CODE_BENCHMARKS, CodeBenchmark, load_benchmark
 from trainer.evaluate.judge import Verdict, judge
 from trainer.evaluate.problems import Problem
@@ -20,6 +21,7 @@ from trainer.evaluate.sandbox import require_sandbox
 @click.command("judge", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--canonical", type=click.Choice(CODE_BENCHMARKS), required=True, help="Whose solutions are judged.")
 @options.data
+@options.hub
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N problems.  [default: all]")
 @options.seed
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Programs at a time.")
@@ -28,6 +30,7 @@ from trainer.evaluate.sandbox import require_sandbox
 def judge_command(
     canonical: CodeBenchmark,
     data: Path | None,
+    hub: bool,
     limit: int | None,
     seed: int,
     workers: int,
@@ -42,7 +45,7 @@ def judge_command(
         trainer judge --canonical humaneval --json
         trainer judge --canonical mbpp-plus --data ~/benchmarks --limit 50
     """
-    problems = load_benchmark(canonical, data, limit=limit, seed=seed)
+    problems = load_benchmark(canonical, data, limit=limit, seed=seed, from_hub=hub_rows if hub else None)
     sandbox = require_sandbox(may_be_none=unsafe_no_sandbox)
     started = time.monotonic()
     with progress(f"judge {canonical}", len(problems), "solutions") as shown:

