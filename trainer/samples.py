@@ -120,16 +120,12 @@ def import_file(
     return ImportReport(dataset_id=file_sha256, n_new=n_new, n_known=n_known, bad=tuple(bad))
 
 
-def load_samples(
-    db: Database, *, language: str | None = "python", limit: int | None = None, dataset_id: str | None = None
-) -> list[Sample]:
+def load_samples(db: Database, *, language: str | None = "python", limit: int | None = None) -> list[Sample]:
     """Samples in the order of their import; `language` None means all."""
-    where = "(:language IS NULL OR lang = :language)"
-    if dataset_id is not None:
-        where += " AND id IN (SELECT sample_id FROM dataset_samples WHERE dataset_id = :dataset_id)"
     rows = db.query(
-        f"SELECT id, lang, problem, solution FROM samples WHERE {where} ORDER BY n LIMIT :limit",
-        {"language": language, "dataset_id": dataset_id, "limit": -1 if limit is None else limit},
+        "SELECT id, lang, problem, solution FROM samples WHERE (:language IS NULL OR lang = :language)"
+        " ORDER BY n LIMIT :limit",
+        {"language": language, "limit": -1 if limit is None else limit},
     )
     return [Sample(**row) for row in rows]
 

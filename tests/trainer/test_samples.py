@@ -89,7 +89,7 @@ def test_the_same_line_in_another_file_is_known_and_belongs_to_both(db, tmp_path
     import_file(db, write(tmp_path, row(0), row(1)))
     other = import_file(db, write(tmp_path, row(1), row(2), name="other.jsonl"))
     assert (other.n_new, other.n_known) == (1, 1)
-    assert [s.problem for s in load_samples(db, dataset_id=other.dataset_id)] == ["problem 1", "problem 2"]
+    assert db.table("dataset_samples").count_where("dataset_id = ?", [other.dataset_id]) == 2
 
 
 @pytest.mark.parametrize(
