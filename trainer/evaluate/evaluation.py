@@ -36,7 +36,7 @@ STOP: StopPolicy = "multi"  # what an editor asks for, on single lines too; an i
 # of one completion, when none is asked for: a block in an editor, a function with its explanation, a letter and why
 MAX_TOKENS: dict[Layout, int] = {"infill": 96, "instruct": 512, "choice": 128}
 MAX_BATCH_ROWS = 128  # more gain little on two cores, and their keys and values take memory
-HEADLINE = ("dc_near", "pass_at_1", "pass_at_k")  # what `trainer status` shows of a run
+HEADLINE = ("dc_near", "pass_at_1", "pass_at_k", "accuracy_loglik")  # what `trainer status` shows of a run
 FAILED = Verdict(kind="fail", seconds=0.0, error="the adapter was disabled")
 
 
@@ -100,10 +100,11 @@ def evaluate_arm(
     run = answer_missing(db, completer, problems, entry, settings, adapter_set=adapter_set, **options)
     ids = [problem_id(problem) for problem in problems]
     attempts = load_attempts(db, run, ids)
-    values = values_of(attempts)
+    values = values_of(attempts, is_code=problems[0].layout != "choice")
     figures = estimates_of(values, attempts)
     write_figures(db, run, ids, figures)
-    run = finish_run(db, run, {"n_problems": len(ids), **{name: figures[name].mean for name in HEADLINE}})
+    headline = {name: figures[name].mean for name in HEADLINE if name in figures}
+    run = finish_run(db, run, {"n_problems": len(ids), **headline})
     return ArmResult(entry=entry, adapter_set=adapter_set, run=run, attempts=attempts, values=values, figures=figures)
 
 

@@ -22,7 +22,8 @@ are trained with. Names of figures: `dc_`, `distinct_`, `utility_` with each of 
 `pass_at_1`, `pass_at_1_min` (the least adapter), `pass_at_5` (where k >= 5), `pass_at_k`, `diversity`, `parse_share`;
 all but `pass_at_1_min` with `raw_` too, before the server's work on the text; `stops_share`, `n_tokens` (a completion's
 mean), `seconds` (of a problem), `average_kl` (nats per token, greedy sets only), `accuracy_loglik` (of questions with
-options, beside `pass_at_1`, which is that of the generated answers).
+options, beside `pass_at_1`, which is that of the generated answers). Questions have the level `exact` alone and no
+`parse_share`: their answers are no programs.
 `low` and `high` bound the 95 % bootstrap interval over problems, paired in `differences`, which are `first - second`.
 `standard_error` is null for a single problem. A class is a number within its problem, null for no class.
 """

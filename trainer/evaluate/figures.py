@@ -12,7 +12,7 @@ from spa_lsp.store import transaction
 from trainer.evaluate import metrics
 from trainer.evaluate.attempts import Attempt
 from trainer.evaluate.bootstrap import Estimate, estimate, minimum_estimate
-from trainer.evaluate.distinct import LEVELS
+from trainer.evaluate.distinct import LEVELS, Level
 from trainer.runs import Run, digest
 
 View = Literal["shown", "raw"]
@@ -27,9 +27,13 @@ COMPARED = (*(f"dc_{level}" for level in LEVELS), *(f"distinct_{level}" for leve
 Values = dict[str, dict[str, float]]
 
 
-def values_of(attempts: Mapping[str, Sequence[Attempt]]) -> Values:
-    """Every figure that can be said of a single problem, by name and then by problem."""
-    each = {problem_id: _problem_values(own) for problem_id, own in attempts.items()}
+def values_of(attempts: Mapping[str, Sequence[Attempt]], *, is_code: bool) -> Values:
+    """Every figure that can be said of a single problem, by name and then by problem.
+
+    What looks at programs is left out where answers are none: it would be a zero that says nothing.
+    """
+    levels: Sequence[Level] = LEVELS if is_code else ("exact",)
+    each = {problem_id: _problem_values(own, levels) for problem_id, own in attempts.items()}
     names = dict.fromkeys(name for values in each.values() for name in values)
     return {name: {key: values[name] for key, values in each.items() if name in values} for name in names}
 
@@ -75,13 +79,13 @@ def write_figures(db: Database, run: Run, problem_ids: Sequence[str], figures: M
         )
 
 
-def _problem_values(attempts: Sequence[Attempt]) -> dict[str, float]:
+def _problem_values(attempts: Sequence[Attempt], levels: Sequence[Level]) -> dict[str, float]:
     first = attempts[0]
     known_kl = {} if first.average_kl is None else {"average_kl": first.average_kl}
     likeliest = [bool(attempt.is_likeliest) for attempt in attempts if attempt.is_likeliest is not None]
     return {
-        **_view_values(attempts, "shown"),
-        **{f"raw_{name}": value for name, value in _view_values(attempts, "raw").items()},
+        **_view_values(attempts, "shown", levels),
+        **{f"raw_{name}": value for name, value in _view_values(attempts, "raw", levels).items()},
         "stops_share": metrics.stops_share([attempt.finish for attempt in attempts]),
         "n_tokens": sum(attempt.n_tokens for attempt in attempts) / len(attempts),
         "seconds": first.seconds,
@@ -90,13 +94,13 @@ def _problem_values(attempts: Sequence[Attempt]) -> dict[str, float]:
     }
 
 
-def _view_values(attempts: Sequence[Attempt], view: View) -> dict[str, float]:
+def _view_values(attempts: Sequence[Attempt], view: View, levels: Sequence[Level]) -> dict[str, float]:
     is_raw = view == "raw"
     passes = [(attempt.raw_verdict if is_raw else attempt.verdict) == "pass" for attempt in attempts]
     texts = [attempt.raw_text if is_raw else attempt.shown_text for attempt in attempts]
     prefix = "raw_class_" if is_raw else "class_"
     found: dict[str, float] = {}
-    for level in LEVELS:
+    for level in levels:
         keys = [getattr(attempt, f"{prefix}{level}") for attempt in attempts]
         found[f"distinct_{level}"] = metrics.distinct_at_k(keys)
         found[f"dc_{level}"] = metrics.dc_at_k(keys, passes)
@@ -107,5 +111,6 @@ def _view_values(attempts: Sequence[Attempt], view: View) -> dict[str, float]:
         found["pass_at_5"] = metrics.pass_at_n(passes, N_ATTEMPTS)
     if (diversity := metrics.diversity(texts)) is not None:
         found["diversity"] = diversity
-    found["parse_share"] = metrics.parse_share([getattr(attempt, f"{prefix}ast") for attempt in attempts])
+    if "ast" in levels:
+        found["parse_share"] = metrics.parse_share([getattr(attempt, f"{prefix}ast") for attempt in attempts])
     return found

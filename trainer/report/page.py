@@ -158,11 +158,13 @@ def _adapters(comparison: Comparison, series: plots.Series) -> list[Plot]:
     """Bars of every arm with several adapters, part sizes once for each set; in front the greatest k of each name."""
     found: list[Plot] = []
     names_shown, parts_shown = set(), set()
+    keys = [(arm.title, arm.k) for arm in comparison.arms]
     for arm in sorted((arm for arm in comparison.arms if len(arm.by_adapter) > 1), key=lambda arm: -arm.k):
+        size = f", {arm.n_samples} samples" if keys.count((arm.title, arm.k)) > 1 else ""
         title, is_front = tables.heading(comparison), arm.name not in names_shown
         names_shown.add(arm.name)
         for name, bars in _bars(arm).items():
-            caption = f"{name}: {arm.title}, k = {arm.k}"
+            caption = f"{name}: {arm.title}, k = {arm.k}{size}"
             svg = plots.plot_adapters(f"{title}: {caption}", bars, series[arm.name], x_label=name)
             found.append(Plot(caption=caption, svg=svg, is_front=is_front))
         parts = (arm.adapter_set, *((own.label, own.n_samples) for own in arm.by_adapter))

@@ -228,7 +228,13 @@ def question(problem):
 
 def test_an_answer_to_a_question_is_read_and_not_run(evaluate, question):
     result = evaluate(FakeCompleter(texts=("B, for it is.", "B, as it was.", "A", "import os")), [question])
-    assert means(result, "pass_at_1", "distinct_exact", "dc_exact", "dc_ast", "diversity") == [0.5, 4, 2, 0, 1]
+    assert means(result, "pass_at_1", "distinct_exact", "dc_exact", "diversity") == [0.5, 4, 2, 1]
+
+
+def test_a_question_has_no_figure_that_looks_at_programs(evaluate, question):
+    figures = evaluate(FakeCompleter(texts=("B", "import os")), [question]).figures
+    ends = ("_ast", "_near", "_approach", "parse_share")
+    assert figures and [name for name in figures if name.endswith(ends)] == []
 
 
 def test_the_likeliest_option_is_a_second_accuracy_which_a_resumed_run_has_too(evaluate, question):

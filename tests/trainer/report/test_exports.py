@@ -152,7 +152,7 @@ def test_what_evaluate_writes_is_read(tmp_path):
         Problem(task_id=f"made-up/{n}", prefix="def f(a):\n    ", solution="return a", canary="tweet") for n in (1, 2)
     ]
     attempts = {own.task_id: [attempt(own, 0, verdict="pass"), attempt(own, 1, verdict="fail")] for own in problems}
-    values = values_of(attempts)
+    values = values_of(attempts, is_code=True)
     run = Run(id="r1", stage="evaluate", is_finished=True, config={}, inputs=(), seed=0, figures={}, versions={},
               git_commit=None, started="", finished="")  # fmt: skip
     arms = [

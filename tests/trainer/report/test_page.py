@@ -133,6 +133,11 @@ def test_several_sizes_of_data_give_a_curve(of_two_sizes):
     assert len([said for said in words if said.startswith("random, k = 4, samples trained on 100: 0.830")]) == 1
 
 
+def test_bars_of_several_sizes_of_data_say_which(of_two_sizes):
+    shown = [caption for caption in captions(of_two_sizes) if caption.startswith("pass@1: random")]
+    assert shown == ["pass@1: random, k = 4, 100 samples", "pass@1: random, k = 4, 200 samples"]
+
+
 def test_tradeoff_shows_an_arm_with_its_most_samples_only(of_two_sizes):
     words = [own["text"] for own in of_two_sizes.all("title")]
     shown = [said for said in words if said.startswith("random, k = 4: pass@1") and "DC@k, AST" in said]
