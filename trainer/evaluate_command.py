@@ -15,6 +15,7 @@ from spa_lsp.adapter_set import AdapterSet
 from spa_lsp.catalog import find_base
 from spa_lsp.completion import CompletionRequest, CompletionResult
 from spa_lsp.errors import BadInput
+from spa_lsp.private_files import make_private_folder
 from spa_lsp.progress import progress
 from trainer import options
 from trainer.configs import FinetuneConfig, PartitionConfig
@@ -108,8 +109,9 @@ def evaluate(
 
     from trainer.arm_sets import Budget, check_budgets
     from trainer.evaluate.evaluation import Settings
-    from trainer.evaluate.export import BenchmarkResult, export, without_problems, write_export
+    from trainer.evaluate.export import BenchmarkResult, export, without_problems, without_prompts, write_export
     from trainer.evaluate.sandbox import require_sandbox
+    from trainer.evaluations import evaluation_path
     from trainer.pipeline import open_trainer
 
     require_sandbox(may_be_none=unsafe_no_sandbox)  # before the minutes that training and loading take
@@ -127,8 +129,11 @@ def evaluate(
         ]
     document = export(results, settings, budget=_plain(budget))
     click.echo(json.dumps(without_problems(document), indent=1) if as_json else "\n\n".join(map(_table, results)))
-    if export_path:  # last: a file that cannot be written takes no figure along
+    if export_path:  # after the figures: a file that cannot be written takes none along
         write_export(export_path, document)
+    kept = evaluation_path(document)
+    make_private_folder(kept.parent)
+    write_export(kept, without_prompts(document))
 
 
 def _plain(budget: Any) -> dict[str, Any]:

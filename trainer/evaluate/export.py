@@ -75,6 +75,24 @@ def without_problems(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def without_prompts(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The same document without a word of a benchmark: problems are named, and what was answered stands there."""
+    return {
+        **document,
+        "benchmarks": [
+            {
+                **found,
+                "arms": [{**arm, "problems": [_unasked(own) for own in arm["problems"]]} for arm in found["arms"]],
+            }
+            for found in document["benchmarks"]
+        ],
+    }
+
+
+def _unasked(problem: Mapping[str, Any]) -> dict[str, Any]:
+    return {**problem, "prompt": ""}
+
+
 def write_export(path: Path, document: Mapping[str, Any]) -> None:
     """Write the document beside its place and rename it, so that no half of it is ever there."""
     path.parent.mkdir(parents=True, exist_ok=True)

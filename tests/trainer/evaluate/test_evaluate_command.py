@@ -13,8 +13,10 @@ from spa_lsp.errors import BadInput, NotFound
 from tests.tiny_serving import install_set
 from trainer import evaluate_command
 from trainer.cli import main
+from trainer.evaluate.export import without_prompts
 from trainer.evaluate.problems import FILES, FOLDER
 from trainer.evaluate_command import evaluate
+from trainer.evaluations import find_evaluation
 
 
 def invoke(*arguments):
@@ -121,6 +123,13 @@ def test_base_and_set_end_in_figures_differences_and_an_export(tiny_options, tmp
     assert pairs == {("base@0.8", "base"), ("influence=mine", "base"), ("influence=mine", "base@0.8")}
     assert shown["settings"] == exported["settings"] and "problems" not in shown["benchmarks"][0]["arms"][0]
     assert (shown["settings"]["base"], shown["settings"]["quantization"]) == ("tiny-qwen2", "fp32")
+    kept = json.loads(find_evaluation(arm["run_id"][:8]).read_text())
+    assert kept == without_prompts(exported) and kept["settings"] == shown["settings"]
+    assert (
+        {own["prompt"] for own in arm["problems"]}
+        != {""}
+        == {own["prompt"] for own in kept["benchmarks"][0]["arms"][2]["problems"]}
+    )
 
 
 @pytest.mark.usefixtures("sandbox", "tiny_set")

@@ -1,10 +1,13 @@
 """`trainer report`: its options, its files, its refusals."""
 
 import builtins
+import json
+import os
 
 import pytest
 
 from tests.trainer.report import example
+from trainer.evaluations import evaluation_path
 
 
 @pytest.fixture
@@ -80,5 +83,43 @@ def test_folder_as_export_is_one_sentence(report, tmp_path):
     assert result.exit_code == 1 and result.stderr == f"Error: {tmp_path}: Is a directory\n"
 
 
-def test_no_export_is_misuse(report):
-    assert report("--markdown").exit_code == 2
+def keep(*runs, name="made-up"):
+    """An evaluation in the folder of this test's home, as `trainer evaluate` keeps it."""
+    arms = [example.arm(label, k=1, run_id=run_id) for label, run_id in runs]
+    document = example.document(example.benchmark(arms, name=name))
+    path = evaluation_path(document)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_without_a_name_the_newest_evaluation_is_shown(report):
+    keep(("base", "aa11"), name="older")
+    os.utime(keep(("base", "bb22"), name="newest"), ns=(2**62, 2**62))
+    assert report().stdout.startswith("**newest, 3 problems")
+
+
+def test_an_evaluation_is_found_by_the_start_of_one_of_its_runs(report):
+    keep(("base", "aa1122"), ("base@0.8", "cc3344"), name="wanted")
+    keep(("base", "aa1122"), name="newer")
+    assert report("cc33").stdout.startswith("**wanted, 3 problems")
+
+
+def test_a_run_that_there_is_not_is_one_sentence(report):
+    keep(("base", "aa11"))
+    result = report("dd55")
+    assert (
+        result.exit_code == 1 and "no evaluation with a run that begins with 'dd55'; run: trainer ev" in result.stderr
+    )
+
+
+def test_a_file_named_like_a_run_is_the_file(export, report, monkeypatch):
+    keep(("base", "abcd"), name="kept")
+    monkeypatch.chdir(export().parent)
+    export().rename("abcd")
+    assert report("abcd").stdout.startswith("**made-up, 3 problems")
+
+
+def test_without_an_evaluation_the_way_to_one_is_named(report):
+    result = report("--markdown")
+    assert result.exit_code == 1 and "there is no evaluation yet; run: trainer evaluate" in result.stderr
