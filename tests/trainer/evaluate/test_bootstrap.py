@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from trainer.evaluate.bootstrap import Interval, estimate, paired_bootstrap
+from trainer.evaluate.bootstrap import Interval, estimate, minimum_estimate, paired_bootstrap
 
 
 def test_estimate_has_the_standard_error_of_the_mean():
@@ -44,6 +44,16 @@ def test_paired_bootstrap_agrees_with_a_plain_loop():
     # numpy's quantile lies between the two neighbours of its rank
     assert means[9] <= found.low <= means[10]
     assert means[389] <= found.high <= means[390]
+
+
+def test_the_least_of_several_means_agrees_with_a_plain_loop():
+    columns = [[0.0, 1.0, 0.5, 0.25, 1.0], [1.0, 0.5, 0.0, 0.0, 0.0]]  # means 0.55 and 0.3
+    found = minimum_estimate(columns, n_resamples=400, seed=7)
+    chosen = np.random.default_rng(7).integers(5, size=(400, 5))
+    least = sorted(min(sum(column[n] for n in row) / 5 for column in columns) for row in chosen)
+    assert found.mean == pytest.approx(0.3)
+    assert least[9] <= found.low <= least[10] and least[389] <= found.high <= least[390]
+    assert found.standard_error == pytest.approx(np.std(least, ddof=1))
 
 
 def test_paired_bootstrap_is_near_the_normal_interval_for_many_problems():
