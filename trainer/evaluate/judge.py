@@ -11,7 +11,7 @@ from typing import Literal
 
 from trainer.evaluate.problems import Problem
 from trainer.evaluate.sandbox import Backend, Kind, Limits, OutcomeKind, require_backend
-from trainer.evaluate.testers import borrow
+from trainer.evaluate.testers import borrow, stopped_on_interrupt
 
 VerdictKind = Literal["pass", "fail", "timeout", "memory", "killed", "sandbox_error"]
 
@@ -56,7 +56,7 @@ def judge(
     """
     backend, limits = require_backend(), limits or problem.limits
     different = list(dict.fromkeys(completions))
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers) as pool, stopped_on_interrupt():
         first = list(pool.map(lambda completion: _run(problem, completion, backend, limits), different))
     verdicts = {
         completion: _run(problem, completion, backend, replace(limits, wall_s=max(limits.wall_s, PATIENT_WALL_S)))

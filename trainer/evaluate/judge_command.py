@@ -16,6 +16,7 @@ from trainer.evaluate.benchmarks.load import CODE_BENCHMARKS, CodeBenchmark, loa
 from trainer.evaluate.judge import Verdict, judge
 from trainer.evaluate.problems import Problem
 from trainer.evaluate.sandbox import require_sandbox
+from trainer.evaluate.testers import stopped_on_interrupt
 
 
 @click.command("judge", context_settings={"help_option_names": ["-h", "--help"]})
@@ -65,9 +66,10 @@ def _judge_all(problems: Sequence[Problem], *, workers: int, shown: Progress) ->
 
     pool = ThreadPoolExecutor(workers)
     try:
-        return list(pool.map(judge_one, problems))
+        with stopped_on_interrupt():
+            return list(pool.map(judge_one, problems))
     finally:
-        pool.shutdown(cancel_futures=True)  # Ctrl-C waits for the programs that run, not for all
+        pool.shutdown(cancel_futures=True)
 
 
 def _figures(name: str, problems: Sequence[Problem], verdicts: Sequence[Verdict]) -> dict[str, Any]:

@@ -63,9 +63,13 @@ class Tester:
             self.close()
         return {"seconds": time.monotonic() - started, **answer}
 
-    def close(self) -> None:
-        """Kill it and what it has started."""
+    def stop(self) -> None:
+        """Kill it and what it has started, from another thread than the one that waits for its answer."""
         kill_tree(self._process)
+
+    def close(self) -> None:
+        """Kill it and what it has started, and forget it."""
+        self.stop()
         os.close(self._life)
         self._process.communicate()
 
@@ -109,6 +113,7 @@ def _gone(*, is_ready: bool) -> Answer:
 
 
 _idle: list[Tester] = []
+_busy: list[Tester] = []
 _lock = threading.Lock()
 
 
@@ -116,10 +121,29 @@ _lock = threading.Lock()
 def borrow(backend: Backend) -> Iterator[Tester]:
     """A tester of the pool, or a new one; it goes back when it is still alive."""
     tester = _take(backend) or Tester(backend)
-    yield tester
+    with _lock:
+        _busy.append(tester)
+    try:
+        yield tester
+    finally:
+        with _lock:
+            _busy.remove(tester)
     if tester.is_alive:
         with _lock:
             _idle.append(tester)
+
+
+@contextmanager
+def stopped_on_interrupt() -> Iterator[None]:
+    """Ctrl-C inside does not wait for the programs that run in other threads: they and their testers are killed."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        with _lock:
+            busy = list(_busy)
+        for tester in busy:
+            tester.stop()
+        raise
 
 
 @atexit.register

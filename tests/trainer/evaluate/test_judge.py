@@ -1,7 +1,11 @@
 import dataclasses
+import signal
+import subprocess
 import sys
 import time
+from pathlib import Path
 
+import psutil
 import pytest
 
 from trainer.evaluate import judge as module
@@ -12,6 +16,8 @@ from trainer.evaluate.sandbox import Backend, Limits
 from trainer.evaluate.sandbox.interpreter import Interpreter
 
 pytestmark = pytest.mark.usefixtures("sandbox")
+
+ROOT = Path(__file__).parents[3]
 
 ALWAYS_EQUAL = """    class {name}({base}):
         def __eq__(self, other): return True
@@ -137,3 +143,38 @@ def test_all_published_solutions_pass(data_dir, kind):
     problems = load_infilling(data_dir, kind)
     failed = [problem.task_id for problem in problems if kinds(problem, problem.solution) != ["pass"]]
     assert failed == []
+
+
+ENDLESS = """
+import sys
+from trainer.evaluate.judge import judge
+from trainer.evaluate.problems import Problem
+from trainer.evaluate.sandbox import Limits
+
+text = "def check(candidate):\\n    assert candidate() == 1\\n"
+problem = Problem(task_id="Own/1", entry_point="f", prefix="def f():\\n", solution="    return 1\\n", test=text)
+try:
+    judge(problem, ["    while True: pass\\n"], limits=Limits(wall_s=90.0, cpu_s=90.0))
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def test_ctrl_c_does_not_wait_for_a_program_that_runs(sandbox):
+    process = subprocess.Popen([sys.executable, "-c", ENDLESS], cwd=ROOT, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 60
+        while not is_at_work(process) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        testers = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+        assert psutil.wait_procs(testers, timeout=5)[1] == []
+    finally:
+        process.kill()
+
+
+def is_at_work(process):
+    """Whether something below it has taken a second of processor time, more than any start takes."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    return any(child.cpu_times().user > 1 for child in children)
