@@ -56,6 +56,7 @@ SHOWN = (
 @options.base
 @options.quantization
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Of a completion.  [default: infill 96, instruct 512]")
+@click.option("--no-kl", is_flag=True, help="Leave out the average KL, which costs a pass of every adapter.")
 @click.option("--no-train", is_flag=True, help="Refuse arms whose adapters are not there.")
 @click.option("--samples", type=click.IntRange(min=1), metavar="N", help="To train arms on.  [default: all imported]")
 @click.option("--anchors", type=click.Path(path_type=Path), help="To train arms with: JSONL.  [default: bundled]")
@@ -80,6 +81,7 @@ def evaluate(
     base_id: str,
     quantization: str,
     max_tokens: int | None,
+    no_kl: bool,
     no_train: bool,
     samples: int | None,
     anchors: Path | None,
@@ -124,7 +126,9 @@ def evaluate(
             logger.warning("%s", warning)
         served = _Served(base_id, quantization)
         results = [
-            BenchmarkResult(name=name, problems=own, arms=_run_arms(db, served, own, sets, settings))
+            BenchmarkResult(
+                name=name, problems=own, arms=_run_arms(db, served, own, sets, settings, measures_kl=not no_kl)
+            )
             for name, own in problems.items()
         ]
     document = export(results, settings, budget=_plain(budget))
@@ -162,6 +166,8 @@ def _run_arms(
     problems: Sequence[Problem],
     sets: Sequence[tuple[Entry, AdapterSet | None]],
     settings: "Settings",
+    *,
+    measures_kl: bool,
 ) -> list["ArmResult"]:
     """All arms on some problems, then on the next: a prompt is computed once for all, and a break leaves arms equal."""
     from trainer.evaluate.evaluation import MAX_BATCH_ROWS, answer_missing, arm_run, evaluate_arm, missing_problems
@@ -179,7 +185,7 @@ def _run_arms(
                 entry,
                 settings,
                 adapter_set=adapter_set,
-                measure_kl=served.average_kl,
+                measure_kl=served.average_kl if measures_kl else None,
                 measure_likelihoods=served.log_likelihoods,
                 on_problems=bar.advance if bar else lambda _: None,
             )

@@ -170,6 +170,7 @@ def arm_run(db: Database, problem: Problem, entry: Entry, settings: Settings, ad
         "temperature": entry.temperature,
         "top_p": TOP_P if entry.temperature else 1.0,
         "max_tokens": settings.max_tokens or MAX_TOKENS[problem.layout],
+        "stop": _stop(problem),
         "base": settings.base_id,
         "quantization": settings.quantization,
         "adapter_set": adapter_set.name if adapter_set else "",
@@ -217,11 +218,15 @@ def _request(problem: Problem, entry: Entry, settings: Settings, adapter_set: Ad
         k=entry.n_rows,
         use_base=adapter_set is None,
         max_tokens=settings.max_tokens or MAX_TOKENS[problem.layout],
-        stop="none" if problem.layout == "choice" else STOP,
+        stop=_stop(problem),
         temperature=entry.temperature,
         top_p=TOP_P if entry.temperature else 1.0,
         seed=settings.seed ^ zlib.crc32(problem.task_id.encode()),  # not its place, which changes with --limit
     )
+
+
+def _stop(problem: Problem) -> StopPolicy:
+    return "none" if problem.layout == "choice" else STOP
 
 
 def _check_precision(db: Database, run: Run, answer: Answer) -> None:
