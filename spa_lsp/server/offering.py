@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from spa_lsp.server.answers import Answer, AnswerCache
+from spa_lsp.server.answers import Answer, AnswerCache, Offer
 from spa_lsp.server.context import make_request, make_window
 from spa_lsp.server.documents import Document
 from spa_lsp.server.learned import LearnedOrder
@@ -56,7 +56,7 @@ class Offering:
         if answer is not None and work is not None and typed_since(work.job.spot, spot) is not None:
             await work.all()  # what was shown in part is being completed
             return self.answers.find(spot)
-        work = self._fitting_work(spot) or await self._start_for(ask, spot)
+        work = self._fitting_work(spot) or await self._start_for(ask, spot, kept=answer.offers if answer else ())
         return await work.first(self._settings().first_items_ms / 1000) if ask.is_hasty else await work.all()
 
     def knows(self, ask: Ask) -> bool:
@@ -90,18 +90,21 @@ class Offering:
             work.cancel()
 
     def clear(self) -> None:
-        """The settings or the adapters have changed: nothing computed before them is shown."""
+        """The settings or the adapters have changed: nothing computed before them is shown, whoever waits for it."""
         self.answers.clear()
-        self._stop_all_works(but=None)
+        self._stop_speculating()
+        for work in self._works.values():
+            work.cancel()
+        self._works.clear()
 
     def _fitting_work(self, spot: Spot) -> Work | None:
         work = self._works.get(spot.uri)
         return work if work and not work.is_over and typed_since(work.job.spot, spot) == "" else None
 
-    async def _start_for(self, ask: Ask, spot: Spot) -> Work:
+    async def _start_for(self, ask: Ask, spot: Spot, kept: tuple[Offer, ...]) -> Work:
         self._stop_speculating()
         self._stop_all_works(but=None)
-        job = await self._job(ask, spot)
+        job = replace(await self._job(ask, spot), kept=kept)
         return self._fitting_work(spot) or self._start(job)
 
     def _start(self, job: Job) -> Work:
