@@ -53,6 +53,8 @@ class EngineLink:
         self._listeners: dict[int, OnAlternative] = {}
         self._ids = itertools.count(1)
         self._disabled: set[str] = set()  # adapters whose numbers were told not to be finite
+        self._is_stopping = False  # the engine said that it is about to end
+        self._is_closed = False
 
     def start(self) -> None:
         """Connect in the background, starting an engine if there is none, unless its last death forbids it."""
@@ -70,7 +72,8 @@ class EngineLink:
         self._send({"type": "status", "id": WATCH_ID})
 
     def close(self) -> None:
-        """End the connection; the engine cancels what it still does for it."""
+        """End the connection without a further word of it; the engine cancels what it still does for it."""
+        self._is_closed = True
         if self._writer:
             self._writer.close()
         elif self._task:
@@ -83,7 +86,7 @@ class EngineLink:
 
         `on_alternative` gets each alternative as soon as it has finished.
         """
-        if self._writer is None:
+        if not self.is_connected:
             self.start()
             return None
         call_id = next(self._ids)
@@ -149,31 +152,29 @@ class EngineLink:
 
     async def _live(self) -> None:
         """One connection from its beginning to its end."""
-        is_intended = False
+        self._is_stopping = False
         try:
             connection = await asyncio.to_thread(self._open)
             reader, self._writer = await asyncio.open_unix_connection(sock=connection.sock)
             self._send({"type": "wait", "id": WATCH_ID})
-            is_intended = await self._receive(reader, connection.decoder)
-            if not is_intended and not self._writer.is_closing():
+            await self._receive(reader, connection.decoder)
+            if not self._is_stopping and not self._writer.is_closing():
                 logger.warning("lost the engine: it ended without a word")
         except SpaError as error:
             self._tell(error)
         except (OSError, ConnectionLost, wire.FrameError) as error:
             logger.warning("lost the engine: %s", error)
         finally:
-            self._end(is_intended=is_intended)
+            self._end()
 
-    async def _receive(self, reader: asyncio.StreamReader, decoder: wire.FrameDecoder) -> bool:
-        """Hand out answers until the engine is gone; whether that was its intention."""
-        is_intended = False
+    async def _receive(self, reader: asyncio.StreamReader, decoder: wire.FrameDecoder) -> None:
+        """Hand out answers until the engine is gone."""
         while data := await reader.read(1 << 16):
             for message in decoder.feed(data):
-                is_intended = is_intended or message["type"] == "stopping"
                 self._hand_out(message)
-        return is_intended
 
     def _hand_out(self, message: wire.Message) -> None:
+        self._is_stopping = self._is_stopping or message["type"] == "stopping"
         if message["type"] == "error" and message.get("id") is None:
             self._tell(wire.to_error(message))
         if message.get("id") == WATCH_ID:
@@ -197,7 +198,7 @@ class EngineLink:
             case {"type": "loading" | "error"}:
                 self._on_event(message)
 
-    def _end(self, *, is_intended: bool) -> None:
+    def _end(self) -> None:
         self._task = None
         if self._writer:
             with suppress(OSError):
@@ -206,7 +207,9 @@ class EngineLink:
         for answer in self._calls.values():
             if not answer.done():
                 answer.set_result(None)
-        if not is_intended:
+        if self._is_closed:
+            return
+        if not self._is_stopping:
             self._backoff.record_death()
             self._report_if_off()
         self._on_event({"type": "gone"})

@@ -322,7 +322,7 @@ def _resident_bytes() -> int:
 def _read_request(data: dict[str, Any]) -> CompletionRequest:
     try:
         return request_from_json(data)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, KeyError) as error:
         raise BadInput(f"the engine cannot read this request: {error}") from error
 
 

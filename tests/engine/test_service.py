@@ -180,10 +180,11 @@ def test_an_engine_under_its_limit_of_memory_goes_on(socket_path, monkeypatch):
     serve(socket_path, lambda on_progress: FakeCompleter(), 0.3, max_memory_mb=1 << 20)  # ends when idle
 
 
-def test_a_request_that_cannot_be_read_is_bad_input(start, socket_path):
+@pytest.mark.parametrize("request_", [{"adapters": 3}, {"prefix": "x", "context": [{}]}, {}])
+def test_a_request_that_cannot_be_read_is_bad_input(start, socket_path, request_):
     start()
     connection = raw_connection(socket_path)
-    connection.send({"type": "complete", "id": 1, "request": {"adapters": 3}})
+    connection.send({"type": "complete", "id": 1, "request": request_})
     error = connection.receive(PATIENCE_S)
     assert (error["kind"], error["id"]) == ("BadInput", 1)
 
