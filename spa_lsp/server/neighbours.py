@@ -33,6 +33,14 @@ class _Key:
     n_chars: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """A piece and where it comes from."""
+
+    uri: str
+    piece: ContextPiece
+
+
 class Neighbours:
     """What was seen of other files. `folders` are the workspace's; what is ignored, by its URI, is never read."""
 
@@ -41,8 +49,8 @@ class Neighbours:
         self._folders = folders
         self._is_ignored = is_ignored
         self._declarations = Declarations()
-        self._pieces: dict[str, tuple[_Key, tuple[ContextPiece, ...]]] = {}
-        self._gathering: dict[str, tuple[_Key, asyncio.Future[tuple[ContextPiece, ...]]]] = {}
+        self._found: dict[str, tuple[_Key, tuple[_Found, ...]]] = {}
+        self._gathering: dict[str, tuple[_Key, asyncio.Future[tuple[_Found, ...]]]] = {}
         self._last: tuple[Document, int] | None = None  # where the user was asked for last
 
     async def pieces(
@@ -53,14 +61,13 @@ class Neighbours:
             return ()
         self.visit(document, cursor)
         key = self._key(document, cursor, n_chars)
-        kept_key, kept = self._pieces.get(document.uri, (None, ()))
-        if kept_key == key:
-            return kept
-        if not key.imports and not self.ring.chunks:
-            return ()
-        gathering = self._gather(document, key, window)
-        await asyncio.wait({gathering}, timeout=BUDGET_S)
-        return self._pieces.get(document.uri, (None, ()))[1]
+        if self._found.get(document.uri, (None,))[0] != key:
+            if not key.imports and not self.ring.chunks:
+                return ()
+            gathering = self._gather(document, key, window)
+            await asyncio.wait({gathering}, timeout=BUDGET_S)
+        found = self._found.get(document.uri, (None, ()))[1]
+        return tuple(each.piece for each in found if not self._is_ignored(each.uri))  # it may have become so
 
     def opened(self, document: Document) -> None:
         """A document was opened: its beginning may be of use to others."""
@@ -82,7 +89,7 @@ class Neighbours:
 
     def closed(self, uri: str) -> None:
         """A document was closed: what was seen of it stays of use, what was gathered for it does not."""
-        self._pieces.pop(uri, None)
+        self._found.pop(uri, None)
 
     def label(self, uri: str) -> str:
         """How a document is called: its path in the workspace, or its name."""
@@ -106,35 +113,38 @@ class Neighbours:
             n_chars=n_chars,
         )
 
-    def _gather(self, document: Document, key: _Key, window: Window) -> "asyncio.Future[tuple[ContextPiece, ...]]":
+    def _gather(self, document: Document, key: _Key, window: Window) -> "asyncio.Future[tuple[_Found, ...]]":
         running_key, running = self._gathering.get(document.uri, (None, None))
         if running is not None and running_key == key:
             return running
-        chunks = [chunk for chunk in self.ring.chunks if not self._is_ignored(chunk.uri)]
-        future = asyncio.ensure_future(asyncio.to_thread(self._find, document, key, window, chunks))
+        future = asyncio.ensure_future(asyncio.to_thread(self._find, document, key, window, self.ring.chunks))
         self._gathering[document.uri] = (key, future)
         future.add_done_callback(lambda done: self._keep(document.uri, key, done))
         return future
 
-    def _keep(self, uri: str, key: _Key, done: "asyncio.Future[tuple[ContextPiece, ...]]") -> None:
+    def _keep(self, uri: str, key: _Key, done: "asyncio.Future[tuple[_Found, ...]]") -> None:
         if self._gathering.get(uri, (None,))[0] == key:
             del self._gathering[uri]
         if not done.cancelled() and not done.exception():
-            self._pieces.pop(uri, None)
-            self._pieces[uri] = (key, done.result())
-            if len(self._pieces) > _KEPT_DOCUMENTS:
-                del self._pieces[next(iter(self._pieces))]
+            self._found.pop(uri, None)
+            self._found[uri] = (key, done.result())
+            if len(self._found) > _KEPT_DOCUMENTS:
+                del self._found[next(iter(self._found))]
 
-    def _find(self, document: Document, key: _Key, window: Window, chunks: Sequence[Chunk]) -> tuple[ContextPiece, ...]:
+    def _find(self, document: Document, key: _Key, window: Window, chunks: Sequence[Chunk]) -> tuple[_Found, ...]:
         """Reads files: not for the event loop. Declarations come first, they change least; they get half the room."""
         declared = self._declared(document, key.imports, key.n_chars // 2)
-        room = key.n_chars - sum(len(piece.text) for piece in declared)
+        room = key.n_chars - sum(len(each.piece.text) for each in declared)
+        chunks = [chunk for chunk in chunks if not self._is_ignored(chunk.uri)]
         near = window.prefix[-800:] + window.suffix[:800]
         shown = window.prefix + window.suffix
         picked = pick(chunks, language=document.language, window=shown, near=near, n_chars=room)
-        return (*declared, *(ContextPiece(path=self.label(chunk.uri), text=chunk.text) for chunk in picked))
+        return (*declared, *(self._as_found(chunk.uri, chunk.text) for chunk in picked))
 
-    def _declared(self, document: Document, imports: Sequence[Import], n_chars: int) -> list[ContextPiece]:
+    def _as_found(self, uri: str, text: str) -> _Found:
+        return _Found(uri=uri, piece=ContextPiece(path=self.label(uri), text=clean_text(text)))
+
+    def _declared(self, document: Document, imports: Sequence[Import], n_chars: int) -> list[_Found]:
         path, folders = Path(uri_path(document.uri) or ""), self._folders()
         pieces: dict[Path, str] = {}
         for imported in imports:
@@ -146,7 +156,7 @@ class Neighbours:
                 text = known.get(name, "")
                 if text and text not in pieces.get(found, "") and sum(map(len, pieces.values())) + len(text) < n_chars:
                     pieces[found] = f"{pieces[found]}\n{text}" if found in pieces else text
-        return [ContextPiece(path=self.label(each.as_uri()), text=clean_text(text)) for each, text in pieces.items()]
+        return [self._as_found(each.as_uri(), text) for each, text in pieces.items()]
 
 
 def _other_lines(text: str, cursor: int) -> str:
