@@ -62,6 +62,7 @@ def make_server(engine_command: Sequence[str] | None = None) -> SpaServer:
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(did_close)
     server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(inline_completion)
     server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(did_change_configuration)
+    server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)(did_change_workspace_folders)
     server.feature(panel.REQUEST)(alternatives)
     for method, kind in feedback.NOTIFICATIONS.items():
         server.feature(method)(partial(tell, kind))
@@ -99,8 +100,6 @@ def start(ls: SpaServer) -> None:
     """Begin with the settings as they are."""
     ls.use_settings()
     ls.link.start()
-    if ls.settings.learned_order:
-        ls.learning = asyncio.get_running_loop().run_in_executor(None, ls.offering.learned.load)
 
 
 def shutdown(ls: SpaServer, params: None) -> None:
@@ -116,6 +115,12 @@ async def did_change_configuration(ls: SpaServer, params: types.DidChangeConfigu
         await pull_configuration(ls)
     else:
         ls.configuration.set_client(values)
+    ls.use_settings()
+
+
+def did_change_workspace_folders(ls: SpaServer, params: types.DidChangeWorkspaceFoldersParams) -> None:
+    """Take other folders for the workspace's: their settings, their ignore files, what is imported from them."""
+    ls.configuration.change_folders(added=params.event.added, removed=params.event.removed)
     ls.use_settings()
 
 

@@ -43,7 +43,7 @@ class Offering:
         self._names = names
         self._settings = settings
         self._works: dict[str, Work] = {}
-        self._adapter_set = ""  # that answered last
+        self.adapter_set = ""  # that the engine holds, as far as is known
         self._speculation: asyncio.Task[None] | None = None
 
     async def answer(self, ask: Ask) -> Answer | None:
@@ -123,17 +123,19 @@ class Offering:
             typed=question.typed,
         )
         pieces = await self.neighbours.pieces(document, question.start, window, n_chars=settings.context_chars)
-        path = self.neighbours.label(document.uri)
+        request = make_request(window, document, settings, context=pieces, path=self.neighbours.label(document.uri))
+        if request.k is not None and 0 < len(await self._names(self.adapter_set)) <= request.k:
+            request = replace(request, k=None)  # more than there are would be refused
         return Job(
             spot=spot,
             place=Place(prefix=window.prefix, suffix=window.suffix, language=document.language),
-            request=make_request(window, document, settings, context=pieces, path=path),
+            request=request,
             counts=self.learned.of(document.language) if settings.learned_order else {},
-            adapter_set=self._adapter_set,
+            adapter_set=self.adapter_set,
         )
 
     def _keep(self, answer: Answer) -> None:
-        self._adapter_set = answer.adapter_set
+        self.adapter_set = answer.adapter_set
         if answer.offers:  # nothing may have come for want of time
             self.answers.put(answer)
 

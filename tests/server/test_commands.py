@@ -67,6 +67,7 @@ async def test_a_selected_base_has_another_engine(front):
     await run(client, "selectBase", "another-base")
     assert client.server.settings.base == "another-base" and client.server.link is not before
     await eventually(lambda: not before.is_connected)
+    assert not any("ended" in status["message"] for status in client.statuses)  # it is another one that starts
 
 
 async def test_a_restarted_engine_is_another_one(start):

@@ -262,6 +262,12 @@ async def test_when_enough_differ_no_others_are_asked():
     assert len(engine.asked) == 1
 
 
+async def test_more_than_the_set_has_are_not_asked_for():
+    desk = Desk(Engine(), alternatives=9)
+    desk.offering.adapter_set = "s"
+    assert await desk.texts() == list(TEXTS.values()) and desk.engine.asked[0].k is None
+
+
 async def test_when_there_are_no_others_the_count_is_honest():
     engine = Engine({"a1": "return a + b", "a2": "return a+b"})
     assert await Desk(engine, alternatives=2).texts() == ["return a + b"]
