@@ -262,16 +262,15 @@ def stop_engine(path: Path) -> None:
 
 
 def _stop(connection: Connection) -> None:
-    """Ask and wait for the end of the connection, which is the engine's end."""
+    """Ask and wait for the end of the connection, which is the engine's end; kill it when it does not listen."""
     try:
         connection.send({"type": "stop"})
         while connection.receive(_STOP_TIMEOUT_S):
             pass
     except ConnectionLost:
         return
-    raise Unavailable(
-        f"the engine did not end within {_STOP_TIMEOUT_S:.0f} s; `spa-lsp engine status` names its process"
-    )
+    if not supervisor.kill_peer(connection.sock):
+        raise Unavailable(f"the engine did not end within {_STOP_TIMEOUT_S:.0f} s; end its process")
 
 
 def _ask_status(path: Path) -> dict[str, Any] | None:

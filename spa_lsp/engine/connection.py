@@ -102,8 +102,10 @@ def _connect(path: Path, command: Sequence[str] | None) -> socket.socket:
 
 def _receive_hello(connection: Connection) -> None:
     message = connection.receive(HELLO_TIMEOUT_S)
+    if message is None and supervisor.kill_peer(connection.sock):  # stopped, or hanging with all its threads
+        raise ConnectionLost(is_intended=False)
     if message is None:
-        raise Unavailable(f"the engine does not answer within {HELLO_TIMEOUT_S:.0f} s; run: spa-lsp engine stop")
+        raise Unavailable(f"the engine does not answer within {HELLO_TIMEOUT_S:.0f} s; end its process")
     if message["type"] == "error":
         raise wire.to_error(message)
     if message["type"] != "hello":  # it is just ending

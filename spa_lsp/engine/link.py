@@ -16,12 +16,15 @@ from spa_lsp.completion import (
 )
 from spa_lsp.engine import wire
 from spa_lsp.engine.connection import Connection, ConnectionLost
-from spa_lsp.engine.supervisor import MAX_DEATHS, Backoff
-from spa_lsp.errors import Damaged, SpaError, Unavailable
+from spa_lsp.engine.supervisor import MAX_DEATHS, Backoff, kill_peer
+from spa_lsp.engine.watchdog import HANG_S
+from spa_lsp.errors import Damaged, Hung, SpaError, Unavailable
 
 LATE_S = 15.0  # beyond a request's own deadline: an answer would be of no use any more
 MAX_UNSENT_BYTES = 4 << 20  # an engine that reads nothing hangs
 WATCH_ID = 0  # of the messages about the engine itself; requests count from 1
+PING_ID = -1  # of those that only have to be answered
+MAX_SILENT = 4  # pings in a row, within HANG_S
 
 # type `starting`, `loading` (stage, fraction), `ready`, `names` (base, adapter_set, k), `busy`, `done` (is_served),
 # `error` (message), `gone`
@@ -55,6 +58,7 @@ class EngineLink:
         self._disabled: set[str] = set()  # adapters whose numbers were told not to be finite
         self._is_stopping = False  # the engine said that it is about to end
         self._is_closed = False
+        self._is_heard = False  # since the last ping
 
     def start(self) -> None:
         """Connect in the background, starting an engine if there is none, unless its last death forbids it."""
@@ -157,7 +161,11 @@ class EngineLink:
             connection = await asyncio.to_thread(self._open)
             reader, self._writer = await asyncio.open_unix_connection(sock=connection.sock)
             self._send({"type": "wait", "id": WATCH_ID})
-            await self._receive(reader, connection.decoder)
+            watching = asyncio.create_task(self._watch_silence(self._writer))
+            try:
+                await self._receive(reader, connection.decoder)
+            finally:
+                watching.cancel()
             if not self._is_stopping and not self._writer.is_closing():
                 logger.warning("lost the engine: it ended without a word")
         except SpaError as error:
@@ -170,8 +178,24 @@ class EngineLink:
     async def _receive(self, reader: asyncio.StreamReader, decoder: wire.FrameDecoder) -> None:
         """Hand out answers until the engine is gone."""
         while data := await reader.read(1 << 16):
+            self._is_heard = True
             for message in decoder.feed(data):
                 self._hand_out(message)
+
+    async def _watch_silence(self, writer: asyncio.StreamWriter) -> None:
+        """Kill an engine that was stopped or hangs with all its threads: its own watchdog cannot.
+
+        Pings are counted, not seconds: who was stopped may have been this process.
+        """
+        n_silent = 0
+        while n_silent < MAX_SILENT:
+            await asyncio.sleep(HANG_S / MAX_SILENT)
+            n_silent = 0 if self._is_heard else n_silent + 1
+            self._is_heard = False
+            self._send({"type": "status", "id": PING_ID})
+        if kill_peer(writer.get_extra_info("socket")):
+            what = f"the engine did not answer for {HANG_S:.0f} s and was ended"
+            self._tell(Hung(f"{what}; it is started again when it is needed; if that happens again: spa-lsp doctor"))
 
     def _hand_out(self, message: wire.Message) -> None:
         self._is_stopping = self._is_stopping or message["type"] == "stopping"
