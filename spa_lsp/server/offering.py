@@ -122,7 +122,9 @@ class Offering:
             suffix_chars=settings.suffix_chars,
             typed=question.typed,
         )
-        pieces = await self.neighbours.pieces(document, question.start, window, n_chars=settings.context_chars)
+        pieces = await self.neighbours.pieces(
+            document, question.start, window, n_chars=settings.files_chars, n_diff_chars=settings.diff_chars
+        )
         request = make_request(window, document, settings, context=pieces, path=self.neighbours.label(document.uri))
         if request.k is not None and 0 < len(await self._names(self.adapter_set)) <= request.k:
             request = replace(request, k=None)  # more than there are would be refused
@@ -166,7 +168,8 @@ def _is_enough(answer: Answer | None, ask: Ask) -> bool:
 
 def prefix_room(settings: Settings) -> int:
     """How much of the document is shown before the cursor: what the context leaves, so that both fit the prompt."""
-    return min(settings.prefix_chars, max(MIN_PREFIX_CHARS, settings.prefix_chars - settings.context_chars))
+    n_context = settings.files_chars + settings.diff_chars
+    return min(settings.prefix_chars, max(MIN_PREFIX_CHARS, settings.prefix_chars - n_context))
 
 
 def question_after(answer: Answer, text: str, document: Document) -> Question | None:
