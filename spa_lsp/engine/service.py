@@ -151,10 +151,9 @@ class Service:
 
     def _watch_memory(self) -> None:
         """End with a reason, before the machine ends us, or another program, without one."""
-        if self._max_memory_mb is None or self._is_ended.is_set():
+        if self._is_ended.is_set():
             return
-        resident_mb = _resident_bytes() / 1e6
-        if resident_mb <= self._max_memory_mb:
+        if self._max_memory_mb is None or (resident_mb := _resident_bytes() / 1e6) <= self._max_memory_mb:
             self._loop.call_later(MEMORY_POLL_S, self._watch_memory)
             return
         limit = f"over the {self._max_memory_mb} MB of the setting maxMemoryMb"
@@ -220,6 +219,9 @@ class Service:
             raise TooNew(f"the engine speaks protocol {wire.PROTOCOL}, the client {theirs}; run: spa-lsp engine stop")
         session.is_greeted = True
         session.adapter_set = message.get("adapter_set")
+        match message:
+            case {"idle_s": int() | float() as idle_s, "max_memory_mb": int(max_memory_mb)}:  # the newest settings
+                self._idle_s, self._max_memory_mb = idle_s, max_memory_mb or None
         self._watch_idle()
         session.send({"type": "hello", "protocol": wire.PROTOCOL, "version": __version__, "pid": os.getpid()})
 

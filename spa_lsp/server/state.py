@@ -49,6 +49,9 @@ class SpaServer(LanguageServer):
         self.is_over = asyncio.Event()
         self._engine_command = engine_command
         self._link: EngineLink | None = None
+        self._are_limits_new = (
+            False  # the user has changed those of the engine, which may have been started with others
+        )
         self._used = self.settings  # by the link and for the answers that are kept
         self._shown: set[type[errors.SpaError]] = set()
 
@@ -67,6 +70,7 @@ class SpaServer(LanguageServer):
                 self.settings.quantization,
                 idle_s=self.settings.engine_idle_s,
                 max_memory_mb=self.settings.max_memory_mb or None,
+                are_limits_new=self._are_limits_new,
                 on_problem=self.report,
                 on_event=self._on_engine_event,
                 command=self._engine_command,
@@ -79,6 +83,9 @@ class SpaServer(LanguageServer):
             logger.warning("%s", self.configuration.without_folders(complaint))
             self.show(f"spa-lsp: {complaint}")
         before, self._used = self._used, self.settings
+        limits = self.settings.engine_idle_s, self.settings.max_memory_mb
+        if self._link is not None and limits != (before.engine_idle_s, before.max_memory_mb):
+            self._are_limits_new = True
         if self._link is not None and _engine_of(before) != _engine_of(self.settings):
             self.leave_engine()
             self.link.start()

@@ -321,6 +321,34 @@ def test_the_engine_ends_some_time_after_its_last_client(start, socket_path):
     wait_until(lambda: not socket_path.exists())
 
 
+def greet(socket_path, **limits):
+    connection = raw_connection(socket_path)
+    connection.send({"type": "hello", "protocol": wire.PROTOCOL, **limits})
+    assert connection.receive(PATIENCE_S)["type"] == "hello"
+    return connection
+
+
+def test_a_client_may_say_when_the_engine_ends(start, socket_path):
+    start(idle_s=3600).close()
+    greet(socket_path, idle_s=0.1, max_memory_mb=0).close()
+    wait_until(lambda: not socket_path.exists())
+
+
+def test_a_client_may_say_how_much_memory_the_engine_has(socket_path, monkeypatch):
+    monkeypatch.setattr("spa_lsp.engine.service.MEMORY_POLL_S", 0.1)
+    said = []
+
+    def ask():
+        wait_until(lambda: is_listening(socket_path))
+        said.append(greet(socket_path, idle_s=60, max_memory_mb=1).receive(PATIENCE_S))
+
+    threading.Thread(target=ask).start()
+    with pytest.raises(NoMemory, match="over the 1 MB"):
+        serve(socket_path, lambda on_progress: FakeCompleter(), 60)
+    wait_until(lambda: said)
+    assert said[0]["kind"] == "NoMemory"
+
+
 def test_asking_for_the_status_does_not_keep_an_idle_engine(start, socket_path):
     start(idle_s=0.3).close()
     wait_until(lambda: engine_status() is None)  # asks all the time

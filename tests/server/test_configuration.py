@@ -3,6 +3,7 @@
 import pytest
 
 from spa_lsp import ignores, paths
+from spa_lsp.engine.client import engine_status
 from spa_lsp.outcome_records import Outcome
 from spa_lsp.outcomes import write
 from spa_lsp.server.configuration import first_section, section_of
@@ -133,6 +134,15 @@ async def test_the_learned_order_counts_when_it_is_switched_on_later(front):
     client.notify("workspace/didChangeConfiguration", {"settings": {"learnedOrder": True, "base": "fake-base"}})
     await eventually(lambda: client.server.offering.learned.of("python"))
     assert (await client.texts(1, 4))[0] == SOME_TEXTS[2]
+
+
+async def test_a_new_idle_time_is_that_of_the_engine_that_runs(front):
+    client = await front()
+    client.notify("workspace/didChangeConfiguration", {"settings": {"engineIdleS": 1, "base": "fake-base"}})
+    await eventually(lambda: client.server.settings.engine_idle_s == 1)
+    await eventually(lambda: client.server.link.is_connected)
+    client.server.link.close()
+    await eventually(lambda: engine_status() is None)
 
 
 async def test_folders_that_the_client_opens_and_closes_count(front, tmp_path):
