@@ -69,7 +69,7 @@ def find_file(imported: Import, document: Path, folders: Sequence[Path]) -> Path
     for folder in _search_path(imported.level, document, folders):
         stem = folder.joinpath(*imported.module.split(".")) if imported.module else folder
         for path in (stem.with_suffix(".py"), stem / "__init__.py"):
-            if path.is_file() and path != document and any(_is_inside(path, root) for root in folders):
+            if _is_file(path) and path != document and any(_is_inside(path, root) for root in folders):
                 return path
     return None
 
@@ -108,6 +108,13 @@ def _search_path(level: int, document: Path, folders: Sequence[Path]) -> Iterato
     for root in folders:
         yield from (root, root / "src")
         yield from (parent for parent in document.parents if parent.is_relative_to(root) and parent != root)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for a file
+        return False
 
 
 def _is_inside(path: Path, root: Path) -> bool:

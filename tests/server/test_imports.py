@@ -132,3 +132,7 @@ def test_a_hostile_document_does_not_keep_the_server_busy(text):
 
 def test_names_behind_a_chain_of_dots_are_those_of_each_part():
     assert find_imports("import a, a.b\na.b.c.d()\n") == [imported("a", "b"), imported("a.b", "c")]
+
+
+def test_a_name_that_is_too_long_for_a_file_is_none(tmp_path):
+    assert find_file(imported("a" * 5000, "b"), tmp_path / "main.py", [tmp_path]) is None
