@@ -6,6 +6,7 @@ SpaError                  shown as one sentence, exit status 1
 ├── Damaged               a file or row is not what its sha256 says: fetch it again
 ├── AdapterMismatch       the set was made for another base: choose another set or retrain
 ├── Unavailable           a source, the engine or a device does not answer: start it or try later
+├── Hung                  the engine gets nowhere: choose a smaller base or quantization, or see its log
 ├── NoSpace               the disk is full: make room
 ├── NoMemory              the memory does not do: choose a smaller base or quantization, or close other programs
 ├── Busy                  another process is writing: wait for it
@@ -35,6 +36,10 @@ class AdapterMismatch(SpaError):
 
 class Unavailable(SpaError):
     """A source, the engine or a device does not answer."""
+
+
+class Hung(SpaError):
+    """The engine got nowhere for long and was ended."""
 
 
 class NoSpace(SpaError):

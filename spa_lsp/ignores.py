@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from spa_lsp.git import excludes_files
 from spa_lsp.ignore_rules import Rule, decide, parse_rules
 
 # each kind speaks for itself: a `!` in one of them takes back nothing of another
@@ -189,17 +190,16 @@ def _last_word(rules: list[tuple[bytes, tuple[Rule, ...]]], path: bytes, *, is_f
 
 def _personal_rules(top: bytes) -> list[tuple[Rule, ...]]:
     """Those that Git knows beside `.gitignore`, the weakest first."""
-    config = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
-    files = (os.path.join(os.fsencode(config), b"git", b"ignore"), os.path.join(top, b".git", b"info", b"exclude"))
-    return [found for file in files if (found := _rules_of(file))]
+    return [found for file in excludes_files(top) if (found := _rules_of(file, follow_symlinks=True))]
 
 
-def _rules_of(file: bytes) -> tuple[Rule, ...]:
+def _rules_of(file: bytes, *, follow_symlinks: bool = False) -> tuple[Rule, ...]:
+    """The rules of a file; as for Git, one that lies in the workspace must not be a link."""
     try:
-        about = os.lstat(file)
+        about = os.stat(file, follow_symlinks=follow_symlinks)
     except OSError:
         return ()
-    if not stat.S_ISREG(about.st_mode):  # Git follows no link here either, and a pipe would hang us
+    if not stat.S_ISREG(about.st_mode):  # a pipe would hang us
         return ()
     return _read_rules(file, about.st_mtime_ns, about.st_size)
 

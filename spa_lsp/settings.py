@@ -51,7 +51,8 @@ class Settings:
     stop: StopPolicy = "multi"
     prefix_chars: int = 6000  # of the document before the cursor
     suffix_chars: int = 2000  # and after it
-    context_chars: int = 1000  # of other files; on two cores 1000 take half a second, once, as long as they stay
+    # of other files, or an object with `files` and `diff`; on two cores 1000 take half a second, once while they stay
+    context_chars: int | Mapping[str, int] = 1000
     trigger: Literal["automatic", "manual"] = "automatic"  # manual: only when the user asks
     disabled_languages: tuple[str, ...] = ()  # LSP language ids
     ignore: tuple[str, ...] = ()  # lines as in a .gitignore: neither completed nor context
@@ -61,6 +62,16 @@ class Settings:
     record_outcomes: bool | Literal["text"] = True  # which adapter's alternative was taken; "text": and its text
     engine_idle_s: float = 1800.0  # an engine ends after so many seconds without a client
     max_memory_mb: int = 0  # of the engine; 0: no limit
+
+    @property
+    def files_chars(self) -> int:
+        """Of `context_chars` that for other files as they are."""
+        return self.context_chars if isinstance(self.context_chars, int) else self.context_chars.get("files", 0)
+
+    @property
+    def diff_chars(self) -> int:
+        """Of `context_chars` that for what has changed since the last commit."""
+        return 0 if isinstance(self.context_chars, int) else self.context_chars.get("diff", 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +152,8 @@ def _refusal(layer: Layer, key: Any, name: str, value: Any) -> str:
         return f"setting {key!r} cannot be set by a workspace; set it in your own file or in the editor"
     if layer.is_workspace and name == "record_outcomes" and value is not False:
         return f"setting {key!r} can only be false in a workspace"
+    if layer.is_workspace and name == "context_chars" and isinstance(value, Mapping) and value.get("diff"):
+        return f"setting {key!r} cannot ask for a diff in a workspace; set that in your own file or in the editor"
     if layer.is_workspace and name == "ignore" and any(line.startswith("!") for line in value):
         return f"setting {key!r} can only add lines in a workspace, not take back with '!'"
     return ""
@@ -175,6 +188,13 @@ def _is_count(low: int, high: int) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
+def _is_context(value: Any) -> bool:
+    is_count = _is_count(0, 20_000)
+    if isinstance(value, Mapping):
+        return value.keys() <= {"files", "diff"} and all(map(is_count, value.values()))
+    return is_count(value)
+
+
 def _is_list_of_texts(value: Any) -> bool:
     return isinstance(value, list) and len(value) <= 1000 and all(_is_text(item) for item in value)
 
@@ -190,7 +210,7 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "stop": (f"one of {', '.join(STOP_POLICIES)}", _is_one_of(*STOP_POLICIES)),
     "prefix_chars": ("a number from 200 to 100000", _is_count(200, 100_000)),
     "suffix_chars": ("a number from 0 to 100000", _is_count(0, 100_000)),
-    "context_chars": ("a number from 0 to 20000", _is_count(0, 20_000)),
+    "context_chars": ("a number from 0 to 20000, or an object of such: files, diff", _is_context),
     "trigger": (f"one of {', '.join(TRIGGERS)}", _is_one_of(*TRIGGERS)),
     "disabled_languages": ("a list of language ids", _is_list_of_texts),
     "ignore": ("a list of lines as in a .gitignore", _is_list_of_texts),

@@ -1,5 +1,6 @@
 """The one fake: a completer that needs no model, and engines in a thread or a process that serve it."""
 
+import ctypes
 import json
 import os
 import signal
@@ -36,6 +37,7 @@ class FakeCompleter:
     adapter_set: str = "fake-set"
     error: Exception | None = None  # raised by `complete`
     dies: bool = False  # the process is killed by `complete`
+    grabs: bool = False  # `complete` hangs and lets no other thread run, as a kernel may
     pause_s: float = 0.0  # after each alternative
     echoes: bool = False  # the only text is the end of the prefix and a bar
     before: Callable[[], Any] = lambda: None  # called at the beginning of `complete`
@@ -56,6 +58,8 @@ class FakeCompleter:
             raise self.error
         if self.dies:
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.grabs:
+            ctypes.PyDLL(None).sleep(999)
         self.is_busy.set()
         self.before()
         for _ in range(self.n_steps if self.slow_in in request.prefix else 0):

@@ -72,6 +72,8 @@ PIECES += (
 def fresh(tmp_path, monkeypatch):
     ignores.forget()
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    (tmp_path / "me").mkdir()
 
 
 @pytest.fixture
@@ -90,7 +92,7 @@ def write(path, text):
 def ignored_by_git(root, paths):
     """Those of the paths that Git ignores, by one process."""
     answer = subprocess.run(
-        ["git", "-c", "core.excludesFile=/dev/null", "check-ignore", "--stdin", "-z", "--no-index"],
+        ["git", "check-ignore", "--stdin", "-z", "--no-index"],
         cwd=root,
         input=b"\0".join(os.fsencode(path) for path in paths),
         capture_output=True,
@@ -179,6 +181,72 @@ def test_the_repository_above_the_workspace_counts(root):
 def test_the_users_own_ignore_file_of_git_counts(root, tmp_path):
     write(tmp_path / "config" / "git" / "ignore", "*.log\n")
     assert is_ignored(root / "a.log", root) and not is_ignored(root / "a.py", root)
+
+
+CONFIGURED = {
+    "the default": {"config/git/ignore": "*.log\n"},
+    "named": {"me/.gitconfig": '[core]\n\texcludesFile = "~/my ignores" # all\n', "me/my ignores": "*.log\n"},
+    "named, not the default": {
+        "me/.gitconfig": "[core]\nexcludesfile=~/mine\n",
+        "me/mine": "a.py\n",
+        "config/git/ignore": "*.log\n",
+    },
+    "in another file": {
+        "me/.gitconfig": "[include]\npath = more\n",
+        "me/more": "[Core]\nExcludesFile = ~/mine\n",
+        "me/mine": "*.log\n",
+    },
+    "where Git looks, too": {"config/git/config": "[core]\nexcludesFile = ~/mine\n", "me/mine": "*.log\n"},
+    "of this repository": {"work/.git/config": "[core]\nexcludesFile = mine\n", "work/mine": "*.log\n"},
+    "none": {"me/.gitconfig": "[core]\nexcludesFile =\n", "config/git/ignore": "*.log\n"},
+    "weaker than the others": {"config/git/ignore": "*.log\n", "work/.gitignore": "!a.log\n"},
+    "broken": {"me/.gitconfig": "[core\n", "config/git/ignore": "a.py\n"},
+}
+
+
+@pytest.mark.parametrize("files", CONFIGURED.values(), ids=CONFIGURED)
+def test_the_users_own_rules_are_those_that_git_takes(root, tmp_path, files):
+    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+    for name, text in files.items():
+        write(tmp_path / name, text)
+    paths = ("a.log", "b/a.log", "a.py")
+    expected = ignored_by_git(root, paths) if "[core\n" not in files.values() else {"a.py"}  # Git gives up
+    assert {path for path in paths if is_ignored(root / path, root)} == expected
+
+
+def test_the_users_own_file_may_be_a_link_and_one_of_the_workspace_not(root, tmp_path):
+    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+    write(tmp_path / "rules", "*.log\n")
+    (root / "b").mkdir()
+    (root / "b" / ".gitignore").symlink_to(tmp_path / "rules")
+    assert not is_ignored(root / "b" / "a.log", root) and not ignored_by_git(root, ["b/a.log"])
+    (tmp_path / "config" / "git").mkdir(parents=True)
+    (tmp_path / "config" / "git" / "ignore").symlink_to(tmp_path / "rules")
+    ignores.forget()
+    assert is_ignored(root / "a.log", root) and ignored_by_git(root, ["a.log"])
+
+
+def test_a_changed_configuration_of_git_is_noticed(root, tmp_path):
+    write(tmp_path / "me" / "mine", "*.log\n")
+    assert not is_ignored(root / "a.log", root)
+    write(tmp_path / "me" / ".gitconfig", "[core]\nexcludesFile = ~/mine\n")
+    assert is_ignored(root / "a.log", root)
+
+
+def test_a_further_working_tree_has_the_rules_of_its_repository(root, tmp_path):
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@x"]
+    for command in (["init", "--quiet"], ["commit", "--quiet", "--allow-empty", "-m", "x"]):
+        subprocess.run([*git, *command], cwd=root, check=True)
+    subprocess.run([*git, "worktree", "add", "--quiet", str(tmp_path / "tree")], cwd=root, check=True)
+    write(root / ".git" / "info" / "exclude", "*.log\n")
+    tree = tmp_path / "tree"
+    assert ignored_by_git(tree, ["a.log"]) and is_ignored(tree / "a.log", tree)
+
+
+def test_without_git_its_usual_files_count(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    write(tmp_path / "config" / "git" / "ignore", "*.log\n")
+    assert is_ignored(root / "a.log", root)
 
 
 def test_a_link_to_an_ignored_file_is_ignored(root):

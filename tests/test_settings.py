@@ -120,6 +120,24 @@ def test_a_workspace_cannot_widen_privacy(values):
     assert found.settings == Settings(record_outcomes=False) and "in a workspace" in found.complaints[0]
 
 
+@pytest.mark.parametrize(("value", "room"), [(500, (500, 0)), ({"files": 7, "diff": 9}, (7, 9)), ({"diff": 9}, (0, 9))])
+def test_context_has_room_for_files_and_for_what_has_changed(value, room):
+    found = resolve([Layer(source="client", values={"contextChars": value})]).settings
+    assert (found.files_chars, found.diff_chars) == room
+
+
+@pytest.mark.parametrize("value", [True, -1, {"diff": 20_001}, {"diff": "all"}, {"novel": 1}, [1]])
+def test_other_values_of_context_are_refused(value):
+    found = resolve([Layer(source="client", values={"contextChars": value})])
+    assert found.settings == Settings() and "or an object of such: files, diff" in found.complaints[0]
+
+
+def test_a_workspace_cannot_have_git_run():
+    found = resolve([Layer(**OF_WORKSPACE, values={"context_chars": {"files": 5, "diff": 5}})])
+    assert found.settings == Settings() and "cannot ask for a diff in a workspace" in found.complaints[0]
+    assert resolve([Layer(**OF_WORKSPACE, values={"context_chars": {"files": 5}})]).settings.files_chars == 5
+
+
 def test_a_workspace_may_narrow_privacy():
     values = {"record_outcomes": False, "ignore": ["b/"], "disabled_languages": ["yaml"]}
     below = Layer(**OF_USER, values={"ignore": ["a/"], "disabled_languages": ["markdown"]})

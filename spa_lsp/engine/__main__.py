@@ -11,7 +11,7 @@ from spa_lsp.engine.supervisor import socket_path
 from spa_lsp.engine.switching import SwitchingCompleter
 from spa_lsp.engine.watchdog import HANG_S
 from spa_lsp.engine.worker import EngineCompleter, OnProgress
-from spa_lsp.errors import NoMemory
+from spa_lsp.errors import Hung, NoMemory
 from spa_lsp.offline import forbid_network, go_offline
 
 logger = logging.getLogger(__name__)
@@ -32,8 +32,8 @@ def main() -> None:
         status = 0
     except KeyboardInterrupt:
         logger.info("interrupted")
-    except NoMemory:
-        logger.info("ended to make room")
+    except (NoMemory, Hung):
+        logger.info("ended in trouble")
     except Exception:
         logger.exception("the engine ended by an error")
     logging.shutdown()

@@ -205,6 +205,7 @@ def open_link(
     *,
     idle_s: float,
     max_memory_mb: int | None = None,
+    are_limits_new: bool = False,
     on_problem: Callable[[SpaError], None],
     on_event: OnEvent = lambda event: None,
     command: Sequence[str] | None = None,
@@ -217,13 +218,15 @@ def open_link(
         quantization: as in `LocalCompleter.load`.
         idle_s: a started engine ends after so many seconds without a client.
         max_memory_mb: and when it has more memory than this.
+        are_limits_new: these two are to be those of one that runs already, too.
         on_problem: told, in the event loop, what only the user can mend.
         on_event: told there how the engine is, see `link.OnEvent`.
         command: starts another engine than the usual one.
     """
     command = command or supervisor.engine_command(base_id, adapter_set, quantization, idle_s, max_memory_mb)
     path = supervisor.socket_path(base_id, quantization)
-    connect = partial(open_connection, path, command=command, adapter_set=adapter_set)
+    limits = {"idle_s": idle_s, "max_memory_mb": max_memory_mb or 0} if are_limits_new else None
+    connect = partial(open_connection, path, command=command, adapter_set=adapter_set, limits=limits)
     return EngineLink(connect, on_problem, on_event=on_event)
 
 
@@ -262,16 +265,15 @@ def stop_engine(path: Path) -> None:
 
 
 def _stop(connection: Connection) -> None:
-    """Ask and wait for the end of the connection, which is the engine's end."""
+    """Ask and wait for the end of the connection, which is the engine's end; kill it when it does not listen."""
     try:
         connection.send({"type": "stop"})
         while connection.receive(_STOP_TIMEOUT_S):
             pass
     except ConnectionLost:
         return
-    raise Unavailable(
-        f"the engine did not end within {_STOP_TIMEOUT_S:.0f} s; `spa-lsp engine status` names its process"
-    )
+    if not supervisor.kill_peer(connection.sock):
+        raise Unavailable(f"the engine did not end within {_STOP_TIMEOUT_S:.0f} s; end its process")
 
 
 def _ask_status(path: Path) -> dict[str, Any] | None:

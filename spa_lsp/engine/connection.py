@@ -2,7 +2,7 @@
 
 import select
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -74,8 +74,12 @@ class Connection:
         return ConnectionLost(is_intended=self._is_stopping)
 
 
-def open_connection(path: Path, *, command: Sequence[str] | None, adapter_set: str | None) -> Connection:
+def open_connection(
+    path: Path, *, command: Sequence[str] | None, adapter_set: str | None, limits: Mapping[str, float] | None = None
+) -> Connection:
     """A greeted connection to the engine at this socket, started by `command` when it is not there.
+
+    `limits`, `idle_s` and `max_memory_mb` (0: none), are those of the engine from now on, whoever started it.
 
     Raises:
         Unavailable: there is no engine and no command, or it could not be started.
@@ -84,7 +88,7 @@ def open_connection(path: Path, *, command: Sequence[str] | None, adapter_set: s
     for _ in range(3):  # an engine may be just ending when we come
         connection = Connection(_connect(path, command))
         try:
-            connection.send({"type": "hello", "protocol": wire.PROTOCOL, "adapter_set": adapter_set})
+            connection.send({"type": "hello", "protocol": wire.PROTOCOL, "adapter_set": adapter_set, **(limits or {})})
             _receive_hello(connection)
             return connection
         except ConnectionLost:
@@ -102,8 +106,10 @@ def _connect(path: Path, command: Sequence[str] | None) -> socket.socket:
 
 def _receive_hello(connection: Connection) -> None:
     message = connection.receive(HELLO_TIMEOUT_S)
+    if message is None and supervisor.kill_peer(connection.sock):  # stopped, or hanging with all its threads
+        raise ConnectionLost(is_intended=False)
     if message is None:
-        raise Unavailable(f"the engine does not answer within {HELLO_TIMEOUT_S:.0f} s; run: spa-lsp engine stop")
+        raise Unavailable(f"the engine does not answer within {HELLO_TIMEOUT_S:.0f} s; end its process")
     if message["type"] == "error":
         raise wire.to_error(message)
     if message["type"] != "hello":  # it is just ending

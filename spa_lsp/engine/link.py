@@ -16,12 +16,15 @@ from spa_lsp.completion import (
 )
 from spa_lsp.engine import wire
 from spa_lsp.engine.connection import Connection, ConnectionLost
-from spa_lsp.engine.supervisor import MAX_DEATHS, Backoff
-from spa_lsp.errors import Damaged, SpaError, Unavailable
+from spa_lsp.engine.supervisor import MAX_DEATHS, Backoff, kill_peer
+from spa_lsp.engine.watchdog import HANG_S
+from spa_lsp.errors import Damaged, Hung, SpaError, Unavailable
 
 LATE_S = 15.0  # beyond a request's own deadline: an answer would be of no use any more
 MAX_UNSENT_BYTES = 4 << 20  # an engine that reads nothing hangs
 WATCH_ID = 0  # of the messages about the engine itself; requests count from 1
+PING_ID = -1  # of those that only have to be answered
+MAX_SILENT = 4  # pings in a row, within HANG_S
 
 # type `starting`, `loading` (stage, fraction), `ready`, `names` (base, adapter_set, k), `busy`, `done` (is_served),
 # `error` (message), `gone`
@@ -53,6 +56,9 @@ class EngineLink:
         self._listeners: dict[int, OnAlternative] = {}
         self._ids = itertools.count(1)
         self._disabled: set[str] = set()  # adapters whose numbers were told not to be finite
+        self._is_stopping = False  # the engine said that it is about to end
+        self._is_closed = False
+        self._is_heard = False  # since the last ping
 
     def start(self) -> None:
         """Connect in the background, starting an engine if there is none, unless its last death forbids it."""
@@ -70,7 +76,8 @@ class EngineLink:
         self._send({"type": "status", "id": WATCH_ID})
 
     def close(self) -> None:
-        """End the connection; the engine cancels what it still does for it."""
+        """End the connection without a further word of it; the engine cancels what it still does for it."""
+        self._is_closed = True
         if self._writer:
             self._writer.close()
         elif self._task:
@@ -83,7 +90,7 @@ class EngineLink:
 
         `on_alternative` gets each alternative as soon as it has finished.
         """
-        if self._writer is None:
+        if not self.is_connected:
             self.start()
             return None
         call_id = next(self._ids)
@@ -149,31 +156,49 @@ class EngineLink:
 
     async def _live(self) -> None:
         """One connection from its beginning to its end."""
-        is_intended = False
+        self._is_stopping = False
         try:
             connection = await asyncio.to_thread(self._open)
             reader, self._writer = await asyncio.open_unix_connection(sock=connection.sock)
             self._send({"type": "wait", "id": WATCH_ID})
-            is_intended = await self._receive(reader, connection.decoder)
-            if not is_intended and not self._writer.is_closing():
+            watching = asyncio.create_task(self._watch_silence(self._writer))
+            try:
+                await self._receive(reader, connection.decoder)
+            finally:
+                watching.cancel()
+            if not self._is_stopping and not self._writer.is_closing():
                 logger.warning("lost the engine: it ended without a word")
         except SpaError as error:
             self._tell(error)
         except (OSError, ConnectionLost, wire.FrameError) as error:
             logger.warning("lost the engine: %s", error)
         finally:
-            self._end(is_intended=is_intended)
+            self._end()
 
-    async def _receive(self, reader: asyncio.StreamReader, decoder: wire.FrameDecoder) -> bool:
-        """Hand out answers until the engine is gone; whether that was its intention."""
-        is_intended = False
+    async def _receive(self, reader: asyncio.StreamReader, decoder: wire.FrameDecoder) -> None:
+        """Hand out answers until the engine is gone."""
         while data := await reader.read(1 << 16):
+            self._is_heard = True
             for message in decoder.feed(data):
-                is_intended = is_intended or message["type"] == "stopping"
                 self._hand_out(message)
-        return is_intended
+
+    async def _watch_silence(self, writer: asyncio.StreamWriter) -> None:
+        """Kill an engine that was stopped or hangs with all its threads: its own watchdog cannot.
+
+        Pings are counted, not seconds: who was stopped may have been this process.
+        """
+        n_silent = 0
+        while n_silent < MAX_SILENT:
+            await asyncio.sleep(HANG_S / MAX_SILENT)
+            n_silent = 0 if self._is_heard else n_silent + 1
+            self._is_heard = False
+            self._send({"type": "status", "id": PING_ID})
+        if kill_peer(writer.get_extra_info("socket")):
+            what = f"the engine did not answer for {HANG_S:.0f} s and was ended"
+            self._tell(Hung(f"{what}; it is started again when it is needed; if that happens again: spa-lsp doctor"))
 
     def _hand_out(self, message: wire.Message) -> None:
+        self._is_stopping = self._is_stopping or message["type"] == "stopping"
         if message["type"] == "error" and message.get("id") is None:
             self._tell(wire.to_error(message))
         if message.get("id") == WATCH_ID:
@@ -197,7 +222,7 @@ class EngineLink:
             case {"type": "loading" | "error"}:
                 self._on_event(message)
 
-    def _end(self, *, is_intended: bool) -> None:
+    def _end(self) -> None:
         self._task = None
         if self._writer:
             with suppress(OSError):
@@ -206,7 +231,9 @@ class EngineLink:
         for answer in self._calls.values():
             if not answer.done():
                 answer.set_result(None)
-        if not is_intended:
+        if self._is_closed:
+            return
+        if not self._is_stopping:
             self._backoff.record_death()
             self._report_if_off()
         self._on_event({"type": "gone"})

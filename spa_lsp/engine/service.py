@@ -21,13 +21,14 @@ from spa_lsp.completion import Alternative, CompletionRequest, CompletionResult,
 from spa_lsp.engine import supervisor, wire
 from spa_lsp.engine.jobs import Job, JobQueue
 from spa_lsp.engine.session import Session
-from spa_lsp.engine.watchdog import Watchdog
+from spa_lsp.engine.watchdog import Watchdog, log_threads
 from spa_lsp.engine.worker import MORE_MEMORY, About, Load, Worker
-from spa_lsp.errors import BadInput, NoMemory, SpaError, TooNew, Unavailable
+from spa_lsp.errors import BadInput, Hung, NoMemory, SpaError, TooNew, Unavailable
 
 _UNKNOWN = CompletionResult(base="", adapter_set="", quantization="", device="")
 FAILED_IDLE_S = 60.0  # an engine without a base is worth nothing, but its last client may ask why
 MEMORY_POLL_S = 1.0
+WORKER_POLL_S = 0.5
 RELOAD_AFTER_S = 30.0  # a front asks at every keystroke; the cause of a failed load is mended by hand
 
 logger = logging.getLogger(__name__)
@@ -50,10 +51,10 @@ def serve(
         idle_s: seconds without a client until the end.
         about: what `status` says of base and quantization until they are loaded.
         max_memory_mb: more resident memory than this ends the engine.
-        hang_s: a request without a step in so many seconds ends this process; None: never.
+        hang_s: a request without a step in so many seconds, or a load in ten times as many, ends this process.
 
     Raises:
-        NoMemory: it did; the clients were told so.
+        NoMemory: it had too little memory; the clients were told so. Hung: it got nowhere; so were they.
     """
     lock = supervisor.take_place(socket_path)
     if lock is None:
@@ -93,7 +94,7 @@ class Service:
         self._waiters: list[tuple[Session, int]] = []  # who asked to be told when the completer is loaded
         self._jobs = JobQueue()
         self._idle_timer: asyncio.TimerHandle | None = None
-        self._excess: NoMemory | None = None
+        self._trouble: SpaError | None = None  # why it ends against its will
 
     async def run(self) -> None:
         """Listen, load and serve until the end."""
@@ -104,12 +105,13 @@ class Service:
         self._begin_load()
         self._watch_idle()
         self._loop.call_later(MEMORY_POLL_S, self._watch_memory)  # not at once: the first client has to hear why
+        self._watch_worker()
         await self._is_ended.wait()
         self._path.unlink(missing_ok=True)  # first, so that the next client starts an engine of its own
         server.close()
         await asyncio.gather(*(session.close() for session in self._sessions))
-        if self._excess:
-            raise self._excess
+        if self._trouble:
+            raise self._trouble
 
     def _post(self, function: Callable[..., None], *args: Any) -> None:
         """For the worker thread: run this in the event loop, unless the engine has just ended."""
@@ -149,17 +151,33 @@ class Service:
 
     def _watch_memory(self) -> None:
         """End with a reason, before the machine ends us, or another program, without one."""
-        if self._max_memory_mb is None or self._is_ended.is_set():
+        if self._is_ended.is_set():
             return
-        resident_mb = _resident_bytes() / 1e6
-        if resident_mb <= self._max_memory_mb:
+        if self._max_memory_mb is None or (resident_mb := _resident_bytes() / 1e6) <= self._max_memory_mb:
             self._loop.call_later(MEMORY_POLL_S, self._watch_memory)
             return
         limit = f"over the {self._max_memory_mb} MB of the setting maxMemoryMb"
-        self._excess = NoMemory(f"the engine had {resident_mb:.0f} MB of memory, {limit}; raise that, or {MORE_MEMORY}")
-        logger.error("ending: %s", self._excess)
+        had = f"the engine had {resident_mb:.0f} MB of memory"
+        self._end_in_trouble(NoMemory(f"{had}, {limit}; raise that, or {MORE_MEMORY}"))
+
+    def _watch_worker(self) -> None:
+        """End when a request or the load gets nowhere: nothing else can be done about a thread that hangs."""
+        if self._is_ended.is_set():
+            return
+        if not self._watchdog.is_late:
+            self._loop.call_later(WORKER_POLL_S, self._watch_worker)
+            return
+        log_threads()
+        what = "loading the model" if self._state == "loading" else "a request"
+        where = f"see its log, {supervisor.log_path(self._path)}"
+        how_long = f"the engine got nowhere with {what} for {self._watchdog.limit_s:.0f} s and was ended"
+        self._end_in_trouble(Hung(f"{how_long}; it is started again when it is needed: {MORE_MEMORY}, or {where}"))
+
+    def _end_in_trouble(self, trouble: SpaError) -> None:
+        self._trouble = trouble
+        logger.error("ending: %s", trouble)
         for session in self._sessions:
-            session.send(wire.error_message(None, self._excess))  # not `stopping`: it counts as a death
+            session.send(wire.error_message(None, trouble))  # not `stopping`: it counts as a death
         self._is_ended.set()
 
     def _clients(self) -> list[Session]:
@@ -201,6 +219,9 @@ class Service:
             raise TooNew(f"the engine speaks protocol {wire.PROTOCOL}, the client {theirs}; run: spa-lsp engine stop")
         session.is_greeted = True
         session.adapter_set = message.get("adapter_set")
+        match message:
+            case {"idle_s": int() | float() as idle_s, "max_memory_mb": int(max_memory_mb)}:  # the newest settings
+                self._idle_s, self._max_memory_mb = idle_s, max_memory_mb or None
         self._watch_idle()
         session.send({"type": "hello", "protocol": wire.PROTOCOL, "version": __version__, "pid": os.getpid()})
 
@@ -322,7 +343,7 @@ def _resident_bytes() -> int:
 def _read_request(data: dict[str, Any]) -> CompletionRequest:
     try:
         return request_from_json(data)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, KeyError) as error:
         raise BadInput(f"the engine cannot read this request: {error}") from error
 
 

@@ -6,13 +6,17 @@ No messages are exchanged here; that is `client.py`.
 import hashlib
 import logging
 import os
+import signal
 import socket
 import stat
+import struct
 import subprocess
 import sys
 import threading
 import time
+from asyncio.trsock import TransportSocket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -28,6 +32,7 @@ DEATHS_WINDOW_S = 180.0
 
 _MAX_PATH_BYTES = 100  # of a socket's path: 107 on Linux, 103 on macOS
 _MAX_LOG_BYTES = 2_000_000
+_CREDENTIALS = struct.Struct("3i")  # of a socket's other end: process, user, group
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +88,19 @@ def try_connect(path: Path) -> socket.socket | None:
         connection.close()
         return None
     return connection
+
+
+def kill_peer(connection: "socket.socket | TransportSocket") -> bool:
+    """End the process at the other end, which does not answer any more; whether that was possible."""
+    if not hasattr(socket, "SO_PEERCRED"):  # only Linux says who that is in this way
+        return False
+    pid, _, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    if pid in (0, os.getpid()):
+        return False
+    logger.warning("killing the engine, process %d, which does not answer", pid)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    return True
 
 
 def take_place(path: Path) -> FileLock | None:

@@ -1,7 +1,8 @@
 """Frames between the engine and its clients: a 4-byte big-endian length, then one JSON object. No sockets here.
 
 From a client                                   From the engine
-  hello    protocol, adapter_set                  hello        protocol, version, pid, state
+  hello    protocol, adapter_set,                 hello        protocol, version, pid
+           idle_s, max_memory_mb
   complete id, request, wait                      loading      id, stage, fraction   (only to those who wait)
   cancel   id                                     alternative  id, alternative
   wait     id                                     result       id, result  |  ready  id

@@ -11,7 +11,7 @@ from threading import Thread
 from typing import Any, Protocol
 
 from spa_lsp.completion import Completer, CompletionRequest, CompletionResult, IsCancelled, OnAlternative
-from spa_lsp.engine.watchdog import Watchdog
+from spa_lsp.engine.watchdog import LOAD_PATIENCE, Watchdog
 from spa_lsp.errors import NoMemory, SpaError, Unavailable
 
 MORE_MEMORY = "close other programs, or choose a smaller base or quantization"
@@ -71,11 +71,18 @@ class Worker:
             self._work.get()()
 
     def _load(self, on_progress: OnProgress, on_done: Callable[[About | SpaError], None]) -> None:
+        def report(stage: str, fraction: float) -> None:
+            self._watchdog.wind(patience=LOAD_PATIENCE)
+            self._post(on_progress, stage, fraction)
+
         try:
-            self._completer = self._get_completer(partial(self._post, on_progress))
+            self._watchdog.wind(patience=LOAD_PATIENCE)
+            self._completer = self._get_completer(report)
             self._post(on_done, self._completer.describe())
         except Exception as error:  # the engine's border: it must live to tell its clients
             self._post(on_done, _as_spa_error(error, "load the model"))
+        finally:
+            self._watchdog.stop()
 
     def _compute(
         self,

@@ -12,7 +12,7 @@ from lsprotocol import types
 
 from spa_lsp.offline import forbid_network, go_offline
 from spa_lsp.outcome_records import Answered
-from spa_lsp.server import context, feedback, menu, panel, stdio
+from spa_lsp.server import context, feedback, menu, panel, refusal, stdio
 from spa_lsp.server.answers import Answer
 from spa_lsp.server.clients import asks_again
 from spa_lsp.server.commands import COMMANDS, tell
@@ -62,6 +62,7 @@ def make_server(engine_command: Sequence[str] | None = None) -> SpaServer:
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(did_close)
     server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(inline_completion)
     server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(did_change_configuration)
+    server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)(did_change_workspace_folders)
     server.feature(panel.REQUEST)(alternatives)
     for method, kind in feedback.NOTIFICATIONS.items():
         server.feature(method)(partial(tell, kind))
@@ -99,8 +100,6 @@ def start(ls: SpaServer) -> None:
     """Begin with the settings as they are."""
     ls.use_settings()
     ls.link.start()
-    if ls.settings.learned_order:
-        ls.learning = asyncio.get_running_loop().run_in_executor(None, ls.offering.learned.load)
 
 
 def shutdown(ls: SpaServer, params: None) -> None:
@@ -116,6 +115,12 @@ async def did_change_configuration(ls: SpaServer, params: types.DidChangeConfigu
         await pull_configuration(ls)
     else:
         ls.configuration.set_client(values)
+    ls.use_settings()
+
+
+def did_change_workspace_folders(ls: SpaServer, params: types.DidChangeWorkspaceFoldersParams) -> None:
+    """Take other folders for the workspace's: their settings, their ignore files, what is imported from them."""
+    ls.configuration.change_folders(added=params.event.added, removed=params.event.removed)
     ls.use_settings()
 
 
@@ -181,11 +186,13 @@ async def offer_newest(ls: SpaServer, params: types.InlineCompletionParams) -> l
 async def offer(ls: SpaServer, params: types.InlineCompletionParams) -> list[types.InlineCompletionItem]:
     """The items to show at this position of this version of the document."""
     began = time.perf_counter()
-    document = wanted_document(ls, params)
-    if document is None:
+    refresh(ls)
+    is_automatic = params.context.trigger_kind != types.InlineCompletionTriggerKind.Invoked
+    document = ls.protocol.documents.get(params.text_document.uri)
+    is_unwanted = is_automatic and ls.settings.trigger == "manual"
+    if document is None or is_unwanted or refusal.why_not(ls, document):
         return []
     question = _question(document, params, ls.protocol.documents.encoding)
-    is_automatic = _is_automatic(params)
     ask = Ask(question=question, document=document, is_hasty=ls.takes_first and is_automatic)
     is_cached = ls.offering.knows(ask)
     answer = await ls.offering.answer(ask)
@@ -198,20 +205,10 @@ async def offer(ls: SpaServer, params: types.InlineCompletionParams) -> list[typ
     return _items(answer, question, document, ls.protocol.documents.encoding)
 
 
-def wanted_document(ls: SpaServer, params: types.InlineCompletionParams) -> Document | None:
-    """The document, if alternatives are offered there; None while they are off, and where they are never wanted."""
+def refresh(ls: SpaServer) -> None:
+    """Go by the settings as they are in the files now."""
     ls.configuration.refresh()
     ls.use_settings()
-    if not ls.is_on or (_is_automatic(params) and ls.settings.trigger == "manual"):
-        return None
-    document = ls.protocol.documents.get(params.text_document.uri)
-    if document is None or not context.is_served(document, ls.settings):
-        return None
-    return None if ls.configuration.is_ignored(document.uri) else document
-
-
-def _is_automatic(params: types.InlineCompletionParams) -> bool:
-    return params.context.trigger_kind != types.InlineCompletionTriggerKind.Invoked
 
 
 def note_answer(
@@ -291,12 +288,21 @@ async def alternatives(ls: SpaServer, params: Any) -> dict[str, Any]:
     """All k alternatives at a cursor with what is known of them, for a panel that shows them side by side.
 
     It joins the request at the cursor, if there is one, and shows what that offers. Typing on ends it: it is empty.
+    Why it is empty, it says in a word.
     """
     asked: types.InlineCompletionParams = ls.protocol.structure(feedback.plain(params), types.InlineCompletionParams)
-    asked.context.trigger_kind = types.InlineCompletionTriggerKind.Invoked
-    document = wanted_document(ls, asked)
-    if document is None:
-        return panel.to_panel(None, "")
+    refresh(ls)
+    document = ls.protocol.documents.get(asked.text_document.uri)
+    refused = refusal.why_not(ls, document)
+    if document is None or refused:
+        return panel.empty_panel(refused or "unusable")
     question = _question(document, asked, ls.protocol.documents.encoding)
-    answer = await ls.offering.answer(Ask(question=question, document=document))
+    try:
+        answer = await ls.offering.answer(Ask(question=question, document=document))
+    except Exception:  # the handler border: an error would be shown to the user
+        logger.exception("no alternatives")
+        answer = None
+    reason = refusal.why_none(ls, answer)
+    if answer is None or reason:
+        return panel.empty_panel(reason or "nothing", ls.status.message)
     return panel.to_panel(answer, ls.settings.base)

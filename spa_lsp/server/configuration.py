@@ -50,6 +50,15 @@ class Configuration:
         self._client = values
         self._read()
 
+    def change_folders(
+        self, *, added: Sequence[types.WorkspaceFolder], removed: Sequence[types.WorkspaceFolder]
+    ) -> None:
+        """The client opened folders, or closed some."""
+        gone = _paths([folder.uri for folder in removed])
+        kept = [folder for folder in self.folders if folder not in gone]
+        self.folders = [*kept, *(folder for folder in _paths([each.uri for each in added]) if folder not in kept)]
+        self._read()
+
     def choose(self, name: str, value: Any) -> None:
         """The user chose a value by a command; it holds until the front ends."""
         self._chosen[name] = value
@@ -108,6 +117,9 @@ def first_section(answers: Sequence[Any]) -> dict[str, Any] | None:
 
 
 def _folders(params: types.InitializeParams) -> list[Path]:
-    uris = [folder.uri for folder in params.workspace_folders or []] or [params.root_uri or ""]
-    found = [Path(path) for uri in uris if (path := uri_path(uri))]
+    found = _paths([folder.uri for folder in params.workspace_folders or []] or [params.root_uri or ""])
     return found or ([Path(params.root_path)] if params.root_path else [])
+
+
+def _paths(uris: Sequence[str]) -> list[Path]:
+    return [Path(path) for uri in uris if (path := uri_path(uri))]

@@ -19,10 +19,9 @@ class Window:
     suffix: str
 
 
-def is_served(document: Document, settings: Settings) -> bool:
-    """Whether alternatives are offered in this document."""
-    is_small = len(document.text) <= MAX_DOCUMENT_CHARS
-    return is_small and not document.is_desynced and document.language not in settings.disabled_languages
+def is_usable(document: Document) -> bool:
+    """Whether the text is the client's, and not too long."""
+    return len(document.text) <= MAX_DOCUMENT_CHARS and not document.is_desynced
 
 
 def make_window(text: str, start: int, end: int, *, prefix_chars: int, suffix_chars: int, typed: str = "") -> Window:

@@ -6,14 +6,19 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 MAX_FILE_BYTES = 200_000  # a module as long as that is generated, and takes longer to parse than there is time
 MAX_FILES = 8  # per document
 MAX_MEMBERS = 12  # of a class
+MAX_IMPORTS = 100  # of a document; it may be hostile, and is looked through at every key
+_MAX_DOTS = 8  # of a name with dots
 _CACHED_FILES = 200
-_FROM = re.compile(r"^[ \t]*from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n#;(]*)", re.MULTILINE)
-_IMPORT = re.compile(r"^[ \t]*import[ \t]+([\w., \t]+)", re.MULTILINE)
+# what has matched is never tried again in another way: a long row of dots would keep the server busy for seconds
+_FROM = re.compile(r"^[ \t]*+from[ \t]++(\.*+)([\w.]*+)[ \t]++import[ \t]++(\([^)]*+\)|[^\n#;(]*+)", re.M)
+_IMPORT = re.compile(r"^[ \t]*+import[ \t]++([\w., \t]++)", re.M)
+_CHAIN = re.compile(r"\b[A-Za-z_]\w*+(?:\.[A-Za-z_]\w*+)++")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +55,12 @@ class Declarations:
 
 def find_imports(text: str) -> list[Import]:
     """The imports of a text in their order, wherever they stand; the text need not parse."""
-    found = [_from_import(match) for match in _FROM.finditer(text)]
-    for match in _IMPORT.finditer(text):
-        for item in match[1].split(","):
-            module, _, alias = (part.strip() for part in item.partition(" as "))
-            used = re.findall(rf"\b{re.escape(alias or module)}\.([A-Za-z_]\w*)", text)
-            found.append(Import(level=0, module=module, names=tuple(dict.fromkeys(used))))
+    found = [_from_import(match) for match in islice(_FROM.finditer(text), MAX_IMPORTS)]
+    modules = list(islice((item for match in _IMPORT.finditer(text) for item in match[1].split(",")), MAX_IMPORTS))
+    used = _names_by_owner(text) if modules else {}
+    for item in modules:
+        module, _, alias = (part.strip() for part in item.partition(" as "))
+        found.append(Import(level=0, module=module, names=tuple(used.get(alias or module, ()))))
     return [each for each in found if each.names]
 
 
@@ -64,7 +69,7 @@ def find_file(imported: Import, document: Path, folders: Sequence[Path]) -> Path
     for folder in _search_path(imported.level, document, folders):
         stem = folder.joinpath(*imported.module.split(".")) if imported.module else folder
         for path in (stem.with_suffix(".py"), stem / "__init__.py"):
-            if path.is_file() and path != document and any(_is_inside(path, root) for root in folders):
+            if _is_file(path) and path != document and any(_is_inside(path, root) for root in folders):
                 return path
     return None
 
@@ -86,6 +91,16 @@ def _from_import(match: re.Match[str]) -> Import:
     return Import(level=len(match[1]), module=match[2], names=tuple(name for name in names if name.isidentifier()))
 
 
+def _names_by_owner(text: str) -> dict[str, dict[str, None]]:
+    """What stands behind a dot, in its order, by what stands before it; of `a.b.c` both `b` and `c`."""
+    found: dict[str, dict[str, None]] = {}
+    for chain in _CHAIN.findall(text):
+        parts = chain.split(".", _MAX_DOTS + 1)[: _MAX_DOTS + 1]
+        for n in range(1, len(parts)):
+            found.setdefault(".".join(parts[:n]), {})[parts[n]] = None
+    return found
+
+
 def _search_path(level: int, document: Path, folders: Sequence[Path]) -> Iterator[Path]:
     if level:
         yield document.parents[min(level, len(document.parents)) - 1]
@@ -93,6 +108,13 @@ def _search_path(level: int, document: Path, folders: Sequence[Path]) -> Iterato
     for root in folders:
         yield from (root, root / "src")
         yield from (parent for parent in document.parents if parent.is_relative_to(root) and parent != root)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for a file
+        return False
 
 
 def _is_inside(path: Path, root: Path) -> bool:

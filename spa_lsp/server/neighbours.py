@@ -12,6 +12,7 @@ from pathlib import Path
 from spa_lsp.completion import ContextPiece
 from spa_lsp.ignores import uri_path
 from spa_lsp.prompt import clean_text
+from spa_lsp.server.changes import find_changes
 from spa_lsp.server.chunk_ring import Chunk, ChunkRing, chunk_at, pick
 from spa_lsp.server.context import Window, plain_text
 from spa_lsp.server.documents import Document
@@ -31,6 +32,16 @@ class _Key:
     ring_version: int
     stretch: int  # which stretch of `FAR_LINES` lines the cursor is in
     n_chars: int
+    n_diff_chars: int
+    n_saved: int  # what has changed changes with a save; what is done to it elsewhere is seen with the next one
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """A piece and where it comes from."""
+
+    uri: str
+    piece: ContextPiece
 
 
 class Neighbours:
@@ -41,26 +52,26 @@ class Neighbours:
         self._folders = folders
         self._is_ignored = is_ignored
         self._declarations = Declarations()
-        self._pieces: dict[str, tuple[_Key, tuple[ContextPiece, ...]]] = {}
-        self._gathering: dict[str, tuple[_Key, asyncio.Future[tuple[ContextPiece, ...]]]] = {}
+        self._found: dict[str, tuple[_Key, tuple[_Found, ...]]] = {}
+        self._gathering: dict[str, tuple[_Key, asyncio.Future[tuple[_Found, ...]]]] = {}
         self._last: tuple[Document, int] | None = None  # where the user was asked for last
+        self._n_saved = 0
 
     async def pieces(
-        self, document: Document, cursor: int, window: Window, *, n_chars: int
+        self, document: Document, cursor: int, window: Window, *, n_chars: int, n_diff_chars: int = 0
     ) -> tuple[ContextPiece, ...]:
         """What to show beside this window; the last that is known when it takes too long."""
-        if not n_chars:
+        if not n_chars and not n_diff_chars:
             return ()
         self.visit(document, cursor)
-        key = self._key(document, cursor, n_chars)
-        kept_key, kept = self._pieces.get(document.uri, (None, ()))
-        if kept_key == key:
-            return kept
-        if not key.imports and not self.ring.chunks:
-            return ()
-        gathering = self._gather(document, key, window)
-        await asyncio.wait({gathering}, timeout=BUDGET_S)
-        return self._pieces.get(document.uri, (None, ()))[1]
+        key = self._key(document, cursor, n_chars, n_diff_chars)
+        if self._found.get(document.uri, (None,))[0] != key:
+            if not key.imports and not self.ring.chunks and not n_diff_chars:
+                return ()
+            gathering = self._gather(document, key, window)
+            await asyncio.wait({gathering}, timeout=BUDGET_S)
+        found = self._found.get(document.uri, (None, ()))[1]
+        return tuple(each.piece for each in found if not self._is_ignored(each.uri))  # it may have become so
 
     def opened(self, document: Document) -> None:
         """A document was opened: its beginning may be of use to others."""
@@ -68,6 +79,7 @@ class Neighbours:
 
     def saved(self, document: Document) -> None:
         """A document was saved: where the user was in it is worth remembering."""
+        self._n_saved += 1
         if self._last and self._last[0].uri == document.uri:
             self._take(document, min(self._last[1], len(document.text)))
 
@@ -82,7 +94,7 @@ class Neighbours:
 
     def closed(self, uri: str) -> None:
         """A document was closed: what was seen of it stays of use, what was gathered for it does not."""
-        self._pieces.pop(uri, None)
+        self._found.pop(uri, None)
 
     def label(self, uri: str) -> str:
         """How a document is called: its path in the workspace, or its name."""
@@ -97,44 +109,60 @@ class Neighbours:
             text = plain_text(chunk_at(document.text, cursor))
             self.ring.add(Chunk(uri=document.uri, language=document.language, text=text))
 
-    def _key(self, document: Document, cursor: int, n_chars: int) -> _Key:
+    def _key(self, document: Document, cursor: int, n_chars: int, n_diff_chars: int) -> _Key:
         is_python = document.language == "python" and uri_path(document.uri) and self._folders()
         return _Key(
             imports=tuple(find_imports(_other_lines(document.text, cursor))) if is_python else (),
             ring_version=self.ring.version,
             stretch=_line(document.text, cursor) // FAR_LINES,
             n_chars=n_chars,
+            n_diff_chars=n_diff_chars,
+            n_saved=self._n_saved if n_diff_chars else 0,
         )
 
-    def _gather(self, document: Document, key: _Key, window: Window) -> "asyncio.Future[tuple[ContextPiece, ...]]":
+    def _gather(self, document: Document, key: _Key, window: Window) -> "asyncio.Future[tuple[_Found, ...]]":
         running_key, running = self._gathering.get(document.uri, (None, None))
         if running is not None and running_key == key:
             return running
-        chunks = [chunk for chunk in self.ring.chunks if not self._is_ignored(chunk.uri)]
-        future = asyncio.ensure_future(asyncio.to_thread(self._find, document, key, window, chunks))
+        future = asyncio.ensure_future(asyncio.to_thread(self._find, document, key, window, self.ring.chunks))
         self._gathering[document.uri] = (key, future)
         future.add_done_callback(lambda done: self._keep(document.uri, key, done))
         return future
 
-    def _keep(self, uri: str, key: _Key, done: "asyncio.Future[tuple[ContextPiece, ...]]") -> None:
+    def _keep(self, uri: str, key: _Key, done: "asyncio.Future[tuple[_Found, ...]]") -> None:
         if self._gathering.get(uri, (None,))[0] == key:
             del self._gathering[uri]
         if not done.cancelled() and not done.exception():
-            self._pieces.pop(uri, None)
-            self._pieces[uri] = (key, done.result())
-            if len(self._pieces) > _KEPT_DOCUMENTS:
-                del self._pieces[next(iter(self._pieces))]
+            self._found.pop(uri, None)
+            self._found[uri] = (key, done.result())
+            if len(self._found) > _KEPT_DOCUMENTS:
+                del self._found[next(iter(self._found))]
 
-    def _find(self, document: Document, key: _Key, window: Window, chunks: Sequence[Chunk]) -> tuple[ContextPiece, ...]:
-        """Reads files: not for the event loop. Declarations come first, they change least; they get half the room."""
+    def _find(self, document: Document, key: _Key, window: Window, chunks: Sequence[Chunk]) -> tuple[_Found, ...]:
+        """Reads files: not for the event loop. What changes least comes first; declarations get half the room."""
         declared = self._declared(document, key.imports, key.n_chars // 2)
-        room = key.n_chars - sum(len(piece.text) for piece in declared)
+        room = key.n_chars - sum(len(each.piece.text) for each in declared)
+        chunks = [chunk for chunk in chunks if not self._is_ignored(chunk.uri)]
         near = window.prefix[-800:] + window.suffix[:800]
         shown = window.prefix + window.suffix
         picked = pick(chunks, language=document.language, window=shown, near=near, n_chars=room)
-        return (*declared, *(ContextPiece(path=self.label(chunk.uri), text=chunk.text) for chunk in picked))
+        return (*declared, *(self._as_found(each.uri, each.text) for each in picked), *self._changed(document, key))
 
-    def _declared(self, document: Document, imports: Sequence[Import], n_chars: int) -> list[ContextPiece]:
+    def _changed(self, document: Document, key: _Key) -> list[_Found]:
+        """Diffs of other files: of the document itself the model sees how it is now."""
+        if not key.n_diff_chars:
+            return []
+
+        def is_wanted(path: Path) -> bool:
+            return str(path) != uri_path(document.uri) and not self._is_ignored(path.as_uri())
+
+        changes = find_changes(self._folders(), n_chars=key.n_diff_chars, is_wanted=is_wanted)
+        return [self._as_found(each.path.as_uri(), each.text, suffix=".diff") for each in changes]
+
+    def _as_found(self, uri: str, text: str, *, suffix: str = "") -> _Found:
+        return _Found(uri=uri, piece=ContextPiece(path=self.label(uri) + suffix, text=clean_text(text)))
+
+    def _declared(self, document: Document, imports: Sequence[Import], n_chars: int) -> list[_Found]:
         path, folders = Path(uri_path(document.uri) or ""), self._folders()
         pieces: dict[Path, str] = {}
         for imported in imports:
@@ -146,7 +174,7 @@ class Neighbours:
                 text = known.get(name, "")
                 if text and text not in pieces.get(found, "") and sum(map(len, pieces.values())) + len(text) < n_chars:
                     pieces[found] = f"{pieces[found]}\n{text}" if found in pieces else text
-        return [ContextPiece(path=self.label(each.as_uri()), text=clean_text(text)) for each, text in pieces.items()]
+        return [self._as_found(each.as_uri(), text) for each, text in pieces.items()]
 
 
 def _other_lines(text: str, cursor: int) -> str:

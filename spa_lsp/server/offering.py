@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from spa_lsp.server.answers import Answer, AnswerCache
+from spa_lsp.server.answers import Answer, AnswerCache, Offer
 from spa_lsp.server.context import make_request, make_window
 from spa_lsp.server.documents import Document
 from spa_lsp.server.learned import LearnedOrder
@@ -43,7 +43,7 @@ class Offering:
         self._names = names
         self._settings = settings
         self._works: dict[str, Work] = {}
-        self._adapter_set = ""  # that answered last
+        self.adapter_set = ""  # that the engine holds, as far as is known
         self._speculation: asyncio.Task[None] | None = None
 
     async def answer(self, ask: Ask) -> Answer | None:
@@ -56,7 +56,7 @@ class Offering:
         if answer is not None and work is not None and typed_since(work.job.spot, spot) is not None:
             await work.all()  # what was shown in part is being completed
             return self.answers.find(spot)
-        work = self._fitting_work(spot) or await self._start_for(ask, spot)
+        work = self._fitting_work(spot) or await self._start_for(ask, spot, kept=answer.offers if answer else ())
         return await work.first(self._settings().first_items_ms / 1000) if ask.is_hasty else await work.all()
 
     def knows(self, ask: Ask) -> bool:
@@ -90,18 +90,21 @@ class Offering:
             work.cancel()
 
     def clear(self) -> None:
-        """The settings or the adapters have changed: nothing computed before them is shown."""
+        """The settings or the adapters have changed: nothing computed before them is shown, whoever waits for it."""
         self.answers.clear()
-        self._stop_all_works(but=None)
+        self._stop_speculating()
+        for work in self._works.values():
+            work.cancel()
+        self._works.clear()
 
     def _fitting_work(self, spot: Spot) -> Work | None:
         work = self._works.get(spot.uri)
         return work if work and not work.is_over and typed_since(work.job.spot, spot) == "" else None
 
-    async def _start_for(self, ask: Ask, spot: Spot) -> Work:
+    async def _start_for(self, ask: Ask, spot: Spot, kept: tuple[Offer, ...]) -> Work:
         self._stop_speculating()
         self._stop_all_works(but=None)
-        job = await self._job(ask, spot)
+        job = replace(await self._job(ask, spot), kept=kept)
         return self._fitting_work(spot) or self._start(job)
 
     def _start(self, job: Job) -> Work:
@@ -119,18 +122,22 @@ class Offering:
             suffix_chars=settings.suffix_chars,
             typed=question.typed,
         )
-        pieces = await self.neighbours.pieces(document, question.start, window, n_chars=settings.context_chars)
-        path = self.neighbours.label(document.uri)
+        pieces = await self.neighbours.pieces(
+            document, question.start, window, n_chars=settings.files_chars, n_diff_chars=settings.diff_chars
+        )
+        request = make_request(window, document, settings, context=pieces, path=self.neighbours.label(document.uri))
+        if request.k is not None and 0 < len(await self._names(self.adapter_set)) <= request.k:
+            request = replace(request, k=None)  # more than there are would be refused
         return Job(
             spot=spot,
             place=Place(prefix=window.prefix, suffix=window.suffix, language=document.language),
-            request=make_request(window, document, settings, context=pieces, path=path),
+            request=request,
             counts=self.learned.of(document.language) if settings.learned_order else {},
-            adapter_set=self._adapter_set,
+            adapter_set=self.adapter_set,
         )
 
     def _keep(self, answer: Answer) -> None:
-        self._adapter_set = answer.adapter_set
+        self.adapter_set = answer.adapter_set
         if answer.offers:  # nothing may have come for want of time
             self.answers.put(answer)
 
@@ -161,7 +168,8 @@ def _is_enough(answer: Answer | None, ask: Ask) -> bool:
 
 def prefix_room(settings: Settings) -> int:
     """How much of the document is shown before the cursor: what the context leaves, so that both fit the prompt."""
-    return min(settings.prefix_chars, max(MIN_PREFIX_CHARS, settings.prefix_chars - settings.context_chars))
+    n_context = settings.files_chars + settings.diff_chars
+    return min(settings.prefix_chars, max(MIN_PREFIX_CHARS, settings.prefix_chars - n_context))
 
 
 def question_after(answer: Answer, text: str, document: Document) -> Question | None:

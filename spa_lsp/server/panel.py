@@ -10,13 +10,16 @@ from spa_lsp.server.answers import Answer
 REQUEST = "spa-lsp/alternatives"
 
 
-def to_panel(answer: Answer | None, base: str) -> dict[str, Any]:
+def empty_panel(reason: str, message: str = "") -> dict[str, Any]:
+    """No alternatives; `reason` is a word of `refusal.py`, `message` what may be shown to the user, or empty."""
+    return {"base": "", "adapter_set": "", "alternatives": [], "reason": reason, "message": message}
+
+
+def to_panel(answer: Answer, base: str) -> dict[str, Any]:
     """The answer: first what is offered, in that order, then the same programs from other adapters.
 
     Those have `same_as`: the number, from 1, of the offered one.
     """
-    if answer is None:
-        return {"base": "", "adapter_set": "", "alternatives": []}
     first = answer.offers[0].text if answer.offers else ""
     offered = [_entry(offer.alternative, first, same_as=None) for offer in answer.offers]
     same = [
@@ -24,7 +27,8 @@ def to_panel(answer: Answer | None, base: str) -> dict[str, Any]:
         for number, offer in enumerate(answer.offers, start=1)
         for alternative in offer.same
     ]
-    return {"base": base, "adapter_set": answer.adapter_set, "alternatives": [*offered, *same]}
+    about = {"base": base, "adapter_set": answer.adapter_set}
+    return {**about, "alternatives": [*offered, *same], "reason": "", "message": ""}
 
 
 def _entry(alternative: Alternative, first: str, *, same_as: int | None) -> dict[str, Any]:

@@ -45,11 +45,14 @@ class SpaServer(LanguageServer):
         self.asking: dict[str, asyncio.Task[Any]] = {}  # by document: the request that has no answer yet
         self.n_answers: Counter[tuple[str, bool]] = Counter()  # by how they were asked for, and whether from the cache
         self.starting: asyncio.Task[None] | None = None  # kept, or it could be collected before it is done
-        self.learning: asyncio.Future[None] | None = None  # the same
+        self._learning: asyncio.Future[None] | None = None  # the same
         self.is_over = asyncio.Event()
         self._engine_command = engine_command
         self._link: EngineLink | None = None
-        self._linked_to = _engine_of(self.settings)
+        self._are_limits_new = (
+            False  # the user has changed those of the engine, which may have been started with others
+        )
+        self._used = self.settings  # by the link and for the answers that are kept
         self._shown: set[type[errors.SpaError]] = set()
 
     @property
@@ -67,22 +70,29 @@ class SpaServer(LanguageServer):
                 self.settings.quantization,
                 idle_s=self.settings.engine_idle_s,
                 max_memory_mb=self.settings.max_memory_mb or None,
+                are_limits_new=self._are_limits_new,
                 on_problem=self.report,
-                on_event=self.status.on_event,
+                on_event=self._on_engine_event,
                 command=self._engine_command,
             )
         return self._link
 
     def use_settings(self) -> None:
-        """Complain about settings that cannot be used, and go to another engine where they name one."""
+        """Complain about settings that cannot be used, and go by the others: what was computed before is forgotten."""
         for complaint in self.configuration.take_complaints():
             logger.warning("%s", self.configuration.without_folders(complaint))
             self.show(f"spa-lsp: {complaint}")
-        wanted = _engine_of(self.settings)
-        if self._link is not None and wanted != self._linked_to:
+        before, self._used = self._used, self.settings
+        limits = self.settings.engine_idle_s, self.settings.max_memory_mb
+        if self._link is not None and limits != (before.engine_idle_s, before.max_memory_mb):
+            self._are_limits_new = True
+        if self._link is not None and _engine_of(before) != _engine_of(self.settings):
             self.leave_engine()
             self.link.start()
-        self._linked_to = wanted
+        elif before != self.settings:
+            self.offering.clear()
+        if self.settings.learned_order and self._learning is None:
+            self._learning = asyncio.get_running_loop().run_in_executor(None, self.offering.learned.load)
 
     def leave_engine(self) -> None:
         """Forget the link and its answers; the next use makes another."""
@@ -91,6 +101,11 @@ class SpaServer(LanguageServer):
             self._link = None
         self.offering.clear()
         self._shown.clear()
+
+    def _on_engine_event(self, event: dict[str, Any]) -> None:
+        self.status.on_event(event)
+        if event["type"] == "names":
+            self.offering.adapter_set = event["adapter_set"]
 
     def progress_bar(self) -> Bar | None:
         """The client's progress bar, if it has one."""

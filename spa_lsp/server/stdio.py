@@ -127,15 +127,18 @@ async def pump(stdin: BinaryIO, receiver: Receiver, is_over: asyncio.Event) -> N
 
     def receive(body: bytes) -> None:
         room.release()
-        receiver.receive(body)
+        try:
+            receiver.receive(body)
+        except Exception as error:  # the loop itself would log the message, and that is the user's code
+            logger.error("a message could not be handled: %s", type(error).__name__)
 
     def read() -> None:
         try:
             while (body := read_message(stdin)) is not None:
                 room.acquire()
                 loop.call_soon_threadsafe(receive, body)
-        except (WireError, OSError) as error:
-            logger.error("the client's stream cannot be read: %s", error)
+        except (WireError, OSError, MemoryError) as error:  # one that cannot hear must not live
+            logger.error("the client's stream cannot be read: %s", str(error) or type(error).__name__)
         with suppress(RuntimeError):  # the loop has ended before the stream did
             loop.call_soon_threadsafe(is_over.set)
 

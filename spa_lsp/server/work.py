@@ -4,10 +4,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from spa_lsp.completion import Alternative, CompletionRequest, CompletionResult, OnAlternative
-from spa_lsp.server.answers import Answer
+from spa_lsp.server.answers import Answer, Offer
 from spa_lsp.server.ranking import Place, make_offers
 from spa_lsp.server.spots import Spot
 
@@ -34,6 +35,7 @@ class Job:
     request: CompletionRequest
     counts: Mapping[str, int]  # accepted alternatives by adapter
     adapter_set: str = ""  # that will probably answer: its name comes only with the end
+    kept: tuple[Offer, ...] = ()  # what is on the screen there already: it keeps its place
 
 
 class Work:
@@ -45,7 +47,9 @@ class Work:
         self._names = names
         self._on_answer = on_answer
         self._found: list[Alternative] = []
-        self._shown: Answer | None = None  # what was given before the end: its items keep their places
+        self._kept = job.kept  # and what was given before the end: they keep their places
+        self._is_answered = False
+        self._ranking = asyncio.Lock()  # one answer at a time, and none in part after the whole
         self._n_waiting = 0
         self._is_cancelled = False
         self._news = asyncio.Event()
@@ -93,12 +97,9 @@ class Work:
     async def _first(self, budget_s: float) -> Answer | None:
         await asyncio.wait({self._task}, timeout=budget_s)
         while not self._task.done():
-            answer = self._answer(self._found, adapter_set=self.job.adapter_set)
-            if answer.offers:
-                self._shown = replace(answer, is_whole=False)
-                self._on_answer(self._shown)
-                return self._shown
             self._news.clear()
+            if (answer := await self._answer_in_part()) is not None:
+                return answer
             news = asyncio.ensure_future(self._news.wait())
             await asyncio.wait({self._task, news}, return_when=asyncio.FIRST_COMPLETED)
             news.cancel()
@@ -109,32 +110,50 @@ class Work:
         result = await self._complete(request, self._add)
         if result is None or result.is_cancelled:
             return None
-        answer = self._answer(result.alternatives, adapter_set=result.adapter_set)
-        if request.k is not None and len(answer.offers) < request.k:
-            answer = await self._refill(result, answer, request.k)
-        self._on_answer(answer)
-        return answer
+        async with self._ranking:
+            answer = await self._answer(result.alternatives, adapter_set=result.adapter_set)
+            if request.k is None or len(answer.offers) >= request.k:
+                return self._finish(answer)
+        more = await self._ask_others(result, request.k)
+        async with self._ranking:  # without others, too: something may have been shown meanwhile
+            answer = await self._answer([*result.alternatives, *more], adapter_set=result.adapter_set)
+            return self._finish(replace(answer, offers=answer.offers[: request.k]))
 
-    async def _refill(self, result: CompletionResult, answer: Answer, k: int) -> Answer:
-        """The answer with alternatives of adapters that were not asked before, as far as there are any."""
+    async def _ask_others(self, result: CompletionResult, k: int) -> tuple[Alternative, ...]:
+        """Alternatives of adapters that were not asked before, as far as there are any."""
         asked = {alternative.adapter for alternative in result.alternatives}
         others = [name for name in await self._names(result.adapter_set) if name not in asked]
         if not others:
-            return answer
+            return ()
         request = replace(self.job.request, adapters=tuple(others[:k]), k=None)
         more = await self._complete(request, self._add)
         if more is None or more.is_cancelled or more.adapter_set != result.adapter_set:
-            return answer
-        answer = self._answer([*result.alternatives, *more.alternatives], adapter_set=result.adapter_set)
-        return replace(answer, offers=answer.offers[:k])
+            return ()
+        return more.alternatives
 
     def _add(self, alternative: Alternative) -> None:
         self._found.append(alternative)
         self._news.set()
 
-    def _answer(self, alternatives: Sequence[Alternative], *, adapter_set: str) -> Answer:
-        kept = self._shown.offers if self._shown else ()
-        offers = make_offers(alternatives, self.job.place, counts=self.job.counts, kept=kept)
+    async def _answer_in_part(self) -> Answer | None:
+        """What is offered of what has come so far; None when that is nothing, or the end has come."""
+        async with self._ranking:
+            answer = await self._answer(self._found, adapter_set=self.job.adapter_set)
+            if not answer.offers or self.is_over or self._is_answered:
+                return None
+            self._kept = answer.offers
+            self._on_answer(part := replace(answer, is_whole=False))
+            return part
+
+    def _finish(self, answer: Answer) -> Answer:
+        self._is_answered = True
+        self._on_answer(answer)
+        return answer
+
+    async def _answer(self, alternatives: Sequence[Alternative], *, adapter_set: str) -> Answer:
+        """In a thread: to parse a long document once for each alternative takes up to some seconds."""
+        rank = partial(make_offers, tuple(alternatives), self.job.place, counts=self.job.counts, kept=self._kept)
+        offers = await asyncio.to_thread(rank)
         return Answer(spot=self.job.spot, adapter_set=adapter_set, offers=tuple(offers))
 
 

@@ -180,10 +180,11 @@ def test_an_engine_under_its_limit_of_memory_goes_on(socket_path, monkeypatch):
     serve(socket_path, lambda on_progress: FakeCompleter(), 0.3, max_memory_mb=1 << 20)  # ends when idle
 
 
-def test_a_request_that_cannot_be_read_is_bad_input(start, socket_path):
+@pytest.mark.parametrize("request_", [{"adapters": 3}, {"prefix": "x", "context": [{}]}, {}])
+def test_a_request_that_cannot_be_read_is_bad_input(start, socket_path, request_):
     start()
     connection = raw_connection(socket_path)
-    connection.send({"type": "complete", "id": 1, "request": {"adapters": 3}})
+    connection.send({"type": "complete", "id": 1, "request": request_})
     error = connection.receive(PATIENCE_S)
     assert (error["kind"], error["id"]) == ("BadInput", 1)
 
@@ -318,6 +319,34 @@ def test_the_engine_ends_some_time_after_its_last_client(start, socket_path):
     client = start(idle_s=0.2)
     client.close()
     wait_until(lambda: not socket_path.exists())
+
+
+def greet(socket_path, **limits):
+    connection = raw_connection(socket_path)
+    connection.send({"type": "hello", "protocol": wire.PROTOCOL, **limits})
+    assert connection.receive(PATIENCE_S)["type"] == "hello"
+    return connection
+
+
+def test_a_client_may_say_when_the_engine_ends(start, socket_path):
+    start(idle_s=3600).close()
+    greet(socket_path, idle_s=0.1, max_memory_mb=0).close()
+    wait_until(lambda: not socket_path.exists())
+
+
+def test_a_client_may_say_how_much_memory_the_engine_has(socket_path, monkeypatch):
+    monkeypatch.setattr("spa_lsp.engine.service.MEMORY_POLL_S", 0.1)
+    said = []
+
+    def ask():
+        wait_until(lambda: is_listening(socket_path))
+        said.append(greet(socket_path, idle_s=60, max_memory_mb=1).receive(PATIENCE_S))
+
+    threading.Thread(target=ask).start()
+    with pytest.raises(NoMemory, match="over the 1 MB"):
+        serve(socket_path, lambda on_progress: FakeCompleter(), 60)
+    wait_until(lambda: said)
+    assert said[0]["kind"] == "NoMemory"
 
 
 def test_asking_for_the_status_does_not_keep_an_idle_engine(start, socket_path):

@@ -1,16 +1,19 @@
 import os
+import signal
 import subprocess
 import sys
 import textwrap
 import time
+from contextlib import suppress
 
+import psutil
 import pytest
 
 from spa_lsp import paths
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.engine import supervisor
 from spa_lsp.engine.client import EngineClient, engine_status, running_engines, stop_engine
-from spa_lsp.errors import Unavailable
+from spa_lsp.errors import Hung, Unavailable
 from tests.fakes import PATIENCE_S, FakeCompleter, engine_in_thread, fake_engine_command, wait_until
 
 REQUEST = CompletionRequest(prefix="x")
@@ -193,14 +196,61 @@ def test_no_engine_has_no_status_and_stopping_none_does_nothing(socket_path):
     stop_engine(socket_path)
 
 
-def test_an_engine_that_hangs_is_killed_by_its_watchdog(socket_path, monkeypatch):
-    monkeypatch.setattr(supervisor, "DELAYS_S", (0.0,))
+def test_an_engine_that_hangs_says_so_and_ends(socket_path):
     hanging = {"n_steps": 2, "step_s": 999, "limits": {"hang_s": 0.1}}
+    client = EngineClient(socket_path, command=fake_engine_command(socket_path, **hanging))
+    with pytest.raises(Hung, match="got nowhere with a request for 0 s and was ended; .* see its log"):
+        client.complete(REQUEST)
+    log = supervisor.log_path(socket_path).read_text()
+    assert "in complete" in log and "Timeout (" not in log
+    wait_until(lambda: engine_status() is None)
+
+
+def test_an_engine_that_hangs_with_all_its_threads_is_killed_by_its_watchdog(socket_path, monkeypatch):
+    monkeypatch.setattr(supervisor, "DELAYS_S", (0.0,))
+    hanging = {"grabs": True, "limits": {"hang_s": 0.1}}
     client = EngineClient(socket_path, command=fake_engine_command(socket_path, **hanging))
     with pytest.raises(Unavailable, match="the engine died twice over one request"):
         client.complete(REQUEST)
     log = supervisor.log_path(socket_path).read_text()
     assert log.count("Timeout (") == 2 and "in complete" in log
+
+
+def test_an_engine_that_hangs_while_it_loads_says_so_and_ends(socket_path):
+    hanging = {"load_s": 9990, "limits": {"hang_s": 0.02}}
+    client = EngineClient(socket_path, command=fake_engine_command(socket_path, **hanging))
+    with pytest.raises(Hung, match="got nowhere with loading the model"):
+        client.complete(REQUEST)
+
+
+def test_an_engine_that_loads_slowly_is_not_killed(socket_path):
+    slow = {"load_s": 2.0, "limits": {"hang_s": 0.03}}
+    client = EngineClient(socket_path, command=fake_engine_command(socket_path, **slow))
+    assert client.complete(REQUEST).alternatives
+
+
+@pytest.fixture
+def stopped(socket_path):
+    """The process of an engine that was stopped, as by a debugger."""
+    client = EngineClient(socket_path, command=fake_engine_command(socket_path))
+    pid = client.status()["pid"]
+    client.close()
+    os.kill(pid, signal.SIGSTOP)
+    yield psutil.Process(pid)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_an_engine_that_does_not_hear_is_killed_to_stop_it(socket_path, stopped, monkeypatch):
+    monkeypatch.setattr("spa_lsp.engine.client._STOP_TIMEOUT_S", 0.2)
+    stop_engine(socket_path)
+    stopped.wait(PATIENCE_S)
+
+
+def test_an_engine_that_greets_nobody_is_killed_and_another_started(socket_path, stopped, monkeypatch):
+    monkeypatch.setattr("spa_lsp.engine.connection.HELLO_TIMEOUT_S", 2.0)
+    client = EngineClient(socket_path, command=fake_engine_command(socket_path))
+    assert client.status()["pid"] != stopped.pid and client.complete(REQUEST).alternatives
 
 
 def test_an_engine_that_works_slowly_is_not_killed(socket_path):

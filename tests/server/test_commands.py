@@ -1,12 +1,13 @@
 """What clients ask for beside completions: commands, the panel, the ordinary menu."""
 
 import asyncio
+import threading
 
 import pytest
 
 from spa_lsp import outcomes
-from spa_lsp.engine.client import engine_status
-from tests.fakes import SOME_TEXTS, FakeCompleter
+from spa_lsp.engine.client import engine_status, stop_engine
+from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, FakeCompleter
 from tests.server.conftest import eventually
 from tests.server.front import CAPABILITIES, URI, Front
 
@@ -67,6 +68,7 @@ async def test_a_selected_base_has_another_engine(front):
     await run(client, "selectBase", "another-base")
     assert client.server.settings.base == "another-base" and client.server.link is not before
     await eventually(lambda: not before.is_connected)
+    assert not any("ended" in status["message"] for status in client.statuses)  # it is another one that starts
 
 
 async def test_a_restarted_engine_is_another_one(start):
@@ -165,13 +167,74 @@ async def test_the_panel_follows_what_was_typed_of_an_alternative(front, typed, 
     assert found == expected and len(completer.asked) == 1
 
 
-@pytest.mark.parametrize("params", [{**AT, "textDocument": {"uri": "file:///closed.py"}}, AT])
-async def test_the_panel_is_empty_where_there_is_nothing(params):
+async def why_empty(client, uri=URI):
+    panel = await client.call("spa-lsp/alternatives", {**AT, "textDocument": {"uri": uri}})
+    assert panel["alternatives"] == []
+    return panel["reason"], panel["message"]
+
+
+async def test_the_panel_says_why_it_is_empty_where_nothing_is_offered():
     client = Front()
-    await client.initialize()
-    if params is AT:
-        client.open(CODE)
-    assert (await client.call("spa-lsp/alternatives", params))["alternatives"] == []
+    await client.initialize(settings={"disabledLanguages": ["text"]})
+    client.open(CODE, uri="file:///a.txt", language="text")
+    client.open(CODE, uri="file:///.env")
+    assert await why_empty(client, "file:///closed.py") == ("unusable", "")
+    assert await why_empty(client, "file:///a.txt") == ("off", "")
+    assert await why_empty(client, "file:///.env") == ("ignored", "")
+    await run(client, "toggle")
+    assert await why_empty(client, "file:///.env") == ("off", "")
+
+
+async def test_the_panel_says_that_the_engine_starts_or_loads(front):
+    starting = Front()
+    await starting.initialize()
+    starting.open(CODE)
+    assert await why_empty(starting) == ("starting", "the engine is starting")
+    gate = threading.Event()
+
+    def load(on_progress):
+        gate.wait(PATIENCE_S)
+        on_progress("weights", 0.5)
+        gate.clear()
+        gate.wait(PATIENCE_S)
+        return FakeCompleter()
+
+    client = await front(load=load)
+    client.open(CODE)
+    gate.set()
+    await eventually(lambda: client.statuses and client.statuses[-1]["state"] == "loading")
+    assert await why_empty(client) == ("loading", "weights, 50%")
+    gate.set()
+    await eventually(lambda: client.statuses[-1]["state"] == "ready")
+    panel = await client.call("spa-lsp/alternatives", AT)
+    assert (len(panel["alternatives"]), panel["reason"], panel["message"]) == (3, "", "")
+
+
+async def test_the_panel_says_that_the_engine_ended_in_the_middle_of_a_request(front, engine_path):
+    completer = FakeCompleter(**SLOW)
+    client = await front(completer)
+    client.open(CODE)
+    asking = asyncio.ensure_future(why_empty(client))
+    await asyncio.to_thread(completer.is_busy.wait, PATIENCE_S)
+    await asyncio.to_thread(stop_engine, engine_path)
+    assert await asking == ("starting", "the engine ended; it is started again when it is needed")
+
+
+async def test_the_panel_says_that_no_adapter_has_anything_to_say_or_that_there_was_an_error(front):
+    completer = FakeCompleter(texts=(" ",))
+    client = await front(completer)
+    client.open(CODE)
+    assert await why_empty(client) == ("nothing", "")
+    completer.error = MemoryError()
+    reason, message = await why_empty(client)
+    assert reason == "error" and "not enough memory" in message
+
+
+async def test_a_panel_that_fails_is_empty_and_no_error(front):
+    client = await front()
+    client.open(CODE)
+    client.server.offering.answer = None
+    assert await why_empty(client) == ("nothing", "")
 
 
 @pytest.mark.parametrize("params", [None, [], {}, {"position": 3}])

@@ -3,8 +3,11 @@
 import pytest
 
 from spa_lsp import ignores, paths
+from spa_lsp.engine.client import engine_status
+from spa_lsp.outcome_records import Outcome
+from spa_lsp.outcomes import write
 from spa_lsp.server.configuration import first_section, section_of
-from tests.fakes import FakeCompleter
+from tests.fakes import SOME_TEXTS, FakeCompleter
 from tests.server.conftest import eventually
 from tests.server.front import CAPABILITIES, Front
 
@@ -110,3 +113,44 @@ def test_our_section_is_found(values, found):
 
 def test_settings_of_an_extension_beside_ours_are_left_out():
     assert first_section([None, {"maxTokens": 3, "trace.server": "off"}]) == {"maxTokens": 3}
+
+
+async def test_a_setting_counts_where_something_was_answered_before(front):
+    completer = FakeCompleter()
+    client = await front(completer)
+    client.open(CODE)
+    await client.items(1, 4)
+    client.notify("workspace/didChangeConfiguration", {"settings": {"maxTokens": 7, "base": "fake-base"}})
+    await eventually(lambda: client.server.settings.max_tokens == 7)
+    await client.items(1, 4)
+    assert [request.max_tokens for request in completer.asked] == [64, 7]
+
+
+async def test_the_learned_order_counts_when_it_is_switched_on_later(front):
+    write([Outcome(kind="accepted", set_id="fake-set", index=2, adapter="a3", language="python")])
+    client = await front(settings={"learnedOrder": False})
+    client.open(CODE)
+    assert (await client.texts(1, 4))[0] == SOME_TEXTS[0]
+    client.notify("workspace/didChangeConfiguration", {"settings": {"learnedOrder": True, "base": "fake-base"}})
+    await eventually(lambda: client.server.offering.learned.of("python"))
+    assert (await client.texts(1, 4))[0] == SOME_TEXTS[2]
+
+
+async def test_a_new_idle_time_is_that_of_the_engine_that_runs(front):
+    client = await front()
+    client.notify("workspace/didChangeConfiguration", {"settings": {"engineIdleS": 1, "base": "fake-base"}})
+    await eventually(lambda: client.server.settings.engine_idle_s == 1)
+    await eventually(lambda: client.server.link.is_connected)
+    client.server.link.close()
+    await eventually(lambda: engine_status() is None)
+
+
+async def test_folders_that_the_client_opens_and_closes_count(front, tmp_path):
+    (tmp_path / ".spa-lsp.toml").write_text('disabled_languages = ["python"]\n')
+    client = await front()
+    client.open(CODE)
+    folder = {"uri": tmp_path.as_uri(), "name": "x"}
+    client.notify("workspace/didChangeWorkspaceFolders", {"event": {"added": [folder], "removed": []}})
+    assert await client.items(1, 4) == []
+    client.notify("workspace/didChangeWorkspaceFolders", {"event": {"added": [], "removed": [folder]}})
+    assert await client.items(1, 4)

@@ -1,6 +1,6 @@
 import pytest
 
-from spa_lsp.server.context import is_served, make_request, make_window
+from spa_lsp.server.context import is_usable, make_request, make_window
 from spa_lsp.server.documents import Document
 from spa_lsp.settings import Settings
 
@@ -71,7 +71,7 @@ def test_the_request_names_the_document_and_has_the_settings():
 
 @pytest.mark.parametrize(
     ("changed", "expected"),
-    [({}, True), ({"is_desynced": True}, False), ({"text": "x" * 2_000_001}, False), ({"language": "text"}, False)],
+    [({}, True), ({"is_desynced": True}, False), ({"text": "x" * 2_000_001}, False)],
 )
-def test_which_documents_are_served(changed, expected):
-    assert is_served(document(**changed), Settings(disabled_languages=("text",))) is expected
+def test_which_documents_are_usable(changed, expected):
+    assert is_usable(document(**changed)) is expected

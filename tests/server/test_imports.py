@@ -1,4 +1,5 @@
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ def test_imports_are_found_in_texts_that_need_not_parse(text, expected):
 SOURCE = '''
 """Doc."""
 import os
+import time
 LIMIT: int = 3
 TABLE = {NUMBERS}
 
@@ -119,3 +121,18 @@ def test_files_that_are_gone_too_long_or_no_text_declare_nothing(tmp_path):
     odd.write_bytes(b"A = '\xff'")
     known = Declarations()
     assert [known.of(path) for path in (long, odd, Path("/none.py"), tmp_path)] == [{}, {}, {}, {}]
+
+
+@pytest.mark.parametrize("text", ["from " + "." * 20_000, "import a\n" * 2200, "import " + "a," * 9900, "a." * 10_000])
+def test_a_hostile_document_does_not_keep_the_server_busy(text):
+    began = time.process_time()
+    find_imports("import b\n" + text)
+    assert time.process_time() - began < 0.5
+
+
+def test_names_behind_a_chain_of_dots_are_those_of_each_part():
+    assert find_imports("import a, a.b\na.b.c.d()\n") == [imported("a", "b"), imported("a.b", "c")]
+
+
+def test_a_name_that_is_too_long_for_a_file_is_none(tmp_path):
+    assert find_file(imported("a" * 5000, "b"), tmp_path / "main.py", [tmp_path]) is None

@@ -73,6 +73,18 @@ async def test_what_became_ignored_is_not_shown_any_more(root):
     assert await pieces(neighbours, document(root, "x = 1\n")) == []
 
 
+async def test_what_was_shown_and_became_ignored_is_not_shown_any_more(root):
+    ignored = []
+    neighbours = Neighbours(lambda: [root], lambda uri: any(uri.endswith(name) for name in ignored))
+    neighbours.opened(document(root, "a = 1\nb = 2\nc = 3\n", "other.py"))
+    main = document(root, "from library import helper\n")
+    assert [path for path, _ in await pieces(neighbours, main)] == ["library.py", "other.py"]
+    ignored.append("library.py")
+    assert [path for path, _ in await pieces(neighbours, main)] == ["other.py"]
+    ignored.append("other.py")
+    assert await pieces(neighbours, main) == []
+
+
 async def test_an_open_file_is_shown_to_others(root):
     neighbours = make(root)
     neighbours.opened(document(root, LIBRARY, "other.py"))

@@ -2,10 +2,13 @@
 
 import asyncio
 from dataclasses import replace
+from threading import get_ident
+from time import sleep
 
 import pytest
 
 from spa_lsp.completion import CompletionResult
+from spa_lsp.server import work
 from spa_lsp.server.documents import Document
 from spa_lsp.server.neighbours import Neighbours
 from spa_lsp.server.offering import Ask, Offering
@@ -259,6 +262,12 @@ async def test_when_enough_differ_no_others_are_asked():
     assert len(engine.asked) == 1
 
 
+async def test_more_than_the_set_has_are_not_asked_for():
+    desk = Desk(Engine(), alternatives=9)
+    desk.offering.adapter_set = "s"
+    assert await desk.texts() == list(TEXTS.values()) and desk.engine.asked[0].k is None
+
+
 async def test_when_there_are_no_others_the_count_is_honest():
     engine = Engine({"a1": "return a + b", "a2": "return a+b"})
     assert await Desk(engine, alternatives=2).texts() == ["return a + b"]
@@ -378,3 +387,56 @@ async def test_a_closed_document_frees_the_engine():
     await eventually(lambda: engine.asked)
     desk.offering.forget("u")
     assert await asking is None and engine.n_cancelled == 1
+
+
+async def test_what_was_shown_in_part_stays_first_though_its_work_was_given_up():
+    engine = Engine({"a1": "raise", "a2": "return a + b", "a3": "return a+b"}, is_held=True)
+    desk = Desk(engine, **HASTE)
+    engine.let_go("a1")
+    assert await desk.texts(is_hasty=True) == ["raise"]
+    desk.write("x = ")
+    elsewhere = asyncio.ensure_future(desk.texts())
+    await eventually(lambda: engine.n_cancelled == 1)
+    engine.let_go(*engine.texts)
+    await elsewhere
+    desk.write("")
+    assert await desk.texts() == ["raise", "return a + b"] and len(engine.asked) == 3
+
+
+async def test_what_is_being_computed_is_not_shown_after_a_change_of_settings():
+    engine = Engine(is_held=True)
+    desk = Desk(engine)
+    asking = asyncio.ensure_future(desk.texts())
+    await eventually(lambda: engine.asked)
+    desk.offering.clear()
+    engine.let_go(*TEXTS)
+    assert await asking is None and not desk.knows()
+
+
+async def test_alternatives_are_compared_outside_of_the_event_loop(monkeypatch):
+    threads = []
+    make_offers = work.make_offers
+    monkeypatch.setattr(
+        work, "make_offers", lambda *args, **kept: threads.append(get_ident()) or make_offers(*args, **kept)
+    )
+    await Desk(Engine(), **HASTE).texts(is_hasty=True)
+    assert threads and get_ident() not in threads
+
+
+async def test_an_answer_in_part_that_is_late_does_not_take_the_place_of_the_whole(monkeypatch):
+    """It is being ranked while the last alternative comes."""
+    make_offers = work.make_offers
+
+    def slowly(alternatives, *args, **options):
+        sleep(0.1 if len(alternatives) < 3 else 0)
+        return make_offers(alternatives, *args, **options)
+
+    monkeypatch.setattr(work, "make_offers", slowly)
+    engine = Engine({"a1": "raise", "a2": "return a + b", "a3": "return a+b"}, is_held=True)
+    desk = Desk(engine, **HASTE)
+    engine.let_go("a1")
+    asking = asyncio.ensure_future(desk.texts(is_hasty=True))
+    await asyncio.sleep(0.05)
+    engine.let_go(*engine.texts)
+    first = await asking
+    assert await desk.texts() == ["raise", "return a + b"] and first[0] == "raise" and desk.knows()

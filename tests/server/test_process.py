@@ -32,6 +32,39 @@ def test_the_program_serves_on_request(tmp_path):
     assert client.log == client.stray == b"" and (tmp_path / "log").exists()
 
 
+def test_an_engine_that_was_stopped_is_killed_with_one_message_and_another_started(start):
+    client = start(before="import spa_lsp.engine.link as link\nlink.HANG_S = 2.0")
+    client.initialize(settings=SETTINGS)
+    client.open(CODE)
+    client.items_once_loaded(1, 4)
+    pid = engine_status()["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    client.change([{"text": CODE * 2}], version=2)
+    client.items_once_loaded(1, 4)
+    messages = [params["message"] for method, params in client.notifications if method == "window/showMessage"]
+    assert len(messages) == 1 and "the engine did not answer for 2 s and was ended" in messages[0]
+    assert engine_status()["pid"] != pid
+
+
+def test_an_engine_that_hangs_while_it_loads_costs_one_message(start):
+    client = start(
+        load_s=9990,
+        limits={"hang_s": 0.02},
+        before="import spa_lsp.engine.supervisor as supervisor\nsupervisor.DELAYS_S = (0.0,)",
+    )
+    client.initialize(settings=SETTINGS)
+    client.open(CODE)
+    for version in range(2, 4):
+        wait_until(lambda: engine_status() is not None)
+        pid = engine_status()["pid"]
+        wait_until(lambda dead=pid: not psutil.pid_exists(dead))
+        client.change([{"text": CODE + "\n" * version}], version=version)
+        assert client.items(1, 4) == []
+    messages = [params["message"] for method, params in client.notifications if method == "window/showMessage"]
+    assert len(messages) == 1 and "got nowhere with loading the model" in messages[0]
+
+
 def test_a_front_is_small(start):
     client = start()
     client.initialize()

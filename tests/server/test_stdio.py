@@ -144,3 +144,25 @@ async def test_no_more_is_read_than_can_be_handled(monkeypatch):
 
     await stdio.pump(stream, Receiver(), asyncio.Event())
     assert len(received) == 50 and places[0] <= 4 * len(b"Content-Length: 2\r\n\r\n{}")
+
+
+async def test_a_message_that_cannot_be_handled_is_not_logged_and_the_next_one_is_received(caplog):
+    received = []
+
+    class Receiver:
+        def receive(self, body):
+            received.append(body)
+            raise RuntimeError(body)
+
+    await stdio.pump(io.BytesIO(b"Content-Length: 6\r\n\r\nsecret" * 2), Receiver(), asyncio.Event())
+    assert len(received) == 2 and "RuntimeError" in caplog.text and "secret" not in caplog.text
+
+
+async def test_a_message_for_which_there_is_no_memory_ends_the_stream():
+    class Full(io.BytesIO):
+        def readline(self, *_):
+            raise MemoryError
+
+    is_over = asyncio.Event()
+    await asyncio.wait_for(stdio.pump(Full(), None, is_over), 60)
+    assert is_over.is_set()
