@@ -16,8 +16,14 @@ from torch import Tensor
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from spa_lsp.completion import IsCancelled
+
 # Not registered with the mask interface: transformers then makes no mask, and this module sees to causality itself.
 ATTENTION = "spa_shared_prefix"
+
+
+class Interrupted(Exception):
+    """Nobody wants the rest of a forward; what it wrote so far does not count."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +54,7 @@ class KeyValues:
         self.prefix = prefix
         self.groups = list(groups)
         self.length = 0  # own tokens that are valid
+        self.is_cancelled: IsCancelled | None = None  # asked in every layer: some hundred tokens take seconds
         self.capacity = capacity
 
     @property
@@ -168,6 +175,8 @@ def _shared_prefix_attention(
     if key_values is None:
         output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **rest)
         return output, None
+    if key_values.is_cancelled and key_values.is_cancelled():
+        raise Interrupted
     layer: int = module.layer_idx
     own_key, own_value = key_values.append(layer, key, value)
     if key_values.groups:

@@ -42,14 +42,17 @@ def test_the_least_recently_used_document_goes_first(base):
     assert filled(base, cache, b) == 0
 
 
-def test_a_cancel_between_chunks_keeps_what_was_computed(base):
-    cache = PrefixCache(2)
+def test_a_cancel_in_the_middle_of_a_chunk_keeps_the_chunks_before(base):
     tokens = [7 + n % 200 for n in range(400)]
-    entry = cache.entry_for(tokens)
-    answers = iter([False, True])
+    entry, whole = (PrefixCache(2).entry_for(tokens) for _ in range(2))
+    layers = iter([False, False, False, True])  # two of the first chunk, two of the second
     with torch.inference_mode():
-        assert not prefill(base, entry, tokens, is_cancelled=lambda: next(answers))
-    assert len(entry.tokens) == entry.key_values.length == 256
+        assert not prefill(base, entry, tokens, is_cancelled=lambda: next(layers))
+        assert len(entry.tokens) == entry.key_values.length == 256
+        assert prefill(base, entry, tokens)
+        assert prefill(base, whole, tokens)
+    for found, expected in zip(entry.key_values.own(1), whole.key_values.own(1), strict=True):
+        assert torch.equal(found, expected)
 
 
 def test_common_length_stops_at_the_first_difference():
