@@ -12,30 +12,20 @@ import time
 import pytest
 
 from tests.e2e.canned_engine import TEXTS
-from tests.e2e.editor_folders import CannotInstall
-from tests.e2e.neovim_install import VERSIONS, neovim
 from tests.e2e.neovim_session import Session, setup
 from tests.fakes import wait_until
 
 pytestmark = pytest.mark.editors
 
 
-@pytest.fixture(scope="module", params=VERSIONS)
-def program(request):
-    try:
-        return neovim(request.param)
-    except CannotInstall as error:
-        pytest.skip(f"Neovim {request.param} cannot be had here: {error}")
-
-
 @pytest.fixture(scope="module")
-def shared(program, tmp_path_factory):
+def shared(neovim_program, tmp_path_factory):
     folder, runtime = tmp_path_factory.mktemp("neovim"), tempfile.mkdtemp(prefix="spa")
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("SPA_HOME", str(folder / "home"))
         monkeypatch.setenv("SPA_CACHE", str(folder / "cache"))
         monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
-        session = Session(program, folder, setup=setup())
+        session = Session(neovim_program, folder, setup=setup())
     yield session
     session.quit()
     shutil.rmtree(runtime, ignore_errors=True)
@@ -48,20 +38,6 @@ def nvim(shared):
     shared.lua(f"vim.cmd('messages clear') {setup()}")
     shared.start_typing()
     return shared
-
-
-@pytest.fixture
-def start(program, tmp_path):
-    """Start a Neovim of its own, without a server; options as in `Session`."""
-    sessions = []
-
-    def start(*, before="", **options):
-        sessions.append(Session(program, tmp_path, setup=setup(cmd="{ 'no-such-spa-lsp' }", **options), before=before))
-        return sessions[-1]
-
-    yield start
-    for session in sessions:
-        session.quit()
 
 
 def test_alternatives_are_cycled_both_ways_and_around_the_ends(nvim):
@@ -256,14 +232,6 @@ def test_no_key_is_mapped_when_the_user_wants_none(start):
     nvim = start(keymaps="false")
     assert nvim.lua("return vim.fn.maparg('<M-]>', 'i')") == ""
     assert nvim.lua("return vim.fn.maparg('<Plug>(spa-lsp-next)', 'i') ~= ''")
-
-
-def test_a_missing_server_is_said_once(start):
-    nvim = start()
-    nvim.lua("for i = 1, 3 do vim.cmd('edit! other' .. i .. '.py') end")
-    assert nvim.messages().count("no-such-spa-lsp") == 1
-    nvim.lua("vim.cmd('checkhealth spa_lsp')")
-    assert any('there is no program "no-such-spa-lsp"' in line for line in nvim.text())
 
 
 def test_an_option_that_cannot_be_used_is_said(start):

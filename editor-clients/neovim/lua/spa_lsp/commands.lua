@@ -71,7 +71,7 @@ M.all = {
       if what == 'engine' then
         server.execute('spa-lsp.restartEngine', nil, function() say('the engine starts again') end)
       else
-        server.restart()
+        require('spa_lsp.life').restart()
       end
     end,
   },
