@@ -60,11 +60,14 @@ def _install_code_server(folder: Path) -> None:
     if npm is None:
         raise CannotInstall("npm is not on PATH; install Node.js")
     (folder / "package.json").write_text('{"private": true}')
-    install = [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    downloads = folder / "downloads"
+    quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+    install = [npm, "install", *quiet, f"--cache={downloads}"]
     run(*install, *PACKAGES, folder=folder)
     vscode = folder / "node_modules" / "code-server" / "lib" / "vscode"
     for inner in (vscode, vscode / "extensions"):
         run(*install, "--omit=dev", folder=inner)
+    shutil.rmtree(downloads)
 
 
 def _unpack_chromium(folder: Path) -> None:
