@@ -50,13 +50,16 @@ def start_newest(tmp_path):
 
 @contextmanager
 def starter(program, folder):
-    """A function that starts a Neovim, without a server unless `cmd` names one; options as in `Session` and `setup`."""
+    """A function that starts a Neovim, without a server unless `cmd` names one; options as in `Session` and `setup`.
+
+    `call` is Lua that is run instead of `setup`.
+    """
     sessions = []
 
-    def start(*, before="", cmd="{ 'no-such-spa-lsp' }", **options):
+    def start(*, before="", call="", cmd="{ 'no-such-spa-lsp' }", **options):
         own = folder / f"nvim{len(sessions)}"
         own.mkdir()
-        sessions.append(Session(program, own, setup=setup(cmd=cmd, **options), before=before))
+        sessions.append(Session(program, own, setup=call or setup(cmd=cmd, **options), before=before))
         return sessions[-1]
 
     yield start

@@ -25,7 +25,8 @@ function M.client_config()
       return vim.lsp.rpc.start(config.current.cmd, M.quietly(dispatchers))
     end,
     before_init = function(params)
-      local settings = config.current.settings
+      local theirs = params.initializationOptions -- of `vim.lsp.config`
+      local settings = vim.tbl_extend('force', type(theirs) == 'table' and theirs or {}, config.current.settings)
       params.initializationOptions = next(settings) and settings or nil -- an empty table would be sent as a list
     end,
     root_dir = function(bufnr, on_dir)
