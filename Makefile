@@ -14,7 +14,7 @@ test: venv
 	$(BIN)/pytest -m 'protocol or liveness' --quick
 	$(BIN)/pytest -m hostile
 	$(BIN)/spa-lsp models pull
-	$(BIN)/pytest -m model
+	$(BIN)/pytest -m 'model and not editors'
 
 lint: venv
 	$(BIN)/ruff check .
@@ -60,10 +60,21 @@ $(VSCODE)/node_modules/.stamp: $(VSCODE)/package.json $(VSCODE)/package-lock.jso
 	@touch $@
 
 # All tests in real editors, which are fetched below ~/.cache/spa-lsp-tests; one that cannot be had is skipped, with the
-# reason at the end. The tests build the VS Code extension by the target above.
-.PHONY: test-editors
+# reason at the end. The tests build the VS Code extension by the target above. They mostly wait: both kinds run at once.
+.PHONY: test-editors test-editors-terminal test-editors-vscode
 test-editors: venv
-	$(BIN)/pytest -m 'editors and not model'
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-editors-terminal test-editors-vscode
+
+test-editors-terminal: venv
+	$(BIN)/pytest -m 'editors and not model' -k 'not vscode' tests/e2e
+
+test-editors-vscode: venv
+	$(BIN)/pytest -m 'editors and not model' -k vscode tests/e2e
+
+# The same with the real base and the shipped set, which takes 4 GB of memory and some minutes.
+.PHONY: test-editors-model
+test-editors-model: venv base
+	$(BIN)/pytest -m 'editors and model'
 
 # The pictures of the README, taken from the real editor.
 .PHONY: clients-pictures-vscode

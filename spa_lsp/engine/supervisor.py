@@ -22,7 +22,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from spa_lsp import __version__, paths
-from spa_lsp.errors import Unavailable
+from spa_lsp.errors import BadInput, Unavailable
 
 TAKEOVER_S = 30.0  # for a predecessor to end
 START_TIMEOUT_S = 60.0  # half a second usually: the socket is there before anything heavy is imported
@@ -67,16 +67,20 @@ def connect_or_start(path: Path, command: Sequence[str], *, timeout_s: float = S
 
     Raises:
         Unavailable: it could not be started; the message names its log.
+        BadInput: a folder that it needs cannot be written.
     """
     if connection := try_connect(path):
         return connection
-    make_runtime_dir(path.parent)
     try:
+        make_runtime_dir(path.parent)
         with FileLock(path.with_suffix(".start"), timeout=timeout_s, mode=0o600):
             return try_connect(path) or _start(path, command, timeout_s)
     except Timeout:
         message = f"another process has been starting the engine for {timeout_s:.0f} s; {_see_log(path)}"
         raise Unavailable(message) from None
+    except OSError as error:
+        way_out = "make it yours, or set SPA_CACHE and XDG_RUNTIME_DIR to folders that are"
+        raise BadInput(f"{error.filename} cannot be used ({error.strerror}); {way_out}") from error
 
 
 def try_connect(path: Path) -> socket.socket | None:

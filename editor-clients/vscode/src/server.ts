@@ -59,12 +59,17 @@ export class Server implements vscode.Disposable {
     return this.status.state === 'ready' || this.status.state === 'busy';
   }
 
+  /** Whether there will be alternatives that are not there yet. */
+  get isStarting(): boolean {
+    return this.status.state === 'starting' || this.status.state === 'loading';
+  }
+
   /** True as soon as the base is loaded; false when it will not be, or nobody waits any more. */
   async becomesReady(token: vscode.CancellationToken): Promise<boolean> {
     const listeners: vscode.Disposable[] = [];
     const answer = new Promise<boolean>((tell) => {
       const look = (): void => {
-        if (this.status.state !== 'starting' && this.status.state !== 'loading') {
+        if (!this.isStarting) {
           tell(this.isReady);
         }
       };
@@ -130,7 +135,9 @@ export class Server implements vscode.Disposable {
     this.client = this.make(found.program, options);
     try {
       await this.client.start();
-      this.check(this.client);
+      if (!this.check(this.client)) {
+        await this.stop(); // it is not to get what is typed
+      }
     } catch (error) {
       this.log.error(`${found.program} did not start: ${error}`);
       this.failToStart(found.program);
@@ -170,14 +177,18 @@ export class Server implements vscode.Disposable {
     return isWorth;
   }
 
-  private check(client: LanguageClient): void {
+  /** Whether it is our server; one that is too old is used as far as it goes. */
+  private check(client: LanguageClient): boolean {
     const about = client.initializeResult?.serverInfo;
     if (about?.name !== 'spa-lsp') {
       this.fail(`${this.program} is not spa-lsp but ${about?.name ?? 'unknown'}.`, 'How to Install', 'spaLsp.showInstall');
-    } else if (about.version && !isAtLeast(about.version, MIN_VERSION)) {
+      return false;
+    }
+    if (about.version && !isAtLeast(about.version, MIN_VERSION)) {
       const text = `spa-lsp ${about.version} is too old for this extension, which needs ${MIN_VERSION}.`;
       this.fail(text, 'How to Upgrade', 'spaLsp.showInstall');
     }
+    return true;
   }
 
   /** A message of the server, with the button that helps. */

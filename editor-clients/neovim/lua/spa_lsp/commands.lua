@@ -11,10 +11,19 @@ local function say(message)
   vim.notify('spa_lsp: ' .. message, vim.log.levels.INFO)
 end
 
---- Show a list or a text that the server gave, whatever its form.
+--- Show what the server gave in a window of its own: a long message would stop Neovim until a key is pressed.
 ---@param result any
 local function show(result)
-  say(type(result) == 'string' and result or vim.inspect(result))
+  local lines = vim.split(type(result) == 'string' and result or vim.inspect(result), '\n')
+  if #lines == 1 then
+    say(lines[1])
+    return
+  end
+  vim.cmd('botright new')
+  vim.api.nvim_buf_set_lines(0, 0, -1, false, lines)
+  vim.bo.buftype, vim.bo.bufhidden, vim.bo.modifiable = 'nofile', 'wipe', false
+  vim.keymap.set('n', 'q', '<Cmd>close<CR>', { buffer = true, nowait = true, desc = 'spa_lsp: close' })
+  vim.cmd.stopinsert()
 end
 
 --- Choose one of the server's things: by name, or from the list that it gives without one.
@@ -71,7 +80,7 @@ M.all = {
       if what == 'engine' then
         server.execute('spa-lsp.restartEngine', nil, function() say('the engine starts again') end)
       else
-        server.restart()
+        require('spa_lsp.life').restart()
       end
     end,
   },

@@ -3,6 +3,7 @@
 local config = require('spa_lsp.config')
 local display = require('spa_lsp.display')
 local keymaps = require('spa_lsp.keymaps')
+local life = require('spa_lsp.life')
 local server = require('spa_lsp.server')
 local toggles = require('spa_lsp.toggles')
 
@@ -29,11 +30,14 @@ end
 
 function M.check_program()
   local command = server.command()
-  if not command or vim.fn.executable(command[1]) == 0 then
-    vim.health.error(('there is no program %q'):format(command and command[1] or ''), {
+  local problem = life.problem(command)
+  if problem then
+    vim.health.error(problem, {
       "pass require('spa_lsp').setup{ cmd = { '/path/to/spa-lsp', '--stdio' } }, or put it on PATH",
     })
     return
+  elseif not command then
+    return -- a function of the user's
   end
   local started, process = pcall(vim.system, { command[1], '--version' }, { text = true })
   local result = started and process:wait(TIMEOUT_MS) or { code = 1 }
@@ -46,7 +50,10 @@ end
 
 function M.check_client()
   local client = server.client()
-  if not client then
+  if life.given_up then
+    vim.health.warn(life.given_up, { ':SpaLsp restart' })
+    return
+  elseif not client then
     vim.health.info('the server does not run now; it starts with the first file')
     return
   end

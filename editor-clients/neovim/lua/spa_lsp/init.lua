@@ -10,7 +10,7 @@ function M.setup(options)
   end
   require('spa_lsp.keymaps').set()
   require('spa_lsp.display').reset()
-  require('spa_lsp.server').enable()
+  require('spa_lsp.life').enable()
 end
 
 --- Show the next alternative.

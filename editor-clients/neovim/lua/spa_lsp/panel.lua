@@ -36,7 +36,7 @@ function M.open()
   }
   M.ask(client, server.params(client, 1), function(found, title)
     if #found == 0 then
-      vim.notify('spa_lsp: there is nothing to insert here', vim.log.levels.INFO)
+      vim.notify('spa_lsp: ' .. (server.waits_for(client) or 'there is nothing to insert here'), vim.log.levels.INFO)
     elseif vim.api.nvim_get_current_win() == place.window then
       M.show(place, found, title)
     end
@@ -233,6 +233,9 @@ end
 function M.insert(place, alternative)
   if not vim.api.nvim_buf_is_valid(place.bufnr) or vim.api.nvim_buf_get_changedtick(place.bufnr) ~= place.tick then
     vim.notify('spa_lsp: the text has changed since; open the panel again', vim.log.levels.WARN)
+    return
+  elseif not vim.bo[place.bufnr].modifiable then
+    vim.notify('spa_lsp: the alternative was not inserted: this file cannot be changed', vim.log.levels.WARN)
     return
   end
   local behind = insert.text(place.bufnr, alternative.text, place.at, place.at)

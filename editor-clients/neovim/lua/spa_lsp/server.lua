@@ -1,4 +1,4 @@
--- The server's client: how it is started, what it is told, what it says of itself.
+-- The server's client: what it is told, what it says of itself. How it is started is in `life.lua`.
 
 local config = require('spa_lsp.config')
 
@@ -16,90 +16,8 @@ M.name = 'spa_lsp'
 ---@type table<integer, spa_lsp.Status> by client id; a server of before `spa-lsp/status` has none
 M.status = {}
 
----@type table<integer, fun()> by client id: what to do when it has ended
-local after_exit = {}
-
---- What `lsp/spa_lsp.lua` gives to Neovim. All that the user sets is read when a client starts, so `setup` may come later.
----@return table
-function M.client_config()
-  return {
-    name = M.name,
-    cmd = function(dispatchers)
-      return vim.lsp.rpc.start(config.current.cmd, dispatchers)
-    end,
-    before_init = function(params)
-      local settings = config.current.settings
-      params.initializationOptions = next(settings) and settings or nil -- an empty table would be sent as a list
-    end,
-    root_dir = function(bufnr, on_dir)
-      if M.is_served(bufnr) and M.is_installed() then
-        on_dir(M.root(bufnr))
-      end
-    end,
-    reuse_client = function(client)
-      -- one for all folders: the server looks at open documents only
-      return client.name == M.name and not M.call(client, 'is_stopped')
-    end,
-    handlers = { ['spa-lsp/status'] = M.on_status },
-    on_exit = M.on_exit,
-  }
-end
-
---- Have the server started for each buffer that it serves.
-function M.enable()
-  if vim.fn.has('nvim-0.11') == 1 then
-    vim.lsp.enable(M.name)
-    return
-  end
-  local group = vim.api.nvim_create_augroup('spa_lsp.start', {})
-  vim.api.nvim_create_autocmd('FileType', {
-    group = group,
-    callback = function(event) M.start(event.buf) end,
-  })
-  for _, bufnr in ipairs(vim.api.nvim_list_bufs()) do
-    if vim.api.nvim_buf_is_loaded(bufnr) and vim.bo[bufnr].filetype ~= '' then
-      M.start(bufnr)
-    end
-  end
-end
-
---- Start the server for a buffer, or attach the one that runs.
----@param bufnr integer
-function M.start(bufnr)
-  if vim.bo[bufnr].buftype ~= '' or not M.is_served(bufnr) or not M.is_installed() then
-    return
-  end
-  local theirs = vim.fn.has('nvim-0.11') == 1 and vim.lsp.config[M.name] or {}
-  local settings = vim.tbl_extend('force', M.client_config(), theirs, { root_dir = M.root(bufnr) })
-  local reuse = settings.reuse_client
-  settings.reuse_client = nil
-  vim.lsp.start(settings, { bufnr = bufnr, reuse_client = reuse })
-end
-
----@param bufnr integer
----@return boolean
-function M.is_served(bufnr)
-  local filetypes = config.current.filetypes
-  return not filetypes or vim.tbl_contains(filetypes, vim.bo[bufnr].filetype)
-end
-
----@param bufnr integer
----@return string
-function M.root(bufnr)
-  return vim.fs.root(bufnr, config.current.root_markers) or vim.fn.getcwd()
-end
-
---- Whether the server can be started; if not, the user is told once.
----@return boolean
-function M.is_installed()
-  local command = M.command()
-  if not command or vim.fn.executable(command[1]) == 1 then
-    return true
-  end
-  local advice = "pass setup{ cmd = { '/path/to/spa-lsp', '--stdio' } } or put it on PATH; see :checkhealth spa_lsp"
-  vim.notify_once(('spa_lsp: there is no program %q; %s'):format(command[1], advice), vim.log.levels.WARN)
-  return false
-end
+---@type table<integer, boolean> by client id: whether its engine was there once
+local was_ready = {}
 
 --- The server's command line; nil where the user starts it by a function of theirs.
 ---@return string[]?
@@ -171,39 +89,33 @@ function M.params(client, kind)
   return params
 end
 
---- Stop the server and start it again for the same buffers.
-function M.restart()
-  local client = M.client()
-  if not client then
-    M.enable()
-    return
-  end
-  local buffers = vim.tbl_keys(client.attached_buffers)
-  after_exit[client.id] = function()
-    for _, bufnr in ipairs(buffers) do
-      if vim.api.nvim_buf_is_loaded(bufnr) then
-        M.start(bufnr)
-      end
-    end
-  end
-  M.call(client, 'stop')
-end
-
-function M.on_exit(_, _, client_id)
-  vim.schedule(function()
-    M.status[client_id] = nil
-    local go_on = after_exit[client_id]
-    after_exit[client_id] = nil
-    if go_on then
-      go_on()
-    end
-    M.announce()
-  end)
-end
-
 function M.on_status(_, params, context)
   M.status[context.client_id] = params
+  local is_ready = params.state == 'ready' or params.state == 'busy'
+  was_ready[context.client_id] = was_ready[context.client_id] or is_ready
   M.announce()
+end
+
+--- Why the server has nothing to show now; nil: because there is nothing.
+---@param client vim.lsp.Client
+---@return string?
+function M.waits_for(client)
+  local status = M.status[client.id]
+  if not status or (status.state ~= 'starting' and status.state ~= 'loading' and status.state ~= 'error') then
+    return nil
+  end
+  local message = status.message and status.message ~= '' and status.message or nil
+  if status.state == 'error' then
+    return message or 'something is wrong; see :checkhealth spa_lsp'
+  end
+  local what = was_ready[client.id] and 'engine restarting …' or 'engine starting …'
+  return status.state == 'loading' and message and ('%s (%s)'):format(what, message) or what
+end
+
+--- Its client is no more.
+---@param client_id integer
+function M.forget(client_id)
+  M.status[client_id], was_ready[client_id] = nil, nil
 end
 
 --- Say that what `statusline()` shows may have changed.
