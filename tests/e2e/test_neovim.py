@@ -132,7 +132,11 @@ def test_a_superseded_request_leaves_no_trace_on_screen(nvim):
     for key in "abcd":
         nvim.keys(key)
         seen |= {nvim.ghost() for _ in watch(0.3)}
-    seen |= {nvim.ghost() for _ in watch(4)}
+    for _ in watch(40):
+        seen.add(ghost := nvim.ghost())
+        if ghost == "<abcd>0":
+            break
+    seen |= {nvim.ghost() for _ in watch(2)}
     nvim.slowly.unlink()
     assert seen == {"", "<abcd>0"}
     assert nvim.messages() == ""
