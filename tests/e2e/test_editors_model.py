@@ -45,7 +45,10 @@ def no_engine_after():
     stop_engine(socket_path(DEFAULT_BASE, "auto"))
 
 
-def test_neovim_shows_cycles_and_records_the_shipped_sets_alternatives(labels, no_engine_after, start_newest):
+def test_neovim_shows_cycles_and_records_the_shipped_sets_alternatives(
+    labels, no_engine_after, start_newest, monkeypatch
+):
+    monkeypatch.setenv("SPA_CACHE", str(MACHINE_CACHE))  # the tests' Neovims have a cache of their own
     settings = f"{{ base = '{DEFAULT_BASE}', deadlineS = {ANSWER_TIMEOUT_S}, maxTokens = 24 }}"
     nvim = start_newest(cmd=lua_list(server_command()), settings=settings)
     nvim.wait_for_server()
