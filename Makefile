@@ -66,10 +66,10 @@ test-editors: venv
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-editors-terminal test-editors-vscode
 
 test-editors-terminal: venv
-	$(BIN)/pytest -m 'editors and not model' -k 'not vscode' tests/e2e
+	$(BIN)/pytest -m 'editors and not model' -k 'not vscode' -o cache_dir=.pytest_cache/terminal $(AGAIN) tests/e2e
 
 test-editors-vscode: venv
-	$(BIN)/pytest -m 'editors and not model' -k vscode tests/e2e
+	$(BIN)/pytest -m 'editors and not model' -k vscode -o cache_dir=.pytest_cache/vscode $(AGAIN) tests/e2e
 
 # The same with the real base and the shipped set, which takes 4 GB of memory and some minutes.
 .PHONY: test-editors-model
