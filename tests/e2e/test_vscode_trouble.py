@@ -67,15 +67,15 @@ def test_asking_once_is_enough_while_the_engine_starts(workbench):
 
 
 def test_asking_in_the_panel_once_is_enough_while_the_engine_starts(editor):
-    os.kill(engines_of(editor)[0].pid, signal.SIGKILL)
+    os.kill(engines()[0].pid, signal.SIGKILL)
     editor.press("Escape")
     editor.press("Control+Alt+Enter")
     eventually(lambda: len(editor.panel(CARDS) or []) == K, lambda: editor.panel("document.body.innerText"))
 
 
-def engines_of(workbench):
-    """The engine processes behind the workbench."""
-    return running("canned_engine.py")
+def engines():
+    """The engine processes behind the workbench; other tests that run now have engines of their own."""
+    return running("canned_engine.py", str(socket_path(BASE, "auto")))
 
 
 def running(*words):
@@ -167,7 +167,7 @@ def test_a_cache_folder_that_cannot_be_used_is_said_once_with_a_button(program, 
 
 @pytest.mark.parametrize("who", ["server", "engine"])
 def test_one_that_slept_for_long_goes_on(editor, who):
-    process = front_of(editor) if who == "server" else engines_of(editor)[0]
+    process = front_of(editor) if who == "server" else engines()[0]
     editor.press("Escape")
     process.suspend()
     editor.type("return ")
@@ -185,7 +185,7 @@ def test_two_windows_share_one_engine(editor, tmp_path):
         shows(editor, ghost=TEXTS[0], toolbar=f"1/{K}")
         assert len(running(str(editor.program), "--stdio")) == 2
         # one that was started meanwhile finds its place taken, and ends
-        eventually(lambda: len(engines_of(editor)) == 1, lambda: str(engines_of(editor)))
+        eventually(lambda: len(engines()) == 1, lambda: str(engines()))
         assert editor.notifications == []
     finally:
         editor.close_window()
