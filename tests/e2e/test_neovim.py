@@ -12,7 +12,7 @@ import time
 import pytest
 
 from tests.e2e.canned_engine import TEXTS
-from tests.e2e.neovim_session import BASE, Session, setup
+from tests.e2e.neovim_session import BASE, HINT, Session, setup
 from tests.fakes import wait_until
 
 pytestmark = pytest.mark.editors
@@ -81,7 +81,7 @@ def test_a_part_keeps_the_alternative(nvim):
     assert {nvim.ghost() for _ in watch(2)} == {" sum([a, b])"}  # also when the next answer has another one in front
     nvim.keys("<M-Right>")
     nvim.wait_for_ghost("([a, b])")
-    assert nvim.hint().endswith("built-in functions")
+    nvim.wait_for(HINT, lambda text: text.endswith("built-in functions"))
     assert nvim.accepted() == []
     nvim.keys("<Tab>")
     wait_until(lambda: nvim.accepted() == [("a2", 1)])
