@@ -61,6 +61,7 @@ $(VSCODE)/node_modules/.stamp: $(VSCODE)/package.json $(VSCODE)/package-lock.jso
 
 # All tests in real editors, which are fetched below ~/.cache/spa-lsp-tests; one that cannot be had is skipped, with the
 # reason at the end. The tests build the VS Code extension by the target above. They mostly wait: both kinds run at once.
+# AGAIN=--last-failed runs only what failed; a kind without failures then runs whole.
 .PHONY: test-editors test-editors-terminal test-editors-vscode
 test-editors: venv
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-editors-terminal test-editors-vscode

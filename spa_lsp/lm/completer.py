@@ -33,7 +33,7 @@ from spa_lsp.lm.decode import HALF_CHARACTER, Row, decode, new_rows
 from spa_lsp.lm.likelihood import log_likelihoods, next_token_logprobs
 from spa_lsp.lm.load import LoadedBase, load_base
 from spa_lsp.lm.pack import halve_embedding, pack_linears
-from spa_lsp.lm.prefix_cache import PrefixCache, WholePrompts, prefill, prefill_rows
+from spa_lsp.lm.prefix_cache import PrefixCache, WholePrompts, clock, prefill, prefill_rows
 from spa_lsp.lm.requests import RowPlan, alternative_of, check_request, plan_rows, prompt_of, rules_of
 from spa_lsp.prompt import clean_text, encode_text
 
@@ -208,7 +208,7 @@ class LocalCompleter:
             return is_cancelled() or time.perf_counter() >= deadline
 
         key_values, n_cached, is_whole = self._prefill(prompt, plan, is_over)
-        prefilled = self._now()
+        prefilled = clock(self.base)
         found: dict[int, Alternative] = {}
         rows = new_rows(plan.n_rows, rules_of(request), prompt[-1]) if is_whole else []
         for row in self._decode(rows, plan.adapters, key_values, is_over):
@@ -235,10 +235,10 @@ class LocalCompleter:
         groups = [Group(prefix=one.key_values, n_rows=plan.n_rows) for one, plan in zip(known, plans, strict=True)]
         key_values = KeyValues(self.base.model.config.num_hidden_layers, groups=groups, capacity=32)
         adapters = [adapter for plan in plans for adapter in plan.adapters]
-        prefilled = self._now()
+        prefilled = clock(self.base)
         for _ in self._decode([row for own in rows for row in own], adapters, key_values, lambda: False):
             pass  # the rows themselves are what is wanted
-        decode_s = (self._now() - prefilled) / len(requests)
+        decode_s = (clock(self.base) - prefilled) / len(requests)
         results = []
         for plan, prompt, own, one in zip(plans, prompts, rows, known, strict=True):
             timing = _timing(0.0, one.seconds, one.seconds + decode_s, n_tokens=len(prompt), n_cached=0)
@@ -274,11 +274,6 @@ class LocalCompleter:
 
         with self._bank.on() if adapters else nullcontext():
             yield from decode(self.base, rows, key_values, keep_rows=keep_rows, is_over=is_over)
-
-    def _now(self) -> float:
-        if self.base.device == "cuda":
-            torch.cuda.synchronize()  # its kernels run on after the call: their time would go to the next phase
-        return time.perf_counter()
 
     def _result(
         self, alternatives: Sequence[Alternative], timing: Timing, *, is_cancelled: bool = False

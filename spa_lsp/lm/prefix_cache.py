@@ -85,11 +85,9 @@ class WholePrompts:
         found = self.find(tokens)
         if found is None:
             entry = Entry(key_values=KeyValues(self.n_layers, capacity=max(1, len(tokens))))
-            started = time.perf_counter()
+            started = clock(base)
             prefill(base, entry, tokens)
-            if base.device == "cuda":
-                torch.cuda.synchronize()
-            found = WholePrompt(key_values=entry.key_values, seconds=time.perf_counter() - started)
+            found = WholePrompt(key_values=entry.key_values, seconds=clock(base) - started)
             self._known[tuple(tokens)] = found
         while len(self._known) > 1 and sum(map(len, self._known)) > self.max_tokens:
             del self._known[next(iter(self._known))]
@@ -146,6 +144,13 @@ def run(base: LoadedBase, ids: torch.Tensor, key_values: KeyValues) -> torch.Ten
     key_values.advance(T)
     hidden: torch.Tensor = output.last_hidden_state
     return hidden
+
+
+def clock(base: LoadedBase) -> float:
+    """Seconds, read when the device has done all that it was asked for."""
+    if base.device == "cuda":
+        torch.cuda.synchronize()  # its kernels run on after the call: their time would go to the next phase
+    return time.perf_counter()
 
 
 def common_length(left: Sequence[int], right: Sequence[int]) -> int:
