@@ -6,7 +6,7 @@ import time
 from contextlib import contextmanager
 
 from spa_lsp import paths
-from spa_lsp.catalog import RECORD_NAME, base_dir, find_base
+from spa_lsp.bases.catalog import RECORD_NAME, base_dir, find_base
 from spa_lsp.engine.client import stop_engine
 from spa_lsp.engine.service import serve
 from spa_lsp.engine.supervisor import socket_path

@@ -9,7 +9,7 @@ import pytest
 from spa_lsp.cli import main as spa_lsp
 from spa_lsp.server import commands as server_commands
 from spa_lsp.server import feedback, panel, status
-from spa_lsp.settings import WORKSPACE_KEYS, names, to_camel_case
+from spa_lsp.settings.schema import WORKSPACE_KEYS, names, to_camel_case
 from trainer.cli import main as trainer
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")

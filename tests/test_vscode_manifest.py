@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spa_lsp import __version__
-from spa_lsp.settings import Settings
+from spa_lsp.settings.schema import Settings
 
 CLIENT = Path(__file__).parent.parent / "editor-clients" / "vscode"
 MANIFEST = json.loads((CLIENT / "package.json").read_text(encoding="utf-8"))

@@ -1,8 +1,8 @@
 """Random adapters of the tiny base as a set that can be served."""
 
 from spa_lsp import paths
-from spa_lsp.adapter_set import AdapterSet, describe_adapter, write_set
-from spa_lsp.catalog import find_base, installed_base
+from spa_lsp.adapters.adapter_set import AdapterSet, describe_adapter, write_set
+from spa_lsp.bases.catalog import find_base, installed_base
 from tests.conftest import TINY_ID
 from trainer.configs import ALL_LINEARS
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from safetensors.numpy import save
 
-from spa_lsp.adapter_set import AdapterSet, describe_adapter
+from spa_lsp.adapters.adapter_set import AdapterSet, describe_adapter
 
 BASE_ID = "tiny-qwen2"
 RANK = 2

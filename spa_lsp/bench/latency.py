@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
-from spa_lsp.adapter_set import AdapterSet, find_set
+from spa_lsp.adapters.adapter_set import AdapterSet, find_set
+from spa_lsp.bases.catalog import find_base, source_path
 from spa_lsp.bench.figures import Figure, Goal, Job, Ratio, Times, plain_figure, ratio_figure, run_rounds
 from spa_lsp.bench.prompts import BenchPrompt, make_prompt
-from spa_lsp.catalog import find_base, source_path
 from spa_lsp.completion import CompletionRequest, Timing
 from spa_lsp.errors import SpaError
 from spa_lsp.prompt import infill_prompt

@@ -13,7 +13,7 @@ from spa_lsp.bench.typing_trace import Step, Trace
 from spa_lsp.engine.client import EngineClient, running_engines
 from spa_lsp.engine.supervisor import socket_path
 from spa_lsp.errors import Unavailable
-from spa_lsp.metrics import percentile
+from spa_lsp.outcomes.metrics import percentile
 
 _INLINE = "textDocument/inlineCompletion"
 _INVOKED, _AUTOMATIC = 1, 2

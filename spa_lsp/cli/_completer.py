@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 import click
 
+from spa_lsp.adapters.manifest import MAX_TEMPERATURE
 from spa_lsp.completion import Completer, CompletionRequest, CompletionResult, IsCancelled, OnAlternative
 from spa_lsp.errors import Unavailable
-from spa_lsp.manifest import MAX_TEMPERATURE
-from spa_lsp.settings import QUANTIZATIONS
+from spa_lsp.settings.schema import QUANTIZATIONS
 
 PATIENCE_S = 2.0  # a load that is over sooner is not worth a line
 
@@ -69,7 +69,7 @@ def bench_options(command: _Command) -> _Command:
 
 
 def _served_by(set_help: str) -> Callable[[_Command], _Command]:
-    from spa_lsp.catalog import DEFAULT_BASE
+    from spa_lsp.bases.catalog import DEFAULT_BASE
 
     options = (
         click.option("--base", "base_id", metavar="ID", default=DEFAULT_BASE, show_default=True, help="Base model."),
@@ -154,8 +154,8 @@ def check_model(model: Model) -> None:
     Raises:
         NotFound: no such base or set, or the base was never pulled. AdapterMismatch: the set is for another base.
     """
-    from spa_lsp.adapter_set import find_set
-    from spa_lsp.catalog import find_base, installed_base
+    from spa_lsp.adapters.adapter_set import find_set
+    from spa_lsp.bases.catalog import find_base, installed_base
 
     installed_base(find_base(model.base_id))
     if model.set_name:

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from spa_lsp import adapter_set as sets
-from spa_lsp.adapter_set import AdapterSet
-from spa_lsp.adapter_transfer import FileVerdict, export_set, import_set, shapes_on_base, verify_set
-from spa_lsp.catalog import DEFAULT_BASE
+from spa_lsp.adapters import adapter_set as sets
+from spa_lsp.adapters.adapter_set import AdapterSet
+from spa_lsp.adapters.transfer import FileVerdict, export_set, import_set, shapes_on_base, verify_set
+from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.completion import TOP_P
 from spa_lsp.errors import Damaged, NotFound, SpaError
 from spa_lsp.progress import BYTES, format_amount

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spa_lsp.cli import _completer as shared
-from spa_lsp.marked_text import BUNDLED, bundled_texts, find_text
 from spa_lsp.progress import progress
+from spa_lsp.text.marked_text import BUNDLED, bundled_texts, find_text
 
 if TYPE_CHECKING:
     from spa_lsp.bench.figures import Figure

@@ -9,12 +9,12 @@ import click
 
 from spa_lsp.cli import _completer as shared
 from spa_lsp.completion import CompletionRequest, CompletionResult, StopPolicy
-from spa_lsp.settings import STOP_POLICIES, Settings
-from spa_lsp.source_text import Place, language_of, offset_of, parse_place, read_text
+from spa_lsp.settings.schema import STOP_POLICIES, Settings
+from spa_lsp.text.source_text import Place, language_of, offset_of, parse_place, read_text
 
 if TYPE_CHECKING:
     from spa_lsp.server.context import Window
-    from spa_lsp.shown import Shown
+    from spa_lsp.text.shown import Shown
 
 
 def _to_place(_ctx: click.Context, _parameter: click.Parameter, value: str) -> Place:
@@ -78,7 +78,7 @@ def complete(
     if as_json:
         click.echo(json.dumps(to_json(result), indent=1))
     else:
-        from spa_lsp.shown import indentation, shown_infills
+        from spa_lsp.text.shown import indentation, shown_infills
 
         shown = shown_infills(
             result.alternatives, prefix=request.prefix, suffix=request.suffix, language=language_of(place.path)
@@ -93,7 +93,7 @@ def to_json(result: CompletionResult) -> dict[str, object]:
 
 def to_lines(result: CompletionResult, shown: Sequence["Shown"], *, indentation: str = "") -> Iterator[str]:
     """Each alternative under a rule, then one line of facts."""
-    from spa_lsp.shown import facts, title
+    from spa_lsp.text.shown import facts, title
 
     width = min(shutil.get_terminal_size().columns, 100)
     for number, each in enumerate(shown, start=1):

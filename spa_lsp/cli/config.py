@@ -29,7 +29,7 @@ def show(workspace: Path, as_json: bool) -> None:
     \b
         spa-lsp config show --workspace ~/src/shop
     """
-    from spa_lsp.settings_files import read_settings
+    from spa_lsp.settings.files import read_settings
 
     resolved = read_settings(workspace.resolve())
     values = asdict(resolved.settings)
@@ -52,7 +52,7 @@ def validate(file: Path | None, workspace: Path) -> None:
     \b
         spa-lsp config validate .spa-lsp.toml
     """
-    from spa_lsp.settings_files import check_file, user_file, workspace_files
+    from spa_lsp.settings.files import check_file, user_file, workspace_files
 
     own = user_file()
     files = [file] if file else [path for path in (own, *workspace_files(workspace.resolve())) if path.is_file()]
@@ -72,7 +72,7 @@ def path(workspace: Path) -> None:
     \b
         spa-lsp config path
     """
-    from spa_lsp.settings_files import user_file, workspace_files
+    from spa_lsp.settings.files import user_file, workspace_files
 
     for file in (user_file(), *reversed(workspace_files(workspace.resolve()))):
         click.echo(f"{file}{'' if file.is_file() else '  (not there)'}")

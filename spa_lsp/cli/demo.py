@@ -10,13 +10,13 @@ import click
 from spa_lsp.cli import _completer as shared
 from spa_lsp.cli.complete import to_json
 from spa_lsp.completion import Alternative, CompletionRequest, CompletionResult
-from spa_lsp.marked_text import MarkedText, bundled_texts, find_text
+from spa_lsp.text.marked_text import MarkedText, bundled_texts, find_text
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from spa_lsp.cli._demo_view import DemoState, Key
     from spa_lsp.cli._terminal import Keyboard
-    from spa_lsp.demo_view import DemoState, Key
 
 MAX_TOKENS = 96  # the gaps of the bundled files are 2 to 8 lines
 _REDRAW_S = 0.25  # how soon a new size of the window is noticed
@@ -80,7 +80,7 @@ class _Demo:
 
     def print_all(self, texts: Sequence[MarkedText]) -> None:
         """Every file with all its alternatives, as they are computed."""
-        from spa_lsp.demo_view import plain
+        from spa_lsp.cli._demo_view import plain
 
         for text in texts:
             shared.say(plain(_state(text, shared.ask(self._ready, self._request(text)))))
@@ -89,8 +89,8 @@ class _Demo:
         """Look at the files until one alternative is accepted, whose file comes back, or the person leaves."""
         from rich.console import Console
 
+        from spa_lsp.cli._demo_view import accepted
         from spa_lsp.cli._terminal import full_screen
-        from spa_lsp.demo_view import accepted
 
         console = Console()
         with full_screen(console) as keyboard:
@@ -105,7 +105,7 @@ class _Demo:
 
     def _compute(self, text: MarkedText, console: "Console", keyboard: "Keyboard") -> "DemoState | None":
         """The state with its alternatives; None when the person left meanwhile."""
-        from spa_lsp.demo_view import DemoState, read_keys
+        from spa_lsp.cli._demo_view import DemoState, read_keys
 
         n_ready = 0
         is_leaving = False
@@ -133,8 +133,8 @@ class _Demo:
 
 
 def _state(text: MarkedText, result: CompletionResult) -> "DemoState":
-    from spa_lsp.demo_view import DemoState, with_result
-    from spa_lsp.shown import setting, shown_infills
+    from spa_lsp.cli._demo_view import DemoState, with_result
+    from spa_lsp.text.shown import setting, shown_infills
 
     shown = shown_infills(result.alternatives, prefix=text.prefix, suffix=text.suffix, language=text.language)
     return with_result(DemoState(text=text), shown, result.timing, setting(result))
@@ -142,7 +142,7 @@ def _state(text: MarkedText, result: CompletionResult) -> "DemoState":
 
 def _look(state: "DemoState", console: "Console", keyboard: "Keyboard") -> "tuple[DemoState, Key]":
     """Show the state and follow the keys, up to the one that ends the look at this file."""
-    from spa_lsp.demo_view import read_keys, turn
+    from spa_lsp.cli._demo_view import read_keys, turn
 
     size = None
     while True:
@@ -157,7 +157,7 @@ def _look(state: "DemoState", console: "Console", keyboard: "Keyboard") -> "tupl
 
 
 def _show(state: "DemoState", console: "Console") -> None:
-    from spa_lsp.demo_view import draw
+    from spa_lsp.cli._demo_view import draw
 
     width, height = console.size
     console.clear()

@@ -110,7 +110,7 @@ def check_packages() -> Finding:
     from importlib import metadata
 
     from spa_lsp import __version__
-    from spa_lsp.sqlite_file import SQLITE_VERSION
+    from spa_lsp.storage.sqlite_file import SQLITE_VERSION
 
     versions = {"spa-lsp": __version__, "python": platform.python_version(), "sqlite": SQLITE_VERSION}
     try:
@@ -188,7 +188,7 @@ def check_memory(quantization: str) -> Finding:
     """Whether the default base fits beside what runs now."""
     import psutil
 
-    from spa_lsp.catalog import DEFAULT_BASE, find_base
+    from spa_lsp.bases.catalog import DEFAULT_BASE, find_base
 
     memory = psutil.virtual_memory()
     needed = find_base(DEFAULT_BASE).parameters * PARAMETER_BYTES[quantization] + ENGINE_GB * GB
@@ -208,7 +208,7 @@ def check_disk() -> Finding:
     import shutil
 
     from spa_lsp import paths
-    from spa_lsp.catalog import DEFAULT_BASE, find_base, is_ready
+    from spa_lsp.bases.catalog import DEFAULT_BASE, find_base, is_ready
 
     base = find_base(DEFAULT_BASE)
     to_pull = 0 if is_ready(base) else base.n_bytes + 2 * base.parameters
@@ -246,7 +246,7 @@ def file_system_of(folder: Path) -> str:
 
 def check_base() -> Finding:
     """Whether the default base lies here converted, and which others do."""
-    from spa_lsp.catalog import DEFAULT_BASE, find_base, installed_base, is_ready, load_catalog
+    from spa_lsp.bases.catalog import DEFAULT_BASE, find_base, installed_base, is_ready, load_catalog
     from spa_lsp.errors import NotFound
 
     ready = [base.id for base in load_catalog().values() if is_ready(base)]
@@ -277,8 +277,9 @@ def check_store() -> Finding:
     """Whether the store can be read, is not of a newer version, and is sound."""
     from contextlib import closing
 
-    from spa_lsp import paths, store
+    from spa_lsp import paths
     from spa_lsp.errors import NotFound
+    from spa_lsp.storage import store
 
     details: dict[str, Any] = {"path": str(paths.store_path())}
     try:
@@ -297,9 +298,9 @@ def check_store() -> Finding:
 
 def check_set() -> Finding:
     """Whether the set that completions use is whole and fits the default base."""
-    from spa_lsp import adapter_set as sets
-    from spa_lsp.adapter_transfer import verify_set
-    from spa_lsp.catalog import DEFAULT_BASE
+    from spa_lsp.adapters import adapter_set as sets
+    from spa_lsp.adapters.transfer import verify_set
+    from spa_lsp.bases.catalog import DEFAULT_BASE
     from spa_lsp.errors import NotFound
 
     try:
@@ -319,7 +320,7 @@ def check_set() -> Finding:
 
 def check_broken_sets() -> Finding:
     """Whether there are folders of sets that cannot be read."""
-    from spa_lsp.adapter_set import list_broken
+    from spa_lsp.adapters.adapter_set import list_broken
 
     broken = list_broken()
     if not broken:

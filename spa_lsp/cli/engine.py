@@ -8,7 +8,7 @@ import click
 
 from spa_lsp.errors import NotFound
 from spa_lsp.progress import BYTES, format_amount, format_seconds, progress
-from spa_lsp.settings import QUANTIZATIONS, Settings
+from spa_lsp.settings.schema import QUANTIZATIONS, Settings
 
 
 @click.group()

@@ -48,7 +48,7 @@ def generate(
     if as_json:
         click.echo(json.dumps(to_json(result), indent=1))
     else:
-        from spa_lsp.shown import shown_answers
+        from spa_lsp.text.shown import shown_answers
 
         shared.say(to_lines(result, shown_answers(result.alternatives)))
 

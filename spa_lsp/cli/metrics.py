@@ -15,8 +15,8 @@ def metrics(as_json: bool, is_reset: bool) -> None:
     \b
         spa-lsp metrics --json
     """
-    from spa_lsp.metrics import summarize
-    from spa_lsp.outcomes import read_answers, read_outcomes, reset
+    from spa_lsp.outcomes.file import read_answers, read_outcomes, reset
+    from spa_lsp.outcomes.metrics import summarize
 
     if is_reset:
         reset()

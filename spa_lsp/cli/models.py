@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from spa_lsp.catalog import (
+from spa_lsp.bases.catalog import (
     DEFAULT_BASE,
     Base,
     base_dir,
@@ -59,7 +59,7 @@ def pull(base_id: str, force: bool, discard_source: bool) -> None:
     \b
         spa-lsp models pull qwen2.5-coder-0.5b-instruct
     """
-    from spa_lsp.fetch import base_lock, fetch_base
+    from spa_lsp.bases.fetch import base_lock, fetch_base
 
     base = find_base(base_id)
     with base_lock(base):
@@ -113,7 +113,7 @@ def remove(base_id: str) -> None:
     \b
         spa-lsp models remove smollm2-135m-instruct
     """
-    from spa_lsp.fetch import remove_base
+    from spa_lsp.bases.fetch import remove_base
 
     base = find_base(base_id)
     removed = remove_base(base)
@@ -130,7 +130,7 @@ def _convert(base: Base, weights: Any) -> None:
 
 
 def _verify(base: Base) -> SpaError | None:
-    from spa_lsp.fetch import verify_base
+    from spa_lsp.bases.fetch import verify_base
 
     try:
         checked = verify_base(base)

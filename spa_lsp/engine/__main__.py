@@ -5,7 +5,7 @@ import logging
 import os
 from functools import partial
 
-from spa_lsp.catalog import find_base, installed_base
+from spa_lsp.bases.catalog import find_base, installed_base
 from spa_lsp.engine.service import serve
 from spa_lsp.engine.supervisor import socket_path
 from spa_lsp.engine.switching import SwitchingCompleter

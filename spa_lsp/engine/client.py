@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from spa_lsp import paths
-from spa_lsp.catalog import DEFAULT_BASE
+from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.completion import (
     CompletionRequest,
     CompletionResult,

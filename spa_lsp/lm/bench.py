@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from spa_lsp.adapter_set import AdapterSet
-from spa_lsp.adapter_transfer import export_set
+from spa_lsp.adapters.adapter_set import AdapterSet
+from spa_lsp.adapters.transfer import export_set
 from spa_lsp.errors import Unavailable
 from spa_lsp.lm.load import load_base
 

@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import load as load_tensors
 from torch import Tensor
 
-from spa_lsp.adapter_set import AdapterSet, check_adapter, find_served_set, read_adapter
-from spa_lsp.adapter_transfer import shapes_on_base
-from spa_lsp.catalog import DEFAULT_BASE
+from spa_lsp.adapters.adapter_set import AdapterSet, check_adapter, find_served_set, read_adapter
+from spa_lsp.adapters.transfer import shapes_on_base
+from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.completion import (
     Alternative,
     CompletionRequest,
@@ -34,7 +34,7 @@ from spa_lsp.lm.likelihood import log_likelihoods, next_token_logprobs
 from spa_lsp.lm.load import LoadedBase, load_base
 from spa_lsp.lm.pack import halve_embedding, pack_linears
 from spa_lsp.lm.prefix_cache import PrefixCache, WholePrompts, clock, prefill, prefill_rows
-from spa_lsp.lm.requests import RowPlan, alternative_of, check_request, plan_rows, prompt_of, rules_of
+from spa_lsp.lm.request_plan import RowPlan, alternative_of, check_request, plan_rows, prompt_of, rules_of
 from spa_lsp.prompt import clean_text, encode_text
 
 logger = logging.getLogger(__name__)

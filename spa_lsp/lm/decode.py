@@ -11,7 +11,7 @@ from spa_lsp.completion import Finish
 from spa_lsp.lm.attention import KeyValues
 from spa_lsp.lm.load import LoadedBase
 from spa_lsp.lm.prefix_cache import run
-from spa_lsp.lm.stopping import Cut
+from spa_lsp.text.stopping import Cut
 
 # Sorting a vocabulary of 150,000 takes longer than the layers do for a row; a few tokens usually have it all.
 _FEW_TOKENS = 256

@@ -12,7 +12,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from spa_lsp.catalog import Base, find_base, installed_base
+from spa_lsp.bases.catalog import Base, find_base, installed_base
 from spa_lsp.errors import Damaged, Unavailable
 from spa_lsp.lm.attention import ATTENTION, register_attention
 from spa_lsp.prompt import PromptTokens

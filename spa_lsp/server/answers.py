@@ -4,8 +4,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 from spa_lsp.completion import Alternative
-from spa_lsp.postprocess import Site, drop_line_rest, n_replaced
 from spa_lsp.server.spots import Spot, typed_since
+from spa_lsp.text.postprocess import Site, drop_line_rest, n_replaced
 
 CACHED_ANSWERS = 64
 

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NoReturn
 from lsprotocol import types
 
 from spa_lsp.offline import forbid_network, go_offline
-from spa_lsp.outcome_records import Answered
+from spa_lsp.outcomes.records import Answered
 from spa_lsp.server import context, feedback, menu, panel, refusal, stdio
 from spa_lsp.server.answers import Answer
 from spa_lsp.server.clients import asks_again

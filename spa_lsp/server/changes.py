@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spa_lsp.git import run_git
+from spa_lsp.workspace.git import run_git
 
 # nothing that configuration or attributes of the repository name is run; names as they are
 _DIFF = (

@@ -6,8 +6,9 @@ from typing import Any
 
 from spa_lsp import errors
 from spa_lsp.engine.client import stop_engine_of
-from spa_lsp.outcome_records import Kind, Outcome
-from spa_lsp.server import choices, feedback
+from spa_lsp.outcomes.records import Kind, Outcome
+from spa_lsp.server import feedback
+from spa_lsp.server import pick_lists as choices
 from spa_lsp.server.state import SpaServer
 
 logger = logging.getLogger(__name__)

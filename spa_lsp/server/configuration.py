@@ -6,9 +6,9 @@ from typing import Any
 
 from lsprotocol import types
 
-from spa_lsp.ignores import is_uri_ignored, uri_path
-from spa_lsp.settings import Layer, Resolved, Settings, resolve, to_snake_case
-from spa_lsp.settings_files import Signature, read_layers, signature
+from spa_lsp.settings.files import Signature, read_layers, signature
+from spa_lsp.settings.schema import Layer, Resolved, Settings, resolve, to_snake_case
+from spa_lsp.workspace.ignores import is_uri_ignored, uri_path
 
 SECTIONS = ("spaLsp", "spa-lsp", "spa_lsp")  # under which clients keep our settings in a tree of theirs
 

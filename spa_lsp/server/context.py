@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from spa_lsp.completion import CompletionRequest, ContextPiece
 from spa_lsp.prompt import clean_text
 from spa_lsp.server.documents import Document
-from spa_lsp.settings import Settings
+from spa_lsp.settings.schema import Settings
 
 MAX_DOCUMENT_CHARS = 2_000_000  # a longer one is followed but not completed
 

@@ -18,7 +18,7 @@ from lsprotocol import types
 from spa_lsp import paths
 from spa_lsp.completion import Alternative
 from spa_lsp.errors import BadInput, SpaError
-from spa_lsp.outcome_records import Answered, Kind, Outcome, check_names
+from spa_lsp.outcomes.records import Answered, Kind, Outcome, check_names
 
 ACCEPT_COMMAND = "spa-lsp.accept"
 WRITE_EVERY_S = 2.0
@@ -150,7 +150,7 @@ class Recorder:
 
 
 def _write(records: list[Outcome | Answered], folder: Path) -> None:
-    from spa_lsp.outcomes import NAME, write  # SQLite is not needed to show alternatives
+    from spa_lsp.outcomes.file import NAME, write  # SQLite is not needed to show alternatives
 
     try:
         write(records, path=folder / NAME)

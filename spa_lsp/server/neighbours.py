@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spa_lsp.completion import ContextPiece
-from spa_lsp.ignores import uri_path
 from spa_lsp.prompt import clean_text
 from spa_lsp.server.changes import find_changes
 from spa_lsp.server.chunk_ring import Chunk, ChunkRing, chunk_at, pick
 from spa_lsp.server.context import Window, plain_text
 from spa_lsp.server.documents import Document
 from spa_lsp.server.imports import MAX_FILES, Declarations, Import, find_file, find_imports
+from spa_lsp.workspace.ignores import uri_path
 
 BUDGET_S = 0.02  # of each request; what takes longer is there for the next one
 FAR_LINES = 32  # llama.vim's: so far the cursor must go for its old place to become a chunk

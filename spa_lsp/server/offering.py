@@ -5,15 +5,15 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from spa_lsp.server.accepted_counts import LearnedOrder
 from spa_lsp.server.answers import Answer, AnswerCache, Offer
 from spa_lsp.server.context import make_request, make_window
 from spa_lsp.server.documents import Document
-from spa_lsp.server.learned import LearnedOrder
 from spa_lsp.server.neighbours import Neighbours
 from spa_lsp.server.ranking import Place
 from spa_lsp.server.spots import Question, Spot, spot_of, typed_since
 from spa_lsp.server.work import Complete, Job, Names, Work
-from spa_lsp.settings import Settings
+from spa_lsp.settings.schema import Settings
 
 MIN_PREFIX_CHARS = 1000  # that context leaves, whatever its setting
 IDLE_S = 0.05  # without a request, before what may follow is asked for: editors ask within this time or wait longer

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from spa_lsp.completion import Alternative
-from spa_lsp.normal_form import parses
 from spa_lsp.server.answers import Offer
-from spa_lsp.shown import Shown, shown_infills
+from spa_lsp.text.normal_form import parses
+from spa_lsp.text.shown import Shown, shown_infills
 
 # Nats. Alternatives whose trust differs by less are told apart by syntax and by what the user took before; a choice,
 # not measured: two adapters that agree count for ln 2, almost three steps.

@@ -18,7 +18,7 @@ from spa_lsp.server.neighbours import Neighbours
 from spa_lsp.server.offering import Offering
 from spa_lsp.server.protocol import SpaProtocol, make_converter
 from spa_lsp.server.status import Bar, Status
-from spa_lsp.settings import Settings
+from spa_lsp.settings.schema import Settings
 
 logger = logging.getLogger(__name__)
 

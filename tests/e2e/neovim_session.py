@@ -7,8 +7,8 @@ from pathlib import Path
 from spa_lsp import paths
 from spa_lsp.engine.client import stop_engine
 from spa_lsp.engine.supervisor import socket_path
-from spa_lsp.outcomes import NAME as OUTCOMES_NAME
-from spa_lsp.outcomes import read_outcomes
+from spa_lsp.outcomes.file import NAME as OUTCOMES_NAME
+from spa_lsp.outcomes.file import read_outcomes
 from tests.e2e import canned_engine
 from tests.e2e.neovim_rpc import Neovim
 from tests.fakes import PATIENCE_S

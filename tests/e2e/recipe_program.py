@@ -1,6 +1,6 @@
 """The program `spa-lsp` of the recipes' tests: the real front, with a canned engine behind it."""
 
-from spa_lsp.catalog import DEFAULT_BASE
+from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.cli import main as spa_lsp
 from spa_lsp.cli._serve import serve_stdio
 from spa_lsp.engine.supervisor import socket_path

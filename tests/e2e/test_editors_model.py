@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from spa_lsp.adapter_set import find_set
-from spa_lsp.catalog import DEFAULT_BASE, find_base, is_ready
+from spa_lsp.adapters.adapter_set import find_set
+from spa_lsp.bases.catalog import DEFAULT_BASE, find_base, is_ready
 from spa_lsp.engine.client import stop_engine
 from spa_lsp.engine.supervisor import socket_path
 from spa_lsp.errors import NotFound
-from spa_lsp.outcomes import read_outcomes
+from spa_lsp.outcomes.file import read_outcomes
 from tests.e2e.conftest import MACHINE_CACHE
 from tests.e2e.neovim_session import GHOST, HINT, lua_list
 from tests.e2e.vscode_steps import READY, accepted

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from spa_lsp.catalog import DEFAULT_BASE
+from spa_lsp.bases.catalog import DEFAULT_BASE
 from tests.e2e import wrong_server
 from tests.e2e.canned_engine import TEXTS
 from tests.e2e.neovim_session import lua_list, setup

@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from spa_lsp.catalog import DEFAULT_BASE
+from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.engine.client import stop_engine
 from spa_lsp.engine.supervisor import socket_path
-from spa_lsp.outcomes import read_outcomes
+from spa_lsp.outcomes.file import read_outcomes
 from tests.e2e.canned_engine import TEXTS
 from tests.e2e.editor_folders import CannotInstall
 from tests.e2e.neovim_install import neovim

@@ -10,12 +10,12 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcRequestCancelled
 from pytest_lsp import ClientServerConfig, LanguageClient
 
-from spa_lsp.adapter_set import find_set
-from spa_lsp.catalog import DEFAULT_BASE, find_base, is_ready
+from spa_lsp.adapters.adapter_set import find_set
+from spa_lsp.bases.catalog import DEFAULT_BASE, find_base, is_ready
 from spa_lsp.engine.client import engine_status, stop_engine
 from spa_lsp.engine.supervisor import socket_path
 from spa_lsp.errors import NotFound
-from spa_lsp.outcomes import read_outcomes
+from spa_lsp.outcomes.file import read_outcomes
 
 pytestmark = pytest.mark.model
 

@@ -8,7 +8,7 @@ import time
 import psutil
 import pytest
 
-from spa_lsp.catalog import DEFAULT_BASE
+from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.engine.client import stop_engine
 from spa_lsp.engine.supervisor import socket_path
 from tests.e2e.vscode_program import BASE, TEXTS

@@ -2,7 +2,7 @@
 
 import psutil
 
-from spa_lsp.outcomes import read_outcomes
+from spa_lsp.outcomes.file import read_outcomes
 from tests.e2e.vscode_program import TEXTS
 from tests.e2e.vscode_workbench import eventually, within
 

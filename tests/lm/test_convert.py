@@ -8,11 +8,11 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer, Qwen2ForCausalLM
 
 from spa_lsp import paths
-from spa_lsp.catalog import base_dir, find_base, is_ready
-from spa_lsp.digest import hash_file
+from spa_lsp.bases.catalog import base_dir, find_base, is_ready
 from spa_lsp.errors import BadInput, Damaged
 from spa_lsp.lm import convert
 from spa_lsp.lm.convert import convert_base
+from spa_lsp.storage.checked_files import hash_file
 from tests.conftest import TINY_CATALOG, TINY_ID, TINY_SHA256
 
 TEXT = "<|fim_prefix|>def add(a, b):\n    return é<|fim_suffix|>"

@@ -7,7 +7,7 @@ from spa_lsp.lm.attention import KeyValues
 from spa_lsp.lm.bank import AdapterBank
 from spa_lsp.lm.decode import Rules, decode, new_rows
 from spa_lsp.lm.prefix_cache import PrefixCache, prefill, prefill_rows
-from spa_lsp.lm.stopping import make_cut
+from spa_lsp.text.stopping import make_cut
 from tests.conftest import make_peft_adapter
 from tests.lm.conftest import N_TOKENS
 

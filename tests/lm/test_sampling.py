@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from spa_lsp.lm.decode import Row, Rules, _sample
-from spa_lsp.lm.stopping import make_cut
+from spa_lsp.text.stopping import make_cut
 
 LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0])
 

@@ -1,5 +1,5 @@
-from spa_lsp.adapter_set import find_set
-from spa_lsp.catalog import DEFAULT_BASE
+from spa_lsp.adapters.adapter_set import find_set
+from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.server.adapter_names import AdapterNames
 
 

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from spa_lsp import outcomes
 from spa_lsp.engine.client import engine_status, stop_engine
+from spa_lsp.outcomes import file as outcomes
 from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, FakeCompleter
 from tests.server.conftest import eventually
 from tests.server.front import CAPABILITIES, URI, Front

@@ -2,11 +2,12 @@
 
 import pytest
 
-from spa_lsp import ignores, paths
+from spa_lsp import paths
 from spa_lsp.engine.client import engine_status
-from spa_lsp.outcome_records import Outcome
-from spa_lsp.outcomes import write
+from spa_lsp.outcomes.file import write
+from spa_lsp.outcomes.records import Outcome
 from spa_lsp.server.configuration import first_section, section_of
+from spa_lsp.workspace import ignores
 from tests.fakes import SOME_TEXTS, FakeCompleter
 from tests.server.conftest import eventually
 from tests.server.front import CAPABILITIES, Front

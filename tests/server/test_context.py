@@ -2,7 +2,7 @@ import pytest
 
 from spa_lsp.server.context import is_usable, make_request, make_window
 from spa_lsp.server.documents import Document
-from spa_lsp.settings import Settings
+from spa_lsp.settings.schema import Settings
 
 
 def window(marked, **options):

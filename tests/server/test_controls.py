@@ -10,11 +10,11 @@ from unittest.mock import Mock
 
 import pytest
 
-from spa_lsp import outcomes
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.engine.jobs import Job
 from spa_lsp.engine.watchdog import Watchdog
-from spa_lsp.outcome_records import Answered
+from spa_lsp.outcomes import file as outcomes
+from spa_lsp.outcomes.records import Answered
 from spa_lsp.server import context, work
 from spa_lsp.server.stdio import MAX_MESSAGE_BYTES
 from tests.fakes import PATIENCE_S, SLOW, FakeCompleter
@@ -37,7 +37,7 @@ async def test_no_filter_of_ignored_files_and_a_private_one_is_completed(front, 
 @pytest.mark.parametrize("has_guard", [True, False])
 async def test_no_filter_of_texts_and_a_key_is_offered(front, monkeypatch, has_guard):
     if not has_guard:
-        monkeypatch.setattr("spa_lsp.postprocess.RULES", ())
+        monkeypatch.setattr("spa_lsp.text.postprocess.RULES", ())
     client = await front(FakeCompleter(texts=(KEY,)))
     client.open(CODE)
     assert (await client.texts(1, 4) == [KEY]) != has_guard
@@ -47,7 +47,7 @@ async def test_no_filter_of_texts_and_a_key_is_offered(front, monkeypatch, has_g
 async def test_no_comparison_and_the_same_program_is_offered_twice(front, monkeypatch, has_guard):
     if not has_guard:
         forms = iter(range(99))
-        monkeypatch.setattr("spa_lsp.shown.normal_form", lambda *_: str(next(forms)))
+        monkeypatch.setattr("spa_lsp.text.shown.normal_form", lambda *_: str(next(forms)))
     client = await front(FakeCompleter(texts=("return a + b", "return a+b  # both")))
     client.open(CODE)
     assert len(await client.items(1, 4)) == (1 if has_guard else 2)

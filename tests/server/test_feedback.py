@@ -2,7 +2,7 @@
 
 import pytest
 
-from spa_lsp import outcomes
+from spa_lsp.outcomes import file as outcomes
 from spa_lsp.server import feedback
 from tests.server.front import Front
 

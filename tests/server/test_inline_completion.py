@@ -6,7 +6,7 @@ from lsprotocol import types
 
 from spa_lsp.engine.client import engine_status, stop_engine
 from spa_lsp.errors import NotFound
-from spa_lsp.outcomes import read_outcomes
+from spa_lsp.outcomes.file import read_outcomes
 from spa_lsp.server.clients import asks_again
 from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, FakeCompleter, engine_in_thread
 from tests.server.conftest import eventually

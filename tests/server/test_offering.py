@@ -13,7 +13,7 @@ from spa_lsp.server.documents import Document
 from spa_lsp.server.neighbours import Neighbours
 from spa_lsp.server.offering import Ask, Offering
 from spa_lsp.server.spots import Question
-from spa_lsp.settings import Settings
+from spa_lsp.settings.schema import Settings
 from tests.fakes import NAMES, PATIENCE_S, make_alternative
 from tests.server.conftest import eventually
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from spa_lsp import outcomes
-from spa_lsp.outcome_records import Outcome
-from spa_lsp.server.learned import LearnedOrder
+from spa_lsp.outcomes import file as outcomes
+from spa_lsp.outcomes.records import Outcome
+from spa_lsp.server.accepted_counts import LearnedOrder
 from spa_lsp.server.ranking import STEP, Place, make_offers, trust
 from tests.fakes import make_alternative
 

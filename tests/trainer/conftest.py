@@ -4,7 +4,7 @@ import pytest
 
 from tests.conftest import TINY_ID
 from trainer.configs import FinetuneConfig
-from trainer.loss import TokenItem
+from trainer.data.items import TokenItem
 
 
 @pytest.fixture

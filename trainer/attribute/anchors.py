@@ -12,11 +12,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from spa_lsp.adapters.manifest import check_label, check_name
 from spa_lsp.completion import Layout
 from spa_lsp.errors import BadInput, NotFound
-from spa_lsp.manifest import check_label, check_name
-from trainer.runs import digest
-from trainer.samples import Item
+from trainer.data.samples import Item
+from trainer.rows.runs import content_id
 
 _BUNDLED = "anchors.jsonl"
 _MIN_ITEMS = 3  # one query is a noisy anchor
@@ -47,7 +47,7 @@ def load_anchors(path: Path | None = None) -> list[Anchor]:
 
 def anchors_digest(anchors: Sequence[Anchor]) -> str:
     """Digest of all that attribution reads of the anchors."""
-    return digest([[anchor.name, anchor.label, *(item.id for item in anchor.items)] for anchor in anchors])
+    return content_id([[anchor.name, anchor.label, *(item.id for item in anchor.items)] for anchor in anchors])
 
 
 def item_text(item: Item) -> str:
@@ -101,7 +101,7 @@ def _anchor(name: str, rows: list[dict[str, Any]]) -> Anchor:
 def _item(row: dict[str, Any]) -> Item:
     layout: Layout = row["layout"]
     prefix = row["instruction"] if layout == "instruct" else row["prefix"]
-    item_id = digest([row["anchor"], layout, prefix, row["suffix"], row["completion"]])
+    item_id = content_id([row["anchor"], layout, prefix, row["suffix"], row["completion"]])
     return Item(
         id=item_id,
         sample_id=f"anchor:{row['anchor']}",

@@ -13,8 +13,9 @@ from spa_lsp.lm.bank import AdapterBank, adapted_linears
 from spa_lsp.lm.load import LoadedBase
 from trainer.attribute.projection import project
 from trainer.configs import ALL_LINEARS, AttributeConfig, FinetuneConfig
-from trainer.loss import TokenItem, item_losses
-from trainer.training import plan_steps, train
+from trainer.data.items import TokenItem
+from trainer.train.loss import item_losses
+from trainer.train.training import plan_steps, train
 
 
 def warm_up(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.attribute.anchors import Anchor, item_text
-from trainer.samples import Sample
+from trainer.data.samples import Sample
 
 # BM25+ as the paper has it: the defaults of the package rank-bm25; Lv & Zhai 2011
 K1, B, DELTA = 1.5, 0.75, 1.0

@@ -20,11 +20,10 @@ from trainer.attribute.anchors import Anchor
 from trainer.attribute.datainf import datainf
 from trainer.attribute.gradients import sample_gradients, warm_up
 from trainer.configs import AttributeConfig, ItemsConfig
-from trainer.items import check_layouts, token_items
-from trainer.loss import TokenItem
-from trainer.published import run_folder
-from trainer.runs import Run
-from trainer.samples import Sample, make_items
+from trainer.data.items import TokenItem, check_layouts, token_items
+from trainer.data.samples import Sample, make_items
+from trainer.rows.build_set import run_folder
+from trainer.rows.runs import Run
 
 
 def datainf_stage(

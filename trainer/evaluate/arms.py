@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from spa_lsp.adapters.manifest import check_temperature
 from spa_lsp.errors import BadInput
-from spa_lsp.manifest import check_temperature
 from trainer.configs import AttributeMethod, PartitionMethod
 
 _ASKED = re.compile(r"(?P<name>[a-z]+)(=(?P<set>[a-z0-9][a-z0-9_-]{0,63}))?(@(?P<temperature>\d+(\.\d+)?))?")

@@ -7,11 +7,11 @@ from typing import Any
 from sqlite_utils import Database
 
 from spa_lsp.completion import Finish
-from spa_lsp.store import transaction
-from trainer.evaluate.distinct import LEVELS, Classes
-from trainer.evaluate.judge import VerdictKind
-from trainer.evaluate.problems import Problem
-from trainer.runs import Run, digest
+from spa_lsp.storage.store import transaction
+from trainer.evaluate.benchmarks.problems import Problem
+from trainer.evaluate.judge.verdict import VerdictKind
+from trainer.evaluate.sameness.distinct import LEVELS, Classes
+from trainer.rows.runs import Run, content_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ def problem_id(problem: Problem) -> str:
     said = asdict(problem)
     if not problem.answer_start:
         del said["answer_start"]  # ids of before there was one stay
-    return digest(said)
+    return content_id(said)
 
 
 def class_fields(classes: Classes, place: int, *, prefix: str = "") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from sqlite_utils import Database
 
-from spa_lsp.adapter_set import AdapterSet
+from spa_lsp.adapters.adapter_set import AdapterSet
 from spa_lsp.completion import TOP_P, Alternative, CompletionRequest, CompletionResult, StopPolicy
 from spa_lsp.errors import BadInput, Unavailable
 from trainer.evaluate.arms import Entry
@@ -24,13 +24,13 @@ from trainer.evaluate.attempts import (
     write_attempts,
 )
 from trainer.evaluate.benchmarks.choice import is_likeliest, is_right
-from trainer.evaluate.bootstrap import Estimate
-from trainer.evaluate.distinct import classify
-from trainer.evaluate.figures import Values, estimates_of, values_of, write_figures
-from trainer.evaluate.judge import Verdict, judge
-from trainer.evaluate.problems import Layout, Problem
+from trainer.evaluate.benchmarks.problems import Layout, Problem
+from trainer.evaluate.figures.bootstrap import Estimate
+from trainer.evaluate.figures.estimates import Values, estimates_of, values_of, write_figures
+from trainer.evaluate.judge.verdict import Verdict, judge
+from trainer.evaluate.sameness.distinct import classify
 from trainer.evaluate.views import View, raw_view, shown_view
-from trainer.runs import Run, begin_run, finish_run
+from trainer.rows.runs import Run, begin_run, finish_run
 
 STOP: StopPolicy = "multi"  # what an editor asks for, on single lines too; an instruct answer ends with its code
 # of one completion, when none is asked for: a block in an editor, a function with its explanation, a letter and why

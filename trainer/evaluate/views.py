@@ -7,10 +7,10 @@ In an instruct answer both are judged by the code in it; an answer to a question
 from dataclasses import dataclass
 
 from spa_lsp.completion import Alternative
-from spa_lsp.shown import shown_infills
-from trainer.evaluate.distinct import Candidate
-from trainer.evaluate.extract import extract_code
-from trainer.evaluate.problems import Problem
+from spa_lsp.text.shown import shown_infills
+from trainer.evaluate.benchmarks.problems import Problem
+from trainer.evaluate.judge.extract import extract_code
+from trainer.evaluate.sameness.distinct import Candidate
 
 
 @dataclass(frozen=True, kw_only=True)

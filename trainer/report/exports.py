@@ -1,7 +1,7 @@
 """Reads what `trainer evaluate --export` wrote and puts together what answers the same problems. Draws nothing.
 
-The format is described in `trainer/evaluate/export.py`. Two more fields are read where they are there, `n_samples` of
-an arm (trained on) and of an entry of `by_adapter` (its part); `problems` may be left out.
+The format is described in `trainer/evaluate/figures/export.py`. Two more fields are read where they are there,
+`n_samples` of an arm (trained on) and of an entry of `by_adapter` (its part); `problems` may be left out.
 """
 
 import json

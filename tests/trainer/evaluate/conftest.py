@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from spa_lsp.errors import Unavailable
-from tests.trainer.evaluate.tiny_benchmarks import tiny_data  # noqa: F401  a fixture
-from trainer.evaluate.problems import FILES, FOLDER, Problem
+from tests.trainer.evaluate.benchmarks.tiny_benchmarks import tiny_data  # noqa: F401  a fixture
+from trainer.evaluate.benchmarks.problems import FILES, FOLDER, Problem
 from trainer.evaluate.sandbox import Backend, require_sandbox
 from trainer.evaluate.sandbox.backend import find_backends, find_problem
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 
 from spa_lsp.errors import BadInput, Unavailable
-from spa_lsp.store import open_store
+from spa_lsp.storage.store import open_store
 from tests.fakes import NAMES, FakeCompleter
 from tests.tiny_set import make_adapters, make_set
 from trainer.evaluate.arms import parse_arms
 from trainer.evaluate.evaluation import Settings, evaluate_arm
-from trainer.evaluate.figures import likeliest_by_adapter
-from trainer.pipeline import open_trainer
+from trainer.evaluate.figures.estimates import likeliest_by_adapter
+from trainer.pipeline.stages import open_trainer
 
 pytestmark = pytest.mark.usefixtures("sandbox")
 

@@ -12,7 +12,7 @@ def labels(comparison):
 
 
 def test_format_is_the_one_that_evaluate_writes():
-    from trainer.evaluate import export
+    from trainer.evaluate.figures import export
 
     assert FORMAT == export.FORMAT
 
@@ -142,11 +142,11 @@ def attempt(problem, place, *, verdict):
 def test_what_evaluate_writes_is_read(tmp_path):
     """The writer's own document, not only ours that look like it."""
     from trainer.evaluate.arms import parse_arms
+    from trainer.evaluate.benchmarks.problems import Problem
     from trainer.evaluate.evaluation import ArmResult, Settings
-    from trainer.evaluate.export import BenchmarkResult, export, write_export
-    from trainer.evaluate.figures import estimates_of, values_of
-    from trainer.evaluate.problems import Problem
-    from trainer.runs import Run
+    from trainer.evaluate.figures.estimates import estimates_of, values_of
+    from trainer.evaluate.figures.export import BenchmarkResult, export, write_export
+    from trainer.rows.runs import Run
 
     problems = [
         Problem(task_id=f"made-up/{n}", prefix="def f(a):\n    ", solution="return a", canary="tweet") for n in (1, 2)

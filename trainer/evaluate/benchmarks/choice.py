@@ -20,7 +20,7 @@ from pathlib import Path
 from spa_lsp.errors import Damaged, NotFound
 from trainer.evaluate.benchmarks.code import DATA
 from trainer.evaluate.benchmarks.files import Source, check_rows, locate, read, read_folder
-from trainer.evaluate.problems import Problem
+from trainer.evaluate.benchmarks.problems import Problem
 
 BBH = Source(
     path="bbh/bbh",

@@ -13,8 +13,8 @@ from typing import Any
 from trainer.evaluate.benchmarks import hub
 from trainer.evaluate.benchmarks.files import Source, check_rows, is_there, read, read_checked
 from trainer.evaluate.benchmarks.hub import FromHub
+from trainer.evaluate.benchmarks.problems import Problem
 from trainer.evaluate.benchmarks.text import names_in, parse
-from trainer.evaluate.problems import Problem
 
 DATA = "pass --data DIR or set SPA_DATA=DIR"
 HUMANEVAL = Source(

@@ -9,7 +9,7 @@ from typing import Any
 from trainer.evaluate.benchmarks import oracle
 from trainer.evaluate.benchmarks.code import ANSWER_START, ASK, DATA
 from trainer.evaluate.benchmarks.files import Source, read_checked
-from trainer.evaluate.problems import LIMITS, Problem
+from trainer.evaluate.benchmarks.problems import LIMITS, Problem
 from trainer.evaluate.sandbox.limits import Limits
 
 HUMANEVAL_PLUS = Source(

@@ -51,7 +51,16 @@ def download(source: HubFiles, file: str, folder: Path) -> None:
     Raises:
         Unavailable: the hub does not answer or does not have it.
     """
-    command = [sys.executable, "-m", "spa_lsp.hub_download", source.repo, file, source.revision, str(folder), "dataset"]
+    command = [
+        sys.executable,
+        "-m",
+        "spa_lsp.bases.hub_download",
+        source.repo,
+        file,
+        source.revision,
+        str(folder),
+        "dataset",
+    ]
     environment = online_environment() | {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DOWNLOAD_TIMEOUT": "30"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode != 0:

@@ -8,7 +8,7 @@ from trainer.evaluate.benchmarks.choice import load_bbh, load_gpqa, load_mmlu, l
 from trainer.evaluate.benchmarks.code import load_humaneval, load_sanitized
 from trainer.evaluate.benchmarks.evalplus import load_humaneval_plus, load_mbpp, load_mbpp_plus
 from trainer.evaluate.benchmarks.hub import FromHub
-from trainer.evaluate.problems import Problem, choose, count_tasks, eligible, read_infilling
+from trainer.evaluate.benchmarks.problems import Problem, choose, count_tasks, eligible, read_infilling
 
 CodeBenchmark = Literal[
     "humaneval", "humaneval-plus", "mbpp", "mbpp-plus", "mbpp-sanitized", "infilling-single", "infilling-multi"

@@ -1,0 +1,1 @@
+"""The settings: their fields and bounds, and the files they are read from."""

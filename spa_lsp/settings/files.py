@@ -1,0 +1,95 @@
+"""The files in which settings may stand, the user's own and one in the workspace: reading them, noticing changes."""
+
+import os
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from spa_lsp import paths
+from spa_lsp.settings.schema import Layer, Resolved, resolve
+
+WORKSPACE_NAME = ".spa-lsp.toml"
+PYPROJECT_NAME = "pyproject.toml"
+PYPROJECT_TABLE = "spa-lsp"
+MAX_BYTES = 1 << 20
+
+Signature = tuple[tuple[int, int] | None, ...]
+
+
+def user_file() -> Path:
+    """The file of this user; it need not exist."""
+    return paths.config_dir() / "config.toml"
+
+
+def workspace_files(root: Path | None) -> list[Path]:
+    """The files of a workspace that may hold settings; the first of them that does is the one that counts."""
+    return [] if root is None else [root / WORKSPACE_NAME, root / PYPROJECT_NAME]
+
+
+def signature(root: Path | None) -> Signature:
+    """What changes when one of the files does; some microseconds."""
+    return tuple(_stamp(path) for path in (user_file(), *workspace_files(root)))
+
+
+def read_layers(root: Path | None) -> tuple[list[Layer], list[str]]:
+    """The layers of the files that are there, the weakest first, and a sentence about each that cannot be read."""
+    problems: list[str] = []
+    layers = [_read(user_file(), problems)]
+    for path in workspace_files(root):
+        layer = _read(path, problems, is_workspace=True)
+        layers.append(layer)
+        if layer is not None:
+            break
+    return [layer for layer in layers if layer is not None], problems
+
+
+def read_settings(root: Path | None, *, client: Any = None) -> Resolved:
+    """The settings of all files and of the client."""
+    layers, problems = read_layers(root)
+    resolved = resolve([*layers, Layer(source="client", values=client)])
+    return Resolved(settings=resolved.settings, sources=resolved.sources, complaints=(*problems, *resolved.complaints))
+
+
+def check_file(path: Path, *, is_workspace: bool) -> list[str]:
+    """A sentence about each setting of a file that cannot be used; empty when all is well."""
+    problems: list[str] = []
+    layer = _read(path, problems, is_workspace=is_workspace)
+    return problems if layer is None else [*problems, *resolve([layer]).complaints]
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_mtime_ns, about.st_size
+
+
+def _read(path: Path, problems: list[str], *, is_workspace: bool = False) -> Layer | None:
+    """The layer of a file; None when there is none, when it says nothing of us, and when it cannot be read."""
+    try:
+        values = tomllib.loads(_read_text(path))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        if path.name != PYPROJECT_NAME:  # that one is not ours, and others complain about it
+            problems.append(f"{path} cannot be read ({error}); its settings are not used")
+        return None
+    if path.name == PYPROJECT_NAME:
+        tool = values.get("tool")
+        values = tool.get(PYPROJECT_TABLE) if isinstance(tool, dict) else None  # type: ignore[assignment]  # checked in resolve
+        if values is None:
+            return None
+    return Layer(source=str(path), values=values, is_file=True, is_workspace=is_workspace)
+
+
+def _read_text(path: Path) -> str:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe in a workspace must not hang us
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("it is no file")
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"it is longer than {MAX_BYTES} bytes")
+    return data.decode("utf-8-sig")

@@ -1,0 +1,137 @@
+"""When two completions are the same to a programmer: comments, docstrings, layout and own names do not count.
+
+Python is compared as syntax, other languages and what does not parse as a row of tokens. Pure, nothing is run.
+
+This is the editor's: it must be quick and have a form for half a line, and so looks at the enclosing block alone. The
+judge of the trainer has another (`trainer/evaluate/sameness/normalize.py`), which compares whole programs.
+"""
+
+import ast
+import re
+import textwrap
+import warnings
+from collections.abc import Iterator
+
+# LSP language ids whose comments begin with #
+_HASH_LANGUAGES = "coffeescript dockerfile elixir julia makefile perl python r ruby shellscript toml yaml"
+HASH_COMMENTS = frozenset(_HASH_LANGUAGES.split())
+
+_WORD = re.compile(r"\w+")
+_STRING = r'"(?:\\.|[^"\\\n])*"|' + r"'(?:\\.|[^'\\\n])*'"
+_TOKEN = r"|\w+|[^\w\s]"
+_HASH_TOKENS = re.compile(rf"({_STRING})|#[^\n]*|({_TOKEN[1:]})")
+_SLASH_TOKENS = re.compile(rf"({_STRING})|//[^\n]*|/\*.*?\*/|({_TOKEN[1:]})", re.DOTALL)
+
+
+def normal_form(prefix: str, completion: str, suffix: str, language: str) -> str:
+    """Equal for completions between this prefix and suffix that differ in nothing that counts."""
+    if language == "python":
+        outside = set(_WORD.findall(prefix)) | set(_WORD.findall(suffix))
+        for source in (_enclosing_block(prefix, completion, suffix), textwrap.dedent(completion)):
+            if (form := _python_form(source, outside)) is not None:
+                return form
+    tokens = _HASH_TOKENS if language in HASH_COMMENTS else _SLASH_TOKENS
+    return " ".join(match[1] or match[2] for match in tokens.finditer(completion) if match[1] or match[2])
+
+
+def parses(prefix: str, completion: str, suffix: str, language: str) -> bool:
+    """Whether the function around the completion, or all, is right by its syntax; other languages are taken to be."""
+    if language != "python":
+        return True
+    return any(_tree(source) for source in (_enclosing_block(prefix, completion, suffix), prefix + completion + suffix))
+
+
+def _tree(source: str) -> ast.Module | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "\d" in a completion is nothing that the user could mend
+            return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # ValueError: NUL; the last two: nested too deep
+        return None
+
+
+def _enclosing_block(prefix: str, completion: str, suffix: str) -> str:
+    """The lines around the completion from the `def` or `class` it stands in to that one's end."""
+    lines = prefix.split("\n")
+    depth = _indentation(lines[-1]) if lines[-1].strip() else _indentation(lines[-1] + completion.lstrip("\n"))
+    start = _header(lines, depth)
+    if start is None:
+        return prefix + completion + suffix  # on the module's level
+    base = _indentation(lines[start])
+    rest, *behind = suffix.split("\n")
+    end = next((n for n, line in enumerate(behind) if line.strip() and _indentation(line) <= base), len(behind))
+    block = "\n".join(lines[start:]) + completion + "\n".join([rest, *behind[:end]])
+    return textwrap.dedent(block)
+
+
+def _header(lines: list[str], depth: int) -> int | None:
+    """Where the innermost `def` or `class` above begins that is indented less than `depth`."""
+    for n in range(len(lines) - 1, -1, -1):
+        if re.match(r"\s*(async\s+def|def|class)\b", lines[n]) and (
+            n == len(lines) - 1 or _indentation(lines[n]) < depth
+        ):
+            return n
+    return None
+
+
+def _indentation(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _python_form(source: str, outside: set[str]) -> str | None:
+    """The syntax without docstrings, own names numbered; None when it does not parse."""
+    tree = _tree(source)
+    if tree is None:
+        return None
+    try:
+        _drop_texts(tree)
+        own = [name for name in dict.fromkeys(_bound_names(tree)) if name not in outside]
+        _Renamer({name: f"·{number}" for number, name in enumerate(own)}).visit(tree)
+        return ast.unparse(tree)
+    except (ValueError, RecursionError, MemoryError):  # nested too deep
+        return None
+
+
+def _drop_texts(tree: ast.AST) -> None:
+    for node in ast.walk(tree):
+        for name in ("body", "orelse", "finalbody"):
+            statements = getattr(node, name, None)
+            if isinstance(statements, list):
+                kept = [statement for statement in statements if not _is_text(statement)]
+                setattr(node, name, kept or statements[:0] + ([ast.Pass()] if statements else []))
+
+
+def _is_text(statement: ast.AST) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _bound_names(node: ast.AST) -> Iterator[str]:
+    """Variables, parameters and exceptions that are bound, in the order of the text; `ast.walk` goes by level."""
+    match node:
+        case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.ExceptHandler(name=str(name)):
+            yield name
+    for child in ast.iter_child_nodes(node):
+        yield from _bound_names(child)
+
+
+class _Renamer(ast.NodeVisitor):
+    """Renames variables, parameters and exceptions; attributes, keywords, functions and classes stay."""
+
+    def __init__(self, names: dict[str, str]) -> None:
+        self._names = names
+
+    def visit_Name(self, node: ast.Name) -> None:
+        node.id = self._names.get(node.id, node.id)
+
+    def visit_arg(self, node: ast.arg) -> None:
+        node.arg = self._names.get(node.arg, node.arg)
+        self.generic_visit(node)
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        if node.name:
+            node.name = self._names.get(node.name, node.name)
+        self.generic_visit(node)

@@ -1,0 +1,45 @@
+"""From what the model wrote to what is shown: one pure rule per function, applied in the order of `RULES`."""
+
+from collections.abc import Callable
+
+from spa_lsp.text.postprocess.brackets import cut_surplus_brackets, n_replaced
+from spa_lsp.text.postprocess.lines import (
+    drop_open_line,
+    drop_tiny,
+    fix_indentation,
+    keep_line,
+    keep_statement,
+    strip_blanks,
+    use_tabs,
+)
+from spa_lsp.text.postprocess.loops import cut_loops
+from spa_lsp.text.postprocess.secret_text import drop_secrets
+from spa_lsp.text.postprocess.site import Site
+from spa_lsp.text.postprocess.suffix import cut_at_next_line, drop_line_rest, drop_repeated_lines
+
+__all__ = ["RULES", "Rule", "Site", "drop_line_rest", "n_replaced", "polish"]
+
+Rule = Callable[[str, Site], str]  # gives "" when nothing is left
+
+RULES: tuple[Rule, ...] = (
+    drop_secrets,  # first: another rule may leave half a key
+    drop_open_line,
+    keep_line,
+    keep_statement,
+    cut_loops,
+    cut_at_next_line,
+    cut_surplus_brackets,
+    drop_line_rest,
+    drop_repeated_lines,
+    fix_indentation,
+    use_tabs,
+    strip_blanks,
+    drop_tiny,
+)
+
+
+def polish(text: str, site: Site) -> str | None:
+    """The completion as it is shown at this place; None when nothing is left of it."""
+    for rule in RULES:
+        text = rule(text, site)
+    return text or None

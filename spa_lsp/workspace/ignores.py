@@ -1,0 +1,229 @@
+"""Which files are none of our business: ignored by the project's own files, or by their name likely to hold secrets.
+
+Such a file gets no completion, is no context and is nothing to train on. Nothing of it is ever read to decide that.
+Unlike Git, a file that is tracked although a rule names it counts as ignored: the index is not read.
+"""
+
+import os
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from spa_lsp.workspace.git import excludes_files
+from spa_lsp.workspace.rules import Rule, decide, parse_rules
+
+# each kind speaks for itself: a `!` in one of them takes back nothing of another
+IGNORE_FILES = (".gitignore", ".spaignore", ".aiignore", ".copilotignore", ".cursorignore")
+MAX_FILE_BYTES = 1 << 20  # of an ignore file; what is beyond is not read
+FRESH_S = 2.0  # how long a verdict is taken for granted
+MAX_VERDICTS = 4096
+
+SECRETS = """
+.git/
+.env
+.env.*
+*.env
+.envrc
+*.pem
+*.key
+*.p12
+*.pfx
+*.jks
+*.keystore
+*.kdbx
+*.ppk
+*.asc
+*.gpg
+id_rsa*
+id_dsa*
+id_ecdsa*
+id_ed25519*
+.ssh/
+.gnupg/
+.aws/
+.azure/
+.kube/
+credentials
+credentials.*
+*.credentials
+secrets
+secrets.*
+.npmrc
+.pypirc
+.netrc
+_netrc
+.pgpass
+.my.cnf
+.htpasswd
+.git-credentials
+.dockercfg
+.docker/config.json
+*.tfvars
+*.tfvars.json
+*.tfstate
+*.tfstate.*
+service-account*.json
+*.agekey
+"""
+_SECRET_RULES = parse_rules(SECRETS.encode(), ignore_case=True)
+_SECRET_FILES = tuple(rule for rule in _SECRET_RULES if not rule.is_for_folders)
+_SECRET_FOLDERS = tuple(rule for rule in _SECRET_RULES if rule.is_for_folders)
+
+_verdicts: dict[tuple[str, str, tuple[str, ...], bool], tuple[float, bool]] = {}
+
+
+def is_ignored(
+    path: str | Path, workspace_root: str | Path | None, *, patterns: Sequence[str] = (), is_folder: bool = False
+) -> bool:
+    """Whether this file must be left alone; some microseconds when asked again within `FRESH_S`.
+
+    Args:
+        path: absolute, or relative to the workspace's root; it need not exist.
+        workspace_root: ignore files are looked for from here on, or from the repository's root if that is above it.
+        patterns: lines as in a `.gitignore`, of the user, from the workspace's root; `!` takes back a built-in secret.
+        is_folder: the path is a folder, so that whoever walks can leave out all of it.
+    """
+    root = os.path.abspath(workspace_root) if workspace_root is not None else ""
+    name = os.path.normpath(os.path.join(root or os.getcwd(), path))
+    key = (name, root, tuple(patterns), is_folder)
+    known = _verdicts.get(key)
+    now = time.monotonic()
+    if known is not None and now < known[0]:
+        return known[1]
+    if len(_verdicts) >= MAX_VERDICTS:
+        _verdicts.clear()
+    verdict = _judge(os.fsencode(name), os.fsencode(root), key[2], is_folder)
+    _verdicts[key] = (now + FRESH_S, verdict)
+    return verdict
+
+
+def is_uri_ignored(uri: str, workspace_root: str | Path | None, *, patterns: Sequence[str] = ()) -> bool:
+    """As `is_ignored`; a document that is no file is judged by its name alone."""
+    path = uri_path(uri)
+    if path is not None:
+        return is_ignored(path, workspace_root, patterns=patterns)
+    name = unquote_to_bytes(uri.partition(":")[2].partition("?")[0]).strip(b"/")
+    return _is_secret(b"/" + name, b"/", patterns=(), is_folder=False)
+
+
+def uri_path(uri: str) -> str | None:
+    """The path of a `file:` URI of this machine, with the bytes that are in it; None for any other."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return None
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+        return None
+    path = os.fsdecode(unquote_to_bytes(parts.path))
+    return path if path.startswith("/") and "\0" not in path else None
+
+
+def forget() -> None:
+    """Judge anew: an ignore file was saved."""
+    _verdicts.clear()
+
+
+def _judge(path: bytes, root: bytes, patterns: tuple[str, ...], is_folder: bool) -> bool:
+    if _is_named(path, root, patterns, is_folder):
+        return True
+    real = os.path.realpath(path)  # a link must not lead to what its own name hides
+    return real != path and _is_named(real, os.path.realpath(root) if root else b"", patterns, is_folder)
+
+
+def _is_named(path: bytes, root: bytes, patterns: tuple[str, ...], is_folder: bool) -> bool:
+    top = _top(path, root)
+    if path == top:
+        return False
+    if _is_secret(path, root or top, patterns=patterns, is_folder=is_folder):
+        return True
+    return any(_is_ruled_out(path, top, kind, is_folder=is_folder) for kind in IGNORE_FILES)
+
+
+def _top(path: bytes, root: bytes) -> bytes:
+    """The highest folder whose ignore files speak about this path."""
+    start = root if root and _is_below(path, root) else os.path.dirname(path)
+    folder = start
+    while not os.path.lexists(os.path.join(folder, b".git")):
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return start
+        folder = parent
+    return folder
+
+
+def _is_secret(path: bytes, root: bytes, *, patterns: tuple[str, ...], is_folder: bool) -> bool:
+    for step, is_step_folder in _steps(path, b"/", is_folder=is_folder):
+        verdict = decide(_SECRET_FOLDERS if is_step_folder else _SECRET_FILES, step, is_folder=is_step_folder)
+        if patterns and _is_below(b"/" + step, root):
+            inner = os.path.relpath(b"/" + step, root)
+            wish = decide(_parse_patterns(patterns), inner, is_folder=is_step_folder)
+            verdict = verdict if wish is None else wish
+        if verdict:
+            return True
+    return False
+
+
+def _is_ruled_out(path: bytes, top: bytes, kind: str, *, is_folder: bool) -> bool:
+    """Whether the ignore files of one kind, from the top down to the path, ignore it or a folder that it is in."""
+    folders = [top, *(os.path.join(top, step) for step, _ in _steps(path, top, is_folder=is_folder))][:-1]
+    rules = [(folder, found) for folder in folders if (found := _rules_of(os.path.join(folder, kind.encode())))]
+    if kind == ".gitignore":
+        rules = [*((top, found) for found in _personal_rules(top)), *rules]
+    for step, is_step_folder in _steps(path, top, is_folder=is_folder):
+        if rules and _last_word(rules, os.path.join(top, step), is_folder=is_step_folder):
+            return True
+    return False
+
+
+def _last_word(rules: list[tuple[bytes, tuple[Rule, ...]]], path: bytes, *, is_folder: bool) -> bool:
+    """What the rules nearest to the path say of it."""
+    for folder, found in reversed(rules):
+        if _is_below(path, folder):
+            verdict = decide(found, os.path.relpath(path, folder), is_folder=is_folder)
+            if verdict is not None:
+                return verdict
+    return False
+
+
+def _personal_rules(top: bytes) -> list[tuple[Rule, ...]]:
+    """Those that Git knows beside `.gitignore`, the weakest first."""
+    return [found for file in excludes_files(top) if (found := _rules_of(file, follow_symlinks=True))]
+
+
+def _rules_of(file: bytes, *, follow_symlinks: bool = False) -> tuple[Rule, ...]:
+    """The rules of a file; as for Git, one that lies in the workspace must not be a link."""
+    try:
+        about = os.stat(file, follow_symlinks=follow_symlinks)
+    except OSError:
+        return ()
+    if not stat.S_ISREG(about.st_mode):  # a pipe would hang us
+        return ()
+    return _read_rules(file, about.st_mtime_ns, about.st_size)
+
+
+@lru_cache(maxsize=512)
+def _read_rules(file: bytes, mtime_ns: int, n_bytes: int) -> tuple[Rule, ...]:
+    try:
+        with open(file, "rb") as opened:
+            return parse_rules(opened.read(MAX_FILE_BYTES))
+    except OSError:
+        return ()
+
+
+@lru_cache(maxsize=64)
+def _parse_patterns(patterns: tuple[str, ...]) -> tuple[Rule, ...]:
+    return parse_rules("\n".join(patterns).encode("utf-8", "surrogateescape"))
+
+
+def _steps(path: bytes, top: bytes, *, is_folder: bool) -> Iterator[tuple[bytes, bool]]:
+    """The path from the top, one folder longer each time, and whether that is a folder."""
+    parts = os.path.relpath(path, top).split(b"/")
+    for n in range(1, len(parts) + 1):
+        yield b"/".join(parts[:n]), is_folder or n < len(parts)
+
+
+def _is_below(path: bytes, folder: bytes) -> bool:
+    return path.startswith(folder.rstrip(b"/") + b"/")

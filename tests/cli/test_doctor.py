@@ -1,0 +1,235 @@
+import json
+import shutil
+from contextlib import closing
+
+import pytest
+from click.testing import CliRunner
+
+from spa_lsp import paths
+from spa_lsp.adapters import adapter_set as sets
+from spa_lsp.bases.catalog import DEFAULT_BASE, RECORD_NAME, base_dir, find_base
+from spa_lsp.cli import main
+from spa_lsp.cli.doctor import (
+    _guarded,
+    _to_text,
+    check_base,
+    check_broken_sets,
+    check_cache,
+    check_device,
+    check_disk,
+    check_engine,
+    check_memory,
+    check_packages,
+    check_sandbox,
+    check_set,
+    check_store,
+    file_system_of,
+    read_cpu_flags,
+)
+from spa_lsp.storage import store
+from tests.tiny_set import make_adapters, make_set
+
+
+@pytest.fixture
+def shipped(monkeypatch, tmp_path):
+    """No shipped sets, but the shipped catalog."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "catalog.toml").write_text((paths.shipped_models_dir() / "catalog.toml").read_text())
+    monkeypatch.setattr(paths, "shipped_models_dir", lambda: folder)
+    return folder
+
+
+def make_default_set(**changes):
+    return make_set(base_id=DEFAULT_BASE, base_sha256=find_base(DEFAULT_BASE).sha256, **changes)
+
+
+def ship(folder, made):
+    return sets.write_set(folder / made.base_id / made.name, made, make_adapters())
+
+
+def pretend_base_is_here(*, sha256=None):
+    """The record of the default base and its files, one byte each."""
+    base = find_base(DEFAULT_BASE)
+    folder = base_dir(base)
+    folder.mkdir(parents=True)
+    (folder / "tokenizer.json").write_text("{")
+    files = {"tokenizer.json": {"sha256": "1" * 64, "bytes": 1}}
+    record = {"id": base.id, "source_sha256": sha256 or base.sha256, "files": files, "transformers": "any"}
+    (folder / RECORD_NAME).write_text(json.dumps(record))
+    return folder
+
+
+def test_whole_report_as_json_on_a_new_machine():
+    result = CliRunner().invoke(main, ["doctor", "--json"])
+    report = json.loads(result.stdout)
+    names = [finding["name"] for finding in report["findings"]]
+    assert result.exit_code == 1  # no base was pulled
+    assert not report["is_usable"]
+    assert names == "packages device memory disk base cache store set imports engine sandbox".split()
+    assert "keeps completions from working" in result.stderr
+
+
+def test_what_is_wrong_stands_with_its_mend():
+    found = check_base()
+    assert (found.state, found.mend) == ("bad", f"run: spa-lsp models pull {DEFAULT_BASE}")
+    assert _to_text(found).endswith(f"mend: run: spa-lsp models pull {DEFAULT_BASE}")
+
+
+def test_packages_are_named_with_their_versions():
+    found = check_packages()
+    assert {"python", "sqlite", "torch", "pygls"} <= found.details.keys()
+
+
+def test_device_comes_from_the_child():
+    answer = {"device": "cuda", "device_name": "a GPU", "quantization": "nf4", "n_threads": 2}
+    found = check_device(f"print('noise'); print('''{json.dumps(answer)}''')")
+    assert (found.state, found.text) == ("ok", "a GPU (cuda, 2 threads), nf4")
+
+
+def test_broken_torch_is_bad_and_its_last_words_are_shown():
+    found = check_device("raise ImportError('libcuda is not there')")
+    assert found.state == "bad"
+    assert "status 1: ImportError: libcuda is not there" in found.text
+
+
+def test_torch_that_kills_its_process_is_bad():
+    assert "status -4" in check_device("import os; os.kill(os.getpid(), 4)").text
+
+
+def test_torch_that_takes_too_long_is_a_note():
+    found = check_device("import time; time.sleep(60)", timeout_s=0.2)
+    assert (found.state, bool(found.mend)) == ("note", True)
+
+
+def test_cpu_flags_are_read_from_the_first_processor(tmp_path):
+    (tmp_path / "cpuinfo").write_text("processor: 0\nflags\t\t: fpu avx2 avx512_bf16\n\nprocessor: 1\nflags: none\n")
+    assert read_cpu_flags(tmp_path / "cpuinfo") == {"fpu", "avx2", "avx512_bf16"}
+
+
+def test_no_cpuinfo_is_no_flags(tmp_path):
+    assert read_cpu_flags(tmp_path / "none") == set()
+
+
+def test_memory_names_what_is_needed():
+    assert check_memory("fp32").details["needed_bytes"] > check_memory("nf4").details["needed_bytes"]
+
+
+def test_disk_is_looked_at_where_the_folders_will_be():
+    found = check_disk()
+    assert set(found.details["free_bytes"]) == {str(paths.data_dir()), str(paths.cache_dir())}
+
+
+def test_folder_that_cannot_be_made_is_bad(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SPA_HOME", str(tmp_path / "file" / "home"))
+    found = check_disk()
+    assert found.state == "bad"
+    assert "SPA_HOME" in found.mend
+
+
+def test_file_system_of_a_folder_that_is_not_there_yet(tmp_path):
+    assert file_system_of(tmp_path / "a" / "b") == file_system_of(tmp_path) != ""
+
+
+def test_base_that_is_here_is_ok():
+    pretend_base_is_here()
+    assert check_base().state == "ok"
+
+
+def test_base_of_other_weights_is_not_ready():
+    pretend_base_is_here(sha256="0" * 64)
+    assert "other weights" in check_base().text
+
+
+def test_damaged_base_is_bad_with_its_mend():
+    (pretend_base_is_here() / "tokenizer.json").unlink()
+    found = _guarded("base", check_base)
+    assert (found.state, found.mend) == ("bad", f"run: spa-lsp models pull {DEFAULT_BASE} --force")
+
+
+def test_another_base_makes_the_missing_default_a_note(tiny_base):
+    found = check_base()
+    assert found.state == "note"
+    assert "tiny-qwen2 can be used" in found.text
+
+
+def test_cache_is_measured():
+    paths.cache_dir().mkdir()
+    (paths.cache_dir() / "file").write_bytes(bytes(1000))
+    assert check_cache().details["n_bytes"] == 1000
+
+
+def test_no_store_is_fine():
+    assert check_store().state == "ok"
+
+
+def test_store_names_what_is_published():
+    with closing(store.open_store(write=True)) as db:
+        sets.publish(db, make_set(), make_adapters())
+    assert check_store().details["published"] == ["mine"]
+
+
+def test_newer_store_is_bad_with_its_mend():
+    with closing(store.open_store(write=True)) as db:
+        db.execute("PRAGMA user_version = 99")
+    found = _guarded("store", check_store)
+    assert found.state == "bad"
+    assert "upgrade spa-lsp" in found.mend
+
+
+def test_damaged_store_is_bad():
+    with closing(store.open_store(write=True)) as db:
+        sets.publish(db, make_set(), make_adapters())
+    data = bytearray(paths.store_path().read_bytes())
+    data[store.PAGE_BYTES : 3 * store.PAGE_BYTES] = bytes(2 * store.PAGE_BYTES)
+    paths.store_path().write_bytes(data)
+    found = _guarded("store", check_store)
+    assert (found.state, bool(found.mend)) == ("bad", True)
+
+
+def test_set_in_use_is_named(shipped):
+    ship(shipped, make_default_set(name="default"))
+    found = check_set()
+    assert found.state == "ok"
+    assert found.text.startswith("default (shipped, by default), 3 adapters")
+
+
+def test_no_set_is_a_note_because_the_base_still_answers(shipped):
+    found = check_set()
+    assert (found.state, bool(found.mend)) == ("note", True)
+
+
+def test_chosen_set_that_is_gone_is_a_note_with_the_way_back(shipped):
+    sets.select_set(make_default_set(name="gone"))
+    assert check_set().mend == "run: spa-lsp adapters use --default"
+
+
+def test_damaged_set_in_use_is_bad_and_its_file_named(shipped):
+    folder = ship(shipped, make_default_set(name="default")).folder
+    (folder / "a2.safetensors").write_bytes(b"short")
+    found = check_set()
+    assert found.state == "bad"
+    assert "a2.safetensors" in found.text
+
+
+def test_set_for_other_weights_is_bad(shipped):
+    ship(shipped, make_set(name="default", base_id=DEFAULT_BASE))
+    assert "weights sha256 000000000000…" in check_set().text
+
+
+def test_folder_that_is_no_set_is_a_note(shipped):
+    folder = ship(shipped, make_default_set()).folder
+    shutil.move(folder, folder.with_name("moved"))
+    found = check_broken_sets()
+    assert found.state == "note"
+    assert "moved" in found.text
+
+
+def test_no_engine_is_fine():
+    assert "not running" in check_engine().text
+
+
+def test_sandbox_is_a_note_at_most(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert check_sandbox().state == "note"

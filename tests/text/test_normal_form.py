@@ -1,0 +1,93 @@
+import pytest
+
+from spa_lsp.text.normal_form import normal_form, parses
+
+PREFIX = "class Cart:\n    def total(self, items):\n        "
+SUFFIX = "\n        return amount\n\n\nprint(Cart())\n"
+
+
+def form(completion, prefix=PREFIX, suffix=SUFFIX, language="python"):
+    return normal_form(prefix, completion, suffix, language)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("amount = 0  # start", "amount = 0"),
+        ("amount=( 0 )", "amount = 0"),
+        ('"""Add up."""\n        amount = 0', "amount = 0"),
+        ("x = 1\n        amount = x", "y = 1\n        amount = y"),
+        ("amount = sum(i for i in items)", "amount = sum(item for item in items)"),
+        ("amount = max(items, key=lambda a: a.x)", "amount = max(items, key=lambda b: b.x)"),
+        (
+            "try: amount = 1\n        except OSError as e: raise e",
+            "try: amount = 1\n        except OSError as x: raise x",
+        ),
+        ("amount = 'a'", 'amount = "a"'),
+    ],
+)
+def test_what_does_not_count_is_not_seen(one, other):
+    assert form(one) == form(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("amount = 0", "amount = 1"),
+        ("amount = a.x", "amount = a.y"),
+        ("amount = f(x=1)", "amount = f(y=1)"),
+        ("amount = 0", "sum = 0"),  # the suffix reads `amount`
+        ("amount = len(items)", "amount = sum(items)"),
+        ("x = 1; y = 2; amount = x", "x = 1; y = 2; amount = y"),
+        ("def helper(): pass", "def other(): pass"),
+        ('amount = "a#b"', 'amount = "a#c"'),
+    ],
+)
+def test_what_counts_is_seen(one, other):
+    assert form(one) != form(other)
+
+
+def test_names_are_compared_where_only_the_enclosing_function_parses():
+    broken = "if x\n" + PREFIX
+    assert form("a = 1\n        amount = a", prefix=broken) == form("b = 1\n        amount = b", prefix=broken)
+
+
+def test_a_completion_in_the_middle_of_an_expression_is_compared_as_syntax():
+    prefix, suffix = "def f(xs):\n    return sum(", ")\n"
+    assert form("x for x in xs", prefix, suffix) == form("y for y in xs", prefix, suffix)
+    assert form("x for x in xs", prefix, suffix) != form("map(len, xs)", prefix, suffix)
+
+
+def test_a_whole_function_at_the_top_is_compared():
+    assert form("def f(a):\n    b = a\n    return b", "", "") == form("def f(a):\n    c = a\n    return c", "", "")
+
+
+def test_what_does_not_parse_is_compared_by_its_tokens():
+    assert form("amount = (  # open", "x = [", "") == form("amount=(", "x = [", "")
+    assert form("amount = (", "x = [", "") != form("total = (", "x = [", "")
+
+
+def test_other_languages_are_compared_by_their_tokens():
+    assert form("x = 1; // one", "", "", "c") == form("x  =  1; /* 1 */", "", "", "c")
+    assert form("x = 1", "", "", "c") != form("x = 2", "", "", "c")
+    assert form('x = "//"', "", "", "c") != form('x = "/"', "", "", "c")
+
+
+@pytest.mark.parametrize("completion", ["", "\0", "(" * 5000, "x = " + "-" * 50_000 + "1", "\ud83d"])
+def test_any_text_has_a_form(completion):
+    assert isinstance(form(completion), str)
+
+
+@pytest.mark.parametrize(
+    ("completion", "prefix", "suffix", "language", "expected"),
+    [
+        ("amount = 0", PREFIX, SUFFIX, "python", True),
+        ("amount = (", PREFIX, SUFFIX, "python", False),
+        ("amount = 0", "if x\n" + PREFIX, SUFFIX, "python", True),  # its own function is sound
+        ("1", "x = ", "\n", "python", True),
+        ("1)", "x = ", "\n", "python", False),
+        ("}", "", "", "c", True),  # not known
+    ],
+)
+def test_syntax_is_judged_around_the_completion(completion, prefix, suffix, language, expected):
+    assert parses(prefix, completion, suffix, language) is expected

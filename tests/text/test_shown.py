@@ -1,0 +1,90 @@
+from dataclasses import replace
+
+from spa_lsp.completion import Timing
+from spa_lsp.text.shown import differing, distinct, duration, indentation, shown_answers, shown_infills, times, title
+from tests.fakes import make_alternative
+
+PREFIX = "def add(a, b):\n    "
+
+
+def infills(*texts, prefix=PREFIX, suffix="\n"):
+    alternatives = [make_alternative(text, index) for index, text in enumerate(texts)]
+    return shown_infills(alternatives, prefix=prefix, suffix=suffix, language="python")
+
+
+def test_programs_that_differ_only_in_names_and_comments_are_the_same():
+    shown = infills("x = a + b\n    return x", "return sum([a, b])", "y = a + b  # sum\n    return y")
+    assert [each.same_as for each in shown] == [None, None, 1]
+    assert distinct(shown) == shown[:2]
+
+
+def test_texts_are_polished_for_their_place():
+    (shown,) = infills("a + b)\nprint(", prefix="print(", suffix=")\n")
+    assert shown.text == "a + b"
+
+
+def test_nothing_to_insert_is_no_alternative():
+    shown = infills("   ", "return a")
+    assert distinct(shown) == shown[1:]
+    assert title(shown[0], 1, 2) == "1/2 · label of a1 (a1) · nothing to insert"
+
+
+def test_a_disabled_adapter_is_no_alternative():
+    broken = replace(make_alternative("return a"), finish="disabled")
+    (shown,) = shown_infills([broken], prefix=PREFIX, suffix="", language="python")
+    assert shown.text is None and "disabled" in title(shown, 1, 1)
+
+
+def test_title_says_which_one_it_repeats():
+    assert title(infills("return a", "return a")[1], 2, 2) == "2/2 · label of a2 (a2) · same as 1"
+
+
+def test_title_says_that_the_length_ended_it():
+    long = replace(make_alternative("return a"), finish="length")
+    assert title(shown_answers([long])[0], 1, 1).endswith("not finished (length)")
+
+
+def test_answers_are_shown_whole():
+    text = "Here it is:\n```python\nx = 1\n```"
+    assert shown_answers([make_alternative(text + "\n")])[0].text == text
+
+
+def test_words_that_the_other_lacks_are_found():
+    assert differing("return a + b", "return sum") == [("return ", False), ("a + b", True)]
+
+
+def test_equal_texts_do_not_differ():
+    assert differing("return a", "return a") == [("return a", False)]
+
+
+def test_pieces_give_the_text_back():
+    text = "for item in items:\n    total += item.price"
+    assert "".join(piece for piece, _ in differing(text, "return sum(item.price for item in items)")) == text
+
+
+def test_indentation_is_that_of_the_cursors_line():
+    assert [indentation(prefix) for prefix in ("", "a\n    ", "a\n  b = ")] == ["", "    ", "  "]
+
+
+def test_times_name_what_was_cached():
+    timing = Timing(prefill_ms=38.2, prompt_tokens=212, cached_tokens=200, decode_ms=1900, total_ms=1938.2)
+    assert times(timing) == "prefill 38 ms (212 tokens, 200 cached) · decode 1.9 s · total 1.9 s"
+
+
+def test_times_name_the_load_only_when_there_was_one():
+    assert times(Timing(load_ms=12_300)).startswith("load 12 s · ")
+
+
+def test_durations_have_the_unit_that_reads_best():
+    assert [duration(n_ms) for n_ms in (0.4, 999.4, 999.6, 9_940, 9_960)] == [
+        "0 ms",
+        "999 ms",
+        "1.0 s",
+        "9.9 s",
+        "10 s",
+    ]
+
+
+def test_a_completion_that_ran_out_of_tokens_is_shown_up_to_its_last_whole_line():
+    cut_short = replace(make_alternative("a = 1\nb ="), finish="length")
+    assert shown_infills([cut_short], prefix="", suffix="", language="python")[0].text == "a = 1"

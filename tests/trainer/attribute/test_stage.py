@@ -1,0 +1,118 @@
+"""The gradient stage on the tiny base: columns in order, long samples left out, a broken run ends like a whole one."""
+
+import numpy as np
+import pytest
+import torch
+
+from spa_lsp.errors import BadInput
+from spa_lsp.storage.store import apply_migrations, open_store
+from tests.conftest import TINY_ID
+from trainer.attribute import stage
+from trainer.attribute.anchors import Anchor
+from trainer.attribute.stage import datainf_stage
+from trainer.configs import AttributeConfig, ItemsConfig
+from trainer.data.samples import Item, Sample
+from trainer.rows.runs import begin_run
+from trainer.rows.tables import MIGRATIONS
+
+CONFIG = AttributeConfig(batch=4, warmup_samples=4, warmup_rank=2, projected=2, max_tokens=150)
+ITEMS = ItemsConfig(infill_share=1.0, infill_per_sample=1, max_tokens=400)
+
+
+def make_sample(n, *, length=1):
+    lines = "\n".join(f"    x{i} = a * {n} + {i}" for i in range(length))
+    code = f"def f{n}(a):\n{lines}\n    return a + {n}\n"
+    return Sample(id=f"s{n}", lang="python", problem=f"f{n}", solution=f"```python\n{code}```")
+
+
+def make_anchor(name, numbers, body="return a"):
+    items = [
+        Item(
+            id=f"{name}{n}", sample_id=name, layout="infill", prefix=f"def {name}(a):\n", suffix="", completion=body * n
+        )
+        for n in numbers
+    ]
+    return Anchor(name=name, label=name, items=tuple(items))
+
+
+ANCHORS = [make_anchor("p", (1, 2, 3)), make_anchor("q", (2, 4, 6), body="print(a)")]
+SAMPLES = [make_sample(n) for n in range(10)]
+
+
+@pytest.fixture
+def db(tiny_base):
+    store = open_store(write=True)
+    apply_migrations(store, MIGRATIONS)
+    yield store
+    store.close()
+
+
+def run_stage(db, samples=SAMPLES, anchors=ANCHORS, *, key="one"):
+    run = begin_run(db, "attribute", {"key": key}, inputs=[], seed=0)
+    return datainf_stage(db, samples, anchors, CONFIG, ITEMS, run, TINY_ID)
+
+
+def test_columns_stand_in_the_order_of_anchors_and_items(db):
+    influence = run_stage(db)
+    swapped = run_stage(db, anchors=ANCHORS[::-1])
+    assert influence.shape == (10, 2, 3) and np.isfinite(influence).all()
+    np.testing.assert_allclose(influence, swapped[:, ::-1], rtol=1e-4, atol=1e-4)
+
+
+def test_a_sample_whose_items_are_too_long_is_left_out_alone(db):
+    influence = run_stage(db, samples=[*SAMPLES[:5], make_sample(99, length=18), *SAMPLES[5:]])
+    assert np.isnan(influence[5]).all()
+    assert np.isfinite(np.delete(influence, 5, axis=0)).all()
+
+
+class Broken(Exception):
+    pass
+
+
+def test_a_broken_run_ends_like_a_whole_one(db, monkeypatch):
+    whole = run_stage(db, key="whole")
+    calls = []
+
+    def break_at_the_third(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 3:
+            raise Broken
+        return real(*args, **kwargs)
+
+    real = stage.sample_gradients
+    monkeypatch.setattr(stage, "sample_gradients", break_at_the_third)
+    with pytest.raises(Broken):
+        run_stage(db, key="broken")
+    np.testing.assert_array_equal(run_stage(db, key="broken"), whole)
+    assert len(calls) == 3 + 2  # 16 items in batches of 4: two were kept
+
+
+def test_gradients_are_not_mixed_with_those_of_another_warm_up(db, monkeypatch):
+    whole = run_stage(db)
+    run = begin_run(db, "attribute", {"key": "one"}, inputs=[], seed=0)
+    stage._warm_up_path(run).unlink()
+    db.execute("DELETE FROM gradients WHERE sample_id = 's3'")
+    db.execute("UPDATE gradients SET data = (SELECT data FROM gradients WHERE sample_id = 's1') WHERE sample_id = 's2'")
+    np.testing.assert_array_equal(run_stage(db), whole)
+
+
+def test_a_gradient_that_is_not_finite_costs_its_sample_alone(db, monkeypatch):
+    def with_one_nan(*args, **kwargs):
+        gradients = real(*args, **kwargs)
+        is_first.append(1)
+        return torch.cat([gradients[:1] * float("nan"), gradients[1:]]) if len(is_first) == 4 else gradients
+
+    real, is_first = stage.sample_gradients, []
+    monkeypatch.setattr(stage, "sample_gradients", with_one_nan)
+    influence = run_stage(db, samples=[make_sample(n, length=7) for n in range(10)])
+    assert np.isnan(influence).all(axis=(1, 2)).sum() == 1
+    assert np.isfinite(influence).all(axis=(1, 2)).sum() == 9
+
+
+def test_fewer_samples_than_a_batch_are_enough(db):
+    assert np.isfinite(run_stage(db, samples=SAMPLES[:2])).all()
+
+
+def test_an_anchor_longer_than_the_base_can_read_is_named(db):
+    with pytest.raises(BadInput, match="anchor 'long'"):
+        run_stage(db, anchors=[ANCHORS[0], make_anchor("long", (1, 2, 400))])

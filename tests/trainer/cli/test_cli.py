@@ -1,0 +1,318 @@
+"""`trainer`: exit codes, sentences, data on stdout, and the whole way on a tiny base."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from spa_lsp import paths
+from spa_lsp.adapters.adapter_set import find_set, read_adapter
+from spa_lsp.storage.store import open_store
+from trainer.cli import main
+from trainer.configs import SERVED_TEMPERATURE
+
+COMMANDS = ["import", "attribute", "partition", "finetune", "publish", "run", "status", "evaluate", "judge"]
+
+
+def trainer(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def trainer_json(*arguments):
+    result = trainer(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def sentence(result):
+    """The one line that a failed command says on stderr, after its progress."""
+    assert result.exit_code == 1 and "Traceback" not in result.output
+    return result.stderr.strip().splitlines()[-1]
+
+
+def program(n):
+    return f"def add_{n}(a, b):\n    total = a + b\n    if total > {n}:\n        total -= {n}\n    return total\n"
+
+
+def row(n, **fields):
+    solution = f"```python\n{program(n)}```"
+    return json.dumps({"lang": "python", "problem": f"Add up, but at most {n}.", "solution": solution, **fields})
+
+
+@pytest.fixture
+def data(tmp_path):
+    path = tmp_path / "samples.jsonl"
+    path.write_text("\n".join(row(n) for n in range(24)))
+    return path
+
+
+@pytest.fixture
+def attributed(data):
+    trainer("import", data)
+    return trainer_json("attribute", "--method", "bm25")[0]
+
+
+# --- help and misuse
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example(command):
+    result = trainer(command, "-h")
+    assert result.exit_code == 0 and f"\n      trainer {command}" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["import"], ["nonsense"], ["attribute", "--method", "magic"], ["partition", "--k", "0"], ["run", "--limit", "x"]],
+)
+def test_misuse_exits_with_2(arguments):
+    assert trainer(*arguments).exit_code == 2
+
+
+# --- import
+
+
+def test_import_counts_and_names_bad_lines(tmp_path):
+    (tmp_path / "a.jsonl").write_text(f"{row(1)}\nno\n{row(2)}\n{row(3, lang='')}\n")
+    lines = trainer("import", tmp_path / "a.jsonl").stdout.splitlines()
+    assert lines[0] == "import: 2 new samples, 0 known, 2 lines left out"
+    assert lines[1].startswith("  line 2: not JSON") and lines[2] == "  line 4: field 'lang' is empty"
+
+
+def test_import_shows_at_most_20_bad_lines(tmp_path):
+    (tmp_path / "a.jsonl").write_text("\n".join([row(1), *["no"] * 30]))
+    lines = trainer("import", tmp_path / "a.jsonl").stdout.splitlines()
+    assert (len(lines), lines[-1]) == (22, "  and 10 more; --json lists all")
+
+
+def test_import_as_json_has_every_bad_line(tmp_path):
+    (tmp_path / "a.jsonl").write_text("\n".join([row(1), *["{}"] * 30]))
+    (record,) = trainer_json("import", tmp_path / "a.jsonl")
+    assert (record["new"], record["known"], len(record["bad"]), record["was_done"]) == (1, 0, 30, False)
+    assert record["bad"][29] == {"line": 31, "reason": "field 'lang' is missing"}
+
+
+def test_importing_again_is_done_already(data):
+    trainer("import", data)
+    (record,) = trainer_json("import", data)
+    assert (record["new"], record["known"], record["was_done"]) == (0, 24, True)
+
+
+def test_import_says_nothing_but_data_on_stdout(data):
+    result = trainer("import", data)
+    assert result.stdout == "import: 24 new samples, 0 known, 0 lines left out\n" and "samples.jsonl" in result.stderr
+
+
+def test_a_missing_file_is_named(tmp_path):
+    assert "there is no file" in sentence(trainer("import", tmp_path / "none.jsonl"))
+
+
+def test_a_folder_is_named(tmp_path):
+    assert f"{tmp_path} is not a file" in sentence(trainer("import", tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"\n \n", "only blank lines"),
+        (bytes(range(255, 0, -1)) * 100, "no line that can be used (line 1: not UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "no line that can be used (line 1: not UTF-8"),
+        (b"no\nneither\n", "no line that can be used (line 1: not JSON"),
+        (b'{"lang": "python"}', "field 'problem' is missing"),
+    ],
+    ids=["empty", "blank", "binary", "picture", "text", "other json"],
+)
+def test_a_file_without_a_good_line_is_one_sentence(tmp_path, content, words):
+    (tmp_path / "a.jsonl").write_bytes(content)
+    assert words in sentence(trainer("import", tmp_path / "a.jsonl"))
+
+
+def test_an_interrupted_import_exits_with_130_and_leaves_nothing_half(tmp_path):
+    path = tmp_path / "large.jsonl"
+    path.write_text("\n".join(row(n) for n in range(60_000)))
+    command = [sys.executable, "-m", "trainer", "import", str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert "import large.jsonl" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout) == (130, "") and "resumes at the next call" in stderr
+    assert json.loads(trainer("status", "--json").stdout)["samples"] == {}
+
+
+def test_a_second_trainer_is_told_to_wait(data):
+    with_lock = open_store(write=True)
+    try:
+        assert "is writing to the store" in sentence(trainer("import", data))
+    finally:
+        with_lock.close()
+
+
+# --- attribute and partition
+
+
+def test_attribute_without_samples_says_what_to_do():
+    assert "trainer import FILE" in sentence(trainer("attribute", "--method", "bm25"))
+
+
+def test_attribute_in_a_language_without_samples_names_it(data):
+    trainer("import", data)
+    assert "no samples in cobol" in sentence(trainer("attribute", "--method", "bm25", "--language", "cobol"))
+
+
+def test_attribute_refuses_samples_without_code(tmp_path):
+    (tmp_path / "a.jsonl").write_text(row(1, solution="prose"))
+    trainer("import", tmp_path / "a.jsonl")
+    command = ["attribute", "--method", "bm25", "--infill-share", "1"]
+    assert "none of the 1 samples" in sentence(trainer(*command))
+
+
+def test_a_missing_anchor_file_is_named_by_attribute(data, tmp_path):
+    trainer("import", data)
+    command = ["attribute", "--method", "bm25", "--anchors", tmp_path / "mine.jsonl"]
+    assert "mine.jsonl" in sentence(trainer(*command))
+
+
+def test_an_unknown_base_is_named_before_any_work(data):
+    assert "nope" in sentence(trainer("run", data, "--base", "nope", "--method", "bm25"))
+
+
+def test_attribute_is_done_once(attributed):
+    again = trainer_json("attribute", "--method", "bm25")[0]
+    assert (attributed["was_done"], again["was_done"], again["id"]) == (False, True, attributed["id"])
+    assert attributed["figures"]["n_samples"] == 24
+
+
+def test_the_text_says_that_it_was_done_already(attributed):
+    assert trainer("attribute", "--method", "bm25").stdout.startswith("attribute: already done (run ")
+
+
+@pytest.mark.parametrize("option", [["--seed", "1"], ["--limit", "12"], ["--method", "random"], ["--max-tokens", "99"]])
+def test_another_option_is_another_run(attributed, option):
+    other = trainer_json("attribute", "--method", "bm25", *option)[0]
+    assert other["id"] != attributed["id"] and not other["was_done"]
+
+
+def test_partition_without_influence_says_what_to_do(data):
+    trainer("import", data)
+    assert "run: trainer attribute" in sentence(trainer("partition"))
+
+
+def test_partition_gives_parts_of_like_size_with_the_anchors_names(attributed):
+    figures = trainer_json("partition")[0]["figures"]
+    assert list(figures["sizes"].values()) == [3] * 8 and figures["names"] == attributed["figures"]["anchors"]
+
+
+def test_partition_is_done_once(attributed):
+    assert [trainer_json("partition")[0]["was_done"] for _ in range(2)] == [False, True]
+
+
+def test_fewer_parts_take_fewer_anchors(attributed):
+    assert len(trainer_json("partition", "--k", "3")[0]["figures"]["sizes"]) == 3
+
+
+def test_more_parts_than_anchors_is_one_sentence(attributed):
+    assert "k is 9, but there are 8 anchors" in sentence(trainer("partition", "--k", "9"))
+
+
+def test_more_parts_than_samples_is_one_sentence(attributed):
+    assert "only 5 samples" in sentence(trainer("partition", "--limit", "5"))
+
+
+def test_partition_goes_on_from_the_run_asked_for_last(attributed):
+    trainer("attribute", "--method", "random")
+    trainer("attribute", "--method", "bm25")
+    assert trainer_json("partition")[0]["inputs"] == [attributed["id"]]
+
+
+def test_partition_takes_the_start_of_a_runs_id(attributed):
+    other = trainer_json("attribute", "--method", "random")[0]
+    assert trainer_json("partition", attributed["id"][:10])[0]["inputs"] == [attributed["id"]]
+    assert trainer_json("partition", other["id"])[0]["inputs"] == [other["id"]]
+
+
+def test_an_unknown_run_is_named(attributed):
+    assert "no finished attribute run begins with 'xyz'" in sentence(trainer("partition", "xyz"))
+
+
+def test_parts_of_a_random_division_promise_no_style(data):
+    trainer("import", data)
+    trainer("attribute", "--method", "random")
+    assert trainer_json("partition", "--k", "2")[0]["figures"]["names"] == ["random-1", "random-2"]
+
+
+# --- finetune, publish, status
+
+
+def test_finetune_without_parts_says_what_to_do(attributed):
+    assert "run: trainer partition" in sentence(trainer("finetune"))
+
+
+def test_publish_without_adapters_says_what_to_do(attributed):
+    assert "run: trainer finetune" in sentence(trainer("publish"))
+
+
+def test_status_of_nothing_says_how_to_start():
+    assert trainer("status").stdout == "nothing yet; start with: trainer import FILE\n"
+
+
+def test_status_counts_samples_and_lists_runs(attributed):
+    trainer("partition")
+    status = json.loads(trainer("status", "--json").stdout)
+    assert (status["samples"], status["datasets"][0]["n_samples"]) == ({"python": 24}, 24)
+    assert [(run["stage"], run["is_finished"]) for run in status["runs"]] == [("attribute", True), ("partition", True)]
+
+
+def test_status_reads_while_a_trainer_writes(attributed):
+    writer = open_store(write=True)
+    try:
+        assert "bm25: 24 samples" in trainer("status").stdout
+    finally:
+        writer.close()
+
+
+@pytest.mark.usefixtures("tiny_base")
+def test_run_does_all_of_it_and_again_nothing(data):
+    options = [
+        "--base",
+        "tiny-qwen2",
+        "--method",
+        "bm25",
+        "--k",
+        "2",
+        "--rank",
+        "2",
+        "--steps",
+        "2",
+        "--max-tokens",
+        "400",
+    ]
+    first = trainer_json("run", data, *options, "--name", "mine")
+    assert [record["stage"] for record in first] == ["import", "attribute", "partition", "finetune", "publish"]
+    served = find_set(None, "tiny-qwen2")
+    assert (served.name, served.k, served.rank, served.run_id) == ("mine", 2, 2, first[3]["id"])
+    assert [info.name for info in served.adapters] == first[2]["figures"]["names"]
+    assert all(read_adapter(served, info.name) for info in served.adapters)
+    assert served.temperature == SERVED_TEMPERATURE
+    assert [record["was_done"] for record in trainer_json("run", data, *options, "--name", "mine")] == [True] * 5
+    trainer_json("publish", "--name", "first", "--limit", "1", "--temperature", "0")
+    assert find_set("first", "tiny-qwen2").temperature == 0
+    assert [info.name for info in find_set("first", "tiny-qwen2").adapters] == first[2]["figures"]["names"][:1]
+
+
+@pytest.mark.usefixtures("tiny_base")
+def test_finetune_makes_lost_files_again(data):
+    options = ["--base", "tiny-qwen2", "--max-tokens", "400", "--steps", "1", "--rank", "2"]
+    trainer("import", data)
+    trainer("attribute", "--method", "bm25")
+    trainer("partition", "--k", "2")
+    first = trainer_json("finetune", *options)[0]
+    (file,) = (paths.cache_dir() / "runs" / first["id"]).glob("part-1.safetensors")
+    content = file.read_bytes()
+    file.unlink()
+    assert "cannot read" in sentence(trainer("publish"))
+    assert trainer_json("finetune", *options)[0]["was_done"] is False
+    assert file.read_bytes() == content

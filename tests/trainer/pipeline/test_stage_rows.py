@@ -1,0 +1,68 @@
+"""The rows between stages."""
+
+import numpy as np
+import pytest
+from sqlite_utils import Database
+
+from spa_lsp.errors import BadInput, NotFound
+from trainer.configs import PartitionConfig
+from trainer.pipeline.stage_rows import data_record, finish_with_rows, load_influence, load_parts, source_run
+from trainer.rows.runs import begin_run, finish_run
+from trainer.rows.tables import MIGRATIONS
+
+PARTITION = PartitionConfig()
+
+
+@pytest.fixture
+def db():
+    database = Database(memory=True)
+    MIGRATIONS.apply(database)
+    for n, name in enumerate("abc"):
+        fields = {"lang": "python", "problem": name, "solution": name, "extra": "{}"}
+        database.table("samples").insert({"n": n, "id": name, **fields, "problem_key": name, "solution_key": name})
+    return database
+
+
+def divide(db, rows, *, names=("x", "y"), config=PARTITION):
+    run = begin_run(db, "partition", {"partition": config}, inputs=["i"], seed=0)
+    return finish_with_rows(db, run, {"names": list(names)}, "part_members", "part", rows)
+
+
+def test_parts_come_back_in_the_order_of_import(db):
+    parts = load_parts(db, divide(db, [("c", 0), ("b", 1), ("a", 0)]), None)
+    assert {part: [sample.id for sample in own] for part, own in parts.items()} == {0: ["a", "c"], 1: ["b"]}
+
+
+def test_a_limit_holds_for_each_part(db):
+    parts = load_parts(db, divide(db, [("c", 0), ("b", 1), ("a", 0)]), 1)
+    assert [len(own) for own in parts.values()] == [1, 1]
+
+
+def test_an_empty_part_is_named_with_the_way_out(db):
+    with pytest.raises(BadInput, match="part 'y' has no samples.*balanced"):
+        load_parts(db, divide(db, [("a", 0)]), None)
+
+
+def test_without_division_every_part_has_all_samples_in_their_order(db):
+    divided = divide(db, [("c", 0), ("a", 0)], config=PartitionConfig(method="whole"))
+    parts = load_parts(db, divided, None)
+    assert {part: [sample.id for sample in own] for part, own in parts.items()} == {0: ["a", "c"], 1: ["a", "c"]}
+    assert data_record(db, divided)["n_samples"] == 2
+
+
+def test_influence_can_be_restricted_to_the_samples_of_another_run(db):
+    runs = []
+    for seed, names in enumerate(("abc", "cb")):
+        run = begin_run(db, "attribute", {}, inputs=[], seed=seed)
+        rows = [(name, np.float32([seed]).tobytes()) for name in names]
+        runs.append(finish_with_rows(db, run, {"anchors": ["q"], "n_items": 1}, "influence", "data", rows))
+    assert load_influence(db, runs[0], None)[0] == ["a", "b", "c"]
+    assert load_influence(db, runs[0], None, within=runs[1].id)[0] == ["b", "c"]
+
+
+def test_an_ambiguous_start_of_an_id_is_refused(db):
+    for seed in range(40):  # sixteen first letters
+        finish_run(db, begin_run(db, "partition", PartitionConfig(), inputs=[], seed=seed), {})
+    letter = next(iter(db.query("SELECT substr(id, 1, 1) AS a FROM runs GROUP BY a HAVING count(*) > 1")))["a"]
+    with pytest.raises(NotFound, match="runs begin"):
+        source_run(db, "partition", letter)

@@ -1,0 +1,65 @@
+"""`trainer bench`: measurements of the evaluation's own parts, each with its figures as a table or as JSON."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from spa_lsp.progress import progress
+from trainer.cli import options
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def bench() -> None:
+    """Measure what the evaluation costs on this machine."""
+
+
+@bench.command()
+@click.option("--runs", type=click.IntRange(min=1), default=60, show_default=True, help="Programs of each kind.")
+@click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True, help="At the same time.")
+@options.as_json
+def sandbox(runs: int, workers: int, as_json: bool) -> None:
+    """Measure what confining and judging a program costs: milliseconds more, programs per second.
+
+    \b
+        trainer bench sandbox --json
+    """
+    from trainer.evaluate.bench.sandbox import measure_sandbox
+
+    figures = asdict(measure_sandbox(runs=runs, workers=workers))
+    if as_json:
+        click.echo(json.dumps(figures, indent=2))
+        return
+    for name, value in figures.items():
+        click.echo(f"{name:<16}{value:.1f}" if isinstance(value, float) else f"{name:<16}{value}")
+
+
+@bench.command("evaluate")
+@options.data
+@options.base
+@options.quantization
+@click.option("--problems", type=click.IntRange(1, 64), default=8, show_default=True, help="In one batch.")
+@click.option("--k", type=click.IntRange(1, 64), default=8, show_default=True, help="Rows of each problem.")
+@click.option("--new-tokens", type=click.IntRange(1, 512), default=32, show_default=True, help="Of each row.")
+@options.as_json
+def bench_evaluate(
+    data: Path | None, base_id: str, quantization: str, problems: int, k: int, new_tokens: int, as_json: bool
+) -> None:
+    """Measure completion tokens per second of an evaluation, beside a plain `generate` loop over the same rows.
+
+    The problems are those of infilling-multi.
+
+    \b
+        trainer bench evaluate --data ~/benchmarks --json
+    """
+    from trainer.evaluate.bench.throughput import measure_throughput
+    from trainer.evaluate.benchmarks.load import load_benchmark
+
+    chosen = load_benchmark("infilling-multi", data, limit=problems)
+    with progress("bench evaluate", 3, "passes") as shown:
+        found = measure_throughput(
+            chosen, base_id=base_id, quantization=quantization, k=k, new_tokens=new_tokens, on_pass=shown.advance
+        )
+    figures = {**asdict(found), "ratio": found.ratio}
+    click.echo(json.dumps(figures, indent=2) if as_json else "\n".join(f"{n:<14}{v:.1f}" for n, v in figures.items()))

@@ -1,0 +1,254 @@
+"""`trainer evaluate`: unpacks the options, has every arm answer every benchmark, prints and exports the figures."""
+
+import json
+import logging
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from spa_lsp.adapters.adapter_set import AdapterSet
+from spa_lsp.bases.catalog import find_base
+from spa_lsp.completion import CompletionRequest, CompletionResult
+from spa_lsp.errors import BadInput
+from spa_lsp.progress import progress
+from spa_lsp.storage.private_files import make_private_folder
+from trainer.cli import options
+from trainer.configs import FinetuneConfig, PartitionConfig
+from trainer.evaluate.arms import ARMS, Entry, parse_arms
+from trainer.evaluate.benchmarks.hub import hub_rows
+from trainer.evaluate.benchmarks.load import CHOICE_BENCHMARKS, CODE_BENCHMARKS, Benchmark, load_benchmark
+from trainer.evaluate.benchmarks.problems import Problem
+from trainer.evaluate.figures.metrics import average_kl
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+    from spa_lsp.lm.completer import LocalCompleter
+    from trainer.evaluate.evaluation import ArmResult, Settings
+
+logger = logging.getLogger(__name__)
+
+BENCHMARKS: tuple[Benchmark, ...] = (*CODE_BENCHMARKS, *CHOICE_BENCHMARKS)
+_EXPORT = click.Path(dir_okay=False, path_type=Path)
+DEFAULT_ARMS = "base,base@0.2,base@0.8,influence"
+SHOWN = (
+    "dc_exact", "dc_ast", "dc_near", "dc_approach", "distinct_exact", "distinct_ast", "utility_near", "pass_at_1",
+    "pass_at_1_min", "pass_at_5", "pass_at_k", "accuracy_loglik", "diversity", "average_kl", "parse_share",
+    "stops_share", "n_tokens", "seconds",
+)  # fmt: skip
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@options.data
+@options.hub
+@click.option(
+    "--arms", default=DEFAULT_ARMS, show_default=True, help=f"What answers: {', '.join(arm.name for arm in ARMS)}."
+)
+@click.option("--benchmarks", default="infilling-multi", show_default=True, help=f"{', '.join(BENCHMARKS)}.")
+@click.option("--limit", type=click.IntRange(min=1), default=60, show_default=True, help="Problems of each benchmark.")
+@click.option("--k", type=click.IntRange(1, 64), default=PartitionConfig.k, show_default=True, help="Alternatives.")
+@click.option("--temperature", type=float, help="Of arms that name none with @.  [default: single 0.1, others 0]")
+@options.base
+@options.quantization
+@click.option("--max-tokens", type=click.IntRange(min=1), help="Of a completion.  [default: infill 96, instruct 512]")
+@click.option("--no-kl", is_flag=True, help="Leave out the average KL, which costs a pass of every adapter.")
+@click.option("--no-train", is_flag=True, help="Refuse arms whose adapters are not there.")
+@click.option("--samples", type=click.IntRange(min=1), metavar="N", help="To train arms on.  [default: all imported]")
+@click.option("--anchors", type=click.Path(path_type=Path), help="To train arms with: JSONL.  [default: bundled]")
+@click.option(
+    "--steps", type=click.IntRange(min=1), default=FinetuneConfig.steps, show_default=True, help="To train arms with."
+)
+@click.option(
+    "--rank", type=click.IntRange(1, 256), default=FinetuneConfig.rank, show_default=True, help="Of arms to train."
+)
+@options.seed
+@options.unsafe_no_sandbox
+@click.option("--export", "export_path", type=_EXPORT, metavar="FILE", help="All of it as JSON.")
+@options.as_json
+def evaluate(
+    data: Path | None,
+    hub: bool,
+    arms: str,
+    benchmarks: str,
+    limit: int,
+    k: int,
+    temperature: float | None,
+    base_id: str,
+    quantization: str,
+    max_tokens: int | None,
+    no_kl: bool,
+    no_train: bool,
+    samples: int | None,
+    anchors: Path | None,
+    steps: int,
+    rank: int,
+    seed: int,
+    unsafe_no_sandbox: bool,
+    export_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Compare arms on benchmarks: how many of k alternatives are different and right, with intervals.
+
+    An arm is base or a way to make k adapters, at a temperature if you like: base@0.8. Adapters that are missing are
+    trained, all arms with the same budget. Candidates run in the sandbox only. What is finished is kept: the same
+    command goes on where it broke.
+
+    \b
+        trainer evaluate --data ~/benchmarks --arms base,base@0.8,influence --limit 60
+        trainer evaluate --arms influence=my-set,random --benchmarks infilling-single --export figures.json
+    """
+    entries = parse_arms(arms, k=k, temperature=temperature)
+    find_base(base_id)
+    problems = {
+        name: load_benchmark(name, data, limit=limit, seed=seed, from_hub=hub_rows if hub else None)
+        for name in _benchmark_names(benchmarks)
+    }
+
+    from trainer.evaluate.evaluation import Settings
+    from trainer.evaluate.figures.export import BenchmarkResult, export, without_problems, without_prompts, write_export
+    from trainer.evaluate.sandbox import require_sandbox
+    from trainer.pipeline.arm_sets import Budget, check_budgets
+    from trainer.pipeline.stages import open_trainer
+    from trainer.rows.kept_exports import evaluation_path
+
+    require_sandbox(may_be_none=unsafe_no_sandbox)  # before the minutes that training and loading take
+    settings = Settings(base_id=base_id, quantization=quantization, max_tokens=max_tokens, seed=seed)
+    finetune = FinetuneConfig(steps=steps, rank=rank, alpha=2 * rank)
+    budget = Budget(finetune=finetune, n_samples=samples, anchors_path=anchors)
+    with open_trainer() as db:
+        sets = _sets(db, entries, base_id=base_id, budget=budget, may_train=not no_train)
+        if warning := check_budgets([(entry, found) for entry, found in sets if found is not None]):
+            logger.warning("%s", warning)
+        served = _Served(base_id, quantization)
+        results = [
+            BenchmarkResult(
+                name=name, problems=own, arms=_run_arms(db, served, own, sets, settings, measures_kl=not no_kl)
+            )
+            for name, own in problems.items()
+        ]
+    document = export(results, settings, budget=_plain(budget))
+    click.echo(json.dumps(without_problems(document), indent=1) if as_json else "\n\n".join(map(_table, results)))
+    if export_path:  # after the figures: a file that cannot be written takes none along
+        write_export(export_path, document)
+    kept = evaluation_path(document)
+    make_private_folder(kept.parent)
+    write_export(kept, without_prompts(document))
+
+
+def _plain(budget: Any) -> dict[str, Any]:
+    return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(budget).items()}
+
+
+def _benchmark_names(text: str) -> list[Benchmark]:
+    names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown or not names:
+        what = f"unknown benchmark {unknown[0]!r}" if unknown else "--benchmarks names none"
+        raise BadInput(f"{what}; choose from {', '.join(BENCHMARKS)}")
+    return [known for name in names for known in BENCHMARKS if known == name]
+
+
+def _sets(db: "Database", entries: Sequence[Entry], **options: Any) -> list[tuple[Entry, AdapterSet | None]]:
+    """Every arm with its adapters, which are trained here if they must be."""
+    from trainer.pipeline.arm_sets import arm_set
+
+    return [(entry, arm_set(db, entry, **options)) for entry in entries]
+
+
+def _run_arms(
+    db: "Database",
+    served: "_Served",
+    problems: Sequence[Problem],
+    sets: Sequence[tuple[Entry, AdapterSet | None]],
+    settings: "Settings",
+    *,
+    measures_kl: bool,
+) -> list["ArmResult"]:
+    """All arms on some problems, then on the next: a prompt is computed once for all, and a break leaves arms equal."""
+    from trainer.evaluate.evaluation import MAX_BATCH_ROWS, answer_missing, arm_run, evaluate_arm, missing_problems
+
+    runs = [arm_run(db, problems[0], entry, settings, adapter_set) for entry, adapter_set in sets]
+    n_missing = sum(len(missing_problems(db, run, problems)) for run in runs)
+    size = max(1, MAX_BATCH_ROWS // max(entry.n_rows for entry, _ in sets))
+    with progress(problems[0].benchmark, n_missing, "answers") if n_missing else nullcontext() as bar:
+        for start, (entry, adapter_set) in product(range(0, len(problems), size), sets):
+            served.use(adapter_set)
+            answer_missing(
+                db,
+                served,
+                problems[start : start + size],
+                entry,
+                settings,
+                adapter_set=adapter_set,
+                measure_kl=served.average_kl if measures_kl else None,
+                measure_likelihoods=served.log_likelihoods,
+                on_problems=bar.advance if bar else lambda _: None,
+            )
+    return [evaluate_arm(db, served, problems, entry, settings, adapter_set=adapter_set) for entry, adapter_set in sets]
+
+
+class _Served:
+    """The completer of all arms: loads the base when the first answer is wanted, then swaps sets."""
+
+    def __init__(self, base_id: str, quantization: str) -> None:
+        self._base_id, self._quantization = base_id, quantization
+        self._wanted: AdapterSet | None = None
+        self._completer: LocalCompleter | None = None
+
+    def use(self, adapter_set: AdapterSet | None) -> None:
+        """Answer with this set from now on; None: there are only base rows."""
+        self._wanted = adapter_set
+
+    def complete_many(self, requests: Sequence[CompletionRequest]) -> list[CompletionResult]:
+        """As `evaluation.BatchCompleter`."""
+        return self._ready().complete_many(requests)
+
+    def average_kl(self, request: CompletionRequest, text: str) -> float | None:
+        """The average KL between the adapters on this text; None when the text has no token."""
+        total, n_places = 0.0, 0
+        for block in self._ready().next_token_logprobs(request, text):
+            value = average_kl(block.cpu().numpy())
+            if value is None:
+                return None
+            total += value * block.shape[1]
+            n_places += block.shape[1]
+        return total / n_places if n_places else None
+
+    def log_likelihoods(self, choices: Sequence[tuple[str, str]]) -> dict[str, list[float]]:
+        """The log-likelihood of each choice by the name of the adapter, which is "base" without a set."""
+        values = self._ready().log_likelihoods(choices)
+        names = [info.name for info in self._wanted.adapters] if self._wanted else ["base"]
+        return dict(zip(names, values.tolist(), strict=True))
+
+    def _ready(self) -> "LocalCompleter":
+        from spa_lsp.lm.completer import LocalCompleter
+
+        if self._completer is None:
+            self._completer = LocalCompleter.load(self._base_id, adapter_set="", quantization=self._quantization)
+        if self._completer.adapter_set != self._wanted:
+            self._completer.swap_set(self._wanted)
+        return self._completer
+
+
+def _table(result: Any) -> str:
+    """The figures of a benchmark, an arm a column."""
+    labels = [arm.entry.label for arm in result.arms]
+    width = max(17, *(len(label) + 2 for label in labels))
+    head = f"{result.name}, {len(result.problems)} problems, ± is the standard error"
+    lines = [head, " " * 16 + "".join(label.rjust(width) for label in labels)]
+    for name in SHOWN:
+        cells = [_cell(arm.figures.get(name)) for arm in result.arms]
+        if any(cells):
+            lines.append(f"{name:<16}" + "".join(cell.rjust(width) for cell in cells))
+    return "\n".join(lines)
+
+
+def _cell(found: Any) -> str:
+    if found is None:
+        return ""
+    return f"{found.mean:.3f}" + ("" if found.standard_error is None else f" ± {found.standard_error:.3f}")

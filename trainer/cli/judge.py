@@ -1,0 +1,95 @@
+"""`trainer judge`: whether the judge itself is right, shown on the benchmarks' own solutions."""
+
+import json
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spa_lsp.progress import Progress, progress
+from trainer.cli import options
+from trainer.evaluate.benchmarks.hub import hub_rows
+from trainer.evaluate.benchmarks.load import CODE_BENCHMARKS, CodeBenchmark, load_benchmark
+from trainer.evaluate.benchmarks.problems import Problem
+from trainer.evaluate.judge.process_pool import stopped_on_interrupt
+from trainer.evaluate.judge.verdict import Verdict, judge
+from trainer.evaluate.sandbox import require_sandbox
+
+
+@click.command("judge", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--canonical", type=click.Choice(CODE_BENCHMARKS), required=True, help="Whose solutions are judged.")
+@options.data
+@options.hub
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N problems.  [default: all]")
+@options.seed
+@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Programs at a time.")
+@options.unsafe_no_sandbox
+@options.as_json
+def judge_command(
+    canonical: CodeBenchmark,
+    data: Path | None,
+    hub: bool,
+    limit: int | None,
+    seed: int,
+    workers: int,
+    unsafe_no_sandbox: bool,
+    as_json: bool,
+) -> None:
+    """Judge the published solutions of a benchmark: all must pass, and those that do not are listed with the reason.
+
+    The exit status is 1 when one does not.
+
+    \b
+        trainer judge --canonical humaneval --json
+        trainer judge --canonical mbpp-plus --data ~/benchmarks --limit 50
+    """
+    problems = load_benchmark(canonical, data, limit=limit, seed=seed, from_hub=hub_rows if hub else None)
+    sandbox = require_sandbox(may_be_none=unsafe_no_sandbox)
+    started = time.monotonic()
+    with progress(f"judge {canonical}", len(problems), "solutions") as shown:
+        verdicts = _judge_all(problems, workers=workers, shown=shown)
+    figures = _figures(canonical, problems, verdicts)
+    figures |= {"seconds": round(time.monotonic() - started, 1), "sandbox": sandbox}
+    click.echo(json.dumps(figures, indent=2) if as_json else _text(figures))
+    if figures["exceptions"]:
+        raise click.exceptions.Exit(1)
+
+
+def _judge_all(problems: Sequence[Problem], *, workers: int, shown: Progress) -> list[Verdict]:
+    def judge_one(problem: Problem) -> Verdict:
+        [verdict] = judge(problem, [problem.solution], workers=1)
+        shown.advance()
+        return verdict
+
+    pool = ThreadPoolExecutor(workers)
+    try:
+        with stopped_on_interrupt():
+            return list(pool.map(judge_one, problems))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _figures(name: str, problems: Sequence[Problem], verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    exceptions = [
+        {"task_id": problem.task_id, "entry_point": problem.entry_point, "kind": verdict.kind, "reason": verdict.error}
+        for problem, verdict in zip(problems, verdicts, strict=True)
+        if verdict.kind != "pass"
+    ]
+    n_problems = len(problems)
+    return {
+        "benchmark": name,
+        "n_problems": n_problems,
+        "n_passed": n_problems - len(exceptions),
+        "exceptions": exceptions,
+    }
+
+
+def _text(figures: dict[str, Any]) -> str:
+    head = f"{figures['benchmark']}: {figures['n_passed']}/{figures['n_problems']} solutions pass"
+    lines = [
+        f"{item['task_id']} {item['entry_point']}: {item['kind']}, {item['reason']}" for item in figures["exceptions"]
+    ]
+    return "\n".join([f"{head}, {figures['seconds']} s, {figures['sandbox']}", *lines])

@@ -1,0 +1,1 @@
+"""Samples: reading them, and the training items that are cut from them."""

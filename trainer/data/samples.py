@@ -1,0 +1,305 @@
+"""Samples: read from OSS-Instruct JSONL into the store, out of it in a stable order, and cut into training items.
+
+An item is what a model is trained on: `prefix` (and `suffix`) in, `completion` out. Infill items come in two shapes:
+
+- lines (most): the middle is whole lines with their indentation and last newline; the suffix starts on the next line.
+  This is how infilling benchmarks put the question.
+- editor: the cursor stands after the auto-indentation and the rest of the line is empty: the indentation belongs to the
+  prefix, the middle has no last newline, the suffix starts with it (or is empty at the end of the file).
+
+Tokens are not counted here; whoever trains skips what is too long.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from sqlite_utils import Database
+
+from spa_lsp.completion import Layout
+from spa_lsp.errors import BadInput, NotFound
+from spa_lsp.storage.checked_files import hash_file
+from spa_lsp.storage.store import transaction
+from trainer.configs import ItemsConfig
+from trainer.data.middles import Span, body_spans, code_of, line_spans, python_code_of, text_spans
+from trainer.rows.runs import content_id
+
+MAX_LINE_CHARACTERS = 200_000
+_MAX_LINE_BYTES = 4 * MAX_LINE_CHARACTERS  # UTF-8 needs at most four bytes for a character
+_FIELDS = ("lang", "problem", "solution")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One training pair; `id` is the digest of the other three."""
+
+    id: str
+    lang: str
+    problem: str
+    solution: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One thing to learn: `completion` after `prefix` (before `suffix`). For `instruct`, `prefix` is the problem."""
+
+    id: str
+    sample_id: str
+    layout: Layout
+    prefix: str
+    suffix: str
+    completion: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadLine:
+    """A line that was left out, and why."""
+
+    line: int  # 1-based
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportReport:
+    """What an import did. `n_known` counts samples seen before, also those that differ only in white space."""
+
+    dataset_id: str
+    n_new: int
+    n_known: int
+    bad: tuple[BadLine, ...]
+
+
+def check_file(path: Path) -> int:
+    """The size in bytes of a file that can be imported, as far as can be seen without reading it.
+
+    Raises:
+        NotFound: no such file. BadInput: a folder or device, or empty.
+    """
+    if not path.exists():
+        raise NotFound(f"there is no file {path}; give the path of an OSS-Instruct JSONL file")
+    if not path.is_file():
+        raise BadInput(f"{path} is not a file; give the path of an OSS-Instruct JSONL file")
+    n_bytes = path.stat().st_size
+    if n_bytes == 0:
+        raise BadInput(f"{path} is empty; give an OSS-Instruct JSONL file: objects with lang, problem and solution")
+    return n_bytes
+
+
+def import_file(
+    db: Database, path: Path, *, limit: int | None = None, on_bytes: Callable[[int], None] | None = None
+) -> ImportReport:
+    """Read a JSONL file into the store, all or nothing but for bad lines, which are reported and left out.
+
+    A sample whose problem or solution is known but for white space is not added again (Magicoder's own rule). At most
+    `limit` good lines are read; `on_bytes` is told after each line how many bytes it had.
+
+    Raises:
+        NotFound: no such file.
+        BadInput: a folder, not readable, or without any line.
+    """
+    file_sha256 = _file_sha256(path)
+    n_new = n_known = 0
+    bad: list[BadLine] = []
+    with transaction(db):
+        _insert_dataset(db, file_sha256, path)
+        for number, line in _lines(path, on_bytes):
+            if limit is not None and n_new + n_known >= limit:
+                break
+            try:
+                is_new = _insert_sample(db, file_sha256, _parse_line(line))
+            except ValueError as error:
+                bad.append(BadLine(line=number, reason=str(error)))
+                continue
+            n_new, n_known = n_new + is_new, n_known + (not is_new)
+        if n_new + n_known == 0:
+            _forget_empty_dataset(db, file_sha256)
+    return ImportReport(dataset_id=file_sha256, n_new=n_new, n_known=n_known, bad=tuple(bad))
+
+
+def load_samples(db: Database, *, language: str | None = "python", limit: int | None = None) -> list[Sample]:
+    """Samples in the order of their import; `language` None means all."""
+    rows = db.query(
+        "SELECT id, lang, problem, solution FROM samples WHERE (:language IS NULL OR lang = :language)"
+        " ORDER BY n LIMIT :limit",
+        {"language": language, "limit": -1 if limit is None else limit},
+    )
+    return [Sample(**row) for row in rows]
+
+
+def samples_by_id(db: Database, sample_ids: Sequence[str]) -> list[Sample]:
+    """These samples in this order.
+
+    Raises:
+        KeyError: one is not in the store.
+    """
+    query = "SELECT id, lang, problem, solution FROM samples WHERE id IN (SELECT value FROM json_each(?))"
+    found = {row["id"]: Sample(**row) for row in db.query(query, [json.dumps(list(sample_ids))])}
+    return [found[sample_id] for sample_id in sample_ids]
+
+
+def split_holdout(samples: Sequence[Sample], *, config: ItemsConfig, seed: int) -> tuple[list[Sample], list[Sample]]:
+    """Samples to train on, and `config.holdout` samples (at most a fifth) never trained on, both in their order.
+
+    Chosen by digest, so that a sample stays held out while others are imported, as far as the count allows.
+    """
+    n_held = min(config.holdout, len(samples) // 5)
+    held = set(sorted((sample.id for sample in samples), key=lambda sample_id: content_id([seed, sample_id]))[:n_held])
+    train = [sample for sample in samples if sample.id not in held]
+    return train, [sample for sample in samples if sample.id in held]
+
+
+def make_items(sample: Sample, *, config: ItemsConfig, seed: int) -> list[Item]:
+    """The training items of one sample, always the same for a seed: infill items, then at most one instruct item.
+
+    The first infill item is a whole function body, the others are spans of lines; a sample without such code has none.
+    """
+    rng = Random(f"{seed}:{sample.id}")
+    n_infill, is_instruct = _plan(config, rng)
+    middles = _choose_middles(sample, n_infill, config, rng)
+    items = [_infill_item(sample, code, span, config, rng) for code, span in middles]
+    return [*items, _item(sample, "instruct", sample.problem, "", sample.solution)] if is_instruct else items
+
+
+def _plan(config: ItemsConfig, rng: Random) -> tuple[int, bool]:
+    """How many infill items, and whether an instruct item, so that the share is met on average."""
+    share, most = config.infill_share, config.infill_per_sample
+    n_per_instruct = most if share >= 1 else share / (1 - share)  # infill items for each instruct item
+    if n_per_instruct >= most:
+        return most, share < 1 and rng.random() < most / n_per_instruct
+    whole = int(n_per_instruct)
+    return whole + (rng.random() < n_per_instruct - whole), True
+
+
+def _choose_middles(sample: Sample, n: int, config: ItemsConfig, rng: Random) -> list[tuple[str, Span]]:
+    if n == 0:
+        return []
+    if sample.lang != "python":
+        blocks = code_of(sample.solution)
+        return [(blocks[0], span) for span in _pick(text_spans(blocks[0]), n, rng)] if blocks else []
+    parsed = python_code_of(sample.solution)
+    if parsed is None:
+        return []
+    code, tree = parsed
+    chosen = _pick(body_spans(tree, code), 1, rng)
+    while len(chosen) < n:
+        is_single = rng.random() < config.single_line_share
+        spans = line_spans(tree, code, lengths=range(1, 2)) if is_single else line_spans(tree, code)
+        more = _pick([span for span in spans if span not in chosen], 1, rng)
+        if not more:
+            break
+        chosen += more
+    return [(code, span) for span in chosen]
+
+
+def _pick(spans: list[Span], n: int, rng: Random) -> list[Span]:
+    return rng.sample(spans, min(n, len(spans)))
+
+
+def _infill_item(sample: Sample, code: str, span: Span, config: ItemsConfig, rng: Random) -> Item:
+    lines = code.split("\n")
+    before = "".join(f"{line}\n" for line in lines[: span.first - 1])
+    middle = "\n".join(lines[span.first - 1 : span.last])
+    after = "\n".join(lines[span.last :])
+    if rng.random() < config.editor_share:
+        text = middle.lstrip(" \t")
+        indentation = middle[: len(middle) - len(text)]
+        return _item(sample, "infill", before + indentation, f"\n{after}" if after.strip() else "", text)
+    return _item(sample, "infill", before, after, f"{middle}\n")
+
+
+def _item(sample: Sample, layout: Layout, prefix: str, suffix: str, completion: str) -> Item:
+    item_id = content_id([sample.id, layout, prefix, suffix, completion])
+    return Item(id=item_id, sample_id=sample.id, layout=layout, prefix=prefix, suffix=suffix, completion=completion)
+
+
+def _file_sha256(path: Path) -> str:
+    check_file(path)
+    try:
+        return hash_file(path)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror}); check its permissions") from error
+
+
+def _lines(path: Path, on_bytes: Callable[[int], None] | None) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines that are not blank. Of a too long line only the first bytes are kept: enough to see that it is."""
+    with path.open("rb") as file:
+        number = 0
+        while line := file.readline(_MAX_LINE_BYTES + 1):
+            number += 1
+            n_bytes = len(line)
+            rest = line
+            while len(rest) > _MAX_LINE_BYTES and not rest.endswith(b"\n"):
+                rest = file.readline(_MAX_LINE_BYTES + 1)
+                n_bytes += len(rest)
+            if line.strip():
+                yield number, line
+            if on_bytes is not None:
+                on_bytes(n_bytes)
+
+
+def _parse_line(line: bytes) -> dict[str, Any]:
+    """The row of a line; ValueError with the reason when it cannot be used."""
+    if len(line) > _MAX_LINE_BYTES:
+        raise ValueError(f"longer than {MAX_LINE_CHARACTERS} characters")
+    try:
+        text = line.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 at byte {error.start + 1} of the line") from error
+    if len(text) > MAX_LINE_CHARACTERS:
+        raise ValueError(f"{len(text)} characters, longer than {MAX_LINE_CHARACTERS}")
+    try:
+        row = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg} at character {error.pos + 1}") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or brackets without end
+        raise ValueError(f"not JSON that can be read: {error}") from error
+    if not isinstance(row, dict):
+        raise ValueError(f"not an object but {type(row).__name__}")
+    for field in _FIELDS:
+        _check_field(row, field)
+    return row
+
+
+def _check_field(row: dict[str, Any], field: str) -> None:
+    if field not in row:
+        raise ValueError(f"field '{field}' is missing")
+    value = row[field]
+    if not isinstance(value, str):
+        raise ValueError(f"field '{field}' is not text but {type(value).__name__}")
+    if not value.strip():
+        raise ValueError(f"field '{field}' is empty")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError(f"field '{field}' has half a surrogate pair")
+
+
+def _insert_dataset(db: Database, dataset_id: str, path: Path) -> None:
+    imported = datetime.now(UTC).isoformat(timespec="seconds")
+    row = {"id": dataset_id, "name": path.name, "n_bytes": path.stat().st_size, "imported": imported}
+    db.table("datasets").insert(row, ignore=True)
+
+
+def _forget_empty_dataset(db: Database, dataset_id: str) -> None:
+    db.execute("DELETE FROM datasets WHERE id = ? AND id NOT IN (SELECT dataset_id FROM dataset_samples)", [dataset_id])
+
+
+def _insert_sample(db: Database, dataset_id: str, row: dict[str, Any]) -> bool:
+    """Add the sample and its place in the data set; False when it was known."""
+    lang, problem, solution = row["lang"].strip().lower(), row["problem"], row["solution"]
+    keys = {"problem_key": _key(problem), "solution_key": _key(solution)}
+    query = "SELECT id FROM samples WHERE problem_key = :problem_key OR solution_key = :solution_key ORDER BY n LIMIT 1"
+    known = next(db.query(query, keys), None)
+    sample_id = content_id([lang, problem, solution]) if known is None else str(known["id"])
+    if known is None:
+        extra = json.dumps({name: value for name, value in row.items() if name not in _FIELDS})
+        fields = {"lang": lang, "problem": problem, "solution": solution}
+        db.table("samples").insert({"id": sample_id, **fields, "extra": extra, **keys})
+    db.table("dataset_samples").insert({"dataset_id": dataset_id, "sample_id": sample_id}, ignore=True)
+    return known is None
+
+
+def _key(text: str) -> str:
+    return content_id(" ".join(text.split()))

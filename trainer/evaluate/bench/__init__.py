@@ -1,0 +1,1 @@
+"""How fast the judge and the evaluation are."""

@@ -1,0 +1,1 @@
+"""From attempts to figures with intervals, and their export."""

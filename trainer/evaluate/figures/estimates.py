@@ -1,0 +1,116 @@
+"""From the attempts of an arm to its figures: a value per problem, a mean over problems with its interval.
+
+Every figure of completions comes twice: as a person sees them, and with `raw_` before the server's post-processing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+from sqlite_utils import Database
+
+from spa_lsp.storage.store import transaction
+from trainer.evaluate.attempts import Attempt
+from trainer.evaluate.figures import metrics
+from trainer.evaluate.figures.bootstrap import Estimate, estimate, minimum_estimate
+from trainer.evaluate.sameness.distinct import LEVELS, Level
+from trainer.rows.runs import Run, content_id
+
+View = Literal["shown", "raw"]
+MINIMUM = "pass_at_1_min"  # over adapters: no value per problem, so no paired difference
+N_ATTEMPTS = 5  # the paper's pass@5
+# what two arms are compared in
+COMPARED = (*(f"dc_{level}" for level in LEVELS), *(f"distinct_{level}" for level in LEVELS), "utility_near",
+            "pass_at_1", "pass_at_5", "pass_at_k", "accuracy_loglik", "diversity", "parse_share",
+            "stops_share")  # fmt: skip
+
+# a figure's values by problem id; problems that have no such figure are missing in it
+Values = dict[str, dict[str, float]]
+
+
+def values_of(attempts: Mapping[str, Sequence[Attempt]], *, is_code: bool) -> Values:
+    """Every figure that can be said of a single problem, by name and then by problem.
+
+    What looks at programs is left out where answers are none: it would be a zero that says nothing.
+    """
+    levels: Sequence[Level] = LEVELS if is_code else ("exact",)
+    each = {problem_id: _problem_values(own, levels) for problem_id, own in attempts.items()}
+    names = dict.fromkeys(name for values in each.values() for name in values)
+    return {name: {key: values[name] for key, values in each.items() if name in values} for name in names}
+
+
+def estimates_of(values: Values, attempts: Mapping[str, Sequence[Attempt]]) -> dict[str, Estimate]:
+    """The figures over all problems, and the least adapter's pass@1."""
+    found = {name: estimate(list(own.values())) for name, own in values.items()}
+    by_adapter = passes_by_adapter(attempts)
+    columns = [list(own.values()) for own in by_adapter.values()]
+    if columns and len({len(column) for column in columns}) == 1:
+        found[MINIMUM] = minimum_estimate(columns)
+    return found
+
+
+def passes_by_adapter(attempts: Mapping[str, Sequence[Attempt]]) -> dict[str, dict[str, float]]:
+    """For each adapter the share of its completions that pass, by problem."""
+    return _by_adapter(attempts, lambda attempt: attempt.verdict == "pass")
+
+
+def likeliest_by_adapter(attempts: Mapping[str, Sequence[Attempt]]) -> dict[str, dict[str, float]]:
+    """For each adapter whether the right option is the likeliest, by problem; without those that have no options."""
+    return _by_adapter(attempts, lambda attempt: None if attempt.is_likeliest is None else attempt.is_likeliest == 1)
+
+
+def _by_adapter(
+    attempts: Mapping[str, Sequence[Attempt]], is_right: Callable[[Attempt], bool | None]
+) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for problem_id, own in attempts.items():
+        for adapter in dict.fromkeys(attempt.adapter for attempt in own):
+            known = [is_right(attempt) for attempt in own if attempt.adapter == adapter]
+            if right := [value for value in known if value is not None]:
+                found.setdefault(adapter, {})[problem_id] = metrics.pass_at_1(right)
+    return found
+
+
+def write_figures(db: Database, run: Run, problem_ids: Sequence[str], figures: Mapping[str, Estimate]) -> None:
+    """Keep the figures as rows; those of the same run over the same problems are replaced."""
+    key = {"run_id": run.id, "problems_id": content_id(sorted(problem_ids)), "n_problems": len(problem_ids)}
+    with transaction(db):
+        db.table("figures").insert_all(
+            ({**key, "name": name, **vars(found)} for name, found in figures.items()), replace=True
+        )
+
+
+def _problem_values(attempts: Sequence[Attempt], levels: Sequence[Level]) -> dict[str, float]:
+    first = attempts[0]
+    known_kl = {} if first.average_kl is None else {"average_kl": first.average_kl}
+    likeliest = [bool(attempt.is_likeliest) for attempt in attempts if attempt.is_likeliest is not None]
+    return {
+        **_view_values(attempts, "shown", levels),
+        **{f"raw_{name}": value for name, value in _view_values(attempts, "raw", levels).items()},
+        "stops_share": metrics.stops_share([attempt.finish for attempt in attempts]),
+        "n_tokens": sum(attempt.n_tokens for attempt in attempts) / len(attempts),
+        "seconds": first.seconds,
+        **known_kl,
+        **({"accuracy_loglik": metrics.pass_at_1(likeliest)} if likeliest else {}),
+    }
+
+
+def _view_values(attempts: Sequence[Attempt], view: View, levels: Sequence[Level]) -> dict[str, float]:
+    is_raw = view == "raw"
+    passes = [(attempt.raw_verdict if is_raw else attempt.verdict) == "pass" for attempt in attempts]
+    texts = [attempt.raw_text if is_raw else attempt.shown_text for attempt in attempts]
+    prefix = "raw_class_" if is_raw else "class_"
+    found: dict[str, float] = {}
+    for level in levels:
+        keys = [getattr(attempt, f"{prefix}{level}") for attempt in attempts]
+        found[f"distinct_{level}"] = metrics.distinct_at_k(keys)
+        found[f"dc_{level}"] = metrics.dc_at_k(keys, passes)
+        found[f"utility_{level}"] = metrics.utility_at_k(keys, passes)
+    found["pass_at_1"] = metrics.pass_at_1(passes)
+    found["pass_at_k"] = float(metrics.pass_any(passes))
+    if len(attempts) >= N_ATTEMPTS:
+        found["pass_at_5"] = metrics.pass_at_n(passes, N_ATTEMPTS)
+    if (diversity := metrics.diversity(texts)) is not None:
+        found["diversity"] = diversity
+    if "ast" in levels:
+        found["parse_share"] = metrics.parse_share([getattr(attempt, f"{prefix}ast") for attempt in attempts])
+    return found

@@ -1,0 +1,206 @@
+"""The export of an evaluation: one JSON document with all that a report needs. Makes plain data, computes no figure.
+
+    {"format": 1,
+     "settings": {"base", "quantization", "device", "sandbox", "k", "seed", "max_tokens", "top_p", "budget": {...},
+                  "versions": {package: version}, "git_commit", "machine": {"processor", "n_cores", "memory_gib"}},
+     "benchmarks": [
+       {"name", "n_problems",
+        "arms": [
+          {"arm", "about", "adapter_set", "method", "training": {...} | null, "k", "temperature", "run_id",
+           "figures": {NAME: {"mean", "low", "high", "standard_error"}},
+           "n_samples": of the training data | null,
+           "by_adapter": [{"adapter", "label", "n_samples", "pass_at_1": {"mean", "low", "high", "standard_error"},
+                           ["accuracy_loglik": {...} where there are questions with options]}],
+           "problems": [
+             {"task_id", "prompt", ["canary",] "alternatives": [
+               {"text", "adapter", "finish", "verdict", "raw_text", "raw_verdict",
+                "class_exact", "class_ast", "class_near", "class_approach"}]}]}],
+        "differences": [{"first", "second", "figure", "mean", "low", "high"}]}]}
+
+`arm` is the entry's label (`base@0.8`), `method` and `training` are what the set's manifest says, `budget` is what arms
+are trained with. Names of figures: `dc_`, `distinct_`, `utility_` with each of `exact`, `ast`, `near`, `approach`;
+`pass_at_1`, `pass_at_1_min` (the least adapter), `pass_at_5` (where k >= 5), `pass_at_k`, `diversity`, `parse_share`;
+all but `pass_at_1_min` with `raw_` too, before the server's work on the text; `stops_share`, `n_tokens` (a completion's
+mean), `seconds` (of a problem), `average_kl` (nats per token, greedy sets only), `accuracy_loglik` (of questions with
+options, beside `pass_at_1`, which is that of the generated answers). Questions have the level `exact` alone and no
+`parse_share`: their answers are no programs.
+`low` and `high` bound the 95 % bootstrap interval over problems, paired in `differences`, which are `first - second`.
+`standard_error` is null for a single problem. A class is a number within its problem, null for no class.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from spa_lsp.completion import TOP_P
+from trainer.evaluate.arms import pairs
+from trainer.evaluate.benchmarks.problems import Problem
+from trainer.evaluate.evaluation import ArmResult, Settings
+from trainer.evaluate.figures.bootstrap import estimate, paired_bootstrap
+from trainer.evaluate.figures.estimates import COMPARED, likeliest_by_adapter, passes_by_adapter
+from trainer.evaluate.sameness.distinct import LEVELS
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkResult:
+    """Every arm on the same problems of one benchmark."""
+
+    name: str
+    problems: Sequence[Problem]
+    arms: Sequence[ArmResult]
+
+
+def export(results: Sequence[BenchmarkResult], settings: Settings, *, budget: Mapping[str, Any]) -> dict[str, Any]:
+    """The document described above."""
+    return {
+        "format": FORMAT,
+        "settings": _settings(results, settings, budget),
+        "benchmarks": [_benchmark(result) for result in results],
+    }
+
+
+def without_problems(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The same document with the figures alone."""
+    return {
+        **document,
+        "benchmarks": [
+            {**found, "arms": [{name: arm[name] for name in arm if name != "problems"} for arm in found["arms"]]}
+            for found in document["benchmarks"]
+        ],
+    }
+
+
+def without_prompts(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The same document without a word of a benchmark: problems are named, and what was answered stands there."""
+    return {
+        **document,
+        "benchmarks": [
+            {
+                **found,
+                "arms": [{**arm, "problems": [_unasked(own) for own in arm["problems"]]} for arm in found["arms"]],
+            }
+            for found in document["benchmarks"]
+        ],
+    }
+
+
+def _unasked(problem: Mapping[str, Any]) -> dict[str, Any]:
+    return {**problem, "prompt": ""}
+
+
+def write_export(path: Path, document: Mapping[str, Any]) -> None:
+    """Write the document beside its place and rename it, so that no half of it is ever there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.tmp")
+    try:
+        unfinished.write_text(f"{json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)}\n", "utf-8")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _settings(results: Sequence[BenchmarkResult], settings: Settings, budget: Mapping[str, Any]) -> dict[str, Any]:
+    run = results[0].arms[0].run
+    attempt = next(own[0] for own in results[0].arms[0].attempts.values())
+    return {
+        "base": settings.base_id,
+        "quantization": attempt.quantization,
+        "device": attempt.device,
+        "sandbox": attempt.sandbox,
+        "k": max(result.entry.k for result in results[0].arms),
+        "seed": settings.seed,
+        "max_tokens": settings.max_tokens,
+        "top_p": TOP_P,
+        "budget": budget,
+        "versions": run.versions,
+        "git_commit": run.git_commit,
+        "machine": _machine(),
+    }
+
+
+def _machine() -> dict[str, Any]:
+    import psutil
+
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "n_cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+    }
+
+
+def _benchmark(result: BenchmarkResult) -> dict[str, Any]:
+    return {
+        "name": result.name,
+        "n_problems": len(result.problems),
+        "arms": [_arm(arm, result.problems) for arm in result.arms],
+        "differences": differences(result.arms),
+    }
+
+
+def _arm(result: ArmResult, problems: Sequence[Problem]) -> dict[str, Any]:
+    chosen = result.adapter_set
+    return {
+        "arm": result.entry.label,
+        "about": result.entry.arm.about,
+        "adapter_set": chosen.name if chosen else "",
+        "method": chosen.method if chosen else "",
+        "training": chosen.figures.get("config") if chosen else None,
+        "n_samples": chosen.data.get("n_samples") if chosen else None,
+        "k": result.entry.n_rows,
+        "temperature": result.entry.temperature,
+        "run_id": result.run.id,
+        "figures": {name: asdict(found) for name, found in result.figures.items()},
+        "by_adapter": _by_adapter(result),
+        "problems": [_problem(problem, own) for problem, own in zip(problems, result.attempts.values(), strict=True)],
+    }
+
+
+def _by_adapter(result: ArmResult) -> list[dict[str, Any]]:
+    labels = {attempt.adapter: attempt.label for own in result.attempts.values() for attempt in own}
+    sizes = (
+        {own.name: own.figures.get("n_samples") for own in result.adapter_set.adapters} if result.adapter_set else {}
+    )
+    figures = {
+        "pass_at_1": passes_by_adapter(result.attempts),
+        "accuracy_loglik": likeliest_by_adapter(result.attempts),
+    }
+    return [
+        {
+            "adapter": adapter,
+            "label": labels[adapter],
+            "n_samples": sizes.get(adapter),
+            **{name: asdict(estimate(list(own[adapter].values()))) for name, own in figures.items() if adapter in own},
+        }
+        for adapter in figures["pass_at_1"]
+    ]
+
+
+def _problem(problem: Problem, attempts: Sequence[Any]) -> dict[str, Any]:
+    shown = ("adapter", "finish", "verdict", "raw_text", "raw_verdict", *(f"class_{level}" for level in LEVELS))
+    return {
+        "task_id": problem.task_id,
+        "prompt": problem.prefix if problem.layout == "infill" else problem.instruction,
+        **({"canary": problem.canary} if problem.canary else {}),
+        "alternatives": [
+            {"text": attempt.shown_text, **{name: getattr(attempt, name) for name in shown}} for attempt in attempts
+        ],
+    }
+
+
+def differences(arms: Sequence[ArmResult]) -> list[dict[str, Any]]:
+    """Every two arms in every figure that both have for the same problems."""
+    by_label = {arm.entry.label: arm for arm in arms}
+    found = []
+    for first, second in pairs([arm.entry for arm in arms]):
+        for name in COMPARED:
+            values = [by_label[entry.label].values.get(name, {}) for entry in (first, second)]
+            if values[0] and values[0].keys() == values[1].keys():
+                interval = paired_bootstrap(*(list(own.values()) for own in values))
+                found.append({"first": first.label, "second": second.label, "figure": name, **asdict(interval)})
+    return found

@@ -1,0 +1,1 @@
+"""Verdicts on completions: a trusted test outside, the candidate in the sandbox."""

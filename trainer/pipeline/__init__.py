@@ -1,0 +1,1 @@
+"""The stages in their order, and the adapter sets that an evaluation's arms need."""

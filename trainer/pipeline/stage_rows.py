@@ -1,0 +1,110 @@
+"""The rows by which stages speak to each other: influence, parts, runs to go on from, and what `status` reads."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlite_utils import Database
+
+from spa_lsp.errors import BadInput, NotFound
+from spa_lsp.storage.store import open_store, transaction
+from trainer.data.samples import Sample, samples_by_id
+from trainer.rows.runs import Run, find_run, finish_run, latest_run, list_runs, run_record
+
+
+def source_run(db: Database, stage: str, run_id: str | None) -> Run:
+    """The finished run to go on from."""
+    if run_id is None:
+        found = latest_run(db, stage)
+        if found is None:
+            raise NotFound(f"there is no finished {stage} run; run: trainer {stage}")
+        return found
+    query = "SELECT id FROM runs WHERE stage = ? AND status = 'finished' AND substr(id, 1, ?) = ?"
+    ids = [row["id"] for row in db.query(query, [stage, len(run_id), run_id])]
+    if len(ids) != 1:
+        many = f"{len(ids)} finished {stage} runs begin" if ids else f"no finished {stage} run begins"
+        raise NotFound(f"{many} with {run_id!r}; trainer status shows the ids")
+    return find_run(db, ids[0])
+
+
+def finish_with_rows(
+    db: Database, run: Run, figures: dict[str, Any], table: str, column: str, rows: Sequence[tuple[str, object]]
+) -> Run:
+    """Write the rows `(sample_id, value)` of a run and finish it, all or nothing."""
+    with transaction(db):
+        db.table(table).insert_all(
+            {"run_id": run.id, "sample_id": sample_id, column: value} for sample_id, value in rows
+        )
+        return finish_run(db, run, figures)
+
+
+def load_influence(
+    db: Database, run: Run, limit: int | None, within: str | None = None
+) -> tuple[list[str], NDArray[np.float32]]:
+    """Sample ids in the order of import, and `[N, Q, items]`; of those that the attribute run `within` has too."""
+    query = (
+        "SELECT influence.sample_id, data FROM influence JOIN samples ON samples.id = influence.sample_id "
+        "WHERE run_id = ? AND sample_id IN (SELECT sample_id FROM influence WHERE run_id = ?) ORDER BY n LIMIT ?"
+    )
+    rows = list(db.query(query, [run.id, within or run.id, -1 if limit is None else limit]))
+    shape = (len(rows), len(run.figures["anchors"]), run.figures["n_items"])
+    influence = np.frombuffer(b"".join(row["data"] for row in rows), dtype=np.float32).reshape(shape)
+    return [row["sample_id"] for row in rows], influence
+
+
+def load_parts(db: Database, run: Run, limit: int | None) -> dict[int, list[Sample]]:
+    """The samples of each part of a partition run in the order of their import, at most `limit` of each.
+
+    Where the run made no division (`whole`), each part has all samples.
+
+    Raises:
+        BadInput: a part is empty.
+    """
+    query = (
+        "SELECT part, sample_id FROM part_members JOIN samples ON samples.id = part_members.sample_id "
+        "WHERE run_id = ? ORDER BY n"
+    )
+    rows = list(db.query(query, [run.id]))
+    is_whole = run.config["partition"]["method"] == "whole"
+    parts: dict[int, list[Sample]] = {}
+    for part, name in enumerate(run.figures["names"]):
+        sample_ids = [row["sample_id"] for row in rows if is_whole or row["part"] == part][:limit]
+        if not sample_ids:
+            raise BadInput(f"part '{name}' has no samples; run: trainer partition --method balanced")
+        parts[part] = samples_by_id(db, sample_ids)
+    return parts
+
+
+def data_record(db: Database, divided: Run) -> dict[str, Any]:
+    """What a set was made from, for its manifest: digests and counts, no text of a sample."""
+    query = (
+        "SELECT DISTINCT datasets.id, name FROM part_members JOIN dataset_samples USING (sample_id) "
+        "JOIN datasets ON datasets.id = dataset_id WHERE run_id = ? ORDER BY name, datasets.id"
+    )
+    datasets = [{"name": row["name"], "sha256": row["id"]} for row in db.query(query, [divided.id])]
+    n_samples = db.table("part_members").count_where("run_id = ?", [divided.id])
+    return {"datasets": datasets, "n_samples": n_samples, "partition_run": divided.id}
+
+
+def read_status() -> dict[str, Any]:
+    """What the store holds, read without disturbing a trainer at work: `datasets`, `samples` by language, `runs`."""
+    nothing: dict[str, Any] = {"datasets": [], "samples": {}, "runs": []}
+    try:
+        db = open_store()
+    except NotFound:
+        return nothing
+    with closing(db):
+        if not db.table("runs").exists():
+            return nothing
+        datasets = (
+            "SELECT id, name, n_bytes, imported, count(sample_id) AS n_samples "
+            "FROM datasets JOIN dataset_samples ON dataset_id = id GROUP BY id ORDER BY imported"
+        )
+        samples = "SELECT lang, count(*) AS n FROM samples GROUP BY lang ORDER BY n DESC, lang"
+        return {
+            "datasets": list(db.query(datasets)),
+            "samples": {row["lang"]: row["n"] for row in db.query(samples)},
+            "runs": [run_record(run) for run in list_runs(db)],
+        }

@@ -1,0 +1,97 @@
+"""From a finished finetune run to the adapter set that is published: names, labels, figures, files. Writes nothing."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from spa_lsp import paths
+from spa_lsp.adapters.adapter_set import describe_adapter
+from spa_lsp.adapters.manifest import AdapterSet
+from spa_lsp.bases.catalog import InstalledBase
+from spa_lsp.errors import NotFound
+from spa_lsp.storage.checked_files import hash_file
+from trainer.rows.runs import Run
+
+
+def run_folder(run: Run) -> Path:
+    """Where a run keeps its checkpoints and adapter files."""
+    return paths.cache_dir() / "runs" / run.id
+
+
+def adapter_files(run: Run) -> dict[str, Path]:
+    """The safetensors file of each part of a finetune run, by the part's number as text, in order."""
+    files: Mapping[str, str] = run.figures.get("files", {})
+    return {part: run_folder(run) / files[part] for part in sorted(files, key=int)}
+
+
+def has_adapter_files(run: Run) -> bool:
+    """Whether every adapter of a finished run still lies in the cache as it was written."""
+    digests: Mapping[str, str] = run.figures.get("sha256", {})
+    return all(path.is_file() and hash_file(path) == digests.get(part) for part, path in adapter_files(run).items())
+
+
+def build_set(
+    run: Run,
+    divided: Run,
+    *,
+    name: str,
+    base: InstalledBase,
+    data: dict[str, Any],
+    temperature: float = 0.0,
+    limit: int | None = None,
+) -> tuple[AdapterSet, dict[str, bytes]]:
+    """The set of a finetune run and its adapters' bytes by name; the parts of `divided` give names and labels.
+
+    With `limit`, of the first that many parts; `temperature` is what they are served at.
+
+    Raises:
+        NotFound: a file is gone from the cache.
+    """
+    names, labels = divided.figures["names"][:limit], divided.figures["labels"]
+    files = {names[int(part)]: _read(path) for part, path in adapter_files(run).items() if int(part) < len(names)}
+    own = run.figures.get("adapters", {})
+    infos = [
+        describe_adapter(
+            names[part],
+            files[names[part]],
+            label=labels[part],
+            figures={"n_samples": divided.figures["sizes"][names[part]], **own.get(str(part), {})},
+        )
+        for part in range(len(names))
+    ]
+    config = run.config["finetune"]
+    adapter_set = AdapterSet(
+        name=name,
+        base_id=base.id,
+        base_sha256=base.weights_sha256,
+        tokenizer_sha256=base.tokenizer_sha256,
+        rank=config["rank"],
+        alpha=float(config["alpha"]),
+        target_modules=tuple(config["target_modules"]),
+        activation=config["activation"],
+        layouts=_layouts(run.config["items"]["infill_share"]),
+        method=f"{divided.figures['attribute_method']}, {divided.config['partition']['method']}",
+        run_id=run.id,
+        data=data,
+        figures=_set_figures(run, divided),
+        adapters=tuple(infos),
+        temperature=temperature,
+    )
+    return adapter_set, files
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NotFound(f"cannot read {path} ({error.strerror}); run: trainer finetune") from error
+
+
+def _layouts(infill_share: float) -> tuple[str, ...]:
+    return (*(["infill"] if infill_share > 0 else []), *(["instruct"] if infill_share < 1 else []))
+
+
+def _set_figures(run: Run, divided: Run) -> dict[str, Any]:
+    training = {key: value for key, value in run.figures.items() if key not in ("files", "sha256", "adapters")}
+    parts = {key: divided.figures[key] for key in ("sizes", "stability", "stability_by_chance", "moved_share")}
+    return {"partition": parts, "finetune": training, "config": run.config}

@@ -1,0 +1,1 @@
+"""Training: the loss, the loop over steps, and the stage that makes one adapter per part."""
