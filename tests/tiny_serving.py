@@ -1,7 +1,8 @@
 """Random adapters of the tiny base as a set that can be served."""
 
 from spa_lsp import paths
-from spa_lsp.adapters.adapter_set import AdapterSet, describe_adapter, write_set
+from spa_lsp.adapters.manifest import AdapterSet
+from spa_lsp.adapters.writing import describe_adapter, write_set
 from spa_lsp.bases.catalog import find_base, installed_base
 from tests.conftest import TINY_ID
 from trainer.configs import ALL_LINEARS

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 from safetensors.numpy import save
 
-from spa_lsp.adapters.adapter_set import AdapterSet, describe_adapter
+from spa_lsp.adapters.manifest import AdapterSet
+from spa_lsp.adapters.writing import describe_adapter
 
 BASE_ID = "tiny-qwen2"
 RANK = 2

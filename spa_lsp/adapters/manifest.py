@@ -1,11 +1,11 @@
 """The manifest of an adapter set: the records, their JSON form, and the rules for every field.
 
-Nothing is read or written here; where sets lie is `adapter_set.py`, what is in their files `check.py`.
+Nothing is read or written here; where sets lie is `finding.py`, what is in their files `check.py`.
 """
 
 import math
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -211,3 +211,14 @@ def _matches(pattern: re.Pattern[str], value: Any) -> bool:
 def _require(condition: Any, message: str) -> None:
     if not condition:
         raise BadInput(message)
+
+
+def with_name(adapter_set: AdapterSet, name: str | None) -> AdapterSet:
+    """The same set under another name; None keeps the name.
+
+    Raises:
+        BadInput: it is not a name.
+    """
+    if name is not None:
+        check_name(name, what="adapter set")
+    return adapter_set if name is None else replace(adapter_set, name=name)

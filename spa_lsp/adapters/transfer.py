@@ -1,6 +1,6 @@
 """Moving adapter sets in and out, and checking all of one: what `spa-lsp adapters import | export | verify` do.
 
-Nothing here chooses a set; that is `adapter_set.py`.
+Nothing here chooses a set; that is `finding.py`.
 """
 
 import json
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spa_lsp import paths
-from spa_lsp.adapters import adapter_set as sets
-from spa_lsp.adapters.adapter_set import AdapterSet
+from spa_lsp.adapters import check, reading, writing
+from spa_lsp.adapters.manifest import AdapterSet, with_name
 from spa_lsp.adapters.tensor_file import read_shapes
 from spa_lsp.bases.catalog import find_base, installed_base
 from spa_lsp.errors import AdapterMismatch, BadInput, NotFound, SpaError
@@ -39,14 +39,14 @@ def import_set(source: Path, *, name: str | None = None, is_replacing: bool = Fa
         AdapterMismatch: as the checks say. Nothing is copied then, and an older set of the name stays.
     """
     _refuse_pickles(source)
-    found = sets.with_name(sets.read_set(source), name)
+    found = with_name(reading.read_set(source), name)
     target = paths.user_sets_dir() / found.base_id / found.name
     _refuse_taken_name(found, target, is_replacing=is_replacing)
     shapes = shapes_on_base(found)
-    adapters = {info.name: sets.read_adapter(found, info.name) for info in found.adapters}
+    adapters = {info.name: reading.read_adapter(found, info.name) for info in found.adapters}
     for info in found.adapters:
         _check_named(info.file, adapters[info.name], found, shapes)
-    return sets.write_set(target, found, adapters, card=sets.read_card(found), is_replacing=is_replacing)
+    return writing.write_set(target, found, adapters, card=reading.read_card(found), is_replacing=is_replacing)
 
 
 def _refuse_pickles(folder: Path) -> None:
@@ -56,7 +56,7 @@ def _refuse_pickles(folder: Path) -> None:
 
 
 def _refuse_taken_name(found: AdapterSet, target: Path, *, is_replacing: bool) -> None:
-    if (paths.shipped_models_dir() / found.base_id / found.name / sets.MANIFEST_NAME).exists():
+    if (paths.shipped_models_dir() / found.base_id / found.name / reading.MANIFEST_NAME).exists():
         raise BadInput(f"{found.name!r} is the name of a shipped set; pass --name with another one")
     if target.exists() and not is_replacing:
         raise BadInput(f"{found.name!r} was imported before ({target}); pass --replace, or --name with another one")
@@ -76,20 +76,20 @@ def shapes_on_base(adapter_set: AdapterSet) -> Shapes | None:
         installed = installed_base(base)
     except NotFound:
         if base.sha256:
-            sets.check_base(adapter_set, base_id=base.id, base_sha256=base.sha256, tokenizer_sha256=None)
+            check.check_base(adapter_set, base_id=base.id, base_sha256=base.sha256, tokenizer_sha256=None)
         return None
-    sets.check_base(
+    check.check_base(
         adapter_set,
         base_id=installed.id,
         base_sha256=installed.weights_sha256,
         tokenizer_sha256=installed.tokenizer_sha256,
     )
-    return sets.expected_shapes(adapter_set, sets.base_linears(read_shapes(installed.folder / WEIGHTS_NAME)))
+    return check.expected_shapes(adapter_set, check.base_linears(read_shapes(installed.folder / WEIGHTS_NAME)))
 
 
 def _check_named(file: str, data: bytes, adapter_set: AdapterSet, shapes: Shapes | None) -> None:
     try:
-        sets.check_adapter(data, adapter_set, shapes)
+        check.check_adapter(data, adapter_set, shapes)
     except SpaError as error:
         raise type(error)(f"{file}: {error}") from None
 
@@ -98,17 +98,17 @@ def verify_set(adapter_set: AdapterSet) -> list[FileVerdict]:
     """Check the manifest against the base, and every file against the manifest; one verdict for each."""
     try:
         shapes = shapes_on_base(adapter_set)
-        verdicts = [FileVerdict(file=sets.MANIFEST_NAME)]
+        verdicts = [FileVerdict(file=reading.MANIFEST_NAME)]
     except SpaError as error:
         shapes = None
-        verdicts = [FileVerdict(file=sets.MANIFEST_NAME, problem=str(error))]
+        verdicts = [FileVerdict(file=reading.MANIFEST_NAME, problem=str(error))]
     return [*verdicts, *(_verify_adapter(adapter_set, info.name, shapes) for info in adapter_set.adapters)]
 
 
 def _verify_adapter(adapter_set: AdapterSet, name: str, shapes: Shapes | None) -> FileVerdict:
     file = f"{name}.safetensors"
     try:
-        sets.check_adapter(sets.read_adapter(adapter_set, name), adapter_set, shapes)
+        check.check_adapter(reading.read_adapter(adapter_set, name), adapter_set, shapes)
     except SpaError as error:
         return FileVerdict(file=file, problem=str(error))
     return FileVerdict(file=file)
@@ -120,9 +120,9 @@ def export_set(adapter_set: AdapterSet, folder: Path, *, is_peft: bool = False) 
     Raises:
         BadInput: the folder exists. Damaged: a file of the set is not what it should be; nothing is written then.
     """
-    adapters = {info.name: sets.read_adapter(adapter_set, info.name) for info in adapter_set.adapters}
-    with sets.finished_folder(folder) as unfinished:
-        sets.write_files(unfinished, adapter_set, adapters, sets.read_card(adapter_set))
+    adapters = {info.name: reading.read_adapter(adapter_set, info.name) for info in adapter_set.adapters}
+    with writing.finished_folder(folder) as unfinished:
+        writing.write_files(unfinished, adapter_set, adapters, reading.read_card(adapter_set))
         for name, data in adapters.items() if is_peft else ():
             (unfinished / name).mkdir(mode=0o700)
             write_private_file(unfinished / name / "adapter_config.json", _peft_config(adapter_set))

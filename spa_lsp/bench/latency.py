@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
-from spa_lsp.adapters.adapter_set import AdapterSet, find_set
+from spa_lsp.adapters.finding import find_set
+from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.bases.catalog import find_base, source_path
 from spa_lsp.bench.figures import Figure, Goal, Job, Ratio, Times, plain_figure, ratio_figure, run_rounds
 from spa_lsp.bench.prompts import BenchPrompt, make_prompt

@@ -154,7 +154,7 @@ def check_model(model: Model) -> None:
     Raises:
         NotFound: no such base or set, or the base was never pulled. AdapterMismatch: the set is for another base.
     """
-    from spa_lsp.adapters.adapter_set import find_set
+    from spa_lsp.adapters.finding import find_set
     from spa_lsp.bases.catalog import find_base, installed_base
 
     installed_base(find_base(model.base_id))

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from spa_lsp.adapters import adapter_set as sets
-from spa_lsp.adapters.adapter_set import AdapterSet
+from spa_lsp.adapters import finding, selection
+from spa_lsp.adapters.manifest import AdapterSet, to_manifest
 from spa_lsp.adapters.transfer import FileVerdict, export_set, import_set, shapes_on_base, verify_set
 from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.completion import TOP_P
@@ -31,7 +31,7 @@ def list_adapters(base_id: str | None, as_json: bool) -> None:
     \b
         spa-lsp adapters list --json
     """
-    found = sets.list_sets(base_id)
+    found = finding.list_sets(base_id)
     in_use = {found_base: _set_in_use(found_base) for found_base in {each.base_id for each in found}}
     rows = [_to_row(each, is_in_use=each == in_use[each.base_id]) for each in found]
     if as_json:
@@ -60,13 +60,13 @@ def use(name: str | None, is_default: bool, base_id: str | None) -> None:
     if (name is None) != is_default:
         raise click.UsageError("give either the NAME of a set or --default")
     if name is None:
-        sets.clear_selection(base_id)
+        selection.clear_selection(base_id)
         click.echo(f"the default set is used for {base_id or 'every base'}")
         return
-    found = sets.find_set(name, base_id)
+    found = finding.find_set(name, base_id)
     shapes_on_base(found)  # a set for other weights is refused now, and not at the first completion
-    sets.select_set(found)
-    click.echo(f"{found.name} ({sets.source_of(found)}, k={found.k}) is used for {found.base_id}")
+    selection.select_set(found)
+    click.echo(f"{found.name} ({finding.source_of(found)}, k={found.k}) is used for {found.base_id}")
 
 
 @adapters.command()
@@ -81,7 +81,7 @@ def info(name: str | None, base_id: str | None, as_json: bool) -> None:
     """
     found = _find(name, base_id)
     if as_json:
-        click.echo(json.dumps(sets.to_manifest(found) | _place(found), indent=1, ensure_ascii=False))
+        click.echo(json.dumps(to_manifest(found) | _place(found), indent=1, ensure_ascii=False))
         return
     for line in _describe(found):
         click.echo(line)
@@ -96,7 +96,7 @@ def verify(name: str | None, base_id: str | None) -> None:
     \b
         spa-lsp adapters verify my-set
     """
-    n_bad = _verify_one(sets.find_set(name, base_id)) if name else _verify_all(base_id)
+    n_bad = _verify_one(finding.find_set(name, base_id)) if name else _verify_all(base_id)
     if n_bad:
         raise Damaged(f"{n_bad} {'file is' if n_bad == 1 else 'files are'} bad; fetch or publish the set again")
 
@@ -132,26 +132,26 @@ def export_adapters(name: str, folder: Path, base_id: str | None, is_peft: bool)
     \b
         spa-lsp adapters export my-set ./my-set --peft
     """
-    found = sets.find_set(name, base_id)
+    found = finding.find_set(name, base_id)
     export_set(found, folder, is_peft=is_peft)
     click.echo(f"exported {found.name}, {found.k} adapters, to {folder}")
     click.echo(f"it was trained on {json.dumps(found.data, ensure_ascii=False)}", err=True)
 
 
 def _find(name: str | None, base_id: str | None) -> AdapterSet:
-    return sets.find_set(name, base_id if name or base_id else DEFAULT_BASE)
+    return finding.find_set(name, base_id if name or base_id else DEFAULT_BASE)
 
 
 def _set_in_use(base_id: str) -> AdapterSet | None:
     try:
-        return sets.find_set(None, base_id)
+        return finding.find_set(None, base_id)
     except NotFound:
         return None
 
 
 def _place(found: AdapterSet) -> dict[str, Any]:
     folder = str(found.folder) if found.folder else None
-    return {"set_id": found.set_id, "source": sets.source_of(found), "folder": folder}
+    return {"set_id": found.set_id, "source": finding.source_of(found), "folder": folder}
 
 
 def _to_row(found: AdapterSet, *, is_in_use: bool) -> dict[str, Any]:
@@ -200,10 +200,10 @@ def _verify_one(found: AdapterSet) -> int:
 
 
 def _verify_all(base_id: str | None) -> int:
-    broken: dict[Path, SpaError] = {} if base_id else sets.list_broken()
+    broken: dict[Path, SpaError] = {} if base_id else finding.list_broken()
     for folder, error in broken.items():
         click.echo(f"bad  {folder}: {error}")
-    found = sets.list_sets(base_id)
+    found = finding.list_sets(base_id)
     if not found and not broken:
         click.echo("no adapter set to check", err=True)
     return len(broken) + sum(_verify_one(each) for each in found)

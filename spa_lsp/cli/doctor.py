@@ -298,29 +298,29 @@ def check_store() -> Finding:
 
 def check_set() -> Finding:
     """Whether the set that completions use is whole and fits the default base."""
-    from spa_lsp.adapters import adapter_set as sets
+    from spa_lsp.adapters import finding, selection
     from spa_lsp.adapters.transfer import verify_set
     from spa_lsp.bases.catalog import DEFAULT_BASE
     from spa_lsp.errors import NotFound
 
     try:
-        found = sets.find_set(None, DEFAULT_BASE)
+        found = finding.find_set(None, DEFAULT_BASE)
     except NotFound as error:  # the base alone still answers
         text, _, mend = str(error).rpartition("; ")
         return Finding(name="set", state="note", text=text, mend=mend)
-    details = {"name": found.name, "source": sets.source_of(found), "k": found.k, "set_id": found.set_id}
+    details = {"name": found.name, "source": finding.source_of(found), "k": found.k, "set_id": found.set_id}
     problems = [f"{verdict.file}: {verdict.problem}" for verdict in verify_set(found) if verdict.problem]
     if problems:
         text = f"{found.name} ({details['source']}): {problems[0]}"
         return Finding(name="set", state="bad", text=text, mend="spa-lsp adapters use ANOTHER", details=details)
-    chosen = "chosen" if DEFAULT_BASE in sets.read_selection() else "by default"
+    chosen = "chosen" if DEFAULT_BASE in selection.read_selection() else "by default"
     text = f"{found.name} ({details['source']}, {chosen}), {found.k} adapters for {found.base_id}"
     return Finding(name="set", text=text, details=details)
 
 
 def check_broken_sets() -> Finding:
     """Whether there are folders of sets that cannot be read."""
-    from spa_lsp.adapters.adapter_set import list_broken
+    from spa_lsp.adapters.finding import list_broken
 
     broken = list_broken()
     if not broken:

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spa_lsp import paths
-from spa_lsp.adapters.adapter_set import MANIFEST_NAME, SELECTION_NAME, find_served_set
+from spa_lsp.adapters.finding import find_served_set
+from spa_lsp.adapters.reading import MANIFEST_NAME
+from spa_lsp.adapters.selection import SELECTION_NAME
 from spa_lsp.completion import CompletionRequest, CompletionResult, IsCancelled, OnAlternative
 from spa_lsp.engine.worker import About
 from spa_lsp.errors import SpaError

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from spa_lsp.adapters.adapter_set import AdapterSet
+from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.adapters.transfer import export_set
 from spa_lsp.errors import Unavailable
 from spa_lsp.lm.load import load_base

@@ -15,7 +15,10 @@ import torch
 from safetensors.torch import load as load_tensors
 from torch import Tensor
 
-from spa_lsp.adapters.adapter_set import AdapterSet, check_adapter, find_served_set, read_adapter
+from spa_lsp.adapters.check import check_adapter
+from spa_lsp.adapters.finding import find_served_set
+from spa_lsp.adapters.manifest import AdapterSet
+from spa_lsp.adapters.reading import read_adapter
 from spa_lsp.adapters.transfer import shapes_on_base
 from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.completion import (

@@ -4,8 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spa_lsp.adapters.adapter_set import AdapterSet
-from spa_lsp.adapters.manifest import check_temperature
+from spa_lsp.adapters.manifest import AdapterSet, check_temperature
 from spa_lsp.completion import Alternative, CompletionRequest
 from spa_lsp.errors import BadInput, NotFound
 from spa_lsp.lm.decode import Row, Rules

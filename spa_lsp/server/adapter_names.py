@@ -2,7 +2,7 @@
 
 import asyncio
 
-from spa_lsp.adapters.adapter_set import find_set
+from spa_lsp.adapters.finding import find_set
 from spa_lsp.errors import SpaError
 
 

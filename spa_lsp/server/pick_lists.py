@@ -5,7 +5,7 @@ from typing import Any
 
 def list_sets(base_id: str) -> list[dict[str, Any]]:
     """The adapter sets of a base, with the labels of their adapters."""
-    from spa_lsp.adapters.adapter_set import list_sets, source_of  # brings SQLite
+    from spa_lsp.adapters.finding import list_sets, source_of  # brings SQLite
 
     return [
         {

@@ -1,7 +1,7 @@
 """The SQLite store: who may write, its schema, publishing adapter sets and reading them back.
 
 One trainer writes (lock file, WAL, `synchronous=FULL`); everyone else reads with `mode=ro`, copies out and closes.
-What a set means is `adapter_set.py`'s business, what users did with alternatives is `outcomes.file`'s.
+What a set means is the room `adapters`'s business, what users did with alternatives is `outcomes.file`'s.
 """
 
 import hashlib

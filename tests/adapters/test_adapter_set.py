@@ -9,18 +9,20 @@ import pytest
 from safetensors.numpy import save
 
 from spa_lsp import paths
-from spa_lsp.adapters import adapter_set as sets
+from spa_lsp.adapters import finding, reading, selection, writing
+from spa_lsp.adapters.check import base_linears, check_adapter, check_base, expected_shapes
+from spa_lsp.adapters.manifest import check_name, from_manifest, to_manifest
 from spa_lsp.errors import AdapterMismatch, BadInput, Damaged, NoSpace, NotFound, SpaError, TooNew
 from spa_lsp.storage import store
 from tests.tiny_set import BASE_ID, LINEARS, RANK, make_adapters, make_set, make_tensors
 
 A_KEY = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
-SHAPES = sets.expected_shapes(make_set(), LINEARS)
+SHAPES = expected_shapes(make_set(), LINEARS)
 
 
 def write(folder, made=None, adapters=None):
     adapters = adapters or make_adapters()
-    return sets.write_set(folder, made or make_set(adapters), adapters)
+    return writing.write_set(folder, made or make_set(adapters), adapters)
 
 
 def place(parent, made):
@@ -30,7 +32,7 @@ def place(parent, made):
 def place_published(**changes):
     adapters = make_adapters(seed=changes.pop("seed", 0))
     with closing(store.open_store(write=True)) as db:
-        return sets.publish(db, make_set(adapters, **changes), adapters)
+        return writing.publish(db, make_set(adapters, **changes), adapters)
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def edit_manifest(folder, **changes):
 
 
 def check(tensors=None, *, data=None, shapes=SHAPES, **changes):
-    sets.check_adapter(save(tensors) if data is None else data, make_set(**changes), shapes)
+    check_adapter(save(tensors) if data is None else data, make_set(**changes), shapes)
 
 
 # --- a good set ---
@@ -53,9 +55,9 @@ def check(tensors=None, *, data=None, shapes=SHAPES, **changes):
 
 def test_written_set_reads_back_equal(tmp_path):
     written = write(tmp_path / "mine")
-    assert replace(sets.read_set(tmp_path / "mine"), folder=None) == make_set()
+    assert replace(reading.read_set(tmp_path / "mine"), folder=None) == make_set()
     assert written.k == 3
-    assert sets.read_adapter(written, "a2") == make_adapters()["a2"]
+    assert reading.read_adapter(written, "a2") == make_adapters()["a2"]
 
 
 def test_set_has_the_same_id_in_memory_in_a_folder_and_in_the_store(tmp_path):
@@ -64,10 +66,13 @@ def test_set_has_the_same_id_in_memory_in_a_folder_and_in_the_store(tmp_path):
 
 def test_the_temperature_is_kept_and_a_greedy_set_has_none_like_older_ones(tmp_path):
     greedy, sampled = make_set(), make_set(temperature=0.8)
-    assert "temperature" not in sets.to_manifest(greedy) and greedy.set_id != sampled.set_id
-    assert (sets.to_manifest(greedy)["format"], sets.to_manifest(sampled)["format"]) == (1, 2)  # older ones read 1
+    assert "temperature" not in to_manifest(greedy) and greedy.set_id != sampled.set_id
+    assert (to_manifest(greedy)["format"], to_manifest(sampled)["format"]) == (
+        1,
+        2,
+    )  # older ones read 1
     for one in (greedy, sampled):
-        assert sets.from_manifest(sets.to_manifest(one), None).temperature == one.temperature
+        assert from_manifest(to_manifest(one), None).temperature == one.temperature
 
 
 def test_set_id_depends_on_the_adapters():
@@ -82,9 +87,9 @@ def test_written_files_are_private(tmp_path):
 
 def test_published_set_reads_back_equal():
     place_published()
-    found = sets.find_set("mine", BASE_ID)
+    found = finding.find_set("mine", BASE_ID)
     assert found == make_set()
-    assert sets.read_adapter(found, "a3") == make_adapters()["a3"]
+    assert reading.read_adapter(found, "a3") == make_adapters()["a3"]
 
 
 def test_good_adapter_passes_with_and_without_the_shapes_of_the_base():
@@ -115,9 +120,9 @@ def test_adapter_that_peft_wrote_passes(tiny_base, tiny_peft_adapters):
     data = (tiny_peft_adapters["a1"] / "adapter_model.safetensors").read_bytes()
     modules = tuple(json.loads((tiny_peft_adapters["a1"] / "adapter_config.json").read_text())["target_modules"])
     made = make_set({"a1": data}, rank=4, alpha=8, target_modules=modules)
-    linears = sets.base_linears(read_shapes(tiny_base / "model.safetensors"))
-    sets.check_adapter(data, made, sets.expected_shapes(made, linears))
-    sets.check_adapter(data, made, None)
+    linears = base_linears(read_shapes(tiny_base / "model.safetensors"))
+    check_adapter(data, made, expected_shapes(made, linears))
+    check_adapter(data, made, None)
 
 
 # --- bad adapters ---
@@ -265,7 +270,7 @@ def test_flipped_bit_is_damaged(tmp_path):
     data[-1] ^= 1
     path.write_bytes(data)
     with pytest.raises(Damaged, match="a2.safetensors has sha256"):
-        sets.read_adapter(written, "a2")
+        reading.read_adapter(written, "a2")
 
 
 def test_cut_file_of_a_set_is_damaged(tmp_path):
@@ -273,14 +278,14 @@ def test_cut_file_of_a_set_is_damaged(tmp_path):
     path = tmp_path / "mine" / "a2.safetensors"
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(Damaged, match="bytes, the manifest says"):
-        sets.read_adapter(written, "a2")
+        reading.read_adapter(written, "a2")
 
 
 def test_lost_file_is_not_found(tmp_path):
     written = write(tmp_path / "mine")
     (tmp_path / "mine" / "a2.safetensors").unlink()
     with pytest.raises(NotFound, match="a2.safetensors"):
-        sets.read_adapter(written, "a2")
+        reading.read_adapter(written, "a2")
 
 
 def test_link_out_of_the_folder_is_refused(tmp_path):
@@ -289,18 +294,18 @@ def test_link_out_of_the_folder_is_refused(tmp_path):
     path.rename(tmp_path / "outside")
     path.symlink_to(tmp_path / "outside")
     with pytest.raises(BadInput, match="out of its folder"):
-        sets.read_adapter(written, "a2")
+        reading.read_adapter(written, "a2")
 
 
 def test_unknown_adapter_is_not_found_and_the_known_ones_are_named():
     with pytest.raises(NotFound, match="'a9'; it has a1, a2, a3"):
-        sets.read_adapter(make_set(), "a9")
+        reading.read_adapter(make_set(), "a9")
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", "A1", "a.b", "-a", "a" * 65, "a\n", "nul", "com1", "ä", None, 3])
 def test_hostile_names_are_refused(name):
     with pytest.raises(BadInput, match="name"):
-        sets.check_name(name, what="adapter")
+        check_name(name, what="adapter")
 
 
 @pytest.mark.parametrize(
@@ -335,7 +340,7 @@ def test_bad_manifest_is_refused_with_the_field(change, reason, tmp_path):
     write(tmp_path / "mine")
     edit_manifest(tmp_path / "mine", **change)
     with pytest.raises(SpaError, match=f"manifest.json: .*{reason}"):
-        sets.read_set(tmp_path / "mine")
+        reading.read_set(tmp_path / "mine")
 
 
 @pytest.mark.parametrize(
@@ -353,27 +358,27 @@ def test_bad_manifest_is_refused_with_the_field(change, reason, tmp_path):
     ],
 )
 def test_bad_adapter_record_is_refused_with_the_field(change, reason):
-    manifest = sets.to_manifest(make_set())
+    manifest = to_manifest(make_set())
     manifest["adapters"][0] |= change
     with pytest.raises(BadInput, match=reason):
-        sets.from_manifest(manifest, None)
+        from_manifest(manifest, None)
 
 
 def test_manifest_of_a_newer_format_asks_for_an_upgrade():
     with pytest.raises(TooNew, match="format 3"):
-        sets.from_manifest(sets.to_manifest(make_set()) | {"format": 3}, None)
+        from_manifest(to_manifest(make_set()) | {"format": 3}, None)
 
 
 def test_missing_field_is_named():
-    manifest = sets.to_manifest(make_set())
+    manifest = to_manifest(make_set())
     del manifest["base_sha256"]
     with pytest.raises(BadInput, match="base_sha256 missing"):
-        sets.from_manifest(manifest, None)
+        from_manifest(manifest, None)
 
 
 def test_folder_without_a_manifest_is_not_found(tmp_path):
     with pytest.raises(NotFound, match="not an adapter set"):
-        sets.read_set(tmp_path)
+        reading.read_set(tmp_path)
 
 
 @pytest.mark.parametrize("data", [b"{", b"\xff", b"[" * 100_000])
@@ -381,7 +386,7 @@ def test_manifest_that_is_no_json_is_damaged(data, tmp_path):
     write(tmp_path / "mine")
     (tmp_path / "mine" / "manifest.json").write_bytes(data)
     with pytest.raises(Damaged):
-        sets.read_set(tmp_path / "mine")
+        reading.read_set(tmp_path / "mine")
 
 
 # --- the base ---
@@ -389,22 +394,22 @@ def test_manifest_that_is_no_json_is_damaged(data, tmp_path):
 
 def test_set_of_other_weights_is_refused_naming_both():
     with pytest.raises(AdapterMismatch, match="weights sha256 000000000000….*222222222222…"):
-        sets.check_base(make_set(), base_id=BASE_ID, base_sha256="2" * 64, tokenizer_sha256="1" * 64)
+        check_base(make_set(), base_id=BASE_ID, base_sha256="2" * 64, tokenizer_sha256="1" * 64)
 
 
 def test_set_of_another_tokenizer_is_refused_naming_both():
     with pytest.raises(AdapterMismatch, match="tokenizer sha256 111111111111….*222222222222…"):
-        sets.check_base(make_set(), base_id=BASE_ID, base_sha256="0" * 64, tokenizer_sha256="2" * 64)
+        check_base(make_set(), base_id=BASE_ID, base_sha256="0" * 64, tokenizer_sha256="2" * 64)
 
 
 def test_set_of_another_base_is_refused_naming_both():
     with pytest.raises(AdapterMismatch, match="made for tiny-qwen2, the base is other"):
-        sets.check_base(make_set(), base_id="other", base_sha256="0" * 64, tokenizer_sha256=None)
+        check_base(make_set(), base_id="other", base_sha256="0" * 64, tokenizer_sha256=None)
 
 
 def test_set_fits_its_own_base():
-    sets.check_base(make_set(), base_id=BASE_ID, base_sha256="0" * 64, tokenizer_sha256="1" * 64)
-    sets.check_base(make_set(), base_id=BASE_ID, base_sha256="0" * 64, tokenizer_sha256=None)
+    check_base(make_set(), base_id=BASE_ID, base_sha256="0" * 64, tokenizer_sha256="1" * 64)
+    check_base(make_set(), base_id=BASE_ID, base_sha256="0" * 64, tokenizer_sha256=None)
 
 
 # --- finding ---
@@ -413,99 +418,99 @@ def test_set_fits_its_own_base():
 def test_default_is_the_shipped_set_when_nothing_was_published(shipped):
     place(shipped, make_set(name="another"))
     place(shipped, make_set(name="default"))
-    assert sets.find_set(None, BASE_ID).name == "default"
+    assert finding.find_set(None, BASE_ID).name == "default"
 
 
 def test_default_is_the_newest_published_set(shipped):
     place(shipped, make_set(name="default"))
     place_published(name="old")
     place_published(name="new", seed=1)
-    assert sets.find_set(None, BASE_ID).name == "new"
+    assert finding.find_set(None, BASE_ID).name == "new"
 
 
 def test_published_set_of_another_base_is_no_default(shipped):
     place(shipped, make_set(name="default"))
     place_published(name="new", base_id="other")
-    assert sets.find_set(None, BASE_ID).name == "default"
+    assert finding.find_set(None, BASE_ID).name == "default"
 
 
 def test_imported_set_is_no_default(shipped):
     place(paths.user_sets_dir(), make_set(name="foreign"))
     with pytest.raises(NotFound, match="no adapter set for tiny-qwen2"):
-        sets.find_set(None, BASE_ID)
+        finding.find_set(None, BASE_ID)
 
 
 def test_selected_set_is_the_default_until_it_is_cleared(shipped):
     place(shipped, make_set(name="default"))
-    sets.select_set(place(paths.user_sets_dir(), make_set(name="foreign")))
-    assert sets.find_set(None, BASE_ID).name == "foreign"
-    sets.clear_selection()
-    assert sets.find_set(None, BASE_ID).name == "default"
+    selection.select_set(place(paths.user_sets_dir(), make_set(name="foreign")))
+    assert finding.find_set(None, BASE_ID).name == "foreign"
+    selection.clear_selection()
+    assert finding.find_set(None, BASE_ID).name == "default"
 
 
 def test_selection_holds_for_its_base_alone(shipped):
-    sets.select_set(place(shipped, make_set(name="one")))
-    sets.select_set(place(shipped, make_set(name="two", base_id="other")))
-    assert sets.read_selection() == {BASE_ID: "one", "other": "two"}
-    sets.clear_selection("other")
-    assert sets.read_selection() == {BASE_ID: "one"}
+    selection.select_set(place(shipped, make_set(name="one")))
+    selection.select_set(place(shipped, make_set(name="two", base_id="other")))
+    assert selection.read_selection() == {BASE_ID: "one", "other": "two"}
+    selection.clear_selection("other")
+    assert selection.read_selection() == {BASE_ID: "one"}
 
 
 def test_selected_set_that_is_gone_is_said_with_the_way_out(shipped):
     place(shipped, make_set(name="default"))
-    sets.select_set(make_set(name="gone"))
+    selection.select_set(make_set(name="gone"))
     with pytest.raises(NotFound, match="'gone' is no longer there.*use --default"):
-        sets.find_set(None, BASE_ID)
+        finding.find_set(None, BASE_ID)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"a": 1}'])
 def test_damaged_selection_is_said_and_can_be_cleared(text):
-    sets.select_set(make_set())
-    (paths.data_dir() / sets.SELECTION_NAME).write_text(text)
+    selection.select_set(make_set())
+    (paths.data_dir() / selection.SELECTION_NAME).write_text(text)
     with pytest.raises(Damaged, match="use --default"):
-        sets.read_selection()
-    sets.clear_selection()
-    assert sets.read_selection() == {}
+        selection.read_selection()
+    selection.clear_selection()
+    assert selection.read_selection() == {}
 
 
 def test_unknown_set_is_not_found_and_the_known_ones_are_named(shipped):
     place(shipped, make_set(name="default"))
     with pytest.raises(NotFound, match="'mine'; default known"):
-        sets.find_set("mine", BASE_ID)
+        finding.find_set("mine", BASE_ID)
 
 
 def test_set_for_another_base_is_a_mismatch(shipped):
     place(shipped, make_set(name="mine", base_id="other"))
     with pytest.raises(AdapterMismatch, match="made for other, the base is tiny-qwen2; pass --base other"):
-        sets.find_set("mine", BASE_ID)
+        finding.find_set("mine", BASE_ID)
 
 
 def test_name_of_two_bases_asks_for_the_base(shipped):
     place(shipped, make_set(base_id="one"))
     place(shipped, make_set(base_id="two"))
     with pytest.raises(BadInput, match="for one and for two; pass --base"):
-        sets.find_set("mine", None)
-    assert sets.find_set("mine", "two").base_id == "two"
+        finding.find_set("mine", None)
+    assert finding.find_set("mine", "two").base_id == "two"
 
 
 def test_name_that_is_a_path_is_refused():
     with pytest.raises(BadInput, match="name"):
-        sets.find_set("../../etc", BASE_ID)
+        finding.find_set("../../etc", BASE_ID)
 
 
 def test_imported_set_comes_before_published_and_shipped_ones_of_its_name(shipped):
     place(shipped, make_set(figures={"from": 1.0}))
     place_published(figures={"from": 2.0})
-    assert sets.find_set("mine", BASE_ID).figures == {"from": 2.0}
+    assert finding.find_set("mine", BASE_ID).figures == {"from": 2.0}
     place(paths.user_sets_dir(), make_set(figures={"from": 3.0}))
-    assert sets.find_set("mine", BASE_ID).figures == {"from": 3.0}
+    assert finding.find_set("mine", BASE_ID).figures == {"from": 3.0}
 
 
 def test_unreadable_set_does_not_hide_the_others(shipped, caplog):
     place(shipped, make_set(name="good"))
     place(shipped, make_set(name="broken"))
     (shipped / BASE_ID / "broken" / "manifest.json").write_text("{")
-    assert [found.name for found in sets.list_sets()] == ["good"]
+    assert [found.name for found in finding.list_sets()] == ["good"]
     assert "broken" in caplog.text
 
 
@@ -513,13 +518,13 @@ def test_unreadable_set_asked_for_by_name_gives_the_reason(shipped):
     place(shipped, make_set(name="broken"))
     (shipped / BASE_ID / "broken" / "manifest.json").write_text("{")
     with pytest.raises(Damaged, match="not JSON"):
-        sets.find_set("broken", BASE_ID)
+        finding.find_set("broken", BASE_ID)
 
 
 def test_set_in_a_folder_of_another_name_is_refused(shipped):
     write(shipped / BASE_ID / "other-name")
     with pytest.raises(BadInput, match="holds the set tiny-qwen2/mine"):
-        sets.find_set("other-name", BASE_ID)
+        finding.find_set("other-name", BASE_ID)
 
 
 # --- writing ---
@@ -534,7 +539,7 @@ def test_existing_folder_is_not_written_over(tmp_path):
 def test_replacing_leaves_nothing_of_the_old_set(tmp_path):
     write(tmp_path / "mine")
     fewer = make_adapters(k=2)
-    sets.write_set(tmp_path / "mine", make_set(fewer), fewer, card="# card", is_replacing=True)
+    writing.write_set(tmp_path / "mine", make_set(fewer), fewer, card="# card", is_replacing=True)
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [
         "README.md",
         "a1.safetensors",
@@ -557,7 +562,7 @@ def test_bad_adapter_is_neither_written_nor_published(tmp_path):
     with pytest.raises(BadInput, match="NaN"):
         write(tmp_path / "mine", adapters=adapters)
     with closing(store.open_store(write=True)) as db, pytest.raises(BadInput, match="NaN"):
-        sets.publish(db, make_set(adapters), adapters)
+        writing.publish(db, make_set(adapters), adapters)
 
 
 def test_full_disk_leaves_the_old_folder(tmp_path, monkeypatch):
@@ -566,10 +571,10 @@ def test_full_disk_leaves_the_old_folder(tmp_path, monkeypatch):
     def fail(path, data):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sets, "write_private_file", fail)
+    monkeypatch.setattr(writing, "write_private_file", fail)
     with pytest.raises(NoSpace, match="make room"):
-        sets.write_set(tmp_path / "mine", make_set(), make_adapters(), is_replacing=True)
-    assert sets.read_set(tmp_path / "mine").k == 3
+        writing.write_set(tmp_path / "mine", make_set(), make_adapters(), is_replacing=True)
+    assert reading.read_set(tmp_path / "mine").k == 3
     assert list(tmp_path.iterdir()) == [tmp_path / "mine"]
 
 

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from tiny_set import make_set
 
 from spa_lsp import paths
-from spa_lsp.adapters import adapter_set as sets
+from spa_lsp.adapters import selection, writing
 from spa_lsp.bases.catalog import find_base, installed_base
 from spa_lsp.bench.figures import Goal, Ratio, plain_figure, ratio_figure, run_rounds, to_lines
 from spa_lsp.bench.machine import describe_machine, describe_versions
@@ -111,8 +111,8 @@ def tiny_set(tiny_base, tiny_peft_adapters):
         alpha=8,
         target_modules=ALL_LINEARS,
     )
-    sets.write_set(paths.user_sets_dir() / TINY_ID / made.name, made, files)
-    sets.select_set(made)
+    writing.write_set(paths.user_sets_dir() / TINY_ID / made.name, made, files)
+    selection.select_set(made)
 
 
 def bench(*arguments, status=0):

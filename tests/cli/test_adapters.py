@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from spa_lsp import paths
-from spa_lsp.adapters import adapter_set as sets
+from spa_lsp.adapters import finding, reading, selection, writing
+from spa_lsp.adapters.manifest import to_manifest
 from spa_lsp.cli import main
 from spa_lsp.storage import store
 from tests.tiny_set import BASE_ID, make_adapters, make_set
@@ -48,7 +49,7 @@ def tiny_set(tiny_base, peft_files):
 @pytest.fixture
 def source(tiny_set, peft_files, tmp_path):
     """The set as a folder outside the places where sets are looked for."""
-    sets.write_set(tmp_path / "source", tiny_set, peft_files, card="# their card")
+    writing.write_set(tmp_path / "source", tiny_set, peft_files, card="# their card")
     return tmp_path / "source"
 
 
@@ -60,12 +61,12 @@ def run(*arguments, status=0):
 
 
 def ship(folder, made, adapters):
-    return sets.write_set(folder / made.base_id / made.name, made, adapters)
+    return writing.write_set(folder / made.base_id / made.name, made, adapters)
 
 
 def publish(made, adapters):
     with closing(store.open_store(write=True)) as db:
-        return sets.publish(db, made, adapters)
+        return writing.publish(db, made, adapters)
 
 
 def edit_manifest(folder, **changes):
@@ -104,7 +105,7 @@ def test_info_as_json_is_the_manifest_and_the_place(shipped):
     made = ship(shipped, make_set(name="default"), make_adapters())
     shown = json.loads(run("info", "default", "--json").stdout)
     place = {"set_id": made.set_id, "source": "shipped", "folder": str(made.folder)}
-    assert shown == sets.to_manifest(made) | place
+    assert shown == to_manifest(made) | place
 
 
 def test_info_for_people_names_every_adapter(shipped):
@@ -131,15 +132,15 @@ def test_use_chooses_a_set_and_default_goes_back(shipped, source, tiny_set, peft
     ship(shipped, replace(tiny_set, name="default"), peft_files)
     run("import", source)
     assert "mine (imported, k=2) is used for tiny-qwen2" in run("use", "mine").stdout
-    assert sets.find_set(None, BASE_ID).name == "mine"
+    assert finding.find_set(None, BASE_ID).name == "mine"
     run("use", "--default")
-    assert sets.find_set(None, BASE_ID).name == "default"
+    assert finding.find_set(None, BASE_ID).name == "default"
 
 
 def test_use_refuses_a_set_for_other_weights(shipped, tiny_base):
     ship(shipped, make_set(name="other"), make_adapters())
     assert "weights sha256 000000000000…" in run("use", "other", status=1).stderr
-    assert sets.read_selection() == {}
+    assert selection.read_selection() == {}
 
 
 def test_use_refuses_a_set_for_an_unknown_base(shipped):
@@ -192,19 +193,19 @@ def test_verify_checks_sets_of_the_store(tiny_set, peft_files):
 
 def test_imported_set_is_equal_and_brings_its_card(source, tiny_set):
     run("import", source)
-    found = sets.find_set("mine", BASE_ID)
+    found = finding.find_set("mine", BASE_ID)
     assert found == replace(tiny_set, folder=paths.user_sets_dir() / BASE_ID / "mine")
-    assert sets.read_card(found) == "# their card"
+    assert reading.read_card(found) == "# their card"
 
 
 def test_imported_set_is_not_used_by_itself(source):
     run("import", source)
-    assert sets.read_selection() == {}
+    assert selection.read_selection() == {}
 
 
 def test_import_under_another_name(source):
     run("import", source, "--name", "theirs")
-    assert sets.find_set("theirs", BASE_ID).k == 2
+    assert finding.find_set("theirs", BASE_ID).k == 2
 
 
 def test_import_refuses_a_name_that_is_taken_unless_told(source):
@@ -221,7 +222,7 @@ def test_import_refuses_the_name_of_a_shipped_set(source, shipped, tiny_set, pef
 def test_import_without_the_base_on_this_machine(source, tiny_base):
     tiny_base.unlink()
     run("import", source)
-    assert sets.find_set("mine", BASE_ID).k == 2
+    assert finding.find_set("mine", BASE_ID).k == 2
 
 
 def refuse_import(source, reason):
@@ -237,7 +238,7 @@ def test_import_refuses_a_pickle(source):
 def test_import_refuses_a_pickle_under_a_good_name(source, tiny_set):
     data = pickle.dumps({"weights": [1.0]}, protocol=2)
     (source / "a1.safetensors").write_bytes(data)
-    record = vars(sets.describe_adapter("a1", data, label=""))
+    record = vars(writing.describe_adapter("a1", data, label=""))
     edit_manifest(source, adapters=[record])
     refuse_import(source, "a1.safetensors: this is a pickle")
 
@@ -278,7 +279,7 @@ def test_import_refuses_a_rank_that_the_files_do_not_have(source):
 def test_import_refuses_shapes_of_another_base(tiny_base, tiny_set, tmp_path):
     adapters = make_adapters()
     made = make_set(adapters, base_sha256=tiny_set.base_sha256, tokenizer_sha256=tiny_set.tokenizer_sha256)
-    sets.write_set(tmp_path / "source", made, adapters)
+    writing.write_set(tmp_path / "source", made, adapters)
     refuse_import(tmp_path / "source", "a1.safetensors: ")
 
 
@@ -310,7 +311,7 @@ def test_failed_replacement_leaves_the_imported_set(source, tiny_set):
     run("import", source)
     (source / "a1.safetensors").write_bytes(b"short")
     run("import", source, "--replace", status=1)
-    assert len(sets.read_adapter(sets.find_set("mine", BASE_ID), "a1")) > 5
+    assert len(reading.read_adapter(finding.find_set("mine", BASE_ID), "a1")) > 5
 
 
 # --- export ---
@@ -320,7 +321,7 @@ def test_exported_set_can_be_imported_again(source, tmp_path):
     run("import", source)
     run("export", "mine", tmp_path / "out")
     run("import", tmp_path / "out", "--name", "again")
-    assert sets.find_set("again", BASE_ID).adapters == sets.find_set("mine", BASE_ID).adapters
+    assert finding.find_set("again", BASE_ID).adapters == finding.find_set("mine", BASE_ID).adapters
 
 
 def test_export_does_not_write_over_a_folder(source, tmp_path):

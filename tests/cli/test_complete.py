@@ -11,7 +11,7 @@ from command_engine import BASE, record_base, serving
 from tiny_set import make_adapters, make_set
 
 from spa_lsp import paths
-from spa_lsp.adapters import adapter_set as sets
+from spa_lsp.adapters import selection, writing
 from spa_lsp.bases.catalog import find_base, installed_base
 from spa_lsp.cli import main
 from spa_lsp.cli._completer import _Notice
@@ -155,8 +155,8 @@ def tiny_set(tiny_base, tiny_peft_adapters):
         alpha=8,
         target_modules=ALL_LINEARS,
     )
-    sets.write_set(paths.user_sets_dir() / TINY_ID / made.name, made, files)
-    sets.select_set(made)
+    writing.write_set(paths.user_sets_dir() / TINY_ID / made.name, made, files)
+    selection.select_set(made)
     return made
 
 
@@ -223,7 +223,7 @@ def test_a_truncated_base_is_one_sentence(tiny_copy, file):
 def test_a_set_for_another_base_is_one_sentence(file):
     record_base()
     made = make_set(base_id="another-base")
-    sets.write_set(paths.user_sets_dir() / "another-base" / "mine", made, make_adapters())
+    writing.write_set(paths.user_sets_dir() / "another-base" / "mine", made, make_adapters())
     result = complete(f"{file}:2:5", "--set", "mine", status=1)
     assert "was made for another-base, the base is tiny-qwen2" in result.output
 

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from spa_lsp import paths
-from spa_lsp.adapters import adapter_set as sets
+from spa_lsp.adapters import selection, writing
 from spa_lsp.bases.catalog import DEFAULT_BASE, RECORD_NAME, base_dir, find_base
 from spa_lsp.cli import main
 from spa_lsp.cli.doctor import (
@@ -45,7 +45,7 @@ def make_default_set(**changes):
 
 
 def ship(folder, made):
-    return sets.write_set(folder / made.base_id / made.name, made, make_adapters())
+    return writing.write_set(folder / made.base_id / made.name, made, make_adapters())
 
 
 def pretend_base_is_here(*, sha256=None):
@@ -166,7 +166,7 @@ def test_no_store_is_fine():
 
 def test_store_names_what_is_published():
     with closing(store.open_store(write=True)) as db:
-        sets.publish(db, make_set(), make_adapters())
+        writing.publish(db, make_set(), make_adapters())
     assert check_store().details["published"] == ["mine"]
 
 
@@ -180,7 +180,7 @@ def test_newer_store_is_bad_with_its_mend():
 
 def test_damaged_store_is_bad():
     with closing(store.open_store(write=True)) as db:
-        sets.publish(db, make_set(), make_adapters())
+        writing.publish(db, make_set(), make_adapters())
     data = bytearray(paths.store_path().read_bytes())
     data[store.PAGE_BYTES : 3 * store.PAGE_BYTES] = bytes(2 * store.PAGE_BYTES)
     paths.store_path().write_bytes(data)
@@ -201,7 +201,7 @@ def test_no_set_is_a_note_because_the_base_still_answers(shipped):
 
 
 def test_chosen_set_that_is_gone_is_a_note_with_the_way_back(shipped):
-    sets.select_set(make_default_set(name="gone"))
+    selection.select_set(make_default_set(name="gone"))
     assert check_set().mend == "run: spa-lsp adapters use --default"
 
 

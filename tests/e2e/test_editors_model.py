@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from spa_lsp.adapters.adapter_set import find_set
+from spa_lsp.adapters.finding import find_set
 from spa_lsp.bases.catalog import DEFAULT_BASE, find_base, is_ready
 from spa_lsp.engine.client import stop_engine
 from spa_lsp.engine.supervisor import socket_path

@@ -10,7 +10,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcRequestCancelled
 from pytest_lsp import ClientServerConfig, LanguageClient
 
-from spa_lsp.adapters.adapter_set import find_set
+from spa_lsp.adapters.finding import find_set
 from spa_lsp.bases.catalog import DEFAULT_BASE, find_base, is_ready
 from spa_lsp.engine.client import engine_status, stop_engine
 from spa_lsp.engine.supervisor import socket_path

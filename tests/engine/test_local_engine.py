@@ -2,7 +2,8 @@
 
 import pytest
 
-from spa_lsp.adapters.adapter_set import find_set, select_set
+from spa_lsp.adapters.finding import find_set
+from spa_lsp.adapters.selection import select_set
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.engine.client import EngineClient, stop_engine
 from spa_lsp.engine.supervisor import log_path, socket_path

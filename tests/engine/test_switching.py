@@ -40,7 +40,7 @@ def sets(monkeypatch):
             raise NotFound(f"no adapter set {name!r}")
         return found[name]
 
-    monkeypatch.setattr("spa_lsp.adapters.adapter_set.find_set", find_set)
+    monkeypatch.setattr("spa_lsp.adapters.finding.find_set", find_set)
     found["asked"] = asked
     return found
 

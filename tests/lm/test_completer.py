@@ -7,7 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save
 
-from spa_lsp.adapters.adapter_set import AdapterSet, describe_adapter, write_set
+from spa_lsp.adapters.manifest import AdapterSet
+from spa_lsp.adapters.writing import describe_adapter, write_set
 from spa_lsp.bases.catalog import find_base, installed_base
 from spa_lsp.completion import CompletionRequest, ContextPiece, request_from_json
 from spa_lsp.errors import AdapterMismatch, BadInput, NotFound, SpaError

@@ -1,4 +1,4 @@
-from spa_lsp.adapters.adapter_set import find_set
+from spa_lsp.adapters.finding import find_set
 from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.server.adapter_names import AdapterNames
 

@@ -14,7 +14,7 @@ import pytest
 from sqlite_utils.migrations import Migrations
 
 from spa_lsp import paths
-from spa_lsp.adapters.adapter_set import to_manifest
+from spa_lsp.adapters.manifest import to_manifest
 from spa_lsp.errors import Busy, Damaged, NoSpace, NotFound, SpaError, TooNew, Unavailable
 from spa_lsp.storage import store
 from tests.tiny_set import make_adapters, make_set
@@ -148,7 +148,7 @@ KILLED_WHILE_PUBLISHING = """
 import os, signal
 from tests.tiny_set import make_adapters, make_set
 from spa_lsp.storage import store
-from spa_lsp.adapters.adapter_set import to_manifest
+from spa_lsp.adapters.manifest import to_manifest
 
 class Killing(dict):
     def __getitem__(self, name):

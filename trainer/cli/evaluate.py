@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spa_lsp.adapters.adapter_set import AdapterSet
+from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.bases.catalog import find_base
 from spa_lsp.completion import CompletionRequest, CompletionResult
 from spa_lsp.errors import BadInput

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from sqlite_utils import Database
 
-from spa_lsp.adapters.adapter_set import AdapterSet
+from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.completion import TOP_P, Alternative, CompletionRequest, CompletionResult, StopPolicy
 from spa_lsp.errors import BadInput, Unavailable
 from trainer.evaluate.arms import Entry

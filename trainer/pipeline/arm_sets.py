@@ -12,7 +12,10 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from spa_lsp.adapters.adapter_set import AdapterSet, find_set, list_sets, read_set, write_set
+from spa_lsp.adapters.finding import find_set, list_sets
+from spa_lsp.adapters.manifest import AdapterSet
+from spa_lsp.adapters.reading import read_set
+from spa_lsp.adapters.writing import write_set
 from spa_lsp.bases.catalog import find_base, installed_base
 from spa_lsp.errors import AdapterMismatch, BadInput, NotFound
 from trainer.attribute.anchors import anchors_digest, load_anchors

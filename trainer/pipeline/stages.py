@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from spa_lsp.adapters.adapter_set import publish
 from spa_lsp.adapters.manifest import check_name, check_scaling, check_temperature
+from spa_lsp.adapters.writing import publish
 from spa_lsp.bases.catalog import DEFAULT_BASE, find_base, installed_base
 from spa_lsp.errors import BadInput
 from spa_lsp.progress import BYTES, progress

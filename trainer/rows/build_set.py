@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from spa_lsp import paths
-from spa_lsp.adapters.adapter_set import describe_adapter
 from spa_lsp.adapters.manifest import AdapterSet
+from spa_lsp.adapters.writing import describe_adapter
 from spa_lsp.bases.catalog import InstalledBase
 from spa_lsp.errors import NotFound
 from spa_lsp.storage.checked_files import hash_file

@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from spa_lsp import paths
-from spa_lsp.adapters.adapter_set import find_set, read_adapter
+from spa_lsp.adapters.finding import find_set
+from spa_lsp.adapters.reading import read_adapter
 from spa_lsp.storage.store import open_store
 from trainer.cli import main
 from trainer.configs import SERVED_TEMPERATURE

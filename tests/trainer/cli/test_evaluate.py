@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from spa_lsp import paths
-from spa_lsp.adapters.adapter_set import select_set
+from spa_lsp.adapters.selection import select_set
 from spa_lsp.errors import BadInput, NotFound
 from tests.tiny_serving import install_set
 from trainer.cli import evaluate as evaluate_command

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from spa_lsp import paths
-from spa_lsp.adapters.adapter_set import find_set, read_adapter, write_set
+from spa_lsp.adapters.finding import find_set
+from spa_lsp.adapters.reading import read_adapter
+from spa_lsp.adapters.writing import write_set
 from spa_lsp.errors import BadInput, NotFound
 from tests.conftest import TINY_ID
 from tests.tiny_set import make_adapters, make_set
@@ -127,7 +129,7 @@ def test_influence_without_samples_is_the_set_in_use(find, tiny_base, tiny_set_i
 
 @pytest.fixture
 def tiny_set_in_use(install):
-    from spa_lsp.adapters.adapter_set import select_set
+    from spa_lsp.adapters.selection import select_set
 
     select_set(install("in-use", k=3))
 

@@ -1,0 +1,48 @@
+"""The set that a person chose for each base: one small file."""
+
+import json
+import os
+
+from spa_lsp import paths
+from spa_lsp.adapters.manifest import AdapterSet
+from spa_lsp.errors import Damaged
+from spa_lsp.storage import store
+from spa_lsp.storage.private_files import make_private_folder, write_private_file
+
+SELECTION_NAME = "selected-sets.json"
+
+
+def read_selection() -> dict[str, str]:
+    """The set chosen by hand for each base id.
+
+    Raises:
+        Damaged: the file cannot be read as such.
+    """
+    path = paths.data_dir() / SELECTION_NAME
+    try:
+        selection = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError):
+        selection = None
+    if not isinstance(selection, dict) or not all(isinstance(name, str) for name in selection.values()):
+        raise Damaged(f"{path} does not hold a choice of sets; run: spa-lsp adapters use --default")
+    return selection
+
+
+def select_set(adapter_set: AdapterSet) -> None:
+    """Choose a set for its base, until another is chosen."""
+    _write_selection({**read_selection(), adapter_set.base_id: adapter_set.name})
+
+
+def clear_selection(base_id: str | None = None) -> None:
+    """Go back to the default set of one base, or of all; also mends a damaged choice."""
+    _write_selection({} if base_id is None else {k: v for k, v in read_selection().items() if k != base_id})
+
+
+def _write_selection(selection: dict[str, str]) -> None:
+    path = paths.data_dir() / SELECTION_NAME
+    make_private_folder(path.parent)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    write_private_file(unfinished, f"{store.canonical_json(selection)}\n".encode())
+    unfinished.replace(path)
