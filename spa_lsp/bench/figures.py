@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any
 
 Times = dict[str, list[float]]  # milliseconds of every round, by what was timed
-Job = Callable[[int], Mapping[str, float]]  # one round of one subject: its number in, milliseconds out
+Round = Callable[[int], Mapping[str, float]]  # one round of one subject: its number in, milliseconds out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Figure:
         return asdict(self) | {"is_reached": self.is_reached}
 
 
-def run_rounds(jobs: Mapping[str, Job], n_rounds: int, *, on_round: Callable[[], None] = lambda: None) -> Times:
+def run_rounds(jobs: Mapping[str, Round], n_rounds: int, *, on_round: Callable[[], None] = lambda: None) -> Times:
     """Run every job once per round, each round beginning with another one, so that a drift of the machine hits all.
 
     One round before those is not counted: it pays for what is only done once.

@@ -9,7 +9,7 @@ from typing import Any
 from spa_lsp.adapters.finding import find_set
 from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.bases.catalog import find_base, source_path
-from spa_lsp.bench.figures import Figure, Goal, Job, Ratio, Times, plain_figure, ratio_figure, run_rounds
+from spa_lsp.bench.figures import Figure, Goal, Ratio, Round, Times, plain_figure, ratio_figure, run_rounds
 from spa_lsp.bench.prompts import BenchPrompt, make_prompt
 from spa_lsp.completion import CompletionRequest, Timing
 from spa_lsp.errors import SpaError
@@ -73,7 +73,7 @@ def measure_latency(plan: LatencyPlan, *, on_round: Callable[[], None] = lambda:
     """
     adapter_set = find_set(plan.set_name, plan.base_id)
     ours = _Ours(plan, adapter_set)
-    jobs: dict[str, Job] = {"k adapters": ours.time_k, "one adapter": ours.time_one, "base rows": ours.time_base}
+    jobs: dict[str, Round] = {"k adapters": ours.time_k, "one adapter": ours.time_one, "base rows": ours.time_base}
     missing = dict.fromkeys(("peft", "llama_cpp"), "left out by --no-rivals")
     if plan.has_rivals:
         rivals, missing = _rivals(plan, adapter_set, ours)
@@ -161,13 +161,13 @@ class _Ours:
         return self._completer.complete(request).timing
 
 
-def _rivals(plan: LatencyPlan, adapter_set: AdapterSet, ours: _Ours) -> tuple[dict[str, Job], dict[str, str]]:
+def _rivals(plan: LatencyPlan, adapter_set: AdapterSet, ours: _Ours) -> tuple[dict[str, Round], dict[str, str]]:
     """The jobs of those who can run here, and of the others why not."""
-    makers: dict[str, Callable[[], Job]] = {
+    makers: dict[str, Callable[[], Round]] = {
         "peft": lambda: _peft_job(plan, adapter_set, ours),
         "llama_cpp": lambda: _llama_cpp_job(plan, adapter_set, ours),
     }
-    jobs: dict[str, Job] = {}
+    jobs: dict[str, Round] = {}
     missing = {}
     for name, make in makers.items():
         try:
@@ -178,14 +178,14 @@ def _rivals(plan: LatencyPlan, adapter_set: AdapterSet, ours: _Ours) -> tuple[di
     return jobs, missing
 
 
-def _peft_job(plan: LatencyPlan, adapter_set: AdapterSet, ours: _Ours) -> Job:
+def _peft_job(plan: LatencyPlan, adapter_set: AdapterSet, ours: _Ours) -> Round:
     from spa_lsp.lm.bench import PeftRival
 
     rival = PeftRival(plan.base_id, adapter_set, plan.quantization)
     return lambda number: {"peft": rival.time_ms(ours.ids(f"peft_{number}"), plan.new_tokens)}
 
 
-def _llama_cpp_job(plan: LatencyPlan, adapter_set: AdapterSet, ours: _Ours) -> Job:
+def _llama_cpp_job(plan: LatencyPlan, adapter_set: AdapterSet, ours: _Ours) -> Round:
     from spa_lsp.errors import NotFound
     from spa_lsp.lm.bench import LlamaCppRival
 

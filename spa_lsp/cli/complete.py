@@ -10,14 +10,14 @@ import click
 from spa_lsp.cli import _completer as shared
 from spa_lsp.completion import CompletionRequest, CompletionResult, StopPolicy
 from spa_lsp.settings.schema import STOP_POLICIES, Settings
-from spa_lsp.text.source_text import Place, language_of, offset_of, parse_place, read_text
+from spa_lsp.text.source_text import FilePlace, language_of, offset_of, parse_place, read_text
 
 if TYPE_CHECKING:
     from spa_lsp.server.context import Window
     from spa_lsp.text.shown import Shown
 
 
-def _to_place(_ctx: click.Context, _parameter: click.Parameter, value: str) -> Place:
+def _to_place(_ctx: click.Context, _parameter: click.Parameter, value: str) -> FilePlace:
     try:
         return parse_place(value)
     except ValueError as error:
@@ -40,7 +40,7 @@ def _to_place(_ctx: click.Context, _parameter: click.Parameter, value: str) -> P
 @shared.model_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the texts as the model wrote them.")
 def complete(
-    place: Place,
+    place: FilePlace,
     k: int | None,
     adapters: tuple[str, ...],
     max_tokens: int,

@@ -16,7 +16,7 @@ MAX_WAITING = 32  # of one client; a front has one waiting per document, so only
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Job:
+class EngineJob:
     """One request of one client. `cancelled` is set in the event loop and read by the worker at every decode step."""
 
     owner: Session
@@ -24,7 +24,7 @@ class Job:
     request: CompletionRequest
     cancelled: Event = field(default_factory=Event)
 
-    def is_same_document(self, other: "Job") -> bool:
+    def is_same_document(self, other: "EngineJob") -> bool:
         """Whether the newer of the two makes the older pointless."""
         document = self.request.document
         return bool(document) and self.owner is other.owner and document == other.request.document
@@ -34,8 +34,8 @@ class JobQueue:
     """The running job and those that wait for it."""
 
     def __init__(self) -> None:
-        self.running: Job | None = None
-        self.waiting: deque[Job] = deque()
+        self.running: EngineJob | None = None
+        self.waiting: deque[EngineJob] = deque()
         self._turns: dict[Session, int] = {}  # when each was last served; who is not in it never was
         self._n_turns = 0
 
@@ -43,7 +43,7 @@ class JobQueue:
         """Whether no further job of this owner should be taken."""
         return sum(job.owner is owner for job in self.waiting) >= MAX_WAITING
 
-    def add(self, job: Job) -> list[Job]:
+    def add(self, job: EngineJob) -> list[EngineJob]:
         """Let the job wait; the running one of the same document is told to end.
 
         Returns:
@@ -56,7 +56,7 @@ class JobQueue:
         self.waiting.append(job)
         return replaced
 
-    def start_next(self) -> Job | None:
+    def start_next(self) -> EngineJob | None:
         """The job to run now; None while one runs or none waits."""
         if self.running is not None or not self.waiting:
             return None
@@ -72,7 +72,7 @@ class JobQueue:
         """The running job has ended."""
         self.running = None
 
-    def cancel(self, owner: Session, job_id: int) -> list[Job]:
+    def cancel(self, owner: Session, job_id: int) -> list[EngineJob]:
         """End one job of this owner, if it is still there.
 
         Returns:
@@ -85,7 +85,7 @@ class JobQueue:
         self._cancel(lambda job: job.owner is owner)
         self._turns.pop(owner, None)
 
-    def _cancel(self, is_meant: Callable[[Job], bool]) -> list[Job]:
+    def _cancel(self, is_meant: Callable[[EngineJob], bool]) -> list[EngineJob]:
         if self.running is not None and is_meant(self.running):
             self.running.cancelled.set()
         dropped = [job for job in self.waiting if is_meant(job)]

@@ -19,7 +19,7 @@ import psutil
 from spa_lsp import __version__
 from spa_lsp.completion import Alternative, CompletionRequest, CompletionResult, request_from_json
 from spa_lsp.engine import supervisor, wire
-from spa_lsp.engine.jobs import Job, JobQueue
+from spa_lsp.engine.jobs import EngineJob, JobQueue
 from spa_lsp.engine.session import Session
 from spa_lsp.engine.watchdog import Watchdog, log_threads
 from spa_lsp.engine.worker import MORE_MEMORY, About, Load, Worker
@@ -200,7 +200,7 @@ class Service:
             case {"type": "hello"}:
                 self._greet(session, message)
             case {"type": "complete", "id": int(call_id), "request": dict(request)}:
-                job = Job(owner=session, id=call_id, request=_read_request(request))
+                job = EngineJob(owner=session, id=call_id, request=_read_request(request))
                 self._take(job, is_patient=bool(message.get("wait")))
             case {"type": "cancel", "id": int(call_id)}:
                 self._answer_cancelled(self._jobs.cancel(session, call_id))
@@ -245,7 +245,7 @@ class Service:
 
     # requests
 
-    def _take(self, job: Job, *, is_patient: bool) -> None:
+    def _take(self, job: EngineJob, *, is_patient: bool) -> None:
         self._n_requests += 1
         if is_patient or time.monotonic() - self._failed_at > RELOAD_AFTER_S:
             self._reload_if_failed()
@@ -272,7 +272,7 @@ class Service:
                 on_done=partial(self._finish_job, job),
             )
 
-    def _finish_job(self, job: Job, answer: CompletionResult | SpaError, about: About) -> None:
+    def _finish_job(self, job: EngineJob, answer: CompletionResult | SpaError, about: About) -> None:
         self._about = about
         self._jobs.finish()
         if isinstance(answer, SpaError):
@@ -284,7 +284,7 @@ class Service:
             _send_result(job, answer)
         self._start_next_job()
 
-    def _answer_cancelled(self, jobs: list[Job]) -> None:
+    def _answer_cancelled(self, jobs: list[EngineJob]) -> None:
         self._n_cancelled += len(jobs)
         for job in jobs:
             _send_result(job, replace(_UNKNOWN, **_names(self._about), is_cancelled=True))
@@ -347,11 +347,11 @@ def _read_request(data: dict[str, Any]) -> CompletionRequest:
         raise BadInput(f"the engine cannot read this request: {error}") from error
 
 
-def _send_alternative(job: Job, alternative: Alternative) -> None:
+def _send_alternative(job: EngineJob, alternative: Alternative) -> None:
     job.owner.send({"type": "alternative", "id": job.id, "alternative": asdict(alternative)})
 
 
-def _send_result(job: Job, result: CompletionResult) -> None:
+def _send_result(job: EngineJob, result: CompletionResult) -> None:
     job.owner.send({"type": "result", "id": job.id, "result": result.to_json()})
 
 

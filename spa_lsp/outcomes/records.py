@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Kind = Literal["shown", "accepted", "partial", "dismissed", "rejected"]  # rejected: shown, and nothing came of it
-KINDS = get_args(Kind)
+EventKind = Literal["shown", "accepted", "partial", "dismissed", "rejected"]  # rejected: shown, and nothing came of it
+KINDS = get_args(EventKind)
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.+#-]{0,80}")
 
@@ -14,7 +14,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.+#-]{0,80}")
 class Outcome:
     """What became of one alternative. `prefix` and `text` only when the user lets them be stored."""
 
-    kind: Kind
+    kind: EventKind
     set_id: str
     index: int
     adapter: str

@@ -6,7 +6,7 @@ from typing import Any
 
 from spa_lsp import errors
 from spa_lsp.engine.client import stop_engine_of
-from spa_lsp.outcomes.records import Kind, Outcome
+from spa_lsp.outcomes.records import EventKind, Outcome
 from spa_lsp.server import feedback
 from spa_lsp.server import pick_lists as choices
 from spa_lsp.server.state import SpaServer
@@ -20,7 +20,7 @@ async def accept(ls: SpaServer, *arguments: Any) -> None:
     await asyncio.to_thread(ls.recorder.flush)
 
 
-def tell(kind: Kind, ls: SpaServer, arguments: Any) -> None:
+def tell(kind: EventKind, ls: SpaServer, arguments: Any) -> None:
     """Note what the client says became of an alternative; what is written is the user's choice."""
     try:
         outcome = feedback.read_outcome(kind, arguments)

@@ -18,7 +18,7 @@ from lsprotocol import types
 from spa_lsp import paths
 from spa_lsp.completion import Alternative
 from spa_lsp.errors import BadInput, SpaError
-from spa_lsp.outcomes.records import Answered, Kind, Outcome, check_names
+from spa_lsp.outcomes.records import Answered, EventKind, Outcome, check_names
 
 ACCEPT_COMMAND = "spa-lsp.accept"
 WRITE_EVERY_S = 2.0
@@ -27,7 +27,7 @@ MAX_PENDING = 1000  # records; more are lost rather than kept
 MAX_TEXTS = 64  # alternatives of which the text is remembered until they are accepted
 
 # Notifications of clients that say what they show, also by Copilot's names.
-NOTIFICATIONS: dict[str, Kind] = {
+NOTIFICATIONS: dict[str, EventKind] = {
     "spa-lsp/didShow": "shown",
     "spa-lsp/didPartiallyAccept": "partial",
     "spa-lsp/didDismiss": "dismissed",
@@ -49,7 +49,7 @@ def accept_command(alternative: Alternative, adapter_set: str, language: str) ->
     return types.Command(title=alternative.label, command=ACCEPT_COMMAND, arguments=[arguments])
 
 
-def read_outcome(kind: Kind, arguments: Any) -> Outcome:
+def read_outcome(kind: EventKind, arguments: Any) -> Outcome:
     """The outcome that a client tells: the arguments of the accept command, or an item that carries that command.
 
     Raises:

@@ -37,7 +37,7 @@ _LANGUAGES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class FilePlace:
     """A cursor in a file. Lines and columns count from 1; column 1 is before the line's first character."""
 
     path: Path
@@ -45,7 +45,7 @@ class Place:
     column: int
 
 
-def parse_place(text: str) -> Place:
+def parse_place(text: str) -> FilePlace:
     """The place that `FILE:LINE:COL` names; the file's own name may hold colons.
 
     Raises:
@@ -54,7 +54,7 @@ def parse_place(text: str) -> Place:
     match = _PLACE.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not FILE:LINE:COL, as in src/cart.py:12:5")
-    return Place(path=Path(match["path"]), line=int(match["line"]), column=int(match["column"]))
+    return FilePlace(path=Path(match["path"]), line=int(match["line"]), column=int(match["column"]))
 
 
 def language_of(path: Path) -> str:
@@ -104,7 +104,7 @@ def decode_text(data: bytes, name: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def offset_of(text: str, place: Place) -> int:
+def offset_of(text: str, place: FilePlace) -> int:
     """Index of the cursor in the text that `read_text` gave.
 
     Raises:

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from spa_lsp.workspace.git import excludes_files
-from spa_lsp.workspace.rules import Rule, decide, parse_rules
+from spa_lsp.workspace.rules import IgnoreRule, decide, parse_rules
 
 # each kind speaks for itself: a `!` in one of them takes back nothing of another
 IGNORE_FILES = (".gitignore", ".spaignore", ".aiignore", ".copilotignore", ".cursorignore")
@@ -178,7 +178,7 @@ def _is_ruled_out(path: bytes, top: bytes, kind: str, *, is_folder: bool) -> boo
     return False
 
 
-def _last_word(rules: list[tuple[bytes, tuple[Rule, ...]]], path: bytes, *, is_folder: bool) -> bool:
+def _last_word(rules: list[tuple[bytes, tuple[IgnoreRule, ...]]], path: bytes, *, is_folder: bool) -> bool:
     """What the rules nearest to the path say of it."""
     for folder, found in reversed(rules):
         if _is_below(path, folder):
@@ -188,12 +188,12 @@ def _last_word(rules: list[tuple[bytes, tuple[Rule, ...]]], path: bytes, *, is_f
     return False
 
 
-def _personal_rules(top: bytes) -> list[tuple[Rule, ...]]:
+def _personal_rules(top: bytes) -> list[tuple[IgnoreRule, ...]]:
     """Those that Git knows beside `.gitignore`, the weakest first."""
     return [found for file in excludes_files(top) if (found := _rules_of(file, follow_symlinks=True))]
 
 
-def _rules_of(file: bytes, *, follow_symlinks: bool = False) -> tuple[Rule, ...]:
+def _rules_of(file: bytes, *, follow_symlinks: bool = False) -> tuple[IgnoreRule, ...]:
     """The rules of a file; as for Git, one that lies in the workspace must not be a link."""
     try:
         about = os.stat(file, follow_symlinks=follow_symlinks)
@@ -205,7 +205,7 @@ def _rules_of(file: bytes, *, follow_symlinks: bool = False) -> tuple[Rule, ...]
 
 
 @lru_cache(maxsize=512)
-def _read_rules(file: bytes, mtime_ns: int, n_bytes: int) -> tuple[Rule, ...]:
+def _read_rules(file: bytes, mtime_ns: int, n_bytes: int) -> tuple[IgnoreRule, ...]:
     try:
         with open(file, "rb") as opened:
             return parse_rules(opened.read(MAX_FILE_BYTES))
@@ -214,7 +214,7 @@ def _read_rules(file: bytes, mtime_ns: int, n_bytes: int) -> tuple[Rule, ...]:
 
 
 @lru_cache(maxsize=64)
-def _parse_patterns(patterns: tuple[str, ...]) -> tuple[Rule, ...]:
+def _parse_patterns(patterns: tuple[str, ...]) -> tuple[IgnoreRule, ...]:
     return parse_rules("\n".join(patterns).encode("utf-8", "surrogateescape"))
 
 

@@ -33,7 +33,7 @@ class _NeverMatches(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class IgnoreRule:
     """One line. `regex` matches the whole path from the folder of the rules, or only the name when `is_name`."""
 
     regex: re.Pattern[bytes]
@@ -48,14 +48,14 @@ class Rule:
         return bool(self.regex.fullmatch(path.rpartition(b"/")[2] if self.is_name else path))
 
 
-def parse_rules(text: bytes, *, ignore_case: bool = False) -> tuple[Rule, ...]:
+def parse_rules(text: bytes, *, ignore_case: bool = False) -> tuple[IgnoreRule, ...]:
     """The rules of a file, in its order."""
     lines = text.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     rules = (_parse_line(line.removesuffix(b"\r"), ignore_case=ignore_case) for line in lines)
     return tuple(rule for rule in rules if rule is not None)
 
 
-def decide(rules: Sequence[Rule], path: bytes, *, is_folder: bool) -> bool | None:
+def decide(rules: Sequence[IgnoreRule], path: bytes, *, is_folder: bool) -> bool | None:
     """Whether the last rule about this path ignores it; None when none is about it."""
     for rule in reversed(rules):
         if rule.matches(path, is_folder=is_folder):
@@ -63,7 +63,7 @@ def decide(rules: Sequence[Rule], path: bytes, *, is_folder: bool) -> bool | Non
     return None
 
 
-def _parse_line(line: bytes, *, ignore_case: bool) -> Rule | None:
+def _parse_line(line: bytes, *, ignore_case: bool) -> IgnoreRule | None:
     if line.startswith(b"#") or len(line) > MAX_LINE_BYTES:
         return None
     line = _without_trailing_spaces(line)
@@ -77,7 +77,7 @@ def _parse_line(line: bytes, *, ignore_case: bool) -> Rule | None:
         regex = re.compile(_translate(pattern.removeprefix(b"/")), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
     except _NeverMatches:
         return None
-    return Rule(regex=regex, is_negated=is_negated, is_name=b"/" not in pattern, is_for_folders=is_for_folders)
+    return IgnoreRule(regex=regex, is_negated=is_negated, is_name=b"/" not in pattern, is_for_folders=is_for_folders)
 
 
 def _without_trailing_spaces(line: bytes) -> bytes:

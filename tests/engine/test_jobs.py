@@ -1,11 +1,11 @@
 from spa_lsp.completion import CompletionRequest
-from spa_lsp.engine.jobs import MAX_WAITING, Job, JobQueue
+from spa_lsp.engine.jobs import MAX_WAITING, EngineJob, JobQueue
 
 ME, OTHER = object(), object()
 
 
 def job(job_id, document="d", owner=ME):
-    return Job(owner=owner, id=job_id, request=CompletionRequest(prefix="", document=document))
+    return EngineJob(owner=owner, id=job_id, request=CompletionRequest(prefix="", document=document))
 
 
 def queue_of(*jobs):

@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import pytest
 
 from spa_lsp.completion import CompletionRequest
-from spa_lsp.engine.jobs import Job
+from spa_lsp.engine.jobs import EngineJob
 from spa_lsp.engine.watchdog import Watchdog
 from spa_lsp.outcomes import file as outcomes
 from spa_lsp.outcomes.records import Answered
@@ -74,7 +74,7 @@ def test_no_cap_of_outcomes_and_the_file_grows(monkeypatch, has_guard):
 @pytest.mark.parametrize("has_guard", [True, False])
 async def test_no_replacement_and_old_requests_of_a_document_are_computed_first(front, monkeypatch, has_guard):
     if not has_guard:
-        monkeypatch.setattr(Job, "is_same_document", lambda self, other: False)
+        monkeypatch.setattr(EngineJob, "is_same_document", lambda self, other: False)
     completer = FakeCompleter(**SLOW)
     client = await front(completer)
     client.open(CODE)

@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 
 from spa_lsp.errors import BadInput, NotFound
-from spa_lsp.text.source_text import MAX_BYTES, Place, decode_text, language_of, offset_of, parse_place, read_text
+from spa_lsp.text.source_text import MAX_BYTES, FilePlace, decode_text, language_of, offset_of, parse_place, read_text
 
 
 def at(line, column, path="f.py"):
-    return Place(path=Path(path), line=line, column=column)
+    return FilePlace(path=Path(path), line=line, column=column)
 
 
 @pytest.mark.parametrize("text", ["a.py:3:5", "dir/a b.py:3:5", "c:\\x:y.py:3:5", "a:1:2.py:3:5"])

@@ -19,7 +19,7 @@ from spa_lsp.progress import progress
 from spa_lsp.storage.private_files import make_private_folder
 from trainer.cli import options
 from trainer.configs import FinetuneConfig, PartitionConfig
-from trainer.evaluate.arms import ARMS, Entry, parse_arms
+from trainer.evaluate.arms import ARMS, ArmEntry, parse_arms
 from trainer.evaluate.benchmarks.hub import hub_rows
 from trainer.evaluate.benchmarks.load import CHOICE_BENCHMARKS, CODE_BENCHMARKS, Benchmark, load_benchmark
 from trainer.evaluate.benchmarks.problems import Problem
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
     from spa_lsp.lm.completer import LocalCompleter
-    from trainer.evaluate.evaluation import ArmResult, Settings
+    from trainer.evaluate.evaluation import ArmResult, EvaluationSettings
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ def evaluate(
         for name in _benchmark_names(benchmarks)
     }
 
-    from trainer.evaluate.evaluation import Settings
+    from trainer.evaluate.evaluation import EvaluationSettings
     from trainer.evaluate.figures.export import BenchmarkResult, export, without_problems, without_prompts, write_export
     from trainer.evaluate.sandbox import require_sandbox
     from trainer.pipeline.arm_sets import Budget, check_budgets
@@ -117,7 +117,7 @@ def evaluate(
     from trainer.rows.kept_exports import evaluation_path
 
     require_sandbox(may_be_none=unsafe_no_sandbox)  # before the minutes that training and loading take
-    settings = Settings(base_id=base_id, quantization=quantization, max_tokens=max_tokens, seed=seed)
+    settings = EvaluationSettings(base_id=base_id, quantization=quantization, max_tokens=max_tokens, seed=seed)
     finetune = FinetuneConfig(steps=steps, rank=rank, alpha=2 * rank)
     budget = Budget(finetune=finetune, n_samples=samples, anchors_path=anchors)
     with open_trainer() as db:
@@ -153,7 +153,7 @@ def _benchmark_names(text: str) -> list[Benchmark]:
     return [known for name in names for known in BENCHMARKS if known == name]
 
 
-def _sets(db: "Database", entries: Sequence[Entry], **options: Any) -> list[tuple[Entry, AdapterSet | None]]:
+def _sets(db: "Database", entries: Sequence[ArmEntry], **options: Any) -> list[tuple[ArmEntry, AdapterSet | None]]:
     """Every arm with its adapters, which are trained here if they must be."""
     from trainer.pipeline.arm_sets import arm_set
 
@@ -164,8 +164,8 @@ def _run_arms(
     db: "Database",
     served: "_Served",
     problems: Sequence[Problem],
-    sets: Sequence[tuple[Entry, AdapterSet | None]],
-    settings: "Settings",
+    sets: Sequence[tuple[ArmEntry, AdapterSet | None]],
+    settings: "EvaluationSettings",
     *,
     measures_kl: bool,
 ) -> list["ArmResult"]:

@@ -50,7 +50,7 @@ ARMS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class ArmEntry:
     """An arm as it was asked for: `k` completions per problem at a temperature, perhaps of a set named by hand."""
 
     arm: Arm
@@ -71,7 +71,7 @@ class Entry:
         return 1 if is_one_model and self.temperature == 0 else self.k
 
 
-def parse_arms(text: str, *, k: int, temperature: float | None = None) -> list[Entry]:
+def parse_arms(text: str, *, k: int, temperature: float | None = None) -> list[ArmEntry]:
     """The entries of a list such as `base,base@0.8,influence`; `temperature` is for those that name none.
 
     Raises:
@@ -86,7 +86,7 @@ def parse_arms(text: str, *, k: int, temperature: float | None = None) -> list[E
     return entries
 
 
-def _parse(text: str, k: int, temperature: float | None) -> Entry:
+def _parse(text: str, k: int, temperature: float | None) -> ArmEntry:
     asked = _ASKED.fullmatch(text)
     arm = next((arm for arm in ARMS if asked and arm.name == asked["name"]), None)
     if asked is None or arm is None:
@@ -99,13 +99,13 @@ def _parse(text: str, k: int, temperature: float | None) -> Entry:
         check_temperature(wanted)
     except BadInput as error:
         raise BadInput(f"arm {text!r}: {error}") from None
-    return Entry(arm=arm, k=k, temperature=wanted, set_name=asked["set"])
+    return ArmEntry(arm=arm, k=k, temperature=wanted, set_name=asked["set"])
 
 
 def _choose() -> str:
     return f"choose from {', '.join(arm.name for arm in ARMS)}, as in base,base@0.8,influence"
 
 
-def pairs(entries: Sequence[Entry]) -> list[tuple[Entry, Entry]]:
+def pairs(entries: Sequence[ArmEntry]) -> list[tuple[ArmEntry, ArmEntry]]:
     """Every two entries once, the later one first: `influence` minus `base`."""
     return [(second, first) for n, first in enumerate(entries) for second in entries[n + 1 :]]

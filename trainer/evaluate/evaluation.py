@@ -13,7 +13,7 @@ from sqlite_utils import Database
 from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.completion import TOP_P, Alternative, CompletionRequest, CompletionResult, StopPolicy
 from spa_lsp.errors import BadInput, Unavailable
-from trainer.evaluate.arms import Entry
+from trainer.evaluate.arms import ArmEntry
 from trainer.evaluate.attempts import (
     Attempt,
     class_fields,
@@ -41,7 +41,7 @@ FAILED = Verdict(kind="fail", seconds=0.0, error="the adapter was disabled")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class EvaluationSettings:
     """What is equal for all arms of an evaluation."""
 
     base_id: str
@@ -65,7 +65,7 @@ MeasureLikelihoods = Callable[[Sequence[tuple[str, str]]], dict[str, list[float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class ArmAnswer:
     """What came back for one problem, and its share of the time."""
 
     result: CompletionResult
@@ -78,7 +78,7 @@ class Answer:
 class ArmResult:
     """All that one arm did on one benchmark; attempts by problem id, in the order of the problems."""
 
-    entry: Entry
+    entry: ArmEntry
     adapter_set: AdapterSet | None
     run: Run
     attempts: dict[str, list[Attempt]]
@@ -90,8 +90,8 @@ def evaluate_arm(
     db: Database,
     completer: BatchCompleter,
     problems: Sequence[Problem],
-    entry: Entry,
-    settings: Settings,
+    entry: ArmEntry,
+    settings: EvaluationSettings,
     *,
     adapter_set: AdapterSet | None,
     **options: Any,
@@ -112,8 +112,8 @@ def answer_missing(
     db: Database,
     completer: BatchCompleter,
     problems: Sequence[Problem],
-    entry: Entry,
-    settings: Settings,
+    entry: ArmEntry,
+    settings: EvaluationSettings,
     *,
     adapter_set: AdapterSet | None,
     measure_kl: MeasureKl | None = None,
@@ -156,7 +156,9 @@ def answer_missing(
     return run
 
 
-def arm_run(db: Database, problem: Problem, entry: Entry, settings: Settings, adapter_set: AdapterSet | None) -> Run:
+def arm_run(
+    db: Database, problem: Problem, entry: ArmEntry, settings: EvaluationSettings, adapter_set: AdapterSet | None
+) -> Run:
     """The run of one arm on one benchmark.
 
     Its key is all that one attempt depends on, so not the number of problems; a set that is trained anew under its
@@ -186,29 +188,31 @@ def missing_problems(db: Database, run: Run, problems: Sequence[Problem]) -> lis
     return [problem for problem in problems if problem_id(problem) not in known]
 
 
-def complete_all(completer: BatchCompleter, requests: Sequence[CompletionRequest]) -> list[Answer]:
+def complete_all(completer: BatchCompleter, requests: Sequence[CompletionRequest]) -> list[ArmAnswer]:
     """Answers in the order of the requests."""
     results = completer.complete_many(requests)
     if not all(result.alternatives for result in results):
         raise Unavailable("no completion came back; run again to go on there")
-    return [Answer(result=result, seconds=result.timing.total_ms / 1000) for result in results]
+    return [ArmAnswer(result=result, seconds=result.timing.total_ms / 1000) for result in results]
 
 
-def _with_kl(request: CompletionRequest, answer: Answer, measure: MeasureKl) -> Answer:
+def _with_kl(request: CompletionRequest, answer: ArmAnswer, measure: MeasureKl) -> ArmAnswer:
     """With the KL on the greedy answer of one adapter, drawn by the problem's seed: all of them would cost k times."""
     alternatives = answer.result.alternatives
     text = alternatives[request.seed % len(alternatives)].text
     return replace(answer, average_kl=measure(request, text) if text else None)
 
 
-def _with_likelihoods(problem: Problem, answer: Answer, measure: MeasureLikelihoods) -> Answer:
+def _with_likelihoods(problem: Problem, answer: ArmAnswer, measure: MeasureLikelihoods) -> ArmAnswer:
     if not problem.likelihoods:
         return answer
     found = {name: is_likeliest(problem, values) for name, values in measure(problem.likelihoods).items()}
     return replace(answer, is_likeliest=found)
 
 
-def _request(problem: Problem, entry: Entry, settings: Settings, adapter_set: AdapterSet | None) -> CompletionRequest:
+def _request(
+    problem: Problem, entry: ArmEntry, settings: EvaluationSettings, adapter_set: AdapterSet | None
+) -> CompletionRequest:
     is_infill = problem.layout == "infill"
     is_single = adapter_set is not None and entry.arm.recipe is not None and entry.arm.recipe.is_single
     return CompletionRequest(
@@ -231,7 +235,7 @@ def _stop(problem: Problem) -> StopPolicy:
     return "none" if problem.layout == "choice" else STOP
 
 
-def _check_precision(db: Database, run: Run, answer: Answer) -> None:
+def _check_precision(db: Database, run: Run, answer: ArmAnswer) -> None:
     before, now = made_with(db, run), (answer.result.quantization, answer.result.device)
     if before and before != now:
         raise BadInput(
@@ -240,7 +244,7 @@ def _check_precision(db: Database, run: Run, answer: Answer) -> None:
         )
 
 
-def _attempts(problem: Problem, answer: Answer) -> list[Attempt]:
+def _attempts(problem: Problem, answer: ArmAnswer) -> list[Attempt]:
     """The judged attempts of one problem."""
     alternatives = answer.result.alternatives
     raw, shown = ([view(problem, item) for item in alternatives] for view in (raw_view, shown_view))

@@ -10,7 +10,7 @@ from spa_lsp.completion import Alternative
 from spa_lsp.text.shown import shown_infills
 from trainer.evaluate.benchmarks.problems import Problem
 from trainer.evaluate.judge.extract import extract_code
-from trainer.evaluate.sameness.distinct import Candidate
+from trainer.evaluate.sameness.distinct import ComparedText
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,11 +20,11 @@ class View:
     text: str
     completion: str | None  # None: there is no program, the adapter was disabled
 
-    def candidate(self, problem: Problem) -> Candidate:
+    def candidate(self, problem: Problem) -> ComparedText:
         """What `distinct.classify` compares."""
         is_none = self.completion is None or problem.layout == "choice"
         program = None if is_none else problem.program(self.completion or "")
-        return Candidate(text=self.text, code=self.completion or "", program=program)
+        return ComparedText(text=self.text, code=self.completion or "", program=program)
 
 
 def raw_view(problem: Problem, alternative: Alternative) -> View:

@@ -21,7 +21,7 @@ from spa_lsp.errors import AdapterMismatch, BadInput, NotFound
 from trainer.attribute.anchors import anchors_digest, load_anchors
 from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig, PartitionConfig
 from trainer.data.samples import load_samples
-from trainer.evaluate.arms import Entry
+from trainer.evaluate.arms import ArmEntry
 from trainer.pipeline.stage_rows import data_record
 from trainer.pipeline.stages import run_attribute, run_finetune, run_partition
 from trainer.rows.build_set import build_set, run_folder
@@ -41,7 +41,7 @@ class Budget:
     seed: int = 0
 
 
-def arm_set(db: Database, entry: Entry, *, base_id: str, budget: Budget, may_train: bool) -> AdapterSet | None:
+def arm_set(db: Database, entry: ArmEntry, *, base_id: str, budget: Budget, may_train: bool) -> AdapterSet | None:
     """The adapters of an arm; None for the base.
 
     In this order: the set named in the entry; a set called `ARM-kK`, say `random-k8`; the one trained here before with
@@ -70,7 +70,7 @@ def arm_set(db: Database, entry: Entry, *, base_id: str, budget: Budget, may_tra
     return _checked(found, entry, base_id)
 
 
-def check_budgets(sets: Sequence[tuple[Entry, AdapterSet]]) -> str | None:
+def check_budgets(sets: Sequence[tuple[ArmEntry, AdapterSet]]) -> str | None:
     """A sentence about arms whose sets were not trained alike; None when all were."""
     trainings = {entry.label: _training(entry, found) for entry, found in sets}
     first = next(iter(trainings), "")
@@ -80,21 +80,21 @@ def check_budgets(sets: Sequence[tuple[Entry, AdapterSet]]) -> str | None:
     return f"arms {first} and {', '.join(others)} were not trained with equal budgets; compare them with care"
 
 
-def _named_set(entry: Entry, base_id: str) -> AdapterSet | None:
+def _named_set(entry: ArmEntry, base_id: str) -> AdapterSet | None:
     if entry.set_name:
         return find_set(entry.set_name, base_id)
     name = f"{entry.arm.name}-k{entry.k}"
     return next((found for found in list_sets(base_id) if found.name == name), None)
 
 
-def _trained_before(db: Database, entry: Entry, base_id: str, budget: Budget) -> AdapterSet | None:
+def _trained_before(db: Database, entry: ArmEntry, base_id: str, budget: Budget) -> AdapterSet | None:
     config, inputs = _key(db, entry, base_id, budget)
     run = finished_run(db, "arm", config, inputs=inputs, seed=budget.seed)
     folder = run_folder(run) / "set" if run else None
     return read_set(folder) if folder and folder.is_dir() else None
 
 
-def _key(db: Database, entry: Entry, base_id: str, budget: Budget) -> tuple[dict[str, Any], list[str]]:
+def _key(db: Database, entry: ArmEntry, base_id: str, budget: Budget) -> tuple[dict[str, Any], list[str]]:
     """Config and inputs of the run that makes an arm's set."""
     assert entry.arm.recipe is not None
     samples = content_id([sample.id for sample in load_samples(db, limit=budget.n_samples)])
@@ -102,7 +102,7 @@ def _key(db: Database, entry: Entry, base_id: str, budget: Budget) -> tuple[dict
     return config, [samples, anchors_digest(load_anchors(budget.anchors_path)), find_base(base_id).sha256]
 
 
-def _train(db: Database, entry: Entry, base_id: str, budget: Budget) -> AdapterSet:
+def _train(db: Database, entry: ArmEntry, base_id: str, budget: Budget) -> AdapterSet:
     """Attribute, divide and train through the stages, which skip what they have done."""
     recipe = entry.arm.recipe
     assert recipe is not None
@@ -131,7 +131,7 @@ def _train(db: Database, entry: Entry, base_id: str, budget: Budget) -> AdapterS
     return found
 
 
-def _checked(found: AdapterSet, entry: Entry, base_id: str) -> AdapterSet:
+def _checked(found: AdapterSet, entry: ArmEntry, base_id: str) -> AdapterSet:
     assert entry.arm.recipe is not None
     needed = 1 if entry.arm.recipe.is_single else entry.k
     if found.base_id != base_id:
@@ -143,7 +143,7 @@ def _checked(found: AdapterSet, entry: Entry, base_id: str) -> AdapterSet:
     return found
 
 
-def _training(entry: Entry, found: AdapterSet) -> dict[str, Any]:
+def _training(entry: ArmEntry, found: AdapterSet) -> dict[str, Any]:
     """What must be equal: the training of one of k adapters, and the number of samples."""
     config = dict(found.figures.get("config", {}).get("finetune", {}))
     if entry.arm.recipe is not None and entry.arm.recipe.is_single and "steps" in config:

@@ -119,7 +119,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class ExportSource:
     """An export's name and its settings, as text by name."""
 
     name: str
@@ -131,7 +131,7 @@ class Report:
     """All there is to show."""
 
     comparisons: Sequence[Comparison]
-    sources: Sequence[Source]
+    sources: Sequence[ExportSource]
 
 
 def read_report(paths: Sequence[Path]) -> Report:
@@ -158,7 +158,7 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return [path.name if names.count(path.name) == 1 else str(path) for path in paths]
 
 
-def _read_export(path: Path, name: str) -> tuple[Source, list[tuple[str, Comparison]]]:
+def _read_export(path: Path, name: str) -> tuple[ExportSource, list[tuple[str, Comparison]]]:
     document = _read(path)
     try:
         return _source(document, name), _comparisons(document, name)
@@ -285,8 +285,8 @@ def _typed(value: Any, kind: type[_T]) -> _T:
     return value
 
 
-def _source(document: Mapping[str, Any], name: str) -> Source:
-    return Source(name=name, settings={key: _plain(value) for key, value in document["settings"].items()})
+def _source(document: Mapping[str, Any], name: str) -> ExportSource:
+    return ExportSource(name=name, settings={key: _plain(value) for key, value in document["settings"].items()})
 
 
 def _plain(value: Any) -> str:

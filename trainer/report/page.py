@@ -31,7 +31,7 @@ class Plot:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class ShownAnswer:
     """The alternatives of one arm for a problem; `n_arm` is its place in the comparison, `labels` are its adapters'."""
 
     n_arm: int
@@ -48,7 +48,7 @@ class ProblemView:
     task_id: str
     prompt: str
     canary: str
-    answers: Sequence[Answer]
+    answers: Sequence[ShownAnswer]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,13 +188,13 @@ def _bars(arm: Arm) -> dict[str, list[tuple[str, Figure]]]:
 def _problems(arms: Sequence[Arm]) -> list[ProblemView]:
     """In the order of the export."""
     asked = {problem.task_id: problem for arm in arms for problem in arm.problems}
-    answers: dict[str, list[Answer]] = {task_id: [] for task_id in asked}
+    answers: dict[str, list[ShownAnswer]] = {task_id: [] for task_id in asked}
     for n_arm, arm in enumerate(arms):
         labels = {own.adapter: own.label for own in arm.by_adapter}
         for problem in arm.problems:
             n_passed = sum(own.verdict == "pass" for own in problem.alternatives)
             answers[problem.task_id].append(
-                Answer(n_arm=n_arm, arm=arm, n_passed=n_passed, labels=labels, alternatives=problem.alternatives)
+                ShownAnswer(n_arm=n_arm, arm=arm, n_passed=n_passed, labels=labels, alternatives=problem.alternatives)
             )
     return [
         ProblemView(task_id=own.task_id, prompt=own.prompt, canary=own.canary, answers=answers[own.task_id])

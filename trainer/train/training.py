@@ -29,7 +29,7 @@ _BLOCK = 8  # steps whose items are sorted by length together
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class TrainingState:
     """After a step: its number and the mean loss of each adapter's items in it, in nats per token."""
 
     step: int
@@ -65,8 +65,8 @@ def train(
     *,
     checkpoint: Path | None = None,
     are_tied: bool = False,
-    on_step: Callable[[Progress], None] | None = None,
-) -> list[Progress]:
+    on_step: Callable[[TrainingState], None] | None = None,
+) -> list[TrainingState]:
     """Train the adapters that `bank.create` made; every step's losses come back, those before a resume included.
 
     Args:
@@ -97,7 +97,7 @@ def train(
         if not bool(losses.isfinite().all()):
             rows = ", ".join(str(row) for row, loss in enumerate(losses.tolist()) if not math.isfinite(loss))
             raise BadInput(f"training diverged at step {step + 1} in part {rows}; choose a lower --learning-rate")
-        done.append(Progress(step=step, losses=tuple(losses.tolist())))
+        done.append(TrainingState(step=step, losses=tuple(losses.tolist())))
         if checkpoint and ((step + 1) % config.checkpoint_every == 0 or step + 1 == len(plan)):
             _save(checkpoint, bank, optimizer, done, arithmetic)
         if on_step:
@@ -161,7 +161,7 @@ def _clip_each_row(parameters: Sequence[nn.Parameter]) -> None:
 
 
 def _save(
-    path: Path, bank: AdapterBank, optimizer: torch.optim.Optimizer, done: Sequence[Progress], arithmetic: str
+    path: Path, bank: AdapterBank, optimizer: torch.optim.Optimizer, done: Sequence[TrainingState], arithmetic: str
 ) -> None:
     """Weights, moments and losses in one safetensors file, written beside and renamed."""
     tensors = {f"weight.{name}": tensor for name, tensor in bank.state().items()}
@@ -194,7 +194,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, 
         ) from error
 
 
-def _resume(path: Path, bank: AdapterBank, optimizer: torch.optim.Optimizer, arithmetic: str) -> list[Progress]:
+def _resume(path: Path, bank: AdapterBank, optimizer: torch.optim.Optimizer, arithmetic: str) -> list[TrainingState]:
     try:
         with safe_open(path, framework="pt") as file:
             losses, began_with = json.loads(file.metadata()["losses"]), file.metadata()["arithmetic"]
@@ -209,4 +209,4 @@ def _resume(path: Path, bank: AdapterBank, optimizer: torch.optim.Optimizer, ari
         raise Damaged(f"the checkpoint {path} cannot be used ({error}); delete it to start the run anew") from error
     if began_with != arithmetic:
         raise BadInput(f"{path} was begun in {began_with}, this is {arithmetic}; go on there, or delete it")
-    return [Progress(step=step, losses=tuple(row)) for step, row in enumerate(losses)]
+    return [TrainingState(step=step, losses=tuple(row)) for step, row in enumerate(losses)]

@@ -19,9 +19,9 @@ from spa_lsp.text.postprocess.suffix import cut_at_next_line, drop_line_rest, dr
 
 __all__ = ["RULES", "Rule", "Site", "drop_line_rest", "n_replaced", "polish"]
 
-Rule = Callable[[str, Site], str]  # gives "" when nothing is left
+TextRule = Callable[[str, Site], str]  # gives "" when nothing is left
 
-RULES: tuple[Rule, ...] = (
+RULES: tuple[TextRule, ...] = (
     drop_secrets,  # first: another rule may leave half a key
     drop_open_line,
     keep_line,

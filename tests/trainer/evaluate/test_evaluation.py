@@ -10,7 +10,7 @@ from spa_lsp.storage.store import open_store
 from tests.fakes import NAMES, FakeCompleter
 from tests.tiny_set import make_adapters, make_set
 from trainer.evaluate.arms import parse_arms
-from trainer.evaluate.evaluation import Settings, evaluate_arm
+from trainer.evaluate.evaluation import EvaluationSettings, evaluate_arm
 from trainer.evaluate.figures.estimates import likeliest_by_adapter
 from trainer.pipeline.stages import open_trainer
 
@@ -40,7 +40,7 @@ def problems(problem):
 def evaluate(db):
     def run(completer, problems, arms="influence", *, adapter_set=None, **options):
         (entry,) = parse_arms(arms, k=5)
-        settings = Settings(base_id="fake-base", batch_problems=2, seed=options.pop("seed", 0))
+        settings = EvaluationSettings(base_id="fake-base", batch_problems=2, seed=options.pop("seed", 0))
         chosen = (adapter_set or make_set()) if entry.arm.recipe else None
         return evaluate_arm(db, completer, problems, entry, settings, adapter_set=chosen, **options)
 

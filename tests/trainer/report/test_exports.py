@@ -143,7 +143,7 @@ def test_what_evaluate_writes_is_read(tmp_path):
     """The writer's own document, not only ours that look like it."""
     from trainer.evaluate.arms import parse_arms
     from trainer.evaluate.benchmarks.problems import Problem
-    from trainer.evaluate.evaluation import ArmResult, Settings
+    from trainer.evaluate.evaluation import ArmResult, EvaluationSettings
     from trainer.evaluate.figures.estimates import estimates_of, values_of
     from trainer.evaluate.figures.export import BenchmarkResult, export, write_export
     from trainer.rows.runs import Run
@@ -161,7 +161,9 @@ def test_what_evaluate_writes_is_read(tmp_path):
         for entry in parse_arms("base@0.2,base@0.8", k=2)
     ]  # fmt: skip
     result = BenchmarkResult(name="made-up", problems=problems, arms=arms)
-    write_export(tmp_path / "figures.json", export([result], Settings(base_id="tiny"), budget={"n_samples": None}))
+    write_export(
+        tmp_path / "figures.json", export([result], EvaluationSettings(base_id="tiny"), budget={"n_samples": None})
+    )
     (comparison,) = read_report([tmp_path / "figures.json"]).comparisons
     assert {name: vars(own) for name, own in comparison.arms[0].figures.items()} == {
         name: vars(own) for name, own in arms[0].figures.items()

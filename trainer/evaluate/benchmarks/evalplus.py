@@ -8,22 +8,22 @@ from typing import Any
 
 from trainer.evaluate.benchmarks import oracle
 from trainer.evaluate.benchmarks.code import ANSWER_START, ASK, DATA
-from trainer.evaluate.benchmarks.files import Source, read_checked
+from trainer.evaluate.benchmarks.files import BenchmarkFile, read_checked
 from trainer.evaluate.benchmarks.problems import LIMITS, Problem
 from trainer.evaluate.sandbox.limits import Limits
 
-HUMANEVAL_PLUS = Source(
+HUMANEVAL_PLUS = BenchmarkFile(
     path="evalplus/HumanEvalPlus.jsonl.gz",
     sha256="272720b90ac375502c8ed23cd791c2a93dfb22a911641a494da74a426c09f101",
     get="get HumanEvalPlus.jsonl.gz of https://github.com/evalplus/humanevalplus_release (v0.1.10) "
     f"into DIR/evalplus/ and {DATA}",
 )
-MBPP_PLUS = Source(
+MBPP_PLUS = BenchmarkFile(
     path="evalplus/MbppPlus.jsonl.gz",
     sha256="af43697e8791c4c149bdfd6b489d8b5412507551ac20e28a439f650b8225db63",
     get=f"get MbppPlus.jsonl.gz of https://github.com/evalplus/mbppplus_release (v0.2.0) into DIR/evalplus/ and {DATA}",
 )
-MBPP_399 = Source(
+MBPP_399 = BenchmarkFile(
     path="evalplus/MbppPlus-v0.1.0.jsonl",
     sha256="a855b9de667baea8e2f8aa61f898767a7336872208a85222b35622545e819fe9",
     get="get MbppPlus.jsonl.gz of https://github.com/evalplus/mbppplus_release (v0.1.0), unpack it to "

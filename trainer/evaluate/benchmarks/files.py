@@ -10,7 +10,7 @@ from spa_lsp.errors import Damaged, NotFound
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class BenchmarkFile:
     """One published file, or a folder of them, below the folder of benchmarks.
 
     `sha256` is that of the file's bytes for `read_checked`. Where copies of one content differ in form (quoting, order
@@ -22,7 +22,7 @@ class Source:
     get: str  # how to get it, as the end of an error message
 
 
-def read(data_dir: Path | None, source: Source) -> bytes:
+def read(data_dir: Path | None, source: BenchmarkFile) -> bytes:
     """The bytes of the file.
 
     Raises:
@@ -35,7 +35,7 @@ def read(data_dir: Path | None, source: Source) -> bytes:
         raise NotFound(f"cannot read {path} ({error.strerror}); {source.get}") from error
 
 
-def read_checked(data_dir: Path | None, source: Source) -> bytes:
+def read_checked(data_dir: Path | None, source: BenchmarkFile) -> bytes:
     """The bytes of the file, which are those that were published.
 
     Raises:
@@ -47,7 +47,7 @@ def read_checked(data_dir: Path | None, source: Source) -> bytes:
     return content
 
 
-def read_folder(data_dir: Path | None, source: Source, suffix: str) -> dict[str, bytes]:
+def read_folder(data_dir: Path | None, source: BenchmarkFile, suffix: str) -> dict[str, bytes]:
     """The folder's files whose names end in `suffix`, by what stands before it, sorted.
 
     Raises:
@@ -60,7 +60,7 @@ def read_folder(data_dir: Path | None, source: Source, suffix: str) -> dict[str,
     return found
 
 
-def check_rows(data_dir: Path | None, source: Source, rows: Any) -> None:
+def check_rows(data_dir: Path | None, source: BenchmarkFile, rows: Any) -> None:
     """Compare the content, in whatever form it was stored, with the published one.
 
     Raises:
@@ -74,12 +74,12 @@ def rows_sha256(rows: Any) -> str:
     return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
 
 
-def is_there(data_dir: Path | None, source: Source) -> bool:
+def is_there(data_dir: Path | None, source: BenchmarkFile) -> bool:
     """Whether the folder of benchmarks has the file."""
     return data_dir is not None and (data_dir / source.path).exists()
 
 
-def locate(data_dir: Path | None, source: Source) -> Path:
+def locate(data_dir: Path | None, source: BenchmarkFile) -> Path:
     """Where the file or folder should be.
 
     Raises:
@@ -90,6 +90,6 @@ def locate(data_dir: Path | None, source: Source) -> Path:
     return data_dir / source.path
 
 
-def _compare(found: str, source: Source, *, what: str) -> None:
+def _compare(found: str, source: BenchmarkFile, *, what: str) -> None:
     if found != source.sha256:
         raise Damaged(f"{what} has sha256 {found}, expected {source.sha256}; {source.get}")

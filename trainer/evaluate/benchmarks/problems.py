@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spa_lsp.errors import BadInput
-from trainer.evaluate.benchmarks.files import Source, read_checked
+from trainer.evaluate.benchmarks.files import BenchmarkFile, read_checked
 from trainer.evaluate.sandbox.limits import Limits
 
 Layout = Literal["infill", "instruct", "choice"]
@@ -103,7 +103,7 @@ def choose(problems: Sequence[Problem], *, n: int, seed: int) -> list[Problem]:
 def read_infilling(data_dir: Path | None, kind: InfillingKind) -> list[Problem]:
     """All problems of the file, in its order: 5815 for `multi`, 1033 for `single`; errors as `load_infilling`."""
     name, sha256 = FILES[kind]
-    packed = read_checked(data_dir, Source(path=f"{FOLDER}/{name}", sha256=sha256, get=HOW_TO_GET))
+    packed = read_checked(data_dir, BenchmarkFile(path=f"{FOLDER}/{name}", sha256=sha256, get=HOW_TO_GET))
     return [_problem(json.loads(line), kind) for line in gzip.decompress(packed).splitlines()]
 
 

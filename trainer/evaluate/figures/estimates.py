@@ -15,7 +15,7 @@ from trainer.evaluate.figures.bootstrap import Estimate, estimate, minimum_estim
 from trainer.evaluate.sameness.distinct import LEVELS, Level
 from trainer.rows.runs import Run, content_id
 
-View = Literal["shown", "raw"]
+ViewName = Literal["shown", "raw"]
 MINIMUM = "pass_at_1_min"  # over adapters: no value per problem, so no paired difference
 N_ATTEMPTS = 5  # the paper's pass@5
 # what two arms are compared in
@@ -94,7 +94,7 @@ def _problem_values(attempts: Sequence[Attempt], levels: Sequence[Level]) -> dic
     }
 
 
-def _view_values(attempts: Sequence[Attempt], view: View, levels: Sequence[Level]) -> dict[str, float]:
+def _view_values(attempts: Sequence[Attempt], view: ViewName, levels: Sequence[Level]) -> dict[str, float]:
     is_raw = view == "raw"
     passes = [(attempt.raw_verdict if is_raw else attempt.verdict) == "pass" for attempt in attempts]
     texts = [attempt.raw_text if is_raw else attempt.shown_text for attempt in attempts]

@@ -39,7 +39,7 @@ from typing import Any
 from spa_lsp.completion import TOP_P
 from trainer.evaluate.arms import pairs
 from trainer.evaluate.benchmarks.problems import Problem
-from trainer.evaluate.evaluation import ArmResult, Settings
+from trainer.evaluate.evaluation import ArmResult, EvaluationSettings
 from trainer.evaluate.figures.bootstrap import estimate, paired_bootstrap
 from trainer.evaluate.figures.estimates import COMPARED, likeliest_by_adapter, passes_by_adapter
 from trainer.evaluate.sameness.distinct import LEVELS
@@ -56,7 +56,9 @@ class BenchmarkResult:
     arms: Sequence[ArmResult]
 
 
-def export(results: Sequence[BenchmarkResult], settings: Settings, *, budget: Mapping[str, Any]) -> dict[str, Any]:
+def export(
+    results: Sequence[BenchmarkResult], settings: EvaluationSettings, *, budget: Mapping[str, Any]
+) -> dict[str, Any]:
     """The document described above."""
     return {
         "format": FORMAT,
@@ -105,7 +107,9 @@ def write_export(path: Path, document: Mapping[str, Any]) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _settings(results: Sequence[BenchmarkResult], settings: Settings, budget: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(
+    results: Sequence[BenchmarkResult], settings: EvaluationSettings, budget: Mapping[str, Any]
+) -> dict[str, Any]:
     run = results[0].arms[0].run
     attempt = next(own[0] for own in results[0].arms[0].attempts.values())
     return {

@@ -22,7 +22,7 @@ from trainer.evaluate.sandbox.process import ENVIRONMENT, Backend, kill_tree
 ROOT = Path(__file__).parents[3]
 MAX_ANSWER_BYTES = 64 << 10
 
-Answer = dict[str, Any]  # kind (an OutcomeKind), error, seconds
+TesterReply = dict[str, Any]  # kind (an OutcomeKind), error, seconds
 
 
 class Tester:
@@ -58,7 +58,7 @@ class Tester:
         """Whether it can take another job."""
         return self._process.poll() is None
 
-    def ask(self, job: dict[str, Any], limits: Limits) -> Answer:
+    def ask(self, job: dict[str, Any], limits: Limits) -> TesterReply:
         """Do one job; over a limit, the process and the sandbox are killed."""
         started = time.monotonic()
         try:
@@ -85,7 +85,7 @@ class Tester:
         self._process.stdin.write(json.dumps(job).encode() + b"\n")
         self._process.stdin.flush()
 
-    def _receive(self, *, deadline: float, memory_bytes: int) -> Answer:
+    def _receive(self, *, deadline: float, memory_bytes: int) -> TesterReply:
         """The answer, without `seconds` when there is none."""
         assert self._process.stdout is not None
         is_ready, buffer = False, b""
@@ -105,14 +105,14 @@ class Tester:
                     return _gone(is_ready=is_ready)
                 *lines, buffer = (buffer + piece).split(b"\n")
                 for line in lines:
-                    answer: Answer = json.loads(line)
+                    answer: TesterReply = json.loads(line)
                     if "kind" in answer:
                         return answer
                     is_ready = True
         return {"kind": "timeout", "error": "wall clock"}
 
 
-def _gone(*, is_ready: bool) -> Answer:
+def _gone(*, is_ready: bool) -> TesterReply:
     """The tester has died. Once the sandbox stood, it is what the candidate answered that it died of."""
     if is_ready:
         return {"kind": "failed", "error": "the test could not take the result"}

@@ -11,7 +11,7 @@ from typing import Literal
 
 from trainer.evaluate.benchmarks.problems import Problem
 from trainer.evaluate.judge.process_pool import borrow, stopped_on_interrupt
-from trainer.evaluate.sandbox import Backend, Kind, Limits, OutcomeKind, require_backend
+from trainer.evaluate.sandbox import Backend, BackendKind, Limits, OutcomeKind, require_backend
 
 VerdictKind = Literal["pass", "fail", "timeout", "memory", "killed", "sandbox_error"]
 
@@ -37,7 +37,7 @@ class Verdict:
     kind: VerdictKind
     seconds: float
     error: str = ""
-    sandbox: Kind = "bubblewrap"
+    sandbox: BackendKind = "bubblewrap"
 
 
 def judge(

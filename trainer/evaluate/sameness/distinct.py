@@ -21,7 +21,7 @@ Classes = dict[Level, list[int | None]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate:
+class ComparedText:
     """One completion: its text, the code in it, and the program that this makes of its problem.
 
     There is no program where a broken adapter gave nothing.
@@ -32,7 +32,7 @@ class Candidate:
     program: str | None
 
 
-def classify(candidates: Sequence[Candidate], entry_point: str) -> Classes:
+def classify(candidates: Sequence[ComparedText], entry_point: str) -> Classes:
     """The classes of these completions of one problem at all levels."""
     programs = [candidate.program for candidate in candidates]
     ast_keys = [None if program is None else ast_key(program, entry_point) for program in programs]

@@ -9,12 +9,12 @@ import functools
 from trainer.evaluate.sandbox.backend import allow_no_sandbox, describe, require_backend
 from trainer.evaluate.sandbox.limits import Limits
 from trainer.evaluate.sandbox.outcome import Outcome, OutcomeKind
-from trainer.evaluate.sandbox.process import Backend, Kind
+from trainer.evaluate.sandbox.process import Backend, BackendKind
 from trainer.evaluate.sandbox.run import run
 
 __all__ = [
     "Backend",
-    "Kind",
+    "BackendKind",
     "Limits",
     "Outcome",
     "OutcomeKind",
@@ -39,7 +39,7 @@ def require_sandbox(*, may_be_none: bool = False) -> str:
     return _describe(require_backend())
 
 
-def sandbox_kind() -> Kind:
+def sandbox_kind() -> BackendKind:
     """The one word to store with every attempt: `bubblewrap`, `landlock` or `none`.
 
     Raises:

@@ -16,7 +16,7 @@ from trainer.evaluate.sandbox.limits import Limits, rlimits
 from trainer.evaluate.sandbox.memory import find_tree
 from trainer.evaluate.sandbox.seccomp import build_filter
 
-Kind = Literal["bubblewrap", "landlock", "none"]
+BackendKind = Literal["bubblewrap", "landlock", "none"]
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "PYTHONHASHSEED": "0", "TZ": "UTC", "LC_ALL": "C.UTF-8"}
 READABLE = ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/dev/urandom", "/dev/zero")
@@ -31,7 +31,7 @@ NOT_INSIDE = ("from __future__ ", "from typing ", "from collections.abc ", "from
 class Backend:
     """What confines a process here; `program` is bwrap, where it is used. `none` confines nothing."""
 
-    kind: Kind
+    kind: BackendKind
     interpreter: Interpreter
     program: str = ""
 
@@ -108,7 +108,7 @@ def kill_tree(process: "subprocess.Popen[bytes]") -> None:
 
 
 @functools.cache
-def inside(kind: Kind, *, is_served: bool) -> str:
+def inside(kind: BackendKind, *, is_served: bool) -> str:
     """The text that the interpreter runs: those of the modules that are needed, the stub's last."""
     names = [*(["landlock_inside"] if kind == "landlock" else []), *(["literals"] if is_served else []), "stub"]
     texts = [(FOLDER / f"{name}.py").read_text(encoding="utf-8") for name in names]

@@ -35,7 +35,7 @@ PR_SET_PDEATHSIG = 1  # what makes the program die with us
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class SyscallRule:
     """Deny a call if an argument's low word equals, differs from, has some of or has none of the bits of `value`."""
 
     name: str
@@ -45,16 +45,16 @@ class Rule:
 
 
 EVERYWHERE = (
-    Rule(name="clone", argument=0, test="any_bit", value=NEW_NAMESPACES),
-    Rule(name="ioctl", argument=1, test="equal", value=TIOCSTI),
-    Rule(name="ioctl", argument=1, test="equal", value=TIOCLINUX),
+    SyscallRule(name="clone", argument=0, test="any_bit", value=NEW_NAMESPACES),
+    SyscallRule(name="ioctl", argument=1, test="equal", value=TIOCSTI),
+    SyscallRule(name="ioctl", argument=1, test="equal", value=TIOCLINUX),
 )
 BESIDE_OTHERS = (
-    Rule(name="clone", argument=0, test="no_bit", value=CLONE_THREAD),
-    Rule(name="prctl", argument=0, test="equal", value=PR_SET_PDEATHSIG),
-    Rule(name="prlimit64", argument=0, test="differs", value=0),
-    Rule(name="fcntl", argument=1, test="equal", value=F_SETOWN),
-    Rule(name="fcntl", argument=1, test="equal", value=F_SETOWN_EX),
+    SyscallRule(name="clone", argument=0, test="no_bit", value=CLONE_THREAD),
+    SyscallRule(name="prctl", argument=0, test="equal", value=PR_SET_PDEATHSIG),
+    SyscallRule(name="prlimit64", argument=0, test="differs", value=0),
+    SyscallRule(name="fcntl", argument=1, test="equal", value=F_SETOWN),
+    SyscallRule(name="fcntl", argument=1, test="equal", value=F_SETOWN_EX),
 )
 
 
@@ -108,7 +108,7 @@ def _deny(number: int, error: int) -> Sequence[bytes]:
     return _instruction(JUMP_EQUAL, number, if_false=1), _instruction(RETURN, ERROR | error)
 
 
-def _deny_by_argument(rule: Rule, column: int) -> Sequence[bytes]:
+def _deny_by_argument(rule: SyscallRule, column: int) -> Sequence[bytes]:
     number = _number(DENIED_BY_ARGUMENT[rule.name][column])
     jump = JUMP_EQUAL if rule.test in ("equal", "differs") else JUMP_ANY_BIT
     skips = {"if_false": 1} if rule.test in ("equal", "any_bit") else {"if_true": 1}

@@ -6,7 +6,7 @@ from itertools import combinations
 import pytest
 
 from trainer.evaluate.sameness.approach import approach_key
-from trainer.evaluate.sameness.distinct import LEVELS, Candidate, classify, numbered
+from trainer.evaluate.sameness.distinct import LEVELS, ComparedText, classify, numbered
 from trainer.evaluate.sameness.winnowing import NEAR, fingerprints, jaccard, near_classes, tokens
 
 HEAD = "def total(numbers):\n"
@@ -18,7 +18,7 @@ BROKEN = "    return (\n"
 
 
 def classes(*completions):
-    return classify([Candidate(text=text, code=text, program=HEAD + text) for text in completions], "total")
+    return classify([ComparedText(text=text, code=text, program=HEAD + text) for text in completions], "total")
 
 
 def approach(body):
@@ -40,7 +40,7 @@ def test_a_changed_constant_is_another_program_and_near():
 
 
 def test_an_adapter_without_a_program_has_only_a_text():
-    found = classify([Candidate(text="", code="", program=None)], "total")
+    found = classify([ComparedText(text="", code="", program=None)], "total")
     assert [found[level] for level in LEVELS] == [[0], [None], [None], [None]]
 
 

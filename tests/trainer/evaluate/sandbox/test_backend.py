@@ -17,10 +17,17 @@ FORBIDDEN = """
 import sys
 from trainer.evaluate.sandbox import allow_no_sandbox, run_program, sandbox_kind
 from trainer.evaluate.sandbox.landlock_inside import PR_SET_NO_NEW_PRIVS, _check, _load_filter, libc
-from trainer.evaluate.sandbox.seccomp import _check_architecture, _deny, _deny_by_argument, _instruction, Rule, RETURN
+from trainer.evaluate.sandbox.seccomp import (
+    RETURN,
+    SyscallRule,
+    _check_architecture,
+    _deny,
+    _deny_by_argument,
+    _instruction,
+)
 
 def forbid(*numbers):
-    rule = Rule(name="clone", argument=0, test="any_bit", value=0x10000000)
+    rule = SyscallRule(name="clone", argument=0, test="any_bit", value=0x10000000)
     words = [word for number in numbers for word in _deny(number, 1)]
     program = [*_check_architecture(0xC000003E), *words, *_deny_by_argument(rule, 0), _instruction(RETURN, 0x7FFF0000)]
     _check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
