@@ -1,7 +1,6 @@
 """The engine's completer: a local one that follows what is selected, published or replaced on the disk."""
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spa_lsp import paths
@@ -11,13 +10,12 @@ from spa_lsp.adapters.selection import SELECTION_NAME
 from spa_lsp.completion import CompletionRequest, CompletionResult, IsCancelled, OnAlternative
 from spa_lsp.engine.worker import About
 from spa_lsp.errors import SpaError
+from spa_lsp.storage.whole_files import Stamp, file_stamp
 
 if TYPE_CHECKING:
     from spa_lsp.lm.completer import LocalCompleter
 
 logger = logging.getLogger(__name__)
-
-_Stamp = tuple[int, int] | None  # when a file was written, and its size
 
 
 class SwitchingCompleter:
@@ -32,7 +30,7 @@ class SwitchingCompleter:
         self._base_id = base_id
         self._name: str | None = None  # by which the set in use was called
         self._is_named = False  # whether it was called at all yet
-        self._seen: tuple[_Stamp, ...] = ()
+        self._seen: tuple[Stamp, ...] = ()
         self._complaint = ""
 
     def use_set(self, name: str | None) -> None:
@@ -51,9 +49,9 @@ class SwitchingCompleter:
         self._name, self._is_named = name, True
         self._seen = (*seen, self._own_stamp())
 
-    def _own_stamp(self) -> _Stamp:
+    def _own_stamp(self) -> Stamp:
         used = self._completer.adapter_set
-        return _stamp(used.folder / MANIFEST_NAME) if used is not None and used.folder is not None else None
+        return file_stamp(used.folder / MANIFEST_NAME) if used is not None and used.folder is not None else None
 
     def _keep(self, error: SpaError) -> None:
         if str(error) != self._complaint:
@@ -75,18 +73,10 @@ class SwitchingCompleter:
         return self._completer.complete(request, on_alternative=on_alternative, is_cancelled=is_cancelled)
 
 
-def _places_signature(base_id: str) -> tuple[_Stamp, ...]:
+def _places_signature(base_id: str) -> tuple[Stamp, ...]:
     """What changes when a set is published, selected, imported or replaced; five looks at the disk, no reading."""
     store = paths.store_path()
     files = [store, store.with_name(f"{store.name}-wal"), paths.data_dir() / SELECTION_NAME]
     return tuple(
-        _stamp(path) for path in (*files, paths.user_sets_dir() / base_id, paths.shipped_models_dir() / base_id)
+        file_stamp(path) for path in (*files, paths.user_sets_dir() / base_id, paths.shipped_models_dir() / base_id)
     )
-
-
-def _stamp(path: Path) -> _Stamp:
-    try:
-        about = path.stat()
-    except OSError:
-        return None
-    return about.st_mtime_ns, about.st_size

@@ -13,7 +13,8 @@ from spa_lsp.bases.catalog import RECORD_NAME, Base, base_dir
 from spa_lsp.bases.fetch import base_lock, check_space, converted_bytes
 from spa_lsp.errors import BadInput, Damaged
 from spa_lsp.progress import MakeProgress, progress
-from spa_lsp.storage.checked_files import hash_file, sync
+from spa_lsp.storage.checked_files import hash_file
+from spa_lsp.storage.whole_files import sync
 
 WEIGHTS_NAME = "model.safetensors"
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from spa_lsp.storage.whole_files import Stamp, file_stamp
+
 MAX_FILE_BYTES = 200_000  # a module as long as that is generated, and takes longer to parse than there is time
 MAX_FILES = 8  # per document
 MAX_MEMBERS = 12  # of a class
@@ -34,17 +36,16 @@ class Declarations:
     """The declarations of files, read again when a file has changed."""
 
     def __init__(self) -> None:
-        self._files: OrderedDict[Path, tuple[tuple[int, int], dict[str, str]]] = OrderedDict()
+        self._files: OrderedDict[Path, tuple[Stamp, dict[str, str]]] = OrderedDict()
 
     def of(self, path: Path) -> dict[str, str]:
         """The declarations of a file by name; none when it cannot be read or is no Python."""
         try:
-            found = path.stat()
-            signature = (found.st_mtime_ns, found.st_size)
+            stamp = file_stamp(path)
             known = self._files.get(path)
-            if known is None or known[0] != signature:
-                source = path.read_text(encoding="utf-8") if found.st_size <= MAX_FILE_BYTES else ""
-                known = self._files[path] = (signature, declarations(source))
+            if known is None or known[0] != stamp:
+                source = path.read_text(encoding="utf-8") if path.stat().st_size <= MAX_FILE_BYTES else ""
+                known = self._files[path] = (stamp, declarations(source))
         except (OSError, UnicodeDecodeError):
             return {}
         self._files.move_to_end(path)

@@ -8,6 +8,7 @@ from typing import Any
 
 from spa_lsp import paths
 from spa_lsp.settings.schema import Layer, Resolved, resolve
+from spa_lsp.storage.whole_files import file_stamp
 
 WORKSPACE_NAME = ".spa-lsp.toml"
 PYPROJECT_NAME = "pyproject.toml"
@@ -29,7 +30,7 @@ def workspace_files(root: Path | None) -> list[Path]:
 
 def signature(root: Path | None) -> Signature:
     """What changes when one of the files does; some microseconds."""
-    return tuple(_stamp(path) for path in (user_file(), *workspace_files(root)))
+    return tuple(file_stamp(path) for path in (user_file(), *workspace_files(root)))
 
 
 def read_layers(root: Path | None) -> tuple[list[Layer], list[str]]:
@@ -56,14 +57,6 @@ def check_file(path: Path, *, is_workspace: bool) -> list[str]:
     problems: list[str] = []
     layer = _read(path, problems, is_workspace=is_workspace)
     return problems if layer is None else [*problems, *resolve([layer]).complaints]
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        about = path.stat()
-    except OSError:
-        return None
-    return about.st_mtime_ns, about.st_size
 
 
 def _read(path: Path, problems: list[str], *, is_workspace: bool = False) -> Layer | None:

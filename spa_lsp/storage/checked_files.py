@@ -1,11 +1,11 @@
 """sha256 of files, streamed, and copies that are only kept when their sha256 is the right one."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from spa_lsp.errors import Damaged
+from spa_lsp.storage.whole_files import written_whole
 
 CHUNK_BYTES = 1 << 20
 
@@ -31,7 +31,7 @@ def hash_file(path: Path, on_bytes: OnBytes | None = None) -> str:
 
 
 def write_checked(path: Path, chunks: Iterable[bytes], *, sha256: str, what: str) -> None:
-    """Write `path` through a temporary file beside it; it appears only whole, synced, and with the right sha256.
+    """Write `path`; it appears only whole, synced, and with the right sha256.
 
     Args:
         path: where the file goes; an older one is replaced at the end, or kept if the new one is wrong.
@@ -42,23 +42,10 @@ def write_checked(path: Path, chunks: Iterable[bytes], *, sha256: str, what: str
     Raises:
         Damaged: the content has another sha256.
     """
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        found = _write(temporary, chunks)
+    with written_whole(path) as unfinished:
+        found = _write(unfinished, chunks)
         if sha256 and found != sha256:
             raise Damaged(f"{what} has sha256 {found}, expected {sha256}; it was not kept")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def sync(path: Path) -> None:
-    """Make a file's content, or a folder's entries, survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write(path: Path, chunks: Iterable[bytes]) -> str:
@@ -67,6 +54,4 @@ def _write(path: Path, chunks: Iterable[bytes]) -> str:
         for chunk in chunks:
             file.write(chunk)
             hasher.update(chunk)
-        file.flush()
-        os.fsync(file.fileno())
     return hasher.hexdigest()

@@ -5,11 +5,13 @@ import subprocess
 import threading
 from functools import lru_cache
 
+from spa_lsp.storage.whole_files import Stamp, file_stamp
+
 TIMEOUT_S = 2.0
 MAX_BYTES = 1 << 20  # of what it prints; what is beyond is not read
 _OURS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")  # of a hook that started the editor: not about this folder
 
-Stamps = tuple[tuple[int, int] | None, ...]
+Stamps = tuple[Stamp, ...]
 
 
 def run_git(folder: bytes, *arguments: str) -> bytes | None:
@@ -87,12 +89,4 @@ def _configuration_files(folder: bytes) -> tuple[bytes, ...]:
 
 
 def _stamps(paths: tuple[bytes, ...]) -> Stamps:
-    return tuple(_stamp(path) for path in paths)
-
-
-def _stamp(path: bytes) -> tuple[int, int] | None:
-    try:
-        about = os.stat(path)
-    except OSError:
-        return None
-    return about.st_mtime_ns, about.st_size
+    return tuple(file_stamp(path) for path in paths)

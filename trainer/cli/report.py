@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from spa_lsp.errors import BadInput
+from spa_lsp.storage.whole_files import written_whole
 
 _RUN = re.compile("[0-9a-f]{4,64}")
 _PATH = click.Path(path_type=Path)
@@ -57,11 +58,6 @@ def _refuse_inputs(path: Path, exports: Sequence[Path]) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Beside its place first, so that no half of a page is ever there; what is no text in UTF-8 becomes `?`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.tmp")
-    try:
+    """What is no text in UTF-8 becomes `?`."""
+    with written_whole(path) as unfinished:
         unfinished.write_text(text, "utf-8", errors="replace")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

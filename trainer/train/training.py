@@ -6,7 +6,6 @@ had been trained alone. A broken run goes on at its last checkpoint and ends wit
 
 import json
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from spa_lsp.errors import BadInput, Damaged, NoSpace
 from spa_lsp.lm.bank import AdapterBank
 from spa_lsp.lm.load import LoadedBase
+from spa_lsp.storage.whole_files import written_whole
 from trainer.configs import FinetuneConfig
 from trainer.data.items import TokenItem
 from trainer.train.loss import item_losses
@@ -173,22 +173,16 @@ def _save(
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file beside its place, make sure of it and rename it.
+    """Write a safetensors file.
 
     Raises:
         NoSpace: the disk is full; what was there before is as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
     data = save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata=metadata)
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with written_whole(path) as unfinished:
+            unfinished.write_bytes(data)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise NoSpace(
             f"cannot write {path}, {len(data) / 1e6:.0f} MB ({error.strerror}); make room, the same call resumes"
         ) from error

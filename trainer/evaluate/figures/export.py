@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import Any
 
 from spa_lsp.completion import TOP_P
+from spa_lsp.storage.whole_files import written_whole
 from trainer.evaluate.arms import pairs
 from trainer.evaluate.benchmarks.problems import Problem
 from trainer.evaluate.evaluation import ArmResult, EvaluationSettings
@@ -97,14 +98,9 @@ def _unasked(problem: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_export(path: Path, document: Mapping[str, Any]) -> None:
-    """Write the document beside its place and rename it, so that no half of it is ever there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.tmp")
-    try:
+    """Write the document as JSON."""
+    with written_whole(path) as unfinished:
         unfinished.write_text(f"{json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)}\n", "utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _settings(
