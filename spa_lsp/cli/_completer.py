@@ -59,7 +59,12 @@ def temperature_option(command: _Command) -> _Command:
 
 def model_options(command: _Command) -> _Command:
     """The options `--base`, `--set`, `--quantization` and `--no-engine`."""
-    local = click.option("--no-engine", "is_local", is_flag=True, help="Load the base in this process, for one answer.")
+    local = click.option(
+        "--no-engine",
+        "is_local",
+        is_flag=True,
+        help="Load the base in this process, for this one call, instead of asking the engine.",
+    )
     return _served_by("Adapter set; '' is none.")(local(command))
 
 
@@ -72,7 +77,14 @@ def _served_by(set_help: str) -> Callable[[_Command], _Command]:
     from spa_lsp.bases.catalog import DEFAULT_BASE
 
     options = (
-        click.option("--base", "base_id", metavar="ID", default=DEFAULT_BASE, show_default=True, help="Base model."),
+        click.option(
+            "--base",
+            "base_id",
+            metavar="ID",
+            default=DEFAULT_BASE,
+            show_default=True,
+            help="Base, see spa-lsp models list.",
+        ),
         click.option("--set", "set_name", metavar="ID", help=f"{set_help}  [default: the one in use]"),
         click.option(
             "--quantization",
@@ -106,7 +118,7 @@ def max_tokens_option(default: int) -> Callable[[_Command], _Command]:
         metavar="N",
         default=default,
         show_default=True,
-        help="Length of each alternative at most.",
+        help="Length of each alternative, at most.",
     )
 
 

@@ -22,9 +22,19 @@ def bench() -> None:
 
 
 @bench.command()
-@click.option("--runs", type=click.IntRange(1, 1000), default=10, show_default=True, help="Rounds that count.")
-@click.option("--prompt-tokens", type=click.IntRange(32, 1900), default=512, show_default=True, help="Of each prompt.")
-@click.option("--new-tokens", type=click.IntRange(1, 512), default=32, show_default=True, help="Of each alternative.")
+@click.option(
+    "--runs",
+    type=click.IntRange(1, 1000),
+    default=10,
+    show_default=True,
+    help="Rounds that are measured, after one that is not.",
+)
+@click.option(
+    "--prompt-tokens", type=click.IntRange(32, 1900), default=512, show_default=True, help="Length of each prompt."
+)
+@click.option(
+    "--new-tokens", type=click.IntRange(1, 512), default=32, show_default=True, help="Length of each alternative."
+)
 @shared.bench_options
 @click.option("--no-rivals", "is_alone", is_flag=True, help="Leave out PEFT and llama.cpp, which take most time.")
 @click.option("--no-processes", "is_in_process", is_flag=True, help="Leave out the sizes of engine and front.")
@@ -78,8 +88,16 @@ def latency(
 @bench.command()
 @click.option("--file", "name", type=click.Choice(BUNDLED), help="Only this file of the demo.  [default: all]")
 @click.option("--keys", type=click.IntRange(1, 10_000), metavar="N", help="Only N keys of each file.  [default: all]")
-@click.option("--pace", type=click.FloatRange(0.01, 100), default=1.0, show_default=True, help="Times every pause.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of pauses, slips and accepts.")
+@click.option(
+    "--pace",
+    type=click.FloatRange(0.01, 100),
+    default=1.0,
+    show_default=True,
+    help="Factor on every pause; 2 types half as fast.",
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Seed of the pauses, slips and accepted alternatives."
+)
 @shared.bench_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with every time.")
 def typing(

@@ -27,7 +27,13 @@ def _to_place(_ctx: click.Context, _parameter: click.Parameter, value: str) -> F
 @click.command()
 @click.argument("place", metavar="FILE:LINE:COL", callback=_to_place)
 @shared.k_option
-@click.option("--adapter", "adapters", metavar="NAME", multiple=True, help="Only this one of the set; repeatable.")
+@click.option(
+    "--adapter",
+    "adapters",
+    metavar="NAME",
+    multiple=True,
+    help="Adapter of the set to ask; repeatable.  [default: all]",
+)
 @shared.max_tokens_option(Settings.max_tokens)
 @shared.temperature_option
 @click.option(

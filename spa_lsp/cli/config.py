@@ -22,7 +22,7 @@ def config() -> None:
 
 @config.command()
 @_workspace
-@click.option("--json", "as_json", is_flag=True, help="Print an object.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def show(workspace: Path, as_json: bool) -> None:
     """Show every setting and where its value comes from; what an editor sets itself is not seen here.
 

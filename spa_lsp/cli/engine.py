@@ -17,7 +17,9 @@ def engine() -> None:
 
 
 @engine.command()
-@click.option("--base", "base_id", metavar="ID", default=Settings.base, show_default=True, help="Base model.")
+@click.option(
+    "--base", "base_id", metavar="ID", default=Settings.base, show_default=True, help="Base, see spa-lsp models list."
+)
 @click.option("--set", "set_name", metavar="ID", help="Adapter set; '' is none.  [default: the one in use]")
 @click.option("--quantization", type=click.Choice(QUANTIZATIONS), default=Settings.quantization, show_default=True)
 @click.option(

@@ -7,7 +7,7 @@ import click
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print an object.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.option("--reset", "is_reset", is_flag=True, help="Forget all that was noted, also what the order has learned.")
 def metrics(as_json: bool, is_reset: bool) -> None:
     """Show what was noted on this machine of alternatives shown and taken; nothing of it ever leaves the machine.

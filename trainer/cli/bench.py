@@ -17,7 +17,9 @@ def bench() -> None:
 
 @bench.command()
 @click.option("--runs", type=click.IntRange(min=1), default=60, show_default=True, help="Programs of each kind.")
-@click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True, help="At the same time.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=2, show_default=True, help="Programs that run at the same time."
+)
 @options.as_json
 def sandbox(runs: int, workers: int, as_json: bool) -> None:
     """Measure what confining and judging a program costs: milliseconds more, programs per second.
@@ -39,9 +41,11 @@ def sandbox(runs: int, workers: int, as_json: bool) -> None:
 @options.data
 @options.base
 @options.quantization
-@click.option("--problems", type=click.IntRange(1, 64), default=8, show_default=True, help="In one batch.")
+@click.option("--problems", type=click.IntRange(1, 64), default=8, show_default=True, help="Problems in one batch.")
 @click.option("--k", type=click.IntRange(1, 64), default=8, show_default=True, help="Rows of each problem.")
-@click.option("--new-tokens", type=click.IntRange(1, 512), default=32, show_default=True, help="Of each row.")
+@click.option(
+    "--new-tokens", type=click.IntRange(1, 512), default=32, show_default=True, help="New tokens of each row."
+)
 @options.as_json
 def bench_evaluate(
     data: Path | None, base_id: str, quantization: str, problems: int, k: int, new_tokens: int, as_json: bool

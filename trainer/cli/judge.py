@@ -20,12 +20,16 @@ from trainer.evaluate.sandbox import require_sandbox
 
 
 @click.command("judge", context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--canonical", type=click.Choice(CODE_BENCHMARKS), required=True, help="Whose solutions are judged.")
+@click.option(
+    "--canonical", type=click.Choice(CODE_BENCHMARKS), required=True, help="Benchmark whose solutions are judged."
+)
 @options.data
 @options.hub
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N problems.  [default: all]")
 @options.seed
-@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Programs at a time.")
+@click.option(
+    "--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Programs that run at the same time."
+)
 @options.unsafe_no_sandbox
 @options.as_json
 def judge_command(
