@@ -3,13 +3,13 @@
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from spa_lsp.cli import _completer as shared
 from spa_lsp.completion import CompletionRequest, CompletionResult, StopPolicy
-from spa_lsp.settings.schema import STOP_POLICIES, Settings
+from spa_lsp.settings.schema import AUTO, STOP_POLICIES, Settings
 from spa_lsp.text.source_text import FilePlace, language_of, offset_of, parse_place, read_text
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _to_place(_ctx: click.Context, _parameter: click.Parameter, value: str) -> F
     type=click.Choice(STOP_POLICIES),
     default=Settings.stop,
     show_default=True,
-    help="End at the block's end, at the line's end, or where the model stops.",
+    help="End at the block's end, at the line's end, or where the model stops; auto is multi here.",
 )
 @shared.model_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the texts as the model wrote them.")
@@ -51,7 +51,7 @@ def complete(
     adapters: tuple[str, ...],
     max_tokens: int,
     temperature: float | None,
-    stop: StopPolicy,
+    stop: StopPolicy | Literal["auto"],
     base_id: str,
     set_name: str | None,
     quantization: str,
@@ -76,7 +76,7 @@ def complete(
         adapters=adapters,
         max_tokens=max_tokens,
         temperature=temperature,
-        stop=stop,
+        stop="multi" if stop == AUTO else stop,
     )
     model = shared.Model(base_id=base_id, set_name=set_name, quantization=quantization, is_local=is_local)
     with shared.open_completer(model) as ready:
@@ -118,5 +118,7 @@ def rule(text: str, width: int) -> str:
 def _window(text: str, cursor: int) -> "Window":
     """What an editor with the default settings would send of the file, but for context of other files."""
     from spa_lsp.server.context import make_window
+    from spa_lsp.server.window_size import window_size
 
-    return make_window(text, cursor, cursor, prefix_chars=Settings.prefix_chars, suffix_chars=Settings.suffix_chars)
+    size = window_size(Settings(context_chars=0), None)  # a person waits longer for a command than for a key
+    return make_window(text, cursor, cursor, prefix_chars=size.prefix, suffix_chars=size.suffix)

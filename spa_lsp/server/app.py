@@ -21,6 +21,7 @@ from spa_lsp.server.documents import Document, offset_at, position_at
 from spa_lsp.server.offering import Ask
 from spa_lsp.server.spots import Question
 from spa_lsp.server.state import SpaServer
+from spa_lsp.server.window_size import window_size
 
 logger = logging.getLogger(__name__)
 
@@ -193,7 +194,12 @@ async def offer(ls: SpaServer, params: types.InlineCompletionParams) -> list[typ
     if document is None or is_unwanted or refusal.why_not(ls, document):
         return []
     question = _question(document, params, ls.protocol.documents.encoding)
-    ask = Ask(question=question, document=document, is_hasty=ls.takes_first and is_automatic)
+    ask = Ask(
+        question=question,
+        document=document,
+        is_hasty=ls.takes_first and is_automatic,
+        is_asked=not is_automatic,
+    )
     is_cached = ls.offering.knows(ask)
     answer = await ls.offering.answer(ask)
     if answer is not None:
@@ -231,7 +237,7 @@ def note_answer(
             document.text,
             question.start,
             question.end,
-            prefix_chars=ls.settings.prefix_chars,
+            prefix_chars=window_size(ls.settings, ls.offering.tokens_per_s).prefix,
             suffix_chars=0,
             typed=question.typed,
         )
@@ -298,7 +304,7 @@ async def alternatives(ls: SpaServer, params: Any) -> dict[str, Any]:
         return panel.empty_panel(refused or "unusable")
     question = _question(document, asked, ls.protocol.documents.encoding)
     try:
-        answer = await ls.offering.answer(Ask(question=question, document=document))
+        answer = await ls.offering.answer(Ask(question=question, document=document, is_asked=True))
     except Exception:  # the handler border: an error would be shown to the user
         logger.exception("no alternatives")
         answer = None

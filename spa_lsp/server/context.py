@@ -1,13 +1,17 @@
 """From a document and a cursor to the request for the engine: which text the model sees. Pure."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spa_lsp.completion import CompletionRequest, ContextPiece
 from spa_lsp.prompt import clean_text
 from spa_lsp.server.documents import Document
-from spa_lsp.settings.schema import Settings
+from spa_lsp.settings.schema import AUTO, Settings
+from spa_lsp.text.stop_policy import stop_policy
 
+_DEFINITION = re.compile(r"\n(?=[^\s)\]}])")  # a line that is not indented begins one, as a rule
+AUTO_DEADLINE_S = 3.0  # nobody looks at one place for longer, waiting
 MAX_DOCUMENT_CHARS = 2_000_000  # a longer one is followed but not completed
 
 
@@ -34,9 +38,18 @@ def make_window(text: str, start: int, end: int, *, prefix_chars: int, suffix_ch
 
 
 def make_request(
-    window: Window, document: Document, settings: Settings, *, context: Sequence[ContextPiece] = (), path: str = ""
+    window: Window,
+    document: Document,
+    settings: Settings,
+    *,
+    context: Sequence[ContextPiece] = (),
+    path: str = "",
+    is_asked: bool = False,
 ) -> CompletionRequest:
-    """What the engine is asked."""
+    """What the engine is asked; `is_asked`: the user wants alternatives, and waits."""
+    stop = settings.stop
+    if stop == AUTO:
+        stop = stop_policy(window.prefix, window.suffix, is_asked=is_asked)
     return CompletionRequest(
         prefix=window.prefix,
         suffix=window.suffix,
@@ -44,28 +57,33 @@ def make_request(
         path=path if context else "",
         k=settings.alternatives,
         max_tokens=settings.max_tokens,
-        stop=settings.stop,
-        deadline_s=settings.deadline_s,
+        stop=stop,
+        deadline_s=AUTO_DEADLINE_S if settings.deadline_s == AUTO else settings.deadline_s,
         document=document.uri,
     )
 
 
 def _prefix_start(text: str, cursor: int, n_chars: int) -> int:
-    """A line's start at most `n_chars` before the cursor.
+    """The start of a definition at most `n_chars` before the cursor, else of a line.
 
     It moves in steps of a third, not with every key: the engine keeps what it computed for an unchanged beginning.
     """
     step = n_chars // 3
     earliest = -(-max(0, cursor - n_chars) // step) * step
-    border = text.find("\n", earliest, cursor)
-    return earliest if earliest == 0 or border < 0 else border + 1
+    if earliest == 0:
+        return 0
+    whole = _DEFINITION.search(text, earliest, min(cursor, earliest + step))
+    border = whole.start() if whole else text.find("\n", earliest, cursor)
+    return earliest if border < 0 else border + 1
 
 
 def _suffix_end(text: str, cursor: int, n_chars: int) -> int:
     latest = cursor + n_chars
     if latest >= len(text):
         return len(text)
-    border = text.rfind("\n", cursor, latest)
+    border = text.rfind("\n\n", cursor + n_chars // 2, latest)
+    if border < 0:
+        border = text.rfind("\n", cursor, latest)
     return latest if border < 0 else border
 
 

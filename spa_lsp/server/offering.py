@@ -12,10 +12,10 @@ from spa_lsp.server.documents import Document
 from spa_lsp.server.neighbours import Neighbours
 from spa_lsp.server.ranking import Place
 from spa_lsp.server.spots import Question, Spot, spot_of, typed_since
+from spa_lsp.server.window_size import window_size
 from spa_lsp.server.work import Complete, Job, Names, Work
 from spa_lsp.settings.schema import Settings
 
-MIN_PREFIX_CHARS = 1000  # that context leaves, whatever its setting
 IDLE_S = 0.05  # without a request, before what may follow is asked for: editors ask within this time or wait longer
 
 logger = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ class Ask:
     question: Question
     document: Document
     is_hasty: bool = False
+    is_asked: bool = False  # the user wants them, and waits
 
 
 class Offering:
@@ -44,6 +45,7 @@ class Offering:
         self._settings = settings
         self._works: dict[str, Work] = {}
         self.adapter_set = ""  # that the engine holds, as far as is known
+        self.tokens_per_s: float | None = None  # of a prompt, as the engine has measured it
         self._speculation: asyncio.Task[None] | None = None
 
     async def answer(self, ask: Ask) -> Answer | None:
@@ -114,18 +116,26 @@ class Offering:
 
     async def _job(self, ask: Ask, spot: Spot) -> Job:
         settings, document, question = self._settings(), ask.document, ask.question
+        size = window_size(settings, self.tokens_per_s)
         window = make_window(
             document.text,
             question.start,
             question.end,
-            prefix_chars=prefix_room(settings),
-            suffix_chars=settings.suffix_chars,
+            prefix_chars=size.prefix,
+            suffix_chars=size.suffix,
             typed=question.typed,
         )
         pieces = await self.neighbours.pieces(
-            document, question.start, window, n_chars=settings.files_chars, n_diff_chars=settings.diff_chars
+            document, question.start, window, n_chars=size.files, n_diff_chars=size.diff
         )
-        request = make_request(window, document, settings, context=pieces, path=self.neighbours.label(document.uri))
+        request = make_request(
+            window,
+            document,
+            settings,
+            context=pieces,
+            path=self.neighbours.label(document.uri),
+            is_asked=ask.is_asked,
+        )
         if request.k is not None and 0 < len(await self._names(self.adapter_set)) <= request.k:
             request = replace(request, k=None)  # more than there are would be refused
         return Job(
@@ -164,12 +174,6 @@ class Offering:
 
 def _is_enough(answer: Answer | None, ask: Ask) -> bool:
     return answer is not None and (answer.is_whole or ask.is_hasty)
-
-
-def prefix_room(settings: Settings) -> int:
-    """How much of the document is shown before the cursor: what the context leaves, so that both fit the prompt."""
-    n_context = settings.files_chars + settings.diff_chars
-    return min(settings.prefix_chars, max(MIN_PREFIX_CHARS, settings.prefix_chars - n_context))
 
 
 def question_after(answer: Answer, text: str, document: Document) -> Question | None:

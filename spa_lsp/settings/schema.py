@@ -13,7 +13,8 @@ from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.completion import StopPolicy
 
 QUANTIZATIONS = ("auto", "nf4", "int8", "bf16", "fp32")
-STOP_POLICIES = ("multi", "single", "none")
+STOP_POLICIES = ("auto", "multi", "single", "none")
+AUTO: Literal["auto"] = "auto"  # chosen by what this machine can do, or by where the cursor stands
 TRIGGERS = ("automatic", "manual")
 DEFAULT = "default"  # the source of what nobody set
 
@@ -46,11 +47,11 @@ class Settings:
     quantization: str = "auto"
     alternatives: int | None = None  # at most so many, of the set's first adapters; None: one per adapter
     max_tokens: int = 64  # per alternative
-    deadline_s: float = 15.0  # after which alternatives are shown as far as they have come
+    deadline_s: float | Literal["auto"] = AUTO  # after which alternatives are shown as far as they have come
     first_items_ms: int = 300  # after which VS Code gets what is there, when nobody asked for more
-    stop: StopPolicy = "multi"
-    prefix_chars: int = 6000  # of the document before the cursor
-    suffix_chars: int = 2000  # and after it
+    stop: StopPolicy | Literal["auto"] = AUTO  # auto: one line inside a line, a block where one begins or is asked for
+    prefix_chars: int | Literal["auto"] = AUTO  # of the document before the cursor; auto: about a second of work
+    suffix_chars: int | Literal["auto"] = AUTO  # and after it
     # of other files, or an object with `files` and `diff`; on two cores 1000 take half a second, once while they stay
     context_chars: int | Mapping[str, int] = 1000
     trigger: Literal["automatic", "manual"] = "automatic"  # manual: only when the user asks
@@ -188,6 +189,10 @@ def _is_count(low: int, high: int) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
+def _or_auto(is_good: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value == AUTO or is_good(value)
+
+
 def _is_context(value: Any) -> bool:
     is_count = _is_count(0, 20_000)
     if isinstance(value, Mapping):
@@ -205,11 +210,11 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "quantization": (f"one of {', '.join(QUANTIZATIONS)}", _is_one_of(*QUANTIZATIONS)),
     "alternatives": ("a number from 1 to 64", _is_count(1, 64)),
     "max_tokens": ("a number from 1 to 512", _is_count(1, 512)),
-    "deadline_s": ("seconds from 0.1 to 300", _is_number(0.1, 300)),
+    "deadline_s": ("auto, or seconds from 0.1 to 300", _or_auto(_is_number(0.1, 300))),
     "first_items_ms": ("milliseconds from 0 to 60000", _is_count(0, 60_000)),
     "stop": (f"one of {', '.join(STOP_POLICIES)}", _is_one_of(*STOP_POLICIES)),
-    "prefix_chars": ("a number from 200 to 100000", _is_count(200, 100_000)),
-    "suffix_chars": ("a number from 0 to 100000", _is_count(0, 100_000)),
+    "prefix_chars": ("auto, or a number from 200 to 100000", _or_auto(_is_count(200, 100_000))),
+    "suffix_chars": ("auto, or a number from 0 to 100000", _or_auto(_is_count(0, 100_000))),
     "context_chars": ("a number from 0 to 20000, or an object of such: files, diff", _is_context),
     "trigger": (f"one of {', '.join(TRIGGERS)}", _is_one_of(*TRIGGERS)),
     "disabled_languages": ("a list of language ids", _is_list_of_texts),

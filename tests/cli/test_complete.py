@@ -17,7 +17,6 @@ from spa_lsp.cli import main
 from spa_lsp.cli._completer import _Notice
 from spa_lsp.engine.client import running_engines
 from spa_lsp.errors import BadInput
-from spa_lsp.settings.schema import Settings
 from spa_lsp.storage import store
 from tests.conftest import TINY_ID
 from tests.fakes import FakeCompleter
@@ -90,8 +89,8 @@ def test_an_empty_file_is_completed(engine, file):
 def test_of_a_large_file_only_the_surroundings_are_sent(engine, file):
     file.write_text("x = 1\n" * 900_000)
     complete(f"{file}:500000:3")
-    assert len(engine.asked[0].prefix) <= Settings.prefix_chars
-    assert len(engine.asked[0].suffix) <= Settings.suffix_chars
+    assert len(engine.asked[0].prefix) <= 6000
+    assert len(engine.asked[0].suffix) <= 2000
 
 
 def test_special_tokens_in_the_text_are_sent_as_they_stand(engine, file):
