@@ -28,7 +28,7 @@ class CompletionRequest:
     prefix: str
     suffix: str = ""
     layout: Layout = "infill"
-    answer_start: str = ""  # for `instruct`: how the answer begins; the completion goes on from there
+    begun: str = ""  # how the completion begins; the alternatives go on from there
     context: tuple[ContextPiece, ...] = ()  # for `infill`; what seldom changes comes first
     path: str = ""  # of the file that is completed; only used with a context
     adapters: tuple[str, ...] = ()  # names, in the order wanted; empty: all of the set

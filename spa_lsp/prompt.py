@@ -60,12 +60,12 @@ def infill_prompt(
     return [*head, tokens.fim_prefix, *prefix_ids, tokens.fim_suffix, *suffix_ids, tokens.fim_middle]
 
 
-def instruct_prompt(tokens: PromptTokens, instruction: str, *, max_tokens: int, answer_start: str = "") -> list[int]:
+def instruct_prompt(tokens: PromptTokens, instruction: str, *, max_tokens: int, begun: str = "") -> list[int]:
     """Ids of the chat turn that asks for `instruction`, and of the answer's beginning, which is kept whole.
 
     An instruction that is too long loses its beginning.
     """
-    tail = [*tokens.instruct_tail, *encode_text(tokens, answer_start)]
+    tail = [*tokens.instruct_tail, *encode_text(tokens, begun)]
     room = max_tokens - len(tokens.instruct_head) - len(tail)
     return [*tokens.instruct_head, *_last_lines(tokens, instruction, room), *tail]
 

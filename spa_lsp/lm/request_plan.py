@@ -87,8 +87,7 @@ def prompt_of(request: CompletionRequest, base: LoadedBase) -> list[int]:
     if request.layout == "instruct":
         if not prefix.strip():
             raise BadInput("the instruction is empty; say what to write")
-        answer_start = clean_text(request.answer_start)
-        prompt = instruct_prompt(base.prompt, prefix, max_tokens=limit, answer_start=answer_start)
+        prompt = instruct_prompt(base.prompt, prefix, max_tokens=limit, begun=clean_text(request.begun))
         if len(prompt) > limit:
             raise BadInput(f"the beginning of the answer leaves no room in {limit} tokens; give less of it")
         return prompt
@@ -102,7 +101,7 @@ def prompt_of(request: CompletionRequest, base: LoadedBase) -> list[int]:
 def rules_of(request: CompletionRequest, plan: RowPlan, adapter_set: AdapterSet | None) -> Rules:
     """How its rows choose tokens and when they are over."""
     served = adapter_set.temperature if adapter_set and plan.adapters else 0.0
-    begun = request.answer_start if request.layout == "instruct" else request.prefix
+    begun = request.begun if request.layout == "instruct" else request.prefix
     return Rules(
         max_tokens=request.max_tokens,
         cut=make_cut(request.stop, request.layout, prefix=begun, suffix=request.suffix),

@@ -51,4 +51,4 @@ def shown_view(problem: Problem, alternative: Alternative) -> View:
 def _completion(problem: Problem, text: str) -> str:
     if problem.layout != "instruct":
         return text
-    return extract_code(problem.answer_start + text, problem.entry_point, stub=problem.stub)
+    return extract_code(problem.begun + text, problem.entry_point, stub=problem.stub)

@@ -125,13 +125,13 @@ def test_an_answer_that_was_begun_is_judged_with_its_beginning_and_is_another_ru
     whole = problem.program(problem.solution)
     asked = {"layout": "instruct", "instruction": "Sum up.", "benchmark": "own"}
     task = replace(problem, **asked, prefix="", suffix="", solution=whole)
-    begun = replace(task, answer_start="Here:\n```python\n")
+    begun = replace(task, begun="Here:\n```python\n")
     completer = FakeCompleter(texts=("def total(numbers):\n    return sum(numbers)\n```\n",))
     result = evaluate(completer, [begun])
-    assert completer.asked[0].answer_start == begun.answer_start
+    assert completer.asked[0].begun == begun.begun
     assert means(result, "pass_at_1", "parse_share") == [1, 1]
     evaluate(completer, [task])
-    assert [request.answer_start for request in completer.asked] == [begun.answer_start, ""]
+    assert [request.begun for request in completer.asked] == [begun.begun, ""]
 
 
 def test_every_problem_has_a_seed_of_its_own_wherever_it_stands(evaluate, problems):

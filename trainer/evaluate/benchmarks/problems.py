@@ -57,7 +57,7 @@ class Problem:
     benchmark: str = ""
     layout: Layout = "infill"
     instruction: str = ""  # what the chat turn asks
-    answer_start: str = ""  # and what is given of the answer
+    begun: str = ""  # and what is given of the answer
     stub: str = ""  # the code that an instruction shows: imports, helpers, signature; see `extract_code`
     options: tuple[str, ...] = ()  # labels an answer may begin with; empty: the answer is free text
     answer: str = ""  # one of the options, or the text itself

@@ -70,5 +70,5 @@ def test_choosing_takes_one_problem_of_each_task(problem):
 def test_the_id_of_a_problem_is_what_stores_have_and_changes_with_all_it_says():
     problem = Problem(task_id="t/0", solution="return 1")
     assert problem_id(problem).startswith("683078800ba3")
-    others = [dataclasses.replace(problem, **{name: "x"}) for name in ("prefix", "test", "instruction", "answer_start")]
+    others = [dataclasses.replace(problem, **{name: "x"}) for name in ("prefix", "test", "instruction", "begun")]
     assert len({problem_id(each) for each in (problem, *others)}) == 5
