@@ -31,7 +31,7 @@ class CompletionRequest:
     client chooses when to anchor anew (prefix + begun becomes the prefix), best after some 60 characters; what is much
     longer is served as if it had been anchored. A character taken away from `begun` is as cheap.
 
-    Prefix and begun may end anywhere, inside a word or in spaces: the engine sees to half words (`lm.healing`).
+    Prefix and begun may end anywhere, inside a word or in spaces: the engine sees to half words (`text.healing`).
     For `instruct` begun is the beginning of the answer, taken as it is.
     """
 

@@ -44,7 +44,7 @@ class Prompt:
     """What the rows of a request begin behind."""
 
     tokens: list[int]
-    owed: str = ""  # what every row must write first: the end of the text before the cursor, see `healing`
+    owed: str = ""  # what every row must write first: the end of the text before the cursor, see `text.healing`
 
 
 def check_request(request: CompletionRequest) -> None:
