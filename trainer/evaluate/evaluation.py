@@ -168,7 +168,7 @@ def arm_run(
         "arm": entry.label,
         "benchmark": problem.benchmark,
         "layout": problem.layout,
-        **({"answer_start": problem.begun} if problem.begun else {}),
+        **({"answer_start": problem.begun} if problem.begun and problem.layout == "instruct" else {}),
         "k": entry.n_rows,
         "temperature": entry.temperature,
         "top_p": TOP_P if entry.temperature else 1.0,
