@@ -14,7 +14,7 @@ test: venv
 	$(BIN)/pytest -m 'protocol or liveness' --quick
 	$(BIN)/pytest -m hostile
 	$(BIN)/spa-lsp models pull
-	$(BIN)/pytest -m 'model and not editors'
+	$(BIN)/pytest -m 'model and not editors' --quick
 
 lint: venv
 	$(BIN)/ruff check .

@@ -23,12 +23,22 @@ class ContextPiece:
 
 @dataclass(frozen=True, kw_only=True)
 class CompletionRequest:
-    """What to complete. For `instruct`, `prefix` is the instruction and `suffix` is not used."""
+    """What to complete. For `instruct`, `prefix` is the instruction and `suffix` is not used.
+
+    `begun` is how the completion begins; an alternative's text goes on behind it and never repeats it. For `infill` it
+    is what has been typed since the prompt was anchored: a client that leaves `prefix` and `suffix` as they were and
+    lets `begun` grow pays for its new characters only, where a longer prefix has all of the suffix read again. The
+    client chooses when to anchor anew (prefix + begun becomes the prefix), best after some 60 characters; what is much
+    longer is served as if it had been anchored. A character taken away from `begun` is as cheap.
+
+    Prefix and begun may end anywhere, inside a word or in spaces: the engine sees to half words (`text.healing`).
+    For `instruct` begun is the beginning of the answer, taken as it is.
+    """
 
     prefix: str
     suffix: str = ""
     layout: Layout = "infill"
-    answer_start: str = ""  # for `instruct`: how the answer begins; the completion goes on from there
+    begun: str = ""  # typed or given already; the alternatives go on behind it
     context: tuple[ContextPiece, ...] = ()  # for `infill`; what seldom changes comes first
     path: str = ""  # of the file that is completed; only used with a context
     adapters: tuple[str, ...] = ()  # names, in the order wanted; empty: all of the set
@@ -51,7 +61,7 @@ class Alternative:
     adapter: str
     label: str
     index: int
-    mean_logprob: float  # nats per token, over the tokens of the row
+    mean_logprob: float  # nats per token, over the tokens of the row, each among those that agree with what is typed
     n_tokens: int
     finish: Finish
 

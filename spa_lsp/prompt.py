@@ -1,7 +1,9 @@
 """From text to the tokens of a prompt, the same for serving, training and evaluation. Pure: no model, no files.
 
-A prompt ends with the token after which the completion begins (`<|fim_middle|>`, or the header of the assistant's
-turn and what is given of the answer); from that token on the adapters act (`activation: completion`).
+A prompt ends with the token behind which the rows begin: `<|fim_middle|>` or the header of the assistant's turn, or
+the last token of what is begun behind them. From that token on the adapters act (`activation: completion`), in training
+as in serving. What is begun is thus read by the base alone: its keys and values are the same for all rows and stay
+while one types, and it is a few tokens of text that plain prompts have in the prefix, where no adapter acts either.
 """
 
 import re
@@ -32,19 +34,22 @@ def infill_prompt(
     suffix: str,
     *,
     max_tokens: int,
+    begun: str = "",
     context: Sequence[tuple[str, str]] = (),
     path: str = "",
 ) -> list[int]:
-    """Ids of `<fim_prefix> prefix <fim_suffix> suffix <fim_middle>`, at most `max_tokens` of them.
+    """Ids of `<fim_prefix> prefix <fim_suffix> suffix <fim_middle> begun`, at most `max_tokens` of them before begun.
 
-    What is too long loses its far ends: the prefix its beginning, the suffix its end, at line borders, with three
-    quarters of the room for the prefix. Files of context stand before, in at most a quarter of all the room.
+    Begun is kept whole and takes no room, so that all before it stays as it is while begun grows. What is too long
+    loses its far ends: the prefix its beginning, the suffix its end, at line borders, with three quarters of the room
+    for the prefix. Files of context stand before, in at most a quarter of all the room.
 
     Args:
         tokens: of the base.
         prefix: text before the cursor.
         suffix: text behind it.
         max_tokens: the room.
+        begun: the beginning of the completion.
         context: path and text of other files; those that do not fit are left out, the first ones have precedence.
         path: of the file with the cursor, named only when there is context.
 
@@ -57,15 +62,16 @@ def infill_prompt(
     room = max_tokens - 3 - len(head)
     suffix_ids = _first_lines(tokens, suffix, max(room // 4, room - len(encode_text(tokens, prefix))))
     prefix_ids = _last_lines(tokens, prefix, room - len(suffix_ids))
-    return [*head, tokens.fim_prefix, *prefix_ids, tokens.fim_suffix, *suffix_ids, tokens.fim_middle]
+    begun_ids = encode_text(tokens, begun)
+    return [*head, tokens.fim_prefix, *prefix_ids, tokens.fim_suffix, *suffix_ids, tokens.fim_middle, *begun_ids]
 
 
-def instruct_prompt(tokens: PromptTokens, instruction: str, *, max_tokens: int, answer_start: str = "") -> list[int]:
+def instruct_prompt(tokens: PromptTokens, instruction: str, *, max_tokens: int, begun: str = "") -> list[int]:
     """Ids of the chat turn that asks for `instruction`, and of the answer's beginning, which is kept whole.
 
     An instruction that is too long loses its beginning.
     """
-    tail = [*tokens.instruct_tail, *encode_text(tokens, answer_start)]
+    tail = [*tokens.instruct_tail, *encode_text(tokens, begun)]
     room = max_tokens - len(tokens.instruct_head) - len(tail)
     return [*tokens.instruct_head, *_last_lines(tokens, instruction, room), *tail]
 

@@ -135,8 +135,8 @@ def test_an_instruct_prompt_stands_between_head_and_tail():
 
 
 def test_the_beginning_of_an_answer_stands_behind_the_tail_and_is_never_cut():
-    assert instruct_prompt(TOKENS, "hi", max_tokens=99, answer_start="A:") == [1, 2, 104, 105, 3, 65, 58]
-    assert instruct_prompt(TOKENS, "hi", max_tokens=6, answer_start="A:") == [1, 2, 105, 3, 65, 58]
+    assert instruct_prompt(TOKENS, "hi", max_tokens=99, begun="A:") == [1, 2, 104, 105, 3, 65, 58]
+    assert instruct_prompt(TOKENS, "hi", max_tokens=6, begun="A:") == [1, 2, 105, 3, 65, 58]
 
 
 def test_a_base_without_infill_tokens_is_refused():

@@ -27,6 +27,7 @@ class ItemsConfig:
     editor_share: float = (
         0.4  # of the infill items: the cursor stands after the indentation; the others are whole lines
     )
+    typed_share: float = 0.5  # of the infill items: the cursor stands some characters further, at any place
     max_tokens: int = 320  # longer items are skipped and counted: cutting one would teach a false end
     holdout: int = 48  # samples never trained on: held-out loss
 

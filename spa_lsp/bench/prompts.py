@@ -15,17 +15,21 @@ class BenchPrompt:
     """One cursor, and the same a keystroke later."""
 
     prefix: str
-    typed: str  # what then stands before the cursor in addition
+    typed: str  # what has then been typed since
     suffix: str
 
 
 def make_prompt(
     n_tokens: int, key: str, *, encode: Callable[[str], list[int]], decode: Callable[[Sequence[int]], str]
 ) -> BenchPrompt:
-    """An infill prompt of as good as `n_tokens` tokens that begins with `key`."""
-    n_suffix = n_tokens // _SUFFIX_SHARE
-    n_prefix = max(n_tokens - n_suffix - _FIM_TOKENS, 1)
+    """An infill prompt of as good as `n_tokens` tokens that begins with `key`.
+
+    The prefix ends with a line, where none of it is taken back: rows then write as many tokens as those of others.
+    """
     ids = encode(f"{key} = 1\n" + source_code(40 * n_tokens))
+    most = max(n_tokens - n_tokens // _SUFFIX_SHARE - _FIM_TOKENS, 1)
+    n_prefix = next((n for n in range(most, 0, -1) if decode(ids[n - 1 : n]).endswith("\n")), most)
+    n_suffix = n_tokens - n_prefix - _FIM_TOKENS
     return BenchPrompt(
         prefix=decode(ids[:n_prefix]),
         typed=decode(ids[n_prefix : n_prefix + TYPED_TOKENS]),

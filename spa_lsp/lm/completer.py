@@ -37,7 +37,8 @@ from spa_lsp.lm.likelihood import log_likelihoods, next_token_logprobs
 from spa_lsp.lm.load import LoadedBase, load_base
 from spa_lsp.lm.pack import halve_embedding, pack_linears
 from spa_lsp.lm.prefix_cache import PrefixCache, WholePrompts, clock, prefill, prefill_rows
-from spa_lsp.lm.request_plan import RowPlan, alternative_of, check_request, plan_rows, prompt_of, rules_of
+from spa_lsp.lm.request_plan import Prompt, RowPlan, alternative_of, check_request, plan_rows, prompt_of, rules_of
+from spa_lsp.lm.vocabulary import read_vocabulary
 from spa_lsp.prompt import clean_text, encode_text
 
 logger = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class LocalCompleter:
         self.base = base
         self.adapter_set: AdapterSet | None = None
         self._bank = AdapterBank(base.model, dtype=base.dtype, device=base.device)
+        self._vocabulary = read_vocabulary(base.tokenizer)
         self._cache = PrefixCache(base.model.config.num_hidden_layers)
         self._whole_prompts = WholePrompts(base.model.config.num_hidden_layers)
         if adapter_set is not None:
@@ -131,15 +133,17 @@ class LocalCompleter:
     def next_token_logprobs(self, request: CompletionRequest, text: str) -> Iterator[Tensor]:
         """What every adapter of the set, or the base, thinks of `text` as the answer to a request, place by place.
 
-        Blocks `[K, T, V]`, see `likelihood.next_token_logprobs`; of the request only the prompt counts.
+        Blocks `[K, T, V]`, see `likelihood.next_token_logprobs`; of the request only the prompt counts. The first
+        places are those of what the text before the cursor owes.
         """
         is_base = request.use_base or self.adapter_set is None
         is_shared = self.adapter_set is None or self.adapter_set.activation == "completion"
-        continuation = encode_text(self.base.prompt, clean_text(text))
         bank = None if is_base else self._bank
-        prompt = prompt_of(request, self.base)
-        known = self._known_prompt(prompt) if is_base or is_shared else None
-        return next_token_logprobs(self.base, bank, prompt, continuation, is_shared=is_base or is_shared, known=known)
+        prompt = self._prompt(request)
+        tokens = prompt.tokens
+        continuation = encode_text(self.base.prompt, prompt.owed + clean_text(text))
+        known = self._known_prompt(tokens) if is_base or is_shared else None
+        return next_token_logprobs(self.base, bank, tokens, continuation, is_shared=is_base or is_shared, known=known)
 
     def log_likelihoods(self, choices: Sequence[tuple[str, str]]) -> Tensor:
         """Log-probability of each choice's continuation after its context, `[K, choices]`, in nats; all is plain text.
@@ -204,16 +208,16 @@ class LocalCompleter:
         started = time.perf_counter()
         check_request(request)
         plan = plan_rows(request, self.adapter_set)
-        prompt = prompt_of(request, self.base)
+        prompt = self._prompt(request)
         deadline = started + request.deadline_s if request.deadline_s is not None else math.inf
 
         def is_over() -> bool:
             return is_cancelled() or time.perf_counter() >= deadline
 
-        key_values, n_cached, is_whole = self._prefill(prompt, plan, is_over)
+        key_values, n_cached, is_whole = self._prefill(prompt.tokens, plan, is_over)
         prefilled = clock(self.base)
         found: dict[int, Alternative] = {}
-        rows = new_rows(plan.streams, rules_of(request, plan, self.adapter_set), prompt[-1]) if is_whole else []
+        rows = self._rows(request, plan, prompt) if is_whole else []
         for row in self._decode(rows, plan.adapters, key_values, is_over):
             if row.finish is None and is_cancelled():
                 continue
@@ -222,19 +226,16 @@ class LocalCompleter:
             found[row.index] = alternative_of(row, plan, self.adapter_set)
             if on_alternative:
                 on_alternative(found[row.index])
-        timing = _timing(started, prefilled, time.perf_counter(), n_tokens=len(prompt), n_cached=n_cached)
+        timing = _timing(started, prefilled, time.perf_counter(), n_tokens=len(prompt.tokens), n_cached=n_cached)
         alternatives = [found[index] for index in sorted(found)]
         return self._result(alternatives, timing, is_cancelled=len(found) < plan.n_rows)
 
     def _complete_together(
         self, requests: Sequence[CompletionRequest], plans: Sequence[RowPlan]
     ) -> list[CompletionResult]:
-        prompts = [prompt_of(request, self.base) for request in requests]
-        known = [self._whole_prompts.compute(self.base, prompt[:-1]) for prompt in prompts]
-        rows = [
-            new_rows(plan.streams, rules_of(request, plan, self.adapter_set), prompt[-1])
-            for request, plan, prompt in zip(requests, plans, prompts, strict=True)
-        ]
+        prompts = [self._prompt(request) for request in requests]
+        known = [self._whole_prompts.compute(self.base, prompt.tokens[:-1]) for prompt in prompts]
+        rows = [self._rows(*each) for each in zip(requests, plans, prompts, strict=True)]
         groups = [Group(prefix=one.key_values, n_rows=plan.n_rows) for one, plan in zip(known, plans, strict=True)]
         key_values = KeyValues(self.base.model.config.num_hidden_layers, groups=groups, capacity=32)
         adapters = [adapter for plan in plans for adapter in plan.adapters]
@@ -244,9 +245,15 @@ class LocalCompleter:
         decode_s = (clock(self.base) - prefilled) / len(requests)
         results = []
         for plan, prompt, own, one in zip(plans, prompts, rows, known, strict=True):
-            timing = _timing(0.0, one.seconds, one.seconds + decode_s, n_tokens=len(prompt), n_cached=0)
+            timing = _timing(0.0, one.seconds, one.seconds + decode_s, n_tokens=len(prompt.tokens), n_cached=0)
             results.append(self._result([alternative_of(row, plan, self.adapter_set) for row in own], timing))
         return results
+
+    def _prompt(self, request: CompletionRequest) -> Prompt:
+        return prompt_of(request, self.base, can_owe=self._vocabulary.can_spell_all)
+
+    def _rows(self, request: CompletionRequest, plan: RowPlan, prompt: Prompt) -> list[Row]:
+        return new_rows(plan.streams, rules_of(request, plan, self.adapter_set), prompt.tokens[-1], prompt.owed)
 
     def _prefill(self, prompt: Sequence[int], plan: RowPlan, is_cancelled: IsCancelled) -> tuple[KeyValues, int, bool]:
         """Keys and values of all but the last token for every row; how many came from the cache; False: cancelled."""
@@ -276,7 +283,9 @@ class LocalCompleter:
                 self._bank.select(going)
 
         with self._bank.on() if adapters else nullcontext():
-            yield from decode(self.base, rows, key_values, keep_rows=keep_rows, is_over=is_over)
+            yield from decode(
+                self.base, rows, key_values, keep_rows=keep_rows, is_over=is_over, vocabulary=self._vocabulary
+            )
 
     def _result(
         self, alternatives: Sequence[Alternative], timing: Timing, *, is_cancelled: bool = False

@@ -1,4 +1,8 @@
-"""Decoding: n rows over one prompt, each until it stops. Knows tokens, rows and text; nothing of sets or sockets."""
+"""Decoding: n rows over one prompt, each until it stops. Knows tokens, rows and text; nothing of sets or sockets.
+
+A row that owes text, typed already and taken back from the prompt, may only choose tokens that agree with it until it
+is written. Its logprobs are those among such tokens: what the user has typed says nothing about the row.
+"""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +15,7 @@ from spa_lsp.completion import Finish
 from spa_lsp.lm.attention import KeyValues
 from spa_lsp.lm.load import LoadedBase
 from spa_lsp.lm.prefix_cache import run
+from spa_lsp.lm.vocabulary import Vocabulary
 from spa_lsp.text.stopping import Cut
 
 # Sorting a vocabulary of 150,000 takes longer than the layers do for a row; a few tokens usually have it all.
@@ -36,11 +41,17 @@ class Row:
     index: int  # its place among the rows of the request
     last_token: int  # of the prompt: it has not been run yet, the adapters act from it on
     rules: Rules
+    owed: str = ""  # how the row must begin; no part of its text
     generator: torch.Generator | None = None  # of a sampled row
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)  # of each token under the model, the stop token's included
+    still_owed: bytes = b""
+    n_repaid: int = 0  # tokens that wrote nothing but owed text; they do not count against `max_tokens`
     text: str = ""
     finish: Finish | None = None
+
+    def __post_init__(self) -> None:
+        self.still_owed = self.owed.encode()
 
     @property
     def mean_logprob(self) -> float:
@@ -48,9 +59,9 @@ class Row:
         return sum(self.logprobs) / len(self.logprobs) if self.logprobs else 0.0
 
 
-def new_rows(streams: Sequence[int], rules: Rules, last_token: int) -> list[Row]:
+def new_rows(streams: Sequence[int], rules: Rules, last_token: int, owed: str = "") -> list[Row]:
     """Rows that have nothing yet; a sampled row draws from its own stream of numbers, whatever the others do."""
-    rows = [Row(index=index, last_token=last_token, rules=rules) for index in range(len(streams))]
+    rows = [Row(index=index, last_token=last_token, rules=rules, owed=owed) for index in range(len(streams))]
     for row, stream in zip(rows, streams, strict=True):
         if rules.temperature:
             row.generator = torch.Generator().manual_seed(rules.seed * 1_000_003 + stream)
@@ -64,6 +75,7 @@ def decode(
     *,
     keep_rows: Callable[[Tensor], None],
     is_over: Callable[[], bool],
+    vocabulary: Vocabulary | None = None,
 ) -> Iterator[Row]:
     """Yield each row as soon as it is finished; rows still open when `is_over` says so come back unfinished.
 
@@ -73,15 +85,16 @@ def decode(
         key_values: of the prompts but for their last tokens, one row per row, usually behind shared prefixes.
         keep_rows: told which batch rows go on when some have finished, so that the bank can follow.
         is_over: asked before every step.
+        vocabulary: of the base's tokenizer; needed when a row owes text.
     """
     open_rows = list(rows)
     ids = torch.tensor([[row.last_token] for row in open_rows], device=base.device)
     while open_rows and not is_over():
         hidden = run(base, ids, key_values)
         logits = base.model.lm_head(hidden[:, -1]).float()  # [n, V]
-        tokens = _choose(logits, open_rows)
+        tokens = _choose(logits, open_rows, vocabulary)
         for row, token in zip(open_rows, tokens, strict=True):
-            _extend(row, token, base)
+            _extend(row, token, base, vocabulary)
         yield from (row for row in open_rows if row.finish)
         going = [n for n, row in enumerate(open_rows) if not row.finish]
         if len(going) < len(open_rows):
@@ -94,13 +107,17 @@ def decode(
     yield from open_rows
 
 
-def _choose(logits: Tensor, rows: Sequence[Row]) -> list[int]:
+def _choose(logits: Tensor, rows: Sequence[Row], vocabulary: Vocabulary | None) -> list[int]:
     """The next token of every row, its logprob noted; a row whose logits are not finite is disabled."""
     log_sums = torch.logsumexp(logits, dim=-1).tolist()  # not finite if one logit is NaN or infinite, or all are -inf
-    tokens = logits.argmax(-1).tolist()
     for n, row in enumerate(rows):
         if not math.isfinite(log_sums[n]):
             row.finish = "disabled"
+        elif row.still_owed:
+            assert vocabulary is not None
+            logits[n] = _only(logits[n], vocabulary.agreeing(row.still_owed))
+            log_sums[n] = float(torch.logsumexp(logits[n], dim=-1))
+    tokens = logits.argmax(-1).tolist()
     sampled = [n for n, row in enumerate(rows) if row.generator is not None and not row.finish]
     if sampled:
         drawn = _sample(logits[sampled], [rows[n] for n in sampled])
@@ -110,6 +127,12 @@ def _choose(logits: Tensor, rows: Sequence[Row]) -> list[int]:
         if not row.finish:
             row.logprobs.append(float(logits[n, tokens[n]]) - log_sums[n])
     return [int(token) for token in tokens]
+
+
+def _only(logits: Tensor, tokens: Tensor) -> Tensor:
+    """The logits `[V]` of these tokens; no other can be chosen."""
+    tokens = tokens.to(logits.device)
+    return torch.full_like(logits, -math.inf).index_copy(0, tokens, logits[tokens])
 
 
 def _sample(logits: Tensor, rows: Sequence[Row]) -> list[int]:
@@ -122,16 +145,16 @@ def _sample(logits: Tensor, rows: Sequence[Row]) -> list[int]:
 
 def _draw(top: Tensor, tokens: Tensor, row: Row, logits: Tensor) -> int:
     """One of the likeliest tokens; of all, sorted, where the few given do not have `top_p`."""
-    is_inside = top.cumsum(0) - top < row.rules.top_p
+    is_inside = (top.cumsum(0) - top < row.rules.top_p) & (top > 0)  # where text is owed most tokens have none
     if is_inside[-1]:
         top, tokens = torch.softmax(logits, -1).sort(descending=True)
-        is_inside = top.cumsum(0) - top < row.rules.top_p
+        is_inside = (top.cumsum(0) - top < row.rules.top_p) & (top > 0)
     cumulative = top[is_inside].cumsum(0)
     place = int(torch.searchsorted(cumulative, torch.rand(1, generator=row.generator) * cumulative[-1], right=True))
     return int(tokens[min(place, len(cumulative) - 1)])
 
 
-def _extend(row: Row, token: int, base: LoadedBase) -> None:
+def _extend(row: Row, token: int, base: LoadedBase, vocabulary: Vocabulary | None) -> None:
     if row.finish:  # disabled
         row.text = ""
         return
@@ -140,10 +163,20 @@ def _extend(row: Row, token: int, base: LoadedBase) -> None:
         row.text = row.text.rstrip(HALF_CHARACTER)
         return
     row.ids.append(token)
-    row.text = base.decode(row.ids)
+    if row.still_owed:
+        assert vocabulary is not None
+        row.still_owed = row.still_owed[len(vocabulary.spell([token])) :]
+        if row.still_owed:
+            row.n_repaid += 1
+            return
+    row.text = _text_behind_owed(row, vocabulary) if row.owed and vocabulary else base.decode(row.ids)
     cut = row.rules.cut(row.text)
     if cut is not None:
         row.text, row.finish = cut, "cut"
-    elif len(row.ids) >= row.rules.max_tokens:
+    elif len(row.ids) - row.n_repaid >= row.rules.max_tokens:
         row.finish = "length"
         row.text = row.text.rstrip(HALF_CHARACTER)
+
+
+def _text_behind_owed(row: Row, vocabulary: Vocabulary) -> str:
+    return vocabulary.spell(row.ids)[len(row.owed.encode()) :].decode(errors="replace")

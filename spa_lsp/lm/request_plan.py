@@ -9,7 +9,8 @@ from spa_lsp.completion import Alternative, CompletionRequest
 from spa_lsp.errors import BadInput, NotFound
 from spa_lsp.lm.decode import Row, Rules
 from spa_lsp.lm.load import LoadedBase
-from spa_lsp.prompt import clean_text, infill_prompt, instruct_prompt
+from spa_lsp.prompt import clean_text, encode_text, infill_prompt, instruct_prompt
+from spa_lsp.text.healing import HealedText, heal
 from spa_lsp.text.stopping import make_cut
 
 logger = logging.getLogger(__name__)
@@ -18,6 +19,7 @@ MAX_PROMPT_TOKENS = 2048
 MAX_ROWS = 64
 _SEEDS = 2**32
 _MIN_PROMPT_TOKENS = 64  # room that a prompt must keep beside the completion
+_BEGUN_SHARE = 1 / 32  # of a prompt's room, kept for what is begun whether it is there or not; 60 characters fit well
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,14 @@ class RowPlan:
             return list(range(self.n_rows))
         before = [self.adapters[:n].count(adapter) for n, adapter in enumerate(self.adapters)]
         return [adapter + MAX_ROWS * n for adapter, n in zip(self.adapters, before, strict=True)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """What the rows of a request begin behind."""
+
+    tokens: list[int]
+    owed: str = ""  # what every row must write first: the end of the text before the cursor, see `text.healing`
 
 
 def check_request(request: CompletionRequest) -> None:
@@ -72,8 +82,8 @@ def plan_rows(request: CompletionRequest, adapter_set: AdapterSet | None) -> Row
     return RowPlan(adapters=chosen, n_rows=len(chosen), is_shared=adapter_set.activation == "completion")
 
 
-def prompt_of(request: CompletionRequest, base: LoadedBase) -> list[int]:
-    """The prompt's tokens, cut to what the base can read.
+def prompt_of(request: CompletionRequest, base: LoadedBase, *, can_owe: bool = True) -> Prompt:
+    """The prompt, cut to what the base can read; without `can_owe` it ends where the text does.
 
     Raises:
         BadInput: nothing to complete, no room for it, or a layout that the base does not have.
@@ -87,25 +97,40 @@ def prompt_of(request: CompletionRequest, base: LoadedBase) -> list[int]:
     if request.layout == "instruct":
         if not prefix.strip():
             raise BadInput("the instruction is empty; say what to write")
-        answer_start = clean_text(request.answer_start)
-        prompt = instruct_prompt(base.prompt, prefix, max_tokens=limit, answer_start=answer_start)
+        prompt = instruct_prompt(base.prompt, prefix, max_tokens=limit, begun=clean_text(request.begun))
         if len(prompt) > limit:
             raise BadInput(f"the beginning of the answer leaves no room in {limit} tokens; give less of it")
-        return prompt
+        return Prompt(tokens=prompt)
     if base.prompt.fim_middle is None:
         raise BadInput(f"{base.base_id} cannot infill; use the instruct layout or another base")
-    context = [(clean_text(piece.path), clean_text(piece.text)) for piece in request.context]
-    path = clean_text(request.path)
-    return infill_prompt(base.prompt, prefix, suffix, max_tokens=limit, context=context, path=path)
+    text = _divide(prefix, clean_text(request.begun), base, room=int(limit * _BEGUN_SHARE), can_owe=can_owe)
+    tokens = infill_prompt(
+        base.prompt,
+        text.prefix,
+        suffix,
+        max_tokens=limit - int(limit * _BEGUN_SHARE),
+        begun=text.begun,
+        context=[(clean_text(piece.path), clean_text(piece.text)) for piece in request.context],
+        path=clean_text(request.path),
+    )
+    return Prompt(tokens=tokens, owed=text.owed)
+
+
+def _divide(prefix: str, begun: str, base: LoadedBase, *, room: int, can_owe: bool) -> HealedText:
+    """The text before the cursor as the prompt has it; what is begun joins the prefix where it takes too much room."""
+    text = heal(base.prompt, prefix, begun) if can_owe else HealedText(prefix=prefix, begun=begun, owed="")
+    if text.begun and len(encode_text(base.prompt, text.begun)) > room:
+        return _divide(prefix + begun, "", base, room=room, can_owe=can_owe)
+    return text
 
 
 def rules_of(request: CompletionRequest, plan: RowPlan, adapter_set: AdapterSet | None) -> Rules:
     """How its rows choose tokens and when they are over."""
     served = adapter_set.temperature if adapter_set and plan.adapters else 0.0
-    begun = request.answer_start if request.layout == "instruct" else request.prefix
+    before = request.begun if request.layout == "instruct" else request.prefix + request.begun
     return Rules(
         max_tokens=request.max_tokens,
-        cut=make_cut(request.stop, request.layout, prefix=begun, suffix=request.suffix),
+        cut=make_cut(request.stop, request.layout, prefix=before, suffix=request.suffix),
         temperature=served if request.temperature is None else request.temperature,
         top_p=request.top_p,
         seed=request.seed,

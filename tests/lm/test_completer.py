@@ -169,7 +169,7 @@ def test_the_instruct_layout_is_answered(completer):
 
 def test_the_beginning_of_an_answer_is_a_part_of_the_prompt(completer):
     asked = CompletionRequest(prefix="add two numbers", layout="instruct", k=1, max_tokens=4)
-    plain, begun = (completer.complete(replace(asked, answer_start=text)).timing for text in ("", "def add(a, b):"))
+    plain, begun = (completer.complete(replace(asked, begun=text)).timing for text in ("", "def add(a, b):"))
     assert begun.prompt_tokens > plain.prompt_tokens
 
 
@@ -185,7 +185,7 @@ def test_special_tokens_and_half_an_emoji_in_the_text_do_no_harm(completer):
         ({"k": 0}, BadInput, "1 to"),
         ({"adapters": ("a9",)}, NotFound, "choose one of: a1"),
         ({"layout": "instruct", "prefix": " "}, BadInput, "empty"),
-        ({"layout": "instruct", "answer_start": "x = 1\n" * 2000}, BadInput, "beginning of the answer"),
+        ({"layout": "instruct", "begun": "x = 1\n" * 2000}, BadInput, "beginning of the answer"),
         ({"temperature": 1e-40}, BadInput, "temperature 1e-40"),
         ({"max_tokens": 500}, BadInput, "choose 1 to 448"),
         ({"temperature": -1}, BadInput, "temperature"),

@@ -52,7 +52,7 @@ def anchors_digest(anchors: Sequence[Anchor]) -> str:
 
 def item_text(item: Item) -> str:
     """All words of a query item, for lexical attribution."""
-    return f"{item.prefix}{item.completion}{item.suffix}"
+    return f"{item.prefix}{item.begun}{item.completion}{item.suffix}"
 
 
 def _text(path: Path | None) -> str:

@@ -22,7 +22,7 @@ from trainer.configs import FinetuneConfig, PartitionConfig
 from trainer.evaluate.arms import ARMS, ArmEntry, parse_arms
 from trainer.evaluate.benchmarks.hub import hub_rows
 from trainer.evaluate.benchmarks.load import CHOICE_BENCHMARKS, CODE_BENCHMARKS, Benchmark, load_benchmark
-from trainer.evaluate.benchmarks.problems import Problem
+from trainer.evaluate.benchmarks.problems import MIN_BEGUN, Problem, anchor_back
 from trainer.evaluate.figures.metrics import average_kl
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ SHOWN = (
 @click.option("--limit", type=click.IntRange(min=1), default=60, show_default=True, help="Problems of each benchmark.")
 @click.option("--k", type=click.IntRange(1, 64), default=PartitionConfig.k, show_default=True, help="Alternatives.")
 @click.option("--temperature", type=float, help="Of arms that name none with @.  [default: single 0.1, others 0]")
+@click.option(
+    "--begun-chars", type=click.IntRange(MIN_BEGUN), metavar="N", help="Anchor infillings 5 to N characters back."
+)
 @options.base
 @options.quantization
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Of a completion.  [default: infill 96, instruct 512]")
@@ -78,6 +81,7 @@ def evaluate(
     limit: int,
     k: int,
     temperature: float | None,
+    begun_chars: int | None,
     base_id: str,
     quantization: str,
     max_tokens: int | None,
@@ -108,6 +112,8 @@ def evaluate(
         name: load_benchmark(name, data, limit=limit, seed=seed, from_hub=hub_rows if hub else None)
         for name in _benchmark_names(benchmarks)
     }
+    if begun_chars is not None:
+        problems = {name: [anchor_back(each, most=begun_chars) for each in own] for name, own in problems.items()}
 
     from trainer.evaluate.evaluation import EvaluationSettings
     from trainer.evaluate.figures.export import BenchmarkResult, export, without_problems, without_prompts, write_export

@@ -1,4 +1,4 @@
-"""From items in text to items in tokens, with the very prompts that are served."""
+"""From items in text to items in tokens, with the very prompts that are served: half words are written anew, too."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from spa_lsp.errors import BadInput
 from spa_lsp.lm.load import LoadedBase
 from spa_lsp.prompt import PromptTokens, encode_text, infill_prompt, instruct_prompt
+from spa_lsp.text.healing import heal
 from trainer.configs import ItemsConfig
 from trainer.data.samples import Item
 
@@ -46,8 +47,10 @@ def check_layouts(base: LoadedBase, config: ItemsConfig) -> None:
 def _token_item(item: Item, tokens: PromptTokens, stop_id: int) -> TokenItem:
     unlimited = 1 << 20  # the limit applies to the whole item, above
     if item.layout == "infill":
-        prompt = infill_prompt(tokens, item.prefix, item.suffix, max_tokens=unlimited)
+        text = heal(tokens, item.prefix, item.begun)
+        prompt = infill_prompt(tokens, text.prefix, item.suffix, max_tokens=unlimited, begun=text.begun)
+        completion = text.owed + item.completion
     else:
-        prompt = instruct_prompt(tokens, item.prefix, max_tokens=unlimited)
-    completion = (*encode_text(tokens, item.completion), stop_id)
-    return TokenItem(item_id=item.id, prompt=tuple(prompt), completion=completion)
+        prompt = instruct_prompt(tokens, item.prefix, max_tokens=unlimited, begun=item.begun)
+        completion = item.completion
+    return TokenItem(item_id=item.id, prompt=tuple(prompt), completion=(*encode_text(tokens, completion), stop_id))

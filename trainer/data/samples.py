@@ -7,6 +7,10 @@ An item is what a model is trained on: `prefix` (and `suffix`) in, `completion` 
 - editor: the cursor stands after the auto-indentation and the rest of the line is empty: the indentation belongs to the
   prefix, the middle has no last newline, the suffix starts with it (or is empty at the end of the file).
 
+Half of both have been typed on since: the cursor stands at any character of the middle's first half, inside a word as
+likely as not, and what has been typed since the prompt was anchored, at any character too, is `begun`. What an adapter
+learns there is to go on with half a line (fragment tokenization in EFIM, arXiv:2505.21889).
+
 Tokens are not counted here; whoever trains skips what is too long.
 """
 
@@ -29,6 +33,7 @@ from trainer.data.middles import Span, body_spans, code_of, line_spans, python_c
 from trainer.rows.runs import content_id
 
 MAX_LINE_CHARACTERS = 200_000
+MAX_BEGUN = 60  # characters; then the server anchors anew
 _MAX_LINE_BYTES = 4 * MAX_LINE_CHARACTERS  # UTF-8 needs at most four bytes for a character
 _FIELDS = ("lang", "problem", "solution")
 
@@ -45,7 +50,10 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One thing to learn: `completion` after `prefix` (before `suffix`). For `instruct`, `prefix` is the problem."""
+    """One thing to learn: `completion` after `prefix` and `begun` (before `suffix`); see `CompletionRequest`.
+
+    For `instruct`, `prefix` is the problem.
+    """
 
     id: str
     sample_id: str
@@ -53,6 +61,7 @@ class Item:
     prefix: str
     suffix: str
     completion: str
+    begun: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,13 +216,33 @@ def _infill_item(sample: Sample, code: str, span: Span, config: ItemsConfig, rng
     if rng.random() < config.editor_share:
         text = middle.lstrip(" \t")
         indentation = middle[: len(middle) - len(text)]
-        return _item(sample, "infill", before + indentation, f"\n{after}" if after.strip() else "", text)
-    return _item(sample, "infill", before, after, f"{middle}\n")
+        before, middle, after = before + indentation, text, f"\n{after}" if after.strip() else ""
+    else:
+        middle += "\n"
+    begun = ""
+    if rng.random() < config.typed_share:
+        before, begun, middle = _type_on(before, middle, rng)
+    return _item(sample, "infill", before, after, middle, begun=begun)
 
 
-def _item(sample: Sample, layout: Layout, prefix: str, suffix: str, completion: str) -> Item:
-    item_id = content_id([sample.id, layout, prefix, suffix, completion])
-    return Item(id=item_id, sample_id=sample.id, layout=layout, prefix=prefix, suffix=suffix, completion=completion)
+def _type_on(prefix: str, middle: str, rng: Random) -> tuple[str, str, str]:
+    """Prefix, begun and completion some keys later; for half of them the prompt has just been anchored."""
+    text = prefix + middle
+    cursor = len(prefix) + rng.randint(0, len(middle) // 2)
+    anchor = max(0, cursor - rng.choice((0, rng.randint(1, MAX_BEGUN))))
+    return text[:anchor], text[anchor:cursor], text[cursor:]
+
+
+def _item(sample: Sample, layout: Layout, prefix: str, suffix: str, completion: str, *, begun: str = "") -> Item:
+    return Item(
+        id=content_id([sample.id, layout, prefix, begun, suffix, completion]),
+        sample_id=sample.id,
+        layout=layout,
+        prefix=prefix,
+        suffix=suffix,
+        completion=completion,
+        begun=begun,
+    )
 
 
 def _file_sha256(path: Path) -> str:

@@ -50,8 +50,8 @@ class Attempt:
 def problem_id(problem: Problem) -> str:
     """The digest of all that a problem says: another wording or another test is another problem."""
     said = asdict(problem)
-    if not problem.answer_start:
-        del said["answer_start"]  # ids of before there was one stay
+    if begun := said.pop("begun"):  # ids of before there was one stay, and those of when it had another name
+        said["answer_start"] = begun
     return content_id(said)
 
 

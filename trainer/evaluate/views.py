@@ -40,9 +40,9 @@ def shown_view(problem: Problem, alternative: Alternative) -> View:
         view = raw_view(problem, alternative)
         return View(text=view.completion or "", completion=view.completion)
     # nobody asks for whole lines with the cursor in front of a line: an editor has an empty one there
-    is_on_own_line = problem.prefix.endswith("\n") and bool(problem.suffix.partition("\n")[0].strip())
+    is_on_own_line = problem.before.endswith("\n") and bool(problem.suffix.partition("\n")[0].strip())
     suffix = f"\n{problem.suffix}" if is_on_own_line else problem.suffix
-    (shown,) = shown_infills([alternative], prefix=problem.prefix, suffix=suffix, language="python")
+    (shown,) = shown_infills([alternative], prefix=problem.before, suffix=suffix, language="python")
     text = shown.text or ""
     completion = f"{text}\n" if is_on_own_line and text else text
     return View(text=completion, completion=completion)
@@ -51,4 +51,4 @@ def shown_view(problem: Problem, alternative: Alternative) -> View:
 def _completion(problem: Problem, text: str) -> str:
     if problem.layout != "instruct":
         return text
-    return extract_code(problem.answer_start + text, problem.entry_point, stub=problem.stub)
+    return extract_code(problem.begun + text, problem.entry_point, stub=problem.stub)

@@ -193,3 +193,10 @@ def test_a_fresh_machine_has_the_set_in_use_and_no_samples(tiny_options, tiny_se
     assert result.exit_code == 0, result.exception
     (benchmark,) = json.loads(result.stdout)["benchmarks"]
     assert (benchmark["name"], benchmark["arms"][0]["adapter_set"]) == ("humaneval", "mine")
+
+
+def test_infillings_are_asked_from_an_anchor_some_characters_back(tiny_options, tiny_set, monkeypatch):
+    asked = []
+    monkeypatch.setattr(evaluate_command, "anchor_back", lambda problem, most: asked.append(most) or problem)
+    assert invoke(*tiny_options, "--arms", "base", "--begun-chars", "40").exit_code == 0
+    assert asked == [40, 40]

@@ -1,6 +1,7 @@
 """Reading samples and cutting them into items."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from sqlite_utils import Database
@@ -36,7 +37,8 @@ class Circle:
         return result
 '''
 SOLUTION = f"Here it is:\n\n```python\n{CODE}```\n\nThe method multiplies."
-INFILL_ONLY = ItemsConfig(infill_share=1.0)
+INFILL_ONLY = ItemsConfig(infill_share=1.0, typed_share=0.0)
+TYPED = ItemsConfig(infill_share=1.0, typed_share=1.0)
 INSTRUCT_ONLY = ItemsConfig(infill_share=0.0)
 
 
@@ -213,12 +215,12 @@ def test_spans_have_two_to_eight_lines_or_sometimes_one():
 
 
 def test_whole_lines_end_in_a_newline_and_the_suffix_starts_on_the_next_line():
-    items = infill_items(ItemsConfig(infill_share=1.0, editor_share=0.0))
+    items = infill_items(replace(INFILL_ONLY, editor_share=0.0))
     assert all(item.prefix.endswith("\n") and item.completion.endswith("\n") for item in items)
 
 
 def test_at_an_editors_cursor_the_indentation_is_in_the_prefix_and_the_newline_in_the_suffix():
-    items = infill_items(ItemsConfig(infill_share=1.0, editor_share=1.0))
+    items = infill_items(replace(INFILL_ONLY, editor_share=1.0))
     assert all(item.prefix.endswith(" ") and not item.completion[0].isspace() for item in items)
     assert all(not item.completion.endswith("\n") and item.suffix[:1] in ("", "\n") for item in items)
 
@@ -228,9 +230,36 @@ def test_a_middle_at_the_end_of_the_file_has_no_suffix():
 
 
 def test_the_middles_of_one_sample_differ():
-    config = ItemsConfig(infill_share=1.0, infill_per_sample=6)
+    config = replace(INFILL_ONLY, infill_per_sample=6)
     completions = [item.completion.strip() for item in make_items(sample(), config=config, seed=0)]
     assert len(completions) == len(set(completions)) == 6
+
+
+def test_with_what_is_begun_an_item_gives_the_code_again_too():
+    whole = {(item.prefix + item.begun + item.completion + item.suffix).rstrip() for item in infill_items(TYPED)}
+    assert whole == {CODE.rstrip()}
+
+
+def test_half_of_what_is_typed_on_is_behind_the_anchor_and_at_most_sixty_characters():
+    begun = [len(item.begun) for item in infill_items(TYPED, n_seeds=200)]
+    assert max(begun) <= 60 and len(set(begun)) > 40
+    assert begun.count(0) / len(begun) == pytest.approx(0.5, abs=0.08)
+
+
+def test_cursor_and_anchor_stand_inside_words_too():
+    items = infill_items(TYPED)
+    assert any(item.begun[-1:].isalpha() and item.completion[0].isalpha() for item in items)
+    assert any(item.prefix[-1:].isalpha() and item.begun[:1].isalpha() for item in items)
+
+
+def test_at_least_half_of_a_middle_is_left_to_learn():
+    plain, typed = infill_items(), infill_items(TYPED)
+    assert min(len(item.completion) for item in typed) >= min(len(item.completion) for item in plain) / 2
+
+
+def test_the_share_of_items_that_are_typed_on_is_met():
+    items = infill_items(replace(TYPED, typed_share=0.3, editor_share=0.0), n_seeds=200)
+    assert sum(not item.prefix.endswith("\n") for item in items) / len(items) == pytest.approx(0.3, abs=0.06)
 
 
 def test_the_share_of_infill_items_is_met():

@@ -10,6 +10,7 @@ from spa_lsp.storage.store import open_store
 from tests.fakes import NAMES, FakeCompleter
 from tests.tiny_set import make_adapters, make_set
 from trainer.evaluate.arms import parse_arms
+from trainer.evaluate.benchmarks.problems import anchor_back
 from trainer.evaluate.evaluation import EvaluationSettings, evaluate_arm
 from trainer.evaluate.figures.estimates import likeliest_by_adapter
 from trainer.pipeline.stages import open_trainer
@@ -125,13 +126,13 @@ def test_an_answer_that_was_begun_is_judged_with_its_beginning_and_is_another_ru
     whole = problem.program(problem.solution)
     asked = {"layout": "instruct", "instruction": "Sum up.", "benchmark": "own"}
     task = replace(problem, **asked, prefix="", suffix="", solution=whole)
-    begun = replace(task, answer_start="Here:\n```python\n")
+    begun = replace(task, begun="Here:\n```python\n")
     completer = FakeCompleter(texts=("def total(numbers):\n    return sum(numbers)\n```\n",))
     result = evaluate(completer, [begun])
-    assert completer.asked[0].answer_start == begun.answer_start
+    assert completer.asked[0].begun == begun.begun
     assert means(result, "pass_at_1", "parse_share") == [1, 1]
     evaluate(completer, [task])
-    assert [request.answer_start for request in completer.asked] == [begun.answer_start, ""]
+    assert [request.begun for request in completer.asked] == [begun.begun, ""]
 
 
 def test_every_problem_has_a_seed_of_its_own_wherever_it_stands(evaluate, problems):
@@ -272,3 +273,14 @@ def test_what_has_no_options_has_no_likeliest_one(evaluate, problems, question):
     for asked in (problems, [free]):
         result = evaluate(FakeCompleter(texts=("B",)), asked, measure_likelihoods=pytest.fail)
         assert "accuracy_loglik" not in result.figures and likeliest_by_adapter(result.attempts) == {}
+
+
+def test_an_anchored_problem_is_asked_with_what_is_begun_in_the_same_run_and_never_mixed(evaluate, problem):
+    completer = FakeCompleter(texts=(problem.solution,))
+    anchored = anchor_back(problem, most=9)
+    results = [evaluate(completer, [each]) for each in (problem, anchored)]
+    assert [(request.prefix, request.begun) for request in completer.asked] == [
+        (problem.prefix, ""),
+        (anchored.prefix, anchored.begun),
+    ]
+    assert results[0].run.id == results[1].run.id and means(results[1], "pass_at_1") == [1]

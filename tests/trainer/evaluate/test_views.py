@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 from tests.fakes import make_alternative
+from trainer.evaluate.benchmarks.problems import anchor_back
 from trainer.evaluate.views import raw_view, shown_view
 
 
@@ -52,3 +53,8 @@ def test_an_answer_to_a_question_is_no_program(problem):
     question = replace(problem, layout="choice", prefix="", suffix="")
     view = shown(question, "B. Because\n```x```")
     assert (view.completion, view.candidate(question).program) == ("B. Because\n```x```", None)
+
+
+def test_an_anchored_gap_is_shown_as_one_that_is_not(problem):
+    text = "    result = 0\n    for number in numbers:\n        result += number\n    return result\n"
+    assert shown(anchor_back(problem, most=20), text).completion == shown(problem, text).completion == problem.solution

@@ -73,7 +73,7 @@ def _request(problem: Problem, *, k: int, new_tokens: int) -> CompletionRequest:
 
 
 def _generate(base: LoadedBase, request: CompletionRequest) -> Any:
-    ids = torch.tensor([prompt_of(request, base)], device=base.device)
+    ids = torch.tensor([prompt_of(request, base, can_owe=False).tokens], device=base.device)
     with torch.inference_mode():
         return base.model.generate(
             input_ids=ids,

@@ -88,7 +88,7 @@ def _humaneval(row: Mapping[str, Any]) -> Problem:
         benchmark="humaneval",
         layout="instruct",
         instruction=ASK.format(problem=row["prompt"].strip()),
-        answer_start=ANSWER_START,
+        begun=ANSWER_START,
         stub=row["prompt"],
     )
 
@@ -104,7 +104,7 @@ def _sanitized(row: Mapping[str, Any]) -> Problem:
         benchmark="mbpp-sanitized",
         layout="instruct",
         instruction=ASK.format(problem=f'"""\n{row["prompt"].strip()}\n{tests[0]}\n"""'),
-        answer_start=ANSWER_START,
+        begun=ANSWER_START,
     )
 
 

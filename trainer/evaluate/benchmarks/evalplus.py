@@ -90,7 +90,7 @@ def _humaneval_plus(row: Mapping[str, Any]) -> Problem:
         benchmark="humaneval-plus",
         layout="instruct",
         instruction=ASK.format(problem=row["prompt"].strip()),
-        answer_start=ANSWER_START,
+        begun=ANSWER_START,
         stub=row["prompt"],
         limits=PLUS_LIMITS,
     )
@@ -106,7 +106,7 @@ def _mbpp(row: Mapping[str, Any], benchmark: str, inputs: Sequence[Any], limits:
         benchmark=benchmark,
         layout="instruct",
         instruction=ASK.format(problem=row["prompt"].strip()),
-        answer_start=ANSWER_START,
+        begun=ANSWER_START,
         limits=limits,
     )
 

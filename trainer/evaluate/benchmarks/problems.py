@@ -7,7 +7,7 @@ import gzip
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +34,7 @@ HOW_TO_GET = (
     "get the *.jsonl.gz files of https://github.com/openai/human-eval-infilling (folder data/, commit 88062ff9) "
     f"into DIR/{FOLDER}/ and pass --data DIR or set SPA_DATA=DIR"
 )
+MIN_BEGUN = 5  # characters behind an anchor
 MIDDLE_LINES = (2, 8)  # non-blank lines of a multi-line middle; longer ones no small base writes
 LIMITS = Limits(wall_s=20.0, cpu_s=8.0)  # the slowest known solution of MBPP takes 3 s of processor time
 
@@ -57,7 +58,7 @@ class Problem:
     benchmark: str = ""
     layout: Layout = "infill"
     instruction: str = ""  # what the chat turn asks
-    answer_start: str = ""  # and what is given of the answer
+    begun: str = ""  # what is given of the answer; of an infilling, what is typed since the anchor, behind the prefix
     stub: str = ""  # the code that an instruction shows: imports, helpers, signature; see `extract_code`
     options: tuple[str, ...] = ()  # labels an answer may begin with; empty: the answer is free text
     answer: str = ""  # one of the options, or the text itself
@@ -66,7 +67,23 @@ class Problem:
 
     def program(self, completion: str) -> str:
         """The module's text with the gap filled, exactly as an editor would have it."""
-        return self.prefix + completion + self.suffix
+        return self.before + completion + self.suffix
+
+    @property
+    def before(self) -> str:
+        """The program's text before the gap."""
+        return self.prefix + self.begun if self.layout == "infill" else self.prefix
+
+
+def anchor_back(problem: Problem, *, most: int) -> Problem:
+    """The same gap with the last 5 to `most` characters before it typed since the prompt was anchored.
+
+    How many is drawn from the task's name. Problems of other layouts have no anchor and come back as they are.
+    """
+    if problem.layout != "infill":
+        return problem
+    border = max(0, len(problem.prefix) - random.Random(problem.task_id).randint(MIN_BEGUN, most))
+    return replace(problem, prefix=problem.prefix[:border], begun=problem.prefix[border:])
 
 
 def load_infilling(data_dir: Path, kind: InfillingKind = "multi", n: int = 60, seed: int = 0) -> list[Problem]:

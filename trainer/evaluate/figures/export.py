@@ -185,7 +185,7 @@ def _problem(problem: Problem, attempts: Sequence[Any]) -> dict[str, Any]:
     shown = ("adapter", "finish", "verdict", "raw_text", "raw_verdict", *(f"class_{level}" for level in LEVELS))
     return {
         "task_id": problem.task_id,
-        "prompt": problem.prefix if problem.layout == "infill" else problem.instruction,
+        "prompt": problem.before if problem.layout == "infill" else problem.instruction,
         **({"canary": problem.canary} if problem.canary else {}),
         "alternatives": [
             {"text": attempt.shown_text, **{name: getattr(attempt, name) for name in shown}} for attempt in attempts

@@ -84,7 +84,7 @@ def test_humaneval_shows_its_prompt_in_the_instruction_and_as_stub(tiny_data):
     assert f"```\n{HUMANEVAL[0]['prompt'].strip()}\n```" in problem.instruction
     assert problem.stub == HUMANEVAL[0]["prompt"]
     assert (problem.layout, problem.prefix) == ("instruct", "")
-    assert problem.answer_start.endswith(":\n```python\n")
+    assert problem.begun.endswith(":\n```python\n")
 
 
 def test_mbpp_binds_the_name_under_test_and_brings_the_modules_of_the_asserts(tiny_data):

@@ -6,7 +6,7 @@ import pytest
 
 from spa_lsp.errors import BadInput, Damaged, NotFound
 from trainer.evaluate.attempts import problem_id
-from trainer.evaluate.benchmarks.problems import FILES, FOLDER, Problem, choose, load_infilling
+from trainer.evaluate.benchmarks.problems import FILES, FOLDER, Problem, anchor_back, choose, load_infilling
 
 
 def n_lines(text):
@@ -70,5 +70,18 @@ def test_choosing_takes_one_problem_of_each_task(problem):
 def test_the_id_of_a_problem_is_what_stores_have_and_changes_with_all_it_says():
     problem = Problem(task_id="t/0", solution="return 1")
     assert problem_id(problem).startswith("683078800ba3")
-    others = [dataclasses.replace(problem, **{name: "x"}) for name in ("prefix", "test", "instruction", "answer_start")]
+    others = [dataclasses.replace(problem, **{name: "x"}) for name in ("prefix", "test", "instruction", "begun")]
     assert len({problem_id(each) for each in (problem, *others)}) == 5
+
+
+def test_an_anchored_problem_is_the_same_program_with_its_anchor_some_characters_back(problem):
+    found = {anchor_back(dataclasses.replace(problem, task_id=f"t/{n}"), most=12).begun for n in range(99)}
+    anchored = anchor_back(problem, most=12)
+    assert {len(begun) for begun in found} == set(range(5, 13))
+    assert anchored.program(problem.solution) == problem.program(problem.solution)
+    assert problem_id(anchored) != problem_id(problem)
+
+
+def test_only_infillings_are_anchored(problem):
+    asked = dataclasses.replace(problem, layout="instruct", begun="Here:")
+    assert anchor_back(asked, most=12) == asked and asked.before == asked.prefix
