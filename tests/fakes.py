@@ -16,8 +16,8 @@ from typing import Any
 from spa_lsp import errors
 from spa_lsp.completion import Alternative, CompletionResult
 from spa_lsp.engine.client import stop_engine
+from spa_lsp.engine.private_socket import try_connect
 from spa_lsp.engine.service import serve
-from spa_lsp.engine.supervisor import try_connect
 
 PATIENCE_S = 60.0  # a wait that fails; the machine may be busy with something else
 SLOW = {"n_steps": 9000, "step_s": 0.01}  # longer than any wait: a test that passes has seen it cancelled

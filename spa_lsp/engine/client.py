@@ -25,6 +25,7 @@ from spa_lsp.completion import (
 from spa_lsp.engine import supervisor, wire
 from spa_lsp.engine.connection import Connection, ConnectionLost, open_connection
 from spa_lsp.engine.link import EngineLink, OnEvent
+from spa_lsp.engine.private_socket import kill_peer, try_connect
 from spa_lsp.errors import SpaError, Unavailable
 
 IDLE_S = 1800.0
@@ -256,7 +257,7 @@ def stop_engine(path: Path) -> None:
     Raises:
         Unavailable: it did not end; the message names its process.
     """
-    if sock := supervisor.try_connect(path):
+    if sock := try_connect(path):
         connection = Connection(sock)
         try:
             _stop(connection)
@@ -272,12 +273,12 @@ def _stop(connection: Connection) -> None:
             pass
     except ConnectionLost:
         return
-    if not supervisor.kill_peer(connection.sock):
+    if not kill_peer(connection.sock):
         raise Unavailable(f"the engine did not end within {_STOP_TIMEOUT_S:.0f} s; end its process")
 
 
 def _ask_status(path: Path) -> dict[str, Any] | None:
-    sock = supervisor.try_connect(path)
+    sock = try_connect(path)
     if sock is None:
         return None
     connection = Connection(sock)

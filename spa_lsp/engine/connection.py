@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from spa_lsp.engine import supervisor, wire
+from spa_lsp.engine.private_socket import kill_peer, try_connect
 from spa_lsp.errors import Unavailable
 
 HELLO_TIMEOUT_S = 60.0  # importing torch from a cold disk holds the interpreter's lock for long
@@ -84,6 +85,7 @@ def open_connection(
     Raises:
         Unavailable: there is no engine and no command, or it could not be started.
         TooNew: the engine speaks another protocol.
+        BadInput: the socket's folder, or who listens there, is not ours.
     """
     for _ in range(3):  # an engine may be just ending when we come
         connection = Connection(_connect(path, command))
@@ -99,14 +101,14 @@ def open_connection(
 def _connect(path: Path, command: Sequence[str] | None) -> socket.socket:
     if command is not None:
         return supervisor.connect_or_start(path, command)
-    if sock := supervisor.try_connect(path):
+    if sock := try_connect(path):
         return sock
     raise Unavailable("no engine is running; start it with: spa-lsp engine start")
 
 
 def _receive_hello(connection: Connection) -> None:
     message = connection.receive(HELLO_TIMEOUT_S)
-    if message is None and supervisor.kill_peer(connection.sock):  # stopped, or hanging with all its threads
+    if message is None and kill_peer(connection.sock):  # stopped, or hanging with all its threads
         raise ConnectionLost(is_intended=False)
     if message is None:
         raise Unavailable(f"the engine does not answer within {HELLO_TIMEOUT_S:.0f} s; end its process")

@@ -16,7 +16,8 @@ from spa_lsp.completion import (
 )
 from spa_lsp.engine import wire
 from spa_lsp.engine.connection import Connection, ConnectionLost
-from spa_lsp.engine.supervisor import MAX_DEATHS, Backoff, kill_peer
+from spa_lsp.engine.private_socket import kill_peer
+from spa_lsp.engine.supervisor import MAX_DEATHS, Backoff
 from spa_lsp.engine.watchdog import HANG_S
 from spa_lsp.errors import Damaged, Hung, SpaError, Unavailable
 

@@ -18,7 +18,7 @@ import psutil
 
 from spa_lsp import __version__
 from spa_lsp.completion import Alternative, CompletionRequest, CompletionResult, request_from_json
-from spa_lsp.engine import supervisor, wire
+from spa_lsp.engine import private_socket, supervisor, wire
 from spa_lsp.engine.jobs import EngineJob, JobQueue
 from spa_lsp.engine.session import Session
 from spa_lsp.engine.watchdog import Watchdog, log_threads
@@ -101,7 +101,7 @@ class Service:
         self._loop = asyncio.get_running_loop()
         self._is_ended = asyncio.Event()
         self._worker = Worker(self._load, self._post, self._watchdog)
-        server = await asyncio.start_unix_server(self._serve_client, sock=supervisor.listen(self._path))
+        server = await asyncio.start_unix_server(self._serve_client, sock=private_socket.listen(self._path))
         self._begin_load()
         self._watch_idle()
         self._loop.call_later(MEMORY_POLL_S, self._watch_memory)  # not at once: the first client has to hear why

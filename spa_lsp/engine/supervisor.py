@@ -1,27 +1,23 @@
-"""One engine per base: where its socket lies, who may listen there, how it is started, when it may be started again.
+"""One engine per base: where its socket lies, how it is started, when it may be started again.
 
-No messages are exchanged here; that is `client.py`.
+Who may be at the socket is `private_socket.py`; no messages are exchanged here, that is `client.py`.
 """
 
 import hashlib
 import logging
 import os
-import signal
 import socket
-import stat
-import struct
 import subprocess
 import sys
 import threading
 import time
-from asyncio.trsock import TransportSocket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from spa_lsp import __version__, paths
+from spa_lsp.engine.private_socket import make_runtime_dir, try_connect
 from spa_lsp.errors import BadInput, Unavailable
 
 TAKEOVER_S = 30.0  # for a predecessor to end
@@ -32,7 +28,6 @@ DEATHS_WINDOW_S = 180.0
 
 _MAX_PATH_BYTES = 100  # of a socket's path: 107 on Linux, 103 on macOS
 _MAX_LOG_BYTES = 2_000_000
-_CREDENTIALS = struct.Struct("3i")  # of a socket's other end: process, user, group
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +62,7 @@ def connect_or_start(path: Path, command: Sequence[str], *, timeout_s: float = S
 
     Raises:
         Unavailable: it could not be started; the message names its log.
-        BadInput: a folder that it needs cannot be written.
+        BadInput: a folder that it needs cannot be written, or is not ours alone.
     """
     if connection := try_connect(path):
         return connection
@@ -81,30 +76,6 @@ def connect_or_start(path: Path, command: Sequence[str], *, timeout_s: float = S
     except OSError as error:
         way_out = "make it yours, or set SPA_CACHE and XDG_RUNTIME_DIR to folders that are"
         raise BadInput(f"{error.filename} cannot be used ({error.strerror}); {way_out}") from error
-
-
-def try_connect(path: Path) -> socket.socket | None:
-    """A connection to the engine at this socket; None when nobody listens."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.connect(str(path))
-    except OSError:
-        connection.close()
-        return None
-    return connection
-
-
-def kill_peer(connection: "socket.socket | TransportSocket") -> bool:
-    """End the process at the other end, which does not answer any more; whether that was possible."""
-    if not hasattr(socket, "SO_PEERCRED"):  # only Linux says who that is in this way
-        return False
-    pid, _, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-    if pid in (0, os.getpid()):
-        return False
-    logger.warning("killing the engine, process %d, which does not answer", pid)
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-    return True
 
 
 def take_place(path: Path) -> FileLock | None:
@@ -126,29 +97,6 @@ def take_place(path: Path) -> FileLock | None:
             path.unlink(missing_ok=True)
             return lock
     return None
-
-
-def listen(path: Path) -> socket.socket:
-    """A listening socket that only this user can connect to."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(str(path))
-    path.chmod(0o600)
-    listener.listen(64)
-    return listener
-
-
-def make_runtime_dir(folder: Path) -> None:
-    """Make the folder of sockets, or check that the one there is ours alone.
-
-    Raises:
-        Unavailable: it belongs to another user, who could read what is typed.
-    """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise Unavailable(f"{folder} belongs to someone else; remove it or set XDG_RUNTIME_DIR to a folder of your own")
-    if stat.S_IMODE(found.st_mode) & 0o077:
-        folder.chmod(0o700)
 
 
 class Backoff:

@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from spa_lsp.cli import main
-from spa_lsp.engine import supervisor
+from spa_lsp.engine import private_socket, supervisor
 from spa_lsp.engine.client import EngineClient
 from spa_lsp.errors import NotFound
 from tests.fakes import FakeCompleter, engine_in_thread, fake_engine_command
@@ -63,7 +63,7 @@ def test_status_shows_why_an_engine_could_not_load(path):
 
 def test_stop_ends_the_engine(engine, path):
     assert "stopped the engine of fake-base" in run("stop").output
-    assert supervisor.try_connect(path) is None
+    assert private_socket.try_connect(path) is None
 
 
 def test_stop_may_name_a_base(engine, path):

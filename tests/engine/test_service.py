@@ -6,7 +6,7 @@ import time
 import pytest
 
 from spa_lsp.completion import CompletionRequest
-from spa_lsp.engine import supervisor, wire
+from spa_lsp.engine import private_socket, wire
 from spa_lsp.engine.client import EngineClient, engine_status
 from spa_lsp.engine.connection import Connection
 from spa_lsp.engine.service import serve
@@ -24,7 +24,7 @@ def ask_later(client, request=REQUEST, **options):
 
 
 def raw_connection(path):
-    sock = supervisor.try_connect(path)
+    sock = private_socket.try_connect(path)
     return Connection(sock)
 
 
@@ -201,7 +201,7 @@ def test_an_unknown_message_is_an_error_and_the_connection_lives(start, socket_p
 
 def test_garbage_drops_only_the_client_that_sent_it(start, socket_path):
     client = start()
-    sock = supervisor.try_connect(socket_path)
+    sock = private_socket.try_connect(socket_path)
     sock.sendall(b"\xff\xff\xff\xffgarbage")
     sock.settimeout(PATIENCE_S)
     assert sock.recv(10) == b""
@@ -361,7 +361,7 @@ def test_stop_ends_the_engine_in_the_middle_of_its_work(start, socket_path):
     connection.send({"type": "complete", "id": 1, "request": {"prefix": "x"}, "wait": True})
     assert completer.is_busy.wait(PATIENCE_S)
     client.stop()
-    assert supervisor.try_connect(socket_path) is None
+    assert private_socket.try_connect(socket_path) is None
 
 
 def test_only_the_user_can_reach_the_socket(start, socket_path):

@@ -1,0 +1,100 @@
+"""The socket that only its user can use, from both ends: the folder it lies in, and who is at the other end.
+
+Where no runtime folder is given, it lies in /tmp, where anybody may have made a folder of our name before us.
+"""
+
+import logging
+import os
+import signal
+import socket
+import stat
+import struct
+from asyncio.trsock import TransportSocket
+from contextlib import suppress
+from pathlib import Path
+
+from spa_lsp.errors import BadInput
+
+_CREDENTIALS = struct.Struct("3i")  # of a socket's other end: process, user, group
+_WAY_OUT = "remove it or set XDG_RUNTIME_DIR to a folder of your own"
+
+logger = logging.getLogger(__name__)
+
+
+def make_runtime_dir(folder: Path) -> None:
+    """Make the folder of sockets, or check that the one there is ours alone.
+
+    Raises:
+        BadInput: as `check_runtime_dir`.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    check_runtime_dir(folder)
+    if stat.S_IMODE(folder.lstat().st_mode) & 0o077:
+        folder.chmod(0o700)
+
+
+def check_runtime_dir(folder: Path) -> None:
+    """Refuse a folder in which somebody else could put a socket; it must be there.
+
+    Raises:
+        BadInput: it is a link, belongs to another user, or others can write there.
+    """
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise BadInput(f"{folder} belongs to someone else, who could read what is typed; {_WAY_OUT}")
+    if stat.S_IMODE(found.st_mode) & 0o022:
+        raise BadInput(f"others can write in {folder}, and so could read what is typed; {_WAY_OUT}")
+
+
+def try_connect(path: Path) -> socket.socket | None:
+    """A connection to this user's engine at this socket; None when nobody listens.
+
+    Raises:
+        BadInput: the socket's folder, or who listens there, is not ours.
+    """
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        check_runtime_dir(path.parent)
+        connection.connect(str(path))
+        _check_peer(connection, path)
+    except OSError:
+        connection.close()
+        return None
+    except BadInput:
+        connection.close()
+        raise
+    return connection
+
+
+def listen(path: Path) -> socket.socket:
+    """A listening socket that only this user can connect to."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    path.chmod(0o600)
+    listener.listen(64)
+    return listener
+
+
+def kill_peer(connection: "socket.socket | TransportSocket") -> bool:
+    """End the process at the other end, which does not answer any more; whether that was possible."""
+    pid, _ = _peer(connection) or (0, 0)
+    if pid in (0, os.getpid()):
+        return False
+    logger.warning("killing the engine, process %d, which does not answer", pid)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    return True
+
+
+def _check_peer(connection: socket.socket, path: Path) -> None:
+    found = _peer(connection)
+    if found is not None and found[1] != os.getuid():
+        raise BadInput(f"user {found[1]} listens at {path} and could read what is typed; {_WAY_OUT}")
+
+
+def _peer(connection: "socket.socket | TransportSocket") -> tuple[int, int] | None:
+    """Process and user at the other end; None where only the folder guards the socket: Linux alone says it so."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    pid, uid, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return pid, uid
