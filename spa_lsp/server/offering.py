@@ -54,8 +54,7 @@ class Offering:
         answer = self.answers.find(spot)
         if _is_enough(answer, ask):
             return answer
-        work = self._works.get(spot.uri)
-        if answer is not None and work is not None and typed_since(work.job.spot, spot) is not None:
+        if answer is not None and (work := self._running_work(spot)):
             await work.all()  # what was shown in part is being completed
             return self.answers.find(spot)
         work = self._fitting_work(spot) or await self._start_for(ask, spot, kept=answer.offers if answer else ())
@@ -99,9 +98,14 @@ class Offering:
             work.cancel()
         self._works.clear()
 
-    def _fitting_work(self, spot: Spot) -> Work | None:
+    def _running_work(self, spot: Spot) -> Work | None:
+        """The work for this place, or for one from which this was typed."""
         work = self._works.get(spot.uri)
-        return work if work and not work.is_over and typed_since(work.job.spot, spot) == "" else None
+        return work if work and not work.is_over and typed_since(work.job.spot, spot) is not None else None
+
+    def _fitting_work(self, spot: Spot) -> Work | None:
+        work = self._running_work(spot)
+        return work if work and typed_since(work.job.spot, spot) == "" else None
 
     async def _start_for(self, ask: Ask, spot: Spot, kept: tuple[Offer, ...]) -> Work:
         self._stop_speculating()

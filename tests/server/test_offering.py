@@ -29,6 +29,7 @@ class Engine:
         self.asked = []
         self.n_cancelled = 0
         self.is_there = True
+        self.is_dying = False  # with the next alternative
         self.gates = {name: asyncio.Event() for name in texts}
         if not is_held:
             self.let_go(*texts)
@@ -52,6 +53,8 @@ class Engine:
         found = []
         for name in names:
             await asyncio.wait_for(self.gates[name].wait(), PATIENCE_S)
+            if self.is_dying:
+                return None
             found.append(make_alternative(self.texts[name], list(self.texts).index(name)))
             if on_alternative:
                 on_alternative(found[-1])
@@ -150,6 +153,20 @@ async def test_asked_again_while_the_work_runs_one_waits_for_it():
     assert not invoked.done()
     engine.let_go("a2", "a3")
     assert await invoked == list(TEXTS.values()) and len(engine.asked) == 1
+
+
+# #11
+async def test_when_the_work_dies_after_a_part_the_next_request_asks_anew():
+    engine = Engine(is_held=True)
+    desk = Desk(engine, **HASTE)
+    engine.let_go("a1")
+    assert await desk.texts(is_hasty=True) == ["return a + b"]
+    engine.is_dying = True
+    engine.let_go("a2")
+    await desk.texts()
+    engine.is_dying = False
+    engine.let_go("a3")
+    assert await desk.texts() == list(TEXTS.values()) and len(engine.asked) == 2
 
 
 async def test_a_request_right_after_a_cancel_does_not_join_what_ends():
