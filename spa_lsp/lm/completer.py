@@ -217,8 +217,8 @@ class LocalCompleter:
         key_values, n_cached, is_whole = self._prefill(prompt.tokens, plan, is_over)
         prefilled = clock(self.base)
         found: dict[int, Alternative] = {}
-        rows = self._rows(request, plan, prompt) if is_whole else []
-        for row in self._decode(rows, plan.adapters, key_values, is_over):
+        rows = self._rows(request, plan, prompt)
+        for row in self._decode(rows, plan.adapters, key_values, is_over) if is_whole else rows:
             if row.finish is None and is_cancelled():
                 continue
             if row.finish is None:

@@ -112,7 +112,7 @@ class Work:
             return None
         async with self._ranking:
             answer = await self._answer(result.alternatives, adapter_set=result.adapter_set)
-            if request.k is None or len(answer.offers) >= request.k:
+            if request.k is None or len(answer.offers) >= request.k or _is_late(result):
                 return self._finish(answer)
         more = await self._ask_others(result, request.k)
         async with self._ranking:  # without others, too: something may have been shown meanwhile
@@ -161,3 +161,7 @@ def _note_failure(task: asyncio.Task[Answer | None]) -> None:
     """Who waits raises it too; but maybe nobody waits."""
     if not task.cancelled() and (error := task.exception()):
         logger.debug("a work failed: %s", type(error).__name__)
+
+
+def _is_late(result: CompletionResult) -> bool:
+    return any(alternative.finish == "deadline" for alternative in result.alternatives)

@@ -91,7 +91,7 @@ def title(shown: Shown, number: int, total: int) -> str:
         parts.append("disabled: its numbers are not finite")
     elif shown.same_as is not None:
         parts.append(f"same as {shown.same_as}")
-    elif shown.text is None:
+    elif shown.text is None and alternative.finish != "deadline":
         parts.append("nothing to insert")
     elif alternative.finish in ("length", "deadline"):
         parts.append(f"not finished ({alternative.finish})")

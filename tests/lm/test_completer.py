@@ -134,8 +134,18 @@ def test_a_deadline_gives_what_there_is(completer):
     assert not result.is_cancelled
 
 
-def test_a_deadline_is_read_between_the_chunks_of_a_prompt(completer):
-    result = completer.complete(replace(REQUEST, prefix="x = 1\n" * 300, deadline_s=0.0))
+LONG = replace(REQUEST, prefix="x = 1\n" * 300)
+
+
+# #11
+def test_a_deadline_within_the_prompt_gives_empty_alternatives_and_is_no_cancel(completer):
+    result = completer.complete(replace(LONG, deadline_s=0.0))
+    assert {(each.finish, each.text) for each in result.alternatives} == {("deadline", "")}
+    assert len(result.alternatives) == completer.adapter_set.k and not result.is_cancelled
+
+
+def test_a_cancel_within_the_prompt_is_one_whatever_the_deadline(completer):
+    result = completer.complete(replace(LONG, deadline_s=0.0), is_cancelled=lambda: True)
     assert result.is_cancelled and result.alternatives == ()
 
 

@@ -30,6 +30,7 @@ class Engine:
         self.n_cancelled = 0
         self.is_there = True
         self.is_dying = False  # with the next alternative
+        self.finish = "stop"
         self.gates = {name: asyncio.Event() for name in texts}
         if not is_held:
             self.let_go(*texts)
@@ -55,7 +56,7 @@ class Engine:
             await asyncio.wait_for(self.gates[name].wait(), PATIENCE_S)
             if self.is_dying:
                 return None
-            found.append(make_alternative(self.texts[name], list(self.texts).index(name)))
+            found.append(make_alternative(self.texts[name], list(self.texts).index(name), finish=self.finish))
             if on_alternative:
                 on_alternative(found[-1])
         return CompletionResult(**NAMES, adapter_set="s", alternatives=tuple(found))
@@ -271,6 +272,13 @@ async def test_when_too_few_differ_further_adapters_are_asked_once():
 async def test_no_more_than_wanted_are_offered_after_the_second_asking():
     many = {"a1": "return a", "a2": "return b", "a3": "return a", "a4": "raise", "a5": "pass"}
     assert await Desk(Engine(many), alternatives=3).texts() == ["return a", "return b", "raise"]
+
+
+# #11
+async def test_when_the_time_is_over_no_others_are_asked():
+    engine = Engine(SAME)
+    engine.finish = "deadline"
+    assert len(await Desk(engine, alternatives=3).texts()) < 3 and len(engine.asked) == 1
 
 
 async def test_when_enough_differ_no_others_are_asked():

@@ -44,6 +44,12 @@ def test_title_says_that_the_length_ended_it():
     assert title(shown_answers([long])[0], 1, 1).endswith("not finished (length)")
 
 
+# #11
+def test_title_says_that_the_time_was_over_before_anything_came():
+    (shown,) = shown_infills([make_alternative("", finish="deadline")], prefix="", suffix="", language="python")
+    assert title(shown, 1, 1).endswith("not finished (deadline)")
+
+
 def test_answers_are_shown_whole():
     text = "Here it is:\n```python\nx = 1\n```"
     assert shown_answers([make_alternative(text + "\n")])[0].text == text
