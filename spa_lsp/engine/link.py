@@ -177,6 +177,9 @@ class EngineLink:
             self._tell(error)
         except (OSError, ConnectionLost, wire.FrameError) as error:
             logger.warning("lost the engine: %s", error)
+        except asyncio.CancelledError:
+            self._is_closed = True  # by `close`, or the event loop ends: another task would never run
+            raise
         finally:
             self._end()
 

@@ -162,3 +162,15 @@ async def test_a_link_that_is_closed_before_the_engine_may_start_starts_none(eng
     assert await link.complete(ASKED) is None
     await asyncio.sleep(0.1)
     assert (starts, link._task) == ([], None)
+
+
+# #11
+async def test_a_link_that_is_cancelled_as_its_event_loop_ends_begins_no_other_task(ends):
+    """Though a request came to nothing: nobody would run it, and Python warns of a coroutine never awaited."""
+    link = EngineLink(lambda: Connection(ends[0]), pytest.fail)
+    assert await link.complete(ASKED) is None
+    while not link.is_connected:
+        await asyncio.sleep(0.01)
+    link._task.cancel()
+    await asyncio.wait({link._task})
+    assert link._task is None
