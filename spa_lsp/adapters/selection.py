@@ -2,12 +2,13 @@
 
 import json
 import os
+from pathlib import Path
 
 from spa_lsp import paths
 from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.errors import Damaged
 from spa_lsp.storage import store
-from spa_lsp.storage.private_files import make_private_folder, write_private_file
+from spa_lsp.storage.private_files import locked, write_private_file
 
 SELECTION_NAME = "selected-sets.json"
 
@@ -18,7 +19,7 @@ def read_selection() -> dict[str, str]:
     Raises:
         Damaged: the file cannot be read as such.
     """
-    path = paths.data_dir() / SELECTION_NAME
+    path = _path()
     try:
         selection = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -31,18 +32,31 @@ def read_selection() -> dict[str, str]:
 
 
 def select_set(adapter_set: AdapterSet) -> None:
-    """Choose a set for its base, until another is chosen."""
-    _write_selection({**read_selection(), adapter_set.base_id: adapter_set.name})
+    """Choose a set for its base, until another is chosen.
+
+    Raises:
+        Busy: another process did not finish its choice in time.
+    """
+    with locked(_path()):
+        _write_selection({**read_selection(), adapter_set.base_id: adapter_set.name})
 
 
 def clear_selection(base_id: str | None = None) -> None:
-    """Go back to the default set of one base, or of all; also mends a damaged choice."""
-    _write_selection({} if base_id is None else {k: v for k, v in read_selection().items() if k != base_id})
+    """Go back to the default set of one base, or of all; also mends a damaged choice.
+
+    Raises:
+        Busy: another process did not finish its choice in time.
+    """
+    with locked(_path()):
+        _write_selection({} if base_id is None else {k: v for k, v in read_selection().items() if k != base_id})
 
 
 def _write_selection(selection: dict[str, str]) -> None:
-    path = paths.data_dir() / SELECTION_NAME
-    make_private_folder(path.parent)
+    path = _path()
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     write_private_file(unfinished, f"{store.canonical_json(selection)}\n".encode())
     unfinished.replace(path)
+
+
+def _path() -> Path:
+    return paths.data_dir() / SELECTION_NAME

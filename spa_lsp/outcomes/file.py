@@ -10,14 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from sqlite_utils import Database
 
 from spa_lsp import paths
-from spa_lsp.errors import Busy
 from spa_lsp.outcomes.records import Answered, Outcome, check_names
-from spa_lsp.storage.private_files import make_private_file, make_private_folder
-from spa_lsp.storage.sqlite_file import BUSY_S, connect, explained, usable
+from spa_lsp.storage.private_files import locked, make_private_file
+from spa_lsp.storage.sqlite_file import connect, explained, usable
 
 NAME = "outcomes.db"
 MAX_BYTES = 50_000_000
@@ -80,7 +78,7 @@ def reset(path: Path | None = None) -> None:
     """Forget everything."""
     path = path or paths.data_dir() / NAME
     if path.exists():
-        with usable(path), _locked(path):
+        with usable(path), locked(path):
             path.unlink(missing_ok=True)
 
 
@@ -90,20 +88,8 @@ def _cut(value: Any) -> Any:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    make_private_folder(path.parent)
-    lock = FileLock(path.with_suffix(".lock"), mode=0o600)
-    try:
-        held = lock.acquire(timeout=BUSY_S, poll_interval=0.01)
-    except Timeout:
-        raise Busy(f"another process has been writing to {path} for {BUSY_S:.0f} s; try again later") from None
-    with held:
-        yield
-
-
-@contextmanager
 def _open(path: Path) -> Iterator[Database]:
-    with _locked(path), explained(path):
+    with locked(path), explained(path):
         make_private_file(path)
         with closing(Database(connect(path, mode="rw"), execute_plugins=False)) as db:
             db.execute("PRAGMA auto_vacuum = FULL")

@@ -1,7 +1,15 @@
 """Folders and files that only the user can read: adapters and stores can give back the code they were made from."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from spa_lsp.errors import Busy
+
+BUSY_S = 5.0  # a write takes milliseconds
 
 
 def make_private_folder(folder: Path) -> None:
@@ -21,3 +29,20 @@ def write_private_file(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Nobody else who asks changes this file meanwhile; its folder is made when it is not there.
+
+    Raises:
+        Busy: somebody else did not finish in time.
+    """
+    make_private_folder(path.parent)
+    lock = FileLock(path.with_suffix(".lock"), mode=0o600)
+    try:
+        held = lock.acquire(timeout=BUSY_S, poll_interval=0.01)
+    except Timeout:
+        raise Busy(f"another process has been writing to {path} for {BUSY_S:.0f} s; try again later") from None
+    with held:
+        yield

@@ -1,11 +1,13 @@
 import json
 import pickle
 import stat
+import threading
 from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from safetensors.numpy import save
 
 from spa_lsp import paths
@@ -582,3 +584,26 @@ def test_folder_that_cannot_be_made_is_explained(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(BadInput, match="choose another folder"):
         write(tmp_path / "file" / "mine")
+
+
+# #11
+def test_sets_that_are_chosen_at_the_same_time_are_all_chosen():
+    made = [make_set(base_id=f"base-{n}") for n in range(12)]
+    threads = [threading.Thread(target=selection.select_set, args=(each,)) for each in made]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert selection.read_selection() == {each.base_id: "mine" for each in made}
+
+
+# #11
+def test_a_choice_waits_for_the_one_that_is_being_written_and_keeps_it():
+    selection.select_set(make_set(base_id="first"))
+    with FileLock(paths.data_dir() / "selected-sets.lock"):
+        thread = threading.Thread(target=selection.select_set, args=(make_set(base_id="second"),))
+        thread.start()
+        thread.join(0.1)
+        (paths.data_dir() / selection.SELECTION_NAME).write_text('{"other": "mine"}')
+    thread.join()
+    assert selection.read_selection() == {"other": "mine", "second": "mine"}
