@@ -20,6 +20,7 @@ FLOORS = {
         "progress": 0,
         "completion": 0,
         "prompt": 0,
+        "child": 0,
         "storage": 1,
         "text": 1,
         "bases": 2,

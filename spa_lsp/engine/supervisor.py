@@ -8,7 +8,6 @@ import logging
 import os
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from spa_lsp import __version__, paths
+from spa_lsp.child import own_python
 from spa_lsp.engine.private_socket import make_runtime_dir, try_connect
 from spa_lsp.errors import BadInput, Unavailable
 
@@ -50,8 +50,7 @@ def engine_command(
     base_id: str, adapter_set: str | None, quantization: str, idle_s: float, max_memory_mb: int | None = None
 ) -> list[str]:
     """The command line of an engine process."""
-    # -P: the folder in which the editor was started is not a place to import from
-    command = [sys.executable, "-P", "-m", "spa_lsp.engine", "--base", base_id, "--quantization", quantization]
+    command = own_python("-m", "spa_lsp.engine", "--base", base_id, "--quantization", quantization)
     chosen = ["--set", adapter_set] if adapter_set is not None else []
     limit = ["--max-memory-mb", str(max_memory_mb)] if max_memory_mb is not None else []
     return [*command, *chosen, "--idle-s", str(idle_s), *limit]

@@ -5,13 +5,13 @@ Needs the extra `hub`. Files are kept in the cache. The loaders check the rows; 
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from spa_lsp import paths
+from spa_lsp.child import own_python
 from spa_lsp.errors import Damaged, Unavailable
 from spa_lsp.offline import online_environment
 from trainer.evaluate.benchmarks.files import rows_sha256
@@ -51,16 +51,7 @@ def download(source: HubFiles, file: str, folder: Path) -> None:
     Raises:
         Unavailable: the hub does not answer or does not have it.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "spa_lsp.bases.hub_download",
-        source.repo,
-        file,
-        source.revision,
-        str(folder),
-        "dataset",
-    ]
+    command = own_python("-m", "spa_lsp.bases.hub_download", source.repo, file, source.revision, str(folder), "dataset")
     environment = online_environment() | {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DOWNLOAD_TIMEOUT": "30"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode != 0:

@@ -5,7 +5,6 @@ import json
 import os
 import selectors
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from spa_lsp.child import own_python
 from trainer.evaluate.sandbox.capture import TICK_S
 from trainer.evaluate.sandbox.limits import Limits
 from trainer.evaluate.sandbox.memory import resident_bytes
@@ -31,14 +31,7 @@ class Tester:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         life, self._life = os.pipe()
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "trainer.evaluate.judge.trusted_process",
-            json.dumps(asdict(backend)),
-            str(life),
-        ]
+        command = own_python("-m", "trainer.evaluate.judge.trusted_process", json.dumps(asdict(backend)), str(life))
         try:
             self._process = subprocess.Popen(
                 command,
