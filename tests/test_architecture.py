@@ -1,10 +1,13 @@
 """The floors of the design: imports point down only, and importing does nothing."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -53,6 +56,7 @@ LM_FLOOR = FLOORS["spa_lsp"]["lm"]  # what the trainer may use of spa_lsp, besid
 CLI_FLOOR = FLOORS["spa_lsp"]["cli"]
 MAX_LOOSE = 12  # modules beside the folders of a package
 MAX_LINES = 500
+OTHER_NAMES = {"llama_cpp": "llama-cpp-python"}  # of packages that are not called as they are imported
 
 
 def find_modules() -> dict[str, Path]:
@@ -162,6 +166,17 @@ def test_only_lm_imports_torch_in_spa_lsp():
 def _imports(name: str, package: str) -> bool:
     targets = {target for node in ast.walk(TREES[name]) for target in _targets(name, node)}
     return any(target.split(".")[0] == package for target in targets)
+
+
+# #11
+def test_every_package_that_is_imported_is_declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]
+    declared = {re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0].lower() for line in lines}
+    targets = {target for name in MODULES for node in ast.walk(TREES[name]) for target in _targets(name, node)}
+    imported = {target.split(".")[0] for target in targets} - sys.stdlib_module_names - set(PACKAGES)
+    named = {name: OTHER_NAMES.get(name, name.replace("_", "-")) for name in sorted(imported)}
+    assert [name for name in named if named[name] not in declared] == []
 
 
 def test_no_module_reads_the_environment_when_it_is_imported():
