@@ -12,9 +12,10 @@ from typing import Any
 
 import click
 
-from spa_lsp import __version__
+from spa_lsp import __version__, paths
 from spa_lsp.errors import SpaError
 from spa_lsp.offline import go_offline
+from spa_lsp.storage.sqlite_errors import explain
 
 
 class _Commands(click.Group):
@@ -37,6 +38,10 @@ class _Commands(click.Group):
             if error.errno == errno.EPIPE:  # the reader of our output has left; click ends quietly
                 raise
             raise click.ClickException(f"{error.filename or 'input or output'}: {error.strerror or error}") from error
+        except Exception as error:
+            if (found := explain(error, paths.data_dir())) is None:
+                raise
+            raise click.ClickException(str(found)) from error
 
 
 @click.group(

@@ -11,7 +11,8 @@ from sqlite_utils import Database
 # sqlite-utils takes pysqlite3 when it is installed; connections and errors must come from the same module
 from sqlite_utils.utils import sqlite3  # type: ignore[attr-defined]  # chosen there, not exported
 
-from spa_lsp.errors import Busy, Damaged, NoSpace, SpaError, Unavailable
+from spa_lsp.errors import Unavailable
+from spa_lsp.storage.sqlite_errors import damaged, explain, no_space
 
 __all__ = ["BUSY_S", "SQLITE_VERSION", "closed_on_error", "connect", "explained", "file_of", "sqlite3", "usable"]
 
@@ -49,7 +50,7 @@ def usable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise _no_space(path) from error
+            raise no_space(path) from error
         raise Unavailable(f"cannot use {path} ({error.strerror}); check its folder, or set SPA_HOME") from error
 
 
@@ -59,30 +60,9 @@ def explained(path: Path, *, is_reading: bool = False) -> Iterator[None]:
     try:
         yield
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: the damage is in the message
-        explained = _explain(str(error), path)
-        if explained is None and (is_reading or isinstance(error, UnicodeDecodeError)):
-            explained = _damaged(path, error)
-        if explained is None:
+        found = explain(error, path)
+        if found is None and (is_reading or isinstance(error, UnicodeDecodeError)):
+            found = damaged(path, error)
+        if found is None:
             raise
-        raise explained from error
-
-
-def _damaged(path: Path, reason: object) -> Damaged:
-    return Damaged(f"{path} is damaged ({reason}); move it away or put a backup in its place")
-
-
-def _explain(text: str, path: Path) -> SpaError | None:
-    # by text, because pysqlite3 has no error codes
-    if "disk is full" in text:
-        return _no_space(path)
-    if "locked" in text:
-        return Busy(f"{path} was locked for more than {BUSY_S:.0f} s; wait for the process that uses it")
-    if "malformed" in text or "not a database" in text:
-        return _damaged(path, text)
-    if "unable to open" in text or "readonly" in text or "I/O error" in text:
-        return Unavailable(f"cannot use {path} ({text}); check that its folder can be read and written")
-    return None
-
-
-def _no_space(path: Path) -> NoSpace:
-    return NoSpace(f"no room left for {path}; make room and run the command again, nothing published was lost")
+        raise found from error

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
-from spa_lsp import __version__
+from spa_lsp import __version__, paths
 from spa_lsp.adapters.manifest import MAX_TEMPERATURE
 from spa_lsp.errors import SpaError
 from spa_lsp.offline import go_offline
+from spa_lsp.storage.sqlite_errors import explain
 from trainer.cli import options
 from trainer.configs import (
     SERVED_TEMPERATURE,
@@ -74,6 +75,10 @@ class _Trainer(click.Group):
             if error.errno == errno.EPIPE:  # the reader of our output has left; click ends quietly
                 raise
             raise click.ClickException(f"{error.filename or 'input or output'}: {error.strerror or error}") from error
+        except Exception as error:
+            if (found := explain(error, paths.data_dir())) is None:
+                raise
+            raise click.ClickException(str(found)) from error
 
 
 def _common(command: _Command) -> _Command:
