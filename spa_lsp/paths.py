@@ -1,13 +1,20 @@
 """Where things lie on this machine. Only names are made here; folders are created by whoever writes.
 
-`SPA_HOME`, `SPA_CACHE` and `SPA_CONFIG` move data, cache and settings; otherwise the XDG base directories apply.
+`SPA_HOME`, `SPA_CACHE` and `SPA_CONFIG` move data, cache and settings; otherwise the XDG base directories apply. Who
+has no home gets a folder in /tmp, which is made at once, as others could make it first.
 """
 
+import logging
 import os
 import tempfile
+from functools import cache
 from pathlib import Path
 
+from spa_lsp.own_folder import make_own_folder
+
 STORE_NAME = "spa.db"
+
+logger = logging.getLogger(__name__)
 
 
 def data_dir() -> Path:
@@ -28,9 +35,12 @@ def config_dir() -> Path:
 def runtime_dir() -> Path:
     """Folder of the engine's socket and locks; short, because a socket's path may have only 107 bytes."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime:
-        return Path(runtime) / "spa-lsp"
-    return Path(tempfile.gettempdir()) / f"spa-lsp-{os.getuid()}"
+    if not runtime:
+        return _temporary_dir()
+    if not _can_be_made(Path(runtime)):
+        _say_once(f"XDG_RUNTIME_DIR={runtime} cannot be used: the engine's socket lies in {_temporary_dir()}")
+        return _temporary_dir()
+    return Path(runtime) / "spa-lsp"
 
 
 def store_path() -> Path:
@@ -56,6 +66,35 @@ def shipped_models_dir() -> Path:
 
 def _folder(own: str, xdg: str, default: str) -> Path:
     if os.environ.get(own):
-        return Path(os.environ[own]).expanduser()
+        return Path(os.path.expanduser(os.environ[own]))
     parent = os.environ.get(xdg)
-    return (Path(parent) if parent else Path.home() / default) / "spa-lsp"
+    return (Path(parent) if parent else _home(default) / default) / "spa-lsp"
+
+
+def _home(default: str) -> Path:
+    """The user's home if this folder can be made there; else a private one in /tmp."""
+    home = Path(os.path.expanduser("~"))  # left as it is for a user with neither HOME nor an entry in the passwd file
+    if home.is_absolute() and _can_be_made(home / default):
+        return home
+    way_out = "set HOME, or SPA_HOME, SPA_CACHE and SPA_CONFIG, to folders of your own"
+    make_own_folder(_temporary_dir(), way_out=way_out)
+    home = _temporary_dir() / "home"
+    _say_once(f"there is no home folder to write in: {home} is used, which others cannot read; {way_out}")
+    return home
+
+
+def _temporary_dir() -> Path:
+    return Path(tempfile.gettempdir()) / f"spa-lsp-{os.getuid()}"
+
+
+def _can_be_made(folder: Path) -> bool:
+    """Whether it is there, or this user may make it."""
+    if os.path.isdir(folder):  # not `Path`, which raises where it may not look
+        return True
+    existing = next(parent for parent in folder.absolute().parents if os.path.exists(parent))
+    return os.path.isdir(existing) and os.access(existing, os.W_OK | os.X_OK)
+
+
+@cache
+def _say_once(message: str) -> None:
+    logger.warning("%s", message)

@@ -24,6 +24,7 @@ FLOORS = {
         "completion": 0,
         "prompt": 0,
         "child": 0,
+        "own_folder": 0,
         "storage": 1,
         "text": 1,
         "bases": 2,

@@ -42,7 +42,7 @@ def fetch(base: Base, source: WeightsSource, target: Path, progress: MakeProgres
 
 
 def _from_folder(base: Base, target: Path, progress: MakeProgress) -> None:
-    path = Path(os.environ["SPA_MODELS"]).expanduser() / base.file
+    path = Path(os.path.expanduser(os.environ["SPA_MODELS"])) / base.file
     if not path.is_file():
         raise Unavailable(f"there is no {base.file} in SPA_MODELS={path.parent}")
     _copy(base, path, target, progress)

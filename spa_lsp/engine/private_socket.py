@@ -7,13 +7,13 @@ import logging
 import os
 import signal
 import socket
-import stat
 import struct
 from asyncio.trsock import TransportSocket
 from contextlib import suppress
 from pathlib import Path
 
 from spa_lsp.errors import BadInput
+from spa_lsp.own_folder import check_own_folder, make_own_folder
 
 _CREDENTIALS = struct.Struct("3i")  # of a socket's other end: process, user, group
 _WAY_OUT = "remove it or set XDG_RUNTIME_DIR to a folder of your own"
@@ -25,25 +25,9 @@ def make_runtime_dir(folder: Path) -> None:
     """Make the folder of sockets, or check that the one there is ours alone.
 
     Raises:
-        BadInput: as `check_runtime_dir`.
+        BadInput: it is not; somebody else could listen there.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    check_runtime_dir(folder)
-    if stat.S_IMODE(folder.lstat().st_mode) & 0o077:
-        folder.chmod(0o700)
-
-
-def check_runtime_dir(folder: Path) -> None:
-    """Refuse a folder in which somebody else could put a socket; it must be there.
-
-    Raises:
-        BadInput: it is a link, belongs to another user, or others can write there.
-    """
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise BadInput(f"{folder} belongs to someone else, who could read what is typed; {_WAY_OUT}")
-    if stat.S_IMODE(found.st_mode) & 0o022:
-        raise BadInput(f"others can write in {folder}, and so could read what is typed; {_WAY_OUT}")
+    make_own_folder(folder, way_out=_WAY_OUT)
 
 
 def try_connect(path: Path) -> socket.socket | None:
@@ -54,7 +38,7 @@ def try_connect(path: Path) -> socket.socket | None:
     """
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        check_runtime_dir(path.parent)
+        check_own_folder(path.parent, way_out=_WAY_OUT)
         connection.connect(str(path))
         _check_peer(connection, path)
     except OSError:
@@ -89,7 +73,7 @@ def kill_peer(connection: "socket.socket | TransportSocket") -> bool:
 def _check_peer(connection: socket.socket, path: Path) -> None:
     found = _peer(connection)
     if found is not None and found[1] != os.getuid():
-        raise BadInput(f"user {found[1]} listens at {path} and could read what is typed; {_WAY_OUT}")
+        raise BadInput(f"user {found[1]} listens at {path} and could read your code; {_WAY_OUT}")
 
 
 def _peer(connection: "socket.socket | TransportSocket") -> tuple[int, int] | None:

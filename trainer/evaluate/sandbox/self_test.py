@@ -3,7 +3,6 @@
 import os
 import socket
 import tempfile
-from pathlib import Path
 
 from trainer.evaluate.sandbox.limits import Limits
 from trainer.evaluate.sandbox.outcome import Outcome
@@ -84,7 +83,7 @@ def try_escapes(backend: Backend) -> Outcome:
     with tempfile.NamedTemporaryFile() as canary, socket.create_server(("127.0.0.1", 0)) as listener:
         os.chmod(canary.name, 0o644)
         facts = {
-            "HIDDEN": [canary.name, "/etc/passwd", str(Path.home() / ".ssh"), str(Path.home() / ".cache")],
+            "HIDDEN": [canary.name, "/etc/passwd", os.path.expanduser("~/.ssh"), os.path.expanduser("~/.cache")],
             "VARIABLES": {*ENVIRONMENT, "PWD", "LC_CTYPE"},
             "PORT": listener.getsockname()[1],
             "PID": os.getpid(),
