@@ -22,6 +22,7 @@ PROBE_TIMEOUT_S = 180
 PARAMETER_BYTES = {"fp32": 4.0, "bf16": 2.0, "int8": 1.3, "nf4": 0.9}
 ENGINE_GB = 0.6  # torch, transformers and the caches
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs"}
+_CREATE_RULESET, _VERSION_ONLY = 444, 1  # linux/landlock.h; the number is the same on every processor
 CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
 _PROBE = """
@@ -346,12 +347,27 @@ def check_engine() -> Finding:
     return Finding(name="engine", text=text, details=status)
 
 
-def check_sandbox() -> Finding:
-    """Whether the trainer can run candidate programs; completions do not need it."""
+def check_sandbox(*, has_landlock: bool | None = None) -> Finding:
+    """What the trainer confines candidate programs with, if it proves to; completions do not need it.
+
+    `has_landlock` is asked of the kernel when it is not given.
+    """
     import shutil
 
     path = shutil.which("bwrap")
     if path:
         return Finding(name="sandbox", text=f"bubblewrap in {path}", details={"path": path})
-    text = "bubblewrap is not there, so `trainer evaluate` refuses to run programs"
+    if kernel_has_landlock() if has_landlock is None else has_landlock:
+        text = "bubblewrap is not there: `trainer evaluate` confines programs with Landlock, a weaker fence"
+    else:
+        text = "there is neither bubblewrap nor Landlock: `trainer evaluate` refuses to run programs"
     return Finding(name="sandbox", state="note", text=text, mend="install it, as in: apt install bubblewrap")
+
+
+def kernel_has_landlock() -> bool:
+    """Whether this kernel can confine a process at its own wish."""
+    import ctypes
+
+    if platform.system() != "Linux":
+        return False
+    return int(ctypes.CDLL(None).syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION_ONLY)) > 0

@@ -24,10 +24,12 @@ from spa_lsp.cli.doctor import (
     check_set,
     check_store,
     file_system_of,
+    kernel_has_landlock,
     read_cpu_flags,
 )
 from spa_lsp.storage import store
 from tests.tiny_set import make_adapters, make_set
+from trainer.evaluate.sandbox import landlock_inside
 
 
 @pytest.fixture
@@ -230,6 +232,14 @@ def test_no_engine_is_fine():
     assert "not running" in check_engine().text
 
 
-def test_sandbox_is_a_note_at_most(monkeypatch, tmp_path):
+# #11
+@pytest.mark.parametrize(("has_landlock", "says"), [(True, "with Landlock"), (False, "refuses to run programs")])
+def test_sandbox_without_bubblewrap_says_what_the_trainer_does_then(monkeypatch, tmp_path, has_landlock, says):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert check_sandbox().state == "note"
+    found = check_sandbox(has_landlock=has_landlock)
+    assert found.state == "note" and says in found.text and "bubblewrap" in found.mend
+
+
+def test_the_kernel_is_asked_as_the_sandbox_asks_it():
+    version = landlock_inside.libc.syscall(landlock_inside.CREATE_RULESET, None, 0, landlock_inside.VERSION_ONLY)
+    assert kernel_has_landlock() == (version > 0)
