@@ -6,6 +6,7 @@ has no home gets a folder in /tmp, which is made at once, as others could make i
 
 import logging
 import os
+import re
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 from spa_lsp.own_folder import make_own_folder
 
 STORE_NAME = "spa.db"
+
+_SNAP_REVISION = re.compile(r"x?\d+|common|current")
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +49,13 @@ def runtime_dir() -> Path:
 def store_path() -> Path:
     """The SQLite store of the trainer."""
     return data_dir() / STORE_NAME
+
+
+def snap_of(folder: Path) -> str:
+    """The snap in whose own folder this lies, as `~/snap/code/123/.local/share`, where nobody else looks; else ""."""
+    parts = folder.parts
+    own = (parts[n + 1] for n in range(len(parts) - 2) if parts[n] == "snap" and _SNAP_REVISION.fullmatch(parts[n + 2]))
+    return next(own, "")
 
 
 def bases_dir() -> Path:

@@ -7,7 +7,7 @@ installation of it may end the process that imports it.
 import json
 import platform
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -275,7 +275,19 @@ def check_cache() -> Finding:
 
 
 def check_store() -> Finding:
-    """Whether the store can be read, is not of a newer version, and is sound."""
+    """Whether the store can be read, is not of a newer version, is sound, and lies where other programs find it."""
+    from spa_lsp import paths
+
+    found = _look_at_store()
+    snap = paths.snap_of(paths.data_dir())
+    if not snap or found.state != "ok":
+        return found
+    text = f"{paths.store_path()} lies in the folder of the snap {snap}: programs outside of it use another store"
+    mend = "set SPA_HOME to one folder for all programs, as ~/.local/share/spa-lsp, then: spa-lsp engine stop"
+    return replace(found, state="note", text=text, mend=mend)
+
+
+def _look_at_store() -> Finding:
     from contextlib import closing
 
     from spa_lsp import paths
@@ -332,6 +344,7 @@ def check_broken_sets() -> Finding:
 
 def check_engine() -> Finding:
     """Whether an engine runs, and what it holds."""
+    from spa_lsp import paths
     from spa_lsp.engine.client import engine_status
 
     status = engine_status()
@@ -342,6 +355,11 @@ def check_engine() -> Finding:
         return Finding(
             name="engine", state="bad", text=text, mend="mend that, then: spa-lsp engine stop", details=status
         )
+    ours = str(paths.store_path().resolve())
+    if status.get("store", ours) != ours:
+        text = f"process {status.get('pid')} uses another store, {status['store']}, than this command, {ours}"
+        mend = "set SPA_HOME to one folder for all programs, then: spa-lsp engine stop"
+        return Finding(name="engine", state="note", text=text, mend=mend, details=status)
     resident = status.get("resident_bytes", 0) / GB
     text = f"process {status.get('pid')} is {status.get('state')}, {status.get('base')}, {resident:.1f} GB resident"
     return Finding(name="engine", text=text, details=status)

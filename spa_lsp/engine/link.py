@@ -27,8 +27,8 @@ WATCH_ID = 0  # of the messages about the engine itself; requests count from 1
 PING_ID = -1  # of those that only have to be answered
 MAX_SILENT = 4  # pings in a row, within HANG_S
 
-# type `starting`, `loading` (stage, fraction), `ready`, `names` (base, adapter_set, k), `busy`, `done` (is_served),
-# `error` (message), `gone`
+# type `starting`, `loading` (stage, fraction), `ready`, `names` (base, adapter_set, k or store), `busy`,
+# `done` (is_served), `error` (message), `gone`
 OnEvent = Callable[[wire.Message], None]
 
 logger = logging.getLogger(__name__)
@@ -231,7 +231,8 @@ class EngineLink:
                 self._on_event({"type": "ready"})
                 self._send({"type": "status", "id": WATCH_ID})
             case {"type": "status"}:
-                self._on_event({"type": "names", "base": message["base"], "adapter_set": message["adapter_set"]})
+                names = {name: message.get(name, "") for name in ("base", "adapter_set", "store")}
+                self._on_event({"type": "names", **names})
             case {"type": "loading"}:
                 self._on_event(message)
             case {"type": "error"}:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import psutil
 
-from spa_lsp import __version__
+from spa_lsp import __version__, paths
 from spa_lsp.completion import Alternative, CompletionRequest, CompletionResult, request_from_json
 from spa_lsp.engine import private_socket, supervisor, wire
 from spa_lsp.engine.jobs import EngineJob, JobQueue
@@ -79,6 +79,7 @@ class Service:
         self._idle_s = idle_s
         self._about = about
         self._path = path
+        self._store = str(paths.store_path().resolve())  # clients may have another, and say so
         self._max_memory_mb = max_memory_mb
         self._watchdog = watchdog
         self._state: Literal["loading", "ready", "failed"] = "loading"
@@ -241,6 +242,7 @@ class Service:
             "cancelled_s": round(self._cancelled_s, 3),
             "uptime_s": round(time.monotonic() - self._started_at, 1),
             "socket": str(self._path),
+            "store": self._store,
         }
 
     # requests

@@ -28,6 +28,7 @@ from spa_lsp.cli.doctor import (
     read_cpu_flags,
 )
 from spa_lsp.storage import store
+from tests.command_engine import serving
 from tests.tiny_set import make_adapters, make_set
 from trainer.evaluate.sandbox import landlock_inside
 
@@ -226,6 +227,28 @@ def test_folder_that_is_no_set_is_a_note(shipped):
     found = check_broken_sets()
     assert found.state == "note"
     assert "moved" in found.text
+
+
+# #11
+@pytest.mark.parametrize("revision", ["123", "x1", "common"])
+def test_store_inside_a_snap_is_a_note(monkeypatch, revision):
+    monkeypatch.delenv("SPA_HOME")
+    monkeypatch.setenv("XDG_DATA_HOME", f"/home/me/snap/code/{revision}/.local/share")
+    found = check_store()
+    assert found.state == "note" and "snap code" in found.text and "SPA_HOME" in found.mend
+
+
+def test_store_in_a_folder_that_is_only_called_snap_is_fine(monkeypatch):
+    monkeypatch.setenv("SPA_HOME", "/home/me/snap/code")
+    assert check_store().state == "ok"
+
+
+# #11
+def test_an_engine_with_another_store_is_a_note(monkeypatch, tmp_path):
+    with serving():
+        monkeypatch.setenv("SPA_HOME", str(tmp_path / "other"))
+        found = check_engine()
+    assert found.state == "note" and str(tmp_path / "home") in found.text and "SPA_HOME" in found.mend
 
 
 def test_no_engine_is_fine():
