@@ -12,9 +12,10 @@ from typing import Literal
 from spa_lsp import paths
 from spa_lsp.adapters.manifest import AdapterSet, check_name, from_manifest
 from spa_lsp.adapters.reading import MANIFEST_NAME, read_set
-from spa_lsp.adapters.selection import read_selection
+from spa_lsp.adapters.selection import SELECTION_NAME, read_selection
 from spa_lsp.errors import AdapterMismatch, BadInput, NotFound, SpaError
 from spa_lsp.storage import store
+from spa_lsp.storage.whole_files import Stamp, file_stamp
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,14 @@ def find_served_set(name: str | None, base_id: str) -> AdapterSet | None:
         if name is not None:
             raise
         return None
+
+
+def places_stamp(base_id: str) -> tuple[Stamp, ...]:
+    """What is another when a set was published, selected, imported or replaced; five looks at the disk, no reading."""
+    db = paths.store_path()
+    files = [db, db.with_name(f"{db.name}-wal"), paths.data_dir() / SELECTION_NAME]
+    folders = [paths.user_sets_dir() / base_id, paths.shipped_models_dir() / base_id]
+    return tuple(file_stamp(path) for path in (*files, *folders))
 
 
 def _default_set(base_id: str) -> AdapterSet:

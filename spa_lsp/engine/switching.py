@@ -3,10 +3,8 @@
 import logging
 from typing import TYPE_CHECKING
 
-from spa_lsp import paths
-from spa_lsp.adapters.finding import find_served_set
+from spa_lsp.adapters.finding import find_served_set, places_stamp
 from spa_lsp.adapters.reading import MANIFEST_NAME
-from spa_lsp.adapters.selection import SELECTION_NAME
 from spa_lsp.completion import CompletionRequest, CompletionResult, IsCancelled, OnAlternative
 from spa_lsp.engine.worker import About
 from spa_lsp.errors import SpaError
@@ -35,7 +33,7 @@ class SwitchingCompleter:
 
     def use_set(self, name: str | None) -> None:
         """Switch to this adapter set unless it is in use."""
-        seen = _places_signature(self._base_id)  # before the look-up: what changes in between is seen the next time
+        seen = places_stamp(self._base_id)  # before the look-up: what changes in between is seen the next time
         if self._is_named and name == self._name and (*seen, self._own_stamp()) == self._seen:
             return
         try:
@@ -71,12 +69,3 @@ class SwitchingCompleter:
     ) -> CompletionResult:
         """As the local completer does."""
         return self._completer.complete(request, on_alternative=on_alternative, is_cancelled=is_cancelled)
-
-
-def _places_signature(base_id: str) -> tuple[Stamp, ...]:
-    """What changes when a set is published, selected, imported or replaced; five looks at the disk, no reading."""
-    store = paths.store_path()
-    files = [store, store.with_name(f"{store.name}-wal"), paths.data_dir() / SELECTION_NAME]
-    return tuple(
-        file_stamp(path) for path in (*files, paths.user_sets_dir() / base_id, paths.shipped_models_dir() / base_id)
-    )

@@ -2,22 +2,25 @@
 
 import asyncio
 
-from spa_lsp.adapters.finding import find_set
+from spa_lsp.adapters.finding import find_set, places_stamp
 from spa_lsp.errors import SpaError
+from spa_lsp.storage.whole_files import Stamp
 
 
 class AdapterNames:
-    """Names by base and set, each read once: a published set never changes."""
+    """Names by base and set, read again when a set was published or imported: it may be another of the same name."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._known: dict[tuple[str, str], tuple[tuple[Stamp, ...], tuple[str, ...]]] = {}
 
     async def of(self, base_id: str, adapter_set: str) -> tuple[str, ...]:
         """The adapters of this set in its order; none when it is not to be found."""
-        key = (base_id, adapter_set)
-        if key not in self._known:
-            self._known[key] = await asyncio.to_thread(_read, base_id, adapter_set) if adapter_set else ()
-        return self._known[key]
+        if not adapter_set:
+            return ()
+        key, stamp = (base_id, adapter_set), places_stamp(base_id)
+        if key not in self._known or self._known[key][0] != stamp:
+            self._known[key] = stamp, await asyncio.to_thread(_read, base_id, adapter_set)
+        return self._known[key][1]
 
 
 def _read(base_id: str, adapter_set: str) -> tuple[str, ...]:
