@@ -64,6 +64,7 @@ class Alternative:
     mean_logprob: float  # nats per token, over the tokens of the row, each among those that agree with what is typed
     n_tokens: int
     finish: Finish
+    set_sha256: str = ""  # which of all sets of that name the adapter is of; "" for base rows
 
 
 @dataclass(frozen=True, kw_only=True)

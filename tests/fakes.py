@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class FakeCompleter:
     finish: str = "stop"
     slow_in: str = ""  # only a request with this in its prefix takes steps
     adapter_set: str = "fake-set"
+    set_sha256: str = ""
     error: Exception | None = None  # raised by `complete`
     dies: bool = False  # the process is killed by `complete`
     grabs: bool = False  # `complete` hangs and lets no other thread run, as a kernel may
@@ -68,6 +69,7 @@ class FakeCompleter:
             time.sleep(self.step_s)
         texts = [request.prefix.split("\n")[-1] + "|"] if self.echoes else self.texts
         alternatives = tuple(make_alternative(text, index, finish=self.finish) for index, text in enumerate(texts))
+        alternatives = tuple(replace(each, set_sha256=self.set_sha256) for each in alternatives)
         for alternative in alternatives:
             if on_alternative:
                 on_alternative(alternative)

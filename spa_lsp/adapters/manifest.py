@@ -6,6 +6,7 @@ Nothing is read or written here; where sets lie is `finding.py`, what is in thei
 import math
 import re
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -66,7 +67,7 @@ class AdapterSet:
         """Number of adapters."""
         return len(self.adapters)
 
-    @property
+    @cached_property
     def set_id(self) -> str:
         """Digest of the manifest, and so of every adapter; the id of the set's row in the store."""
         return store.json_sha256(to_manifest(self))

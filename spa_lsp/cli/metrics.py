@@ -34,7 +34,8 @@ def _to_text(summary: dict[str, Any]) -> str:
     ]
     for row in summary["adapters"]:
         numbers = f"{row['shown']:5} {row['accepted']:8} {row['partial']:7} {row['dismissed']:9} {row['rejected']:8}"
-        lines.append(f"{row['adapter']:24} {row['language']:12} {numbers} {_percent(row['acceptance'])}".rstrip())
+        adapter = f"{row['adapter']} {row['set_sha256'][:8]}"  # a set may have been published anew under its name
+        lines.append(f"{adapter:24} {row['language']:12} {numbers} {_percent(row['acceptance'])}".rstrip())
     for row in [*summary["languages"], {"language": "all", **summary["total"]}]:
         lines.append(
             f"{row['language']}: {row['answers']} answers, {row['with_alternatives']} with alternatives, "

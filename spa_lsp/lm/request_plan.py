@@ -152,6 +152,7 @@ def alternative_of(row: Row, plan: RowPlan, adapter_set: AdapterSet | None) -> A
         mean_logprob=row.mean_logprob,
         n_tokens=len(row.logprobs),
         finish=row.finish,
+        set_sha256=adapter_set.set_id if info and adapter_set else "",
     )
 
 

@@ -32,7 +32,10 @@ CREATE TABLE IF NOT EXISTS answers (
     n_items INTEGER NOT NULL, is_cached INTEGER NOT NULL, created TEXT NOT NULL
 ) STRICT;
 """
-_LATER_COLUMNS = {"n_chars": "INTEGER", "prefix": "TEXT", "text": "TEXT"}  # of outcomes
+_LATER_COLUMNS = {
+    "outcomes": {"n_chars": "INTEGER", "prefix": "TEXT", "text": "TEXT", "set_sha256": "TEXT"},
+    "answers": {"set_sha256": "TEXT"},
+}
 
 
 def write(records: Sequence[Outcome | Answered], *, path: Path | None = None) -> None:
@@ -94,8 +97,9 @@ def _open(path: Path) -> Iterator[Database]:
         with closing(Database(connect(path, mode="rw"), execute_plugins=False)) as db:
             db.execute("PRAGMA auto_vacuum = FULL")
             db.executescript(_TABLES)
-            for name in _LATER_COLUMNS.keys() - db.table("outcomes").columns_dict.keys():
-                db.execute(f"ALTER TABLE outcomes ADD COLUMN {name} {_LATER_COLUMNS[name]}")
+            for table, columns in _LATER_COLUMNS.items():
+                for name in columns.keys() - db.table(table).columns_dict.keys():
+                    db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {columns[name]}")
             yield db
 
 

@@ -27,18 +27,20 @@ def summarize(outcomes: Sequence[Row], answers: Sequence[Row]) -> dict[str, Any]
 
 
 def _by_adapter(outcomes: Sequence[Row]) -> list[dict[str, Any]]:
-    counts: dict[tuple[str, str, str], Counter[str]] = {}
+    counts: dict[tuple[str, str, str, str], Counter[str]] = {}
     for row in outcomes:
-        counts.setdefault((row["set_id"], row["adapter"], row["language"]), Counter())[row["kind"]] += 1
+        made = row.get("set_sha256") or ""  # not noted by earlier versions
+        counts.setdefault((row["set_id"], made, row["adapter"], row["language"]), Counter())[row["kind"]] += 1
     return [
         {
             "set": set_id,
+            "set_sha256": made,
             "adapter": adapter,
             "language": language,
             **{kind: of[kind] for kind in KINDS},
             "acceptance": _share(of["accepted"], of["shown"]),
         }
-        for (set_id, adapter, language), of in sorted(counts.items())
+        for (set_id, made, adapter, language), of in sorted(counts.items())
     ]
 
 

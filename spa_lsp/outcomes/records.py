@@ -19,6 +19,7 @@ class Outcome:
     index: int
     adapter: str
     language: str
+    set_sha256: str | None = None  # which of all sets of that name, if it is known
     n_chars: int | None = None  # of a part that was accepted
     prefix: str | None = None
     text: str | None = None
@@ -33,6 +34,7 @@ class Answered:
     latency_ms: float
     n_items: int
     is_cached: bool
+    set_sha256: str | None = None  # as of an outcome
 
 
 def check_names(record: Outcome | Answered) -> None:
@@ -41,7 +43,7 @@ def check_names(record: Outcome | Answered) -> None:
     Raises:
         ValueError: a name is not a short plain one.
     """
-    named = {"set_id": record.set_id, "language": record.language}
+    named = {"set_id": record.set_id, "set_sha256": record.set_sha256 or "", "language": record.language}
     if isinstance(record, Outcome):
         named |= {"kind": record.kind, "adapter": record.adapter}
     for name, value in named.items():

@@ -230,6 +230,7 @@ def note_answer(
         latency_ms=latency_ms,
         n_items=len(answer.alternatives),
         is_cached=is_cached,
+        set_sha256=next((each.set_sha256 for each in answer.alternatives if each.set_sha256), None),
     )
     ls.recorder.note_answer(answered)
     if ls.settings.record_outcomes == "text":

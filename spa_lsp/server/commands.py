@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Any
 
 from spa_lsp import errors
@@ -27,6 +28,8 @@ def tell(kind: EventKind, ls: SpaServer, arguments: Any) -> None:
     except errors.BadInput as error:
         logger.warning("an outcome was not recorded: %s", error)
         return
+    if shown := ls.offering.answers.latest(outcome.set_id, outcome.index):
+        outcome = replace(outcome, set_sha256=shown[1].alternative.set_sha256 or None)
     if kind == "accepted":
         _look_ahead(ls, outcome)
     elif kind in ("shown", "partial"):

@@ -47,7 +47,7 @@ def file(tmp_path):
 def test_json_has_exactly_the_promised_fields(engine, file):
     found = json.loads(complete(f"{file}:2:5", "--json").stdout)
     assert list(found) == ["base", "adapter_set", "quantization", "device", "alternatives", "timing"]
-    alternative = ["text", "adapter", "label", "index", "mean_logprob", "n_tokens", "finish"]
+    alternative = ["text", "adapter", "label", "index", "mean_logprob", "n_tokens", "finish", "set_sha256"]
     assert [list(each) for each in found["alternatives"]] == [alternative] * 3
     assert list(found["timing"]) == [
         "load_ms",

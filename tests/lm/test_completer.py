@@ -109,6 +109,12 @@ def test_alternatives_are_announced_as_they_finish(completer):
     assert sorted(announced, key=lambda a: a.index) == list(result.alternatives)
 
 
+# #11
+def test_an_alternative_says_which_of_the_sets_of_that_name_it_is_from(completer):
+    assert {each.set_sha256 for each in completer.complete(REQUEST).alternatives} == {completer.adapter_set.set_id}
+    assert completer.complete(replace(REQUEST, use_base=True)).alternatives[0].set_sha256 == ""
+
+
 def test_base_rows_use_no_adapter(completer):
     result = completer.complete(replace(REQUEST, use_base=True, k=2))
     assert [alternative.adapter for alternative in result.alternatives] == ["base", "base"]

@@ -95,6 +95,18 @@ def test_a_file_of_the_first_version_goes_on():
     assert [row["n_chars"] for row in outcomes.read_outcomes()] == [None, 3]
 
 
+# #11
+def test_a_file_whose_sets_were_only_named_goes_on_and_the_sets_are_told_apart():
+    outcomes.write([outcome(), answered()])
+    with closing(sqlite3.connect(paths.data_dir() / "outcomes.db")) as connection, connection:
+        for table in ("outcomes", "answers"):
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN set_sha256")
+    outcomes.write([outcome(set_sha256="1" * 64), answered(set_sha256="1" * 64)])
+    assert [row["set_sha256"] for row in outcomes.read_outcomes()] == [None, "1" * 64]
+    assert [row["set_sha256"] for row in outcomes.read_answers()] == [None, "1" * 64]
+    assert [row["set_sha256"] for row in summarize(outcomes.read_outcomes(), [])["adapters"]] == ["", "1" * 64]
+
+
 def test_accepts_are_counted_by_language_and_adapter():
     outcomes.write([outcome(), outcome(), outcome("shown"), outcome(adapter="a2"), outcome(language="go")])
     assert outcomes.accepted_counts() == {"python": {"a1": 2, "a2": 1}, "go": {"a1": 1}}
@@ -118,6 +130,13 @@ def test_acceptance_is_accepted_of_shown_per_adapter_and_language():
     rows = [row("shown"), row("shown"), row("accepted"), row("shown", "a2"), row("accepted", "a2", "go")]
     found = {(each["adapter"], each["language"]): each["acceptance"] for each in summarize(rows, [])["adapters"]}
     assert found == {("a1", "python"): 0.5, ("a2", "python"): 0.0, ("a2", "go"): None}
+
+
+# #11
+def test_a_set_that_was_published_anew_under_its_name_has_figures_of_its_own():
+    rows = [{**row(kind), "set_sha256": made} for kind, made in [("shown", "1"), ("accepted", "1"), ("shown", "2")]]
+    found = {each["set_sha256"]: each["acceptance"] for each in summarize(rows, [])["adapters"]}
+    assert found == {"1": 1.0, "2": 0.0}
 
 
 def test_percentiles_are_of_answers_that_the_engine_gave():

@@ -4,6 +4,7 @@ import pytest
 
 from spa_lsp.outcomes import file as outcomes
 from spa_lsp.server import feedback
+from tests.fakes import FakeCompleter
 from tests.server.front import Front
 
 CODE = "def add(a, b):\n    \n"
@@ -102,3 +103,13 @@ async def test_answers_are_noted_with_their_time(front):
     rows = outcomes.read_answers()
     assert [(row["language"], row["n_items"], row["is_cached"]) for row in rows] == [("python", 3, 0), ("python", 3, 1)]
     assert all(row["latency_ms"] > 0 for row in rows)
+
+
+# #11
+async def test_what_is_noted_says_which_of_the_sets_of_that_name_it_was(front):
+    client = await front(FakeCompleter(set_sha256="1" * 64))
+    client.open(CODE)
+    command = (await client.items(1, 4))[0]["command"]
+    await client.call("workspace/executeCommand", {"command": command["command"], "arguments": command["arguments"]})
+    assert [row["set_sha256"] for row in outcomes.read_outcomes()] == ["1" * 64]
+    assert [row["set_sha256"] for row in outcomes.read_answers()] == ["1" * 64]
