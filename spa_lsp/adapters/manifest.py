@@ -14,7 +14,7 @@ from spa_lsp.completion import Layout
 from spa_lsp.errors import BadInput, TooNew
 from spa_lsp.storage import store
 
-MANIFEST_FORMAT = 2
+MANIFEST_FORMAT = 3  # 1; 2 has a temperature; 3 names a lead
 MAX_SCALING = 64.0  # alpha / rank; PEFT takes an alpha of 1e30 in silence
 MAX_RANK = 1024
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.01, 2.0  # greedy in effect, and noise; 0 is greedy
@@ -60,12 +60,19 @@ class AdapterSet:
     figures: dict[str, Any]
     adapters: tuple[AdapterInfo, ...]
     temperature: float = 0.0  # at which completions are sampled where nobody asks for another; 0: greedy
+    lead: str = ""  # the adapter whose greedy completion is shown first; empty: the first one
     folder: Path | None = None
 
     @property
     def k(self) -> int:
         """Number of adapters."""
         return len(self.adapters)
+
+    @property
+    def lead_index(self) -> int:
+        """Place of the adapter that leads."""
+        names = [adapter.name for adapter in self.adapters]
+        return names.index(self.lead) if self.lead else 0
 
     @cached_property
     def set_id(self) -> str:
@@ -79,10 +86,12 @@ def to_manifest(adapter_set: AdapterSet) -> dict[str, Any]:
     del record["folder"]
     if not adapter_set.temperature:
         del record["temperature"]  # format 1 has none; such sets keep their ids
+    if not adapter_set.lead:
+        del record["lead"]
     record["target_modules"] = list(adapter_set.target_modules)
     record["layouts"] = list(adapter_set.layouts)
     record["adapters"] = list(record["adapters"])
-    return {"format": 2 if adapter_set.temperature else 1, **record}
+    return {"format": 3 if adapter_set.lead else 2 if adapter_set.temperature else 1, **record}
 
 
 def from_manifest(manifest: Any, folder: Path | None) -> AdapterSet:
@@ -93,7 +102,7 @@ def from_manifest(manifest: Any, folder: Path | None) -> AdapterSet:
     """
     _check_format(manifest)
     values = {name: value for name, value in manifest.items() if name != "format"}
-    _check_keys({"temperature": 0.0, **values}, AdapterSet, without={"folder"})
+    _check_keys({"temperature": 0.0, "lead": "", **values}, AdapterSet, without={"folder"})
     for name in ("target_modules", "layouts", "adapters"):
         _require(isinstance(values[name], list) and values[name], f"{name} must be a list that is not empty")
     for record in values["adapters"]:
@@ -145,6 +154,7 @@ def check_set(adapter_set: AdapterSet) -> None:
     for adapter in adapter_set.adapters:
         _check_info(adapter)
     _require(len(set(names)) == len(names), f"an adapter's name comes twice: {', '.join(map(str, names))}")
+    _require(adapter_set.lead in ("", *names), f"lead {adapter_set.lead!r} is none of the adapters")
 
 
 def check_scaling(rank: Any, alpha: Any) -> None:

@@ -71,6 +71,10 @@ class KeyValues:
         starts = [group.prefix.position for group in self.groups for _ in range(group.n_rows)]
         return torch.tensor(starts)[:, None] + self.length + own
 
+    def behind_same_prefix(self) -> "KeyValues":
+        """Those of other rows over the same prefix; they have nothing of their own yet."""
+        return KeyValues(len(self.keys), prefix=self.prefix, groups=self.groups, capacity=self.capacity)
+
     def append(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Store the new tokens' `[rows, Hkv, T, D]` behind the valid ones; all own keys and values come back.
 

@@ -218,7 +218,7 @@ class LocalCompleter:
         prefilled = clock(self.base)
         found: dict[int, Alternative] = {}
         rows = self._rows(request, plan, prompt)
-        for row in self._decode(rows, plan.adapters, key_values, is_over) if is_whole else rows:
+        for row in self._decode_in_turn(rows, plan, key_values, is_over) if is_whole else rows:
             if row.finish is None and is_cancelled():
                 continue
             if row.finish is None:
@@ -253,7 +253,10 @@ class LocalCompleter:
         return prompt_of(request, self.base, can_owe=self._vocabulary.can_spell_all)
 
     def _rows(self, request: CompletionRequest, plan: RowPlan, prompt: Prompt) -> list[Row]:
-        return new_rows(plan.streams, rules_of(request, plan, self.adapter_set), prompt.tokens[-1], prompt.owed)
+        rows = new_rows(plan.streams, rules_of(request, plan, self.adapter_set), prompt.tokens[-1], prompt.owed)
+        if plan.has_lead:
+            rows[0].make_greedy()
+        return rows
 
     def _prefill(self, prompt: Sequence[int], plan: RowPlan, is_cancelled: IsCancelled) -> tuple[KeyValues, int, bool]:
         """Keys and values of all but the last token for every row; how many came from the cache; False: cancelled."""
@@ -268,6 +271,16 @@ class LocalCompleter:
         with self._bank.on():
             is_whole = prefill_rows(self.base, key_values, prompt[:-1], plan.n_rows, is_cancelled)
         return key_values, 0, is_whole
+
+    def _decode_in_turn(
+        self, rows: Sequence[Row], plan: RowPlan, key_values: KeyValues, is_over: IsCancelled
+    ) -> Iterator[Row]:
+        """The rows as they finish, the lead before all others."""
+        n_first = 1 if plan.has_lead else 0
+        if n_first:
+            yield from self._decode(rows[:1], plan.adapters[:1], key_values.behind_same_prefix(), is_over)
+        if n_first < len(rows):
+            yield from self._decode(rows[n_first:], plan.adapters[n_first:], key_values, is_over)
 
     def _decode(
         self, rows: Sequence[Row], adapters: Sequence[int], key_values: KeyValues, is_over: IsCancelled

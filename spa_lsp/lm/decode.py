@@ -6,7 +6,7 @@ is written. Its logprobs are those among such tokens: what the user has typed sa
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -52,6 +52,10 @@ class Row:
 
     def __post_init__(self) -> None:
         self.still_owed = self.owed.encode()
+
+    def make_greedy(self) -> None:
+        """Let this row take the likeliest token at every step, whatever the others do."""
+        self.rules, self.generator = replace(self.rules, temperature=0.0), None
 
     @property
     def mean_logprob(self) -> float:

@@ -29,6 +29,7 @@ class RowPlan:
     adapters: tuple[int, ...]
     n_rows: int
     is_shared: bool  # the adapters leave the prompt alone
+    has_lead: bool = False  # the first row is decoded alone and greedily, before the others
 
     @property
     def streams(self) -> list[int]:
@@ -76,10 +77,17 @@ def plan_rows(request: CompletionRequest, adapter_set: AdapterSet | None) -> Row
             raise NotFound("no adapter set is loaded; choose one with `spa-lsp adapters use NAME`")
         return RowPlan(adapters=(), n_rows=request.k or 1, is_shared=True)
     chosen = _find_adapters(adapter_set, request.adapters)
+    if request.lead_first and not request.adapters:
+        chosen = tuple(sorted(chosen, key=lambda index: index != adapter_set.lead_index))
     if request.k is not None and request.k > len(chosen):
         raise BadInput(f"k is {request.k}, but {adapter_set.name} has {len(chosen)} adapters to choose from")
     chosen = chosen[: request.k]
-    return RowPlan(adapters=chosen, n_rows=len(chosen), is_shared=adapter_set.activation == "completion")
+    return RowPlan(
+        adapters=chosen,
+        n_rows=len(chosen),
+        is_shared=adapter_set.activation == "completion",
+        has_lead=request.lead_first and adapter_set.activation == "completion",
+    )
 
 
 def prompt_of(request: CompletionRequest, base: LoadedBase, *, can_owe: bool = True) -> Prompt:

@@ -6,7 +6,7 @@ one, prefix and suffix stay as they were and a key costs its own tokens (idea: E
 
 from dataclasses import dataclass
 
-from spa_lsp.completion import ContextPiece
+from spa_lsp.server.context import Window
 from spa_lsp.server.spots import Spot, typed_since
 
 MAX_BEGUN_CHARS = 60  # beyond, what stands before the cursor is better read as what it is: text that is given
@@ -17,10 +17,7 @@ class Anchor:
     """A place and the prompt that was made there."""
 
     spot: Spot
-    prefix: str  # as the model gets them
-    suffix: str
-    context: tuple[ContextPiece, ...] = ()
-    window_chars: int = 0  # of the document that it holds at most; a larger one may take its place in idle time
+    window: Window  # the text around it, as the model gets it
 
 
 class Anchors:

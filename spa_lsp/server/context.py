@@ -42,17 +42,29 @@ def make_request(
     document: Document,
     settings: Settings,
     *,
+    begun: str = "",
     context: Sequence[ContextPiece] = (),
     path: str = "",
     is_asked: bool = False,
 ) -> CompletionRequest:
-    """What the engine is asked; `is_asked`: the user wants alternatives, and waits."""
+    """What the engine is asked.
+
+    Args:
+        window: the text around the place where the prompt is anchored.
+        document: the one with the cursor.
+        settings: of the front.
+        begun: what was typed behind that place.
+        context: of other files.
+        path: of the document.
+        is_asked: the user wants alternatives, and waits.
+    """
     stop = settings.stop
     if stop == AUTO:
-        stop = stop_policy(window.prefix, window.suffix, is_asked=is_asked)
+        stop = stop_policy(window.prefix + begun, window.suffix, is_asked=is_asked)
     return CompletionRequest(
         prefix=window.prefix,
         suffix=window.suffix,
+        begun=begun,
         context=tuple(context),
         path=path if context else "",
         k=settings.alternatives,
@@ -60,6 +72,7 @@ def make_request(
         stop=stop,
         deadline_s=AUTO_DEADLINE_S if settings.deadline_s == AUTO else settings.deadline_s,
         document=document.uri,
+        lead_first=True,
     )
 
 

@@ -2,17 +2,20 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from spa_lsp.server.accepted_counts import LearnedOrder
+from spa_lsp.server.anchors import Anchor, Anchors
 from spa_lsp.server.answers import Answer, AnswerCache, Offer
-from spa_lsp.server.context import make_request, make_window
+from spa_lsp.server.context import Window, make_request, make_window
 from spa_lsp.server.documents import Document
 from spa_lsp.server.neighbours import Neighbours
+from spa_lsp.server.pace import Pace
 from spa_lsp.server.ranking import Place
 from spa_lsp.server.spots import Question, Spot, spot_of, typed_since
-from spa_lsp.server.window_size import window_size
+from spa_lsp.server.window_size import WindowSize, window_size
 from spa_lsp.server.work import Complete, Job, Names, Work
 from spa_lsp.settings.schema import Settings
 
@@ -38,6 +41,7 @@ class Offering:
         self, complete: Complete, names: Names, settings: Callable[[], Settings], neighbours: Neighbours
     ) -> None:
         self.answers = AnswerCache()
+        self.anchors = Anchors()
         self.learned = LearnedOrder()
         self.neighbours = neighbours
         self._complete = complete
@@ -45,11 +49,14 @@ class Offering:
         self._settings = settings
         self._works: dict[str, Work] = {}
         self.adapter_set = ""  # that the engine holds, as far as is known
+        self.pace = Pace()
         self.tokens_per_s: float | None = None  # of a prompt, as the engine has measured it
         self._speculation: asyncio.Task[None] | None = None
 
     async def answer(self, ask: Ask) -> Answer | None:
         """The alternatives here; None when there are none."""
+        if not ask.is_asked:
+            self.pace.key(time.monotonic())
         spot = spot_of(ask.question, ask.document.text)
         answer = self.answers.find(spot)
         if _is_enough(answer, ask):
@@ -86,6 +93,7 @@ class Offering:
     def forget(self, uri: str) -> None:
         """The document was closed: when it is opened again, its versions may begin anew."""
         self.answers.forget(uri)
+        self.anchors.forget(uri)
         self.neighbours.closed(uri)
         if work := self._works.pop(uri, None):
             work.cancel()
@@ -93,6 +101,7 @@ class Offering:
     def clear(self) -> None:
         """The settings or the adapters have changed: nothing computed before them is shown, whoever waits for it."""
         self.answers.clear()
+        self.anchors.clear()
         self._stop_speculating()
         for work in self._works.values():
             work.cancel()
@@ -110,32 +119,33 @@ class Offering:
     async def _start_for(self, ask: Ask, spot: Spot, kept: tuple[Offer, ...]) -> Work:
         self._stop_speculating()
         self._stop_all_works(but=None)
+        if not ask.is_asked:
+            await asyncio.sleep(self.pace.wait_s)  # the next key ends this request before it costs anything
         job = replace(await self._job(ask, spot), kept=kept)
         return self._fitting_work(spot) or self._start(job)
 
     def _start(self, job: Job) -> Work:
         self._stop_all_works(but=job.spot)
-        work = self._works[job.spot.uri] = Work(job, self._complete, self._names, self._keep)
+        work = Work(job, self._complete, self._names, self._keep, on_first=self.pace.answered)
+        self._works[job.spot.uri] = work
         return work
 
     async def _job(self, ask: Ask, spot: Spot) -> Job:
         settings, document, question = self._settings(), ask.document, ask.question
         size = window_size(settings, self.tokens_per_s)
-        window = make_window(
-            document.text,
-            question.start,
-            question.end,
-            prefix_chars=size.prefix,
-            suffix_chars=size.suffix,
-            typed=question.typed,
-        )
+        window = window_at(question, document, size)
         pieces = await self.neighbours.pieces(
             document, question.start, window, n_chars=size.files, n_diff_chars=size.diff
         )
+        anchored = self.anchors.find(spot)
+        if anchored is None:
+            self.anchors.put(anchor := Anchor(spot=spot, window=window))
+            anchored = anchor, ""
         request = make_request(
-            window,
+            anchored[0].window,
             document,
             settings,
+            begun=anchored[1],
             context=pieces,
             path=self.neighbours.label(document.uri),
             is_asked=ask.is_asked,
@@ -178,6 +188,18 @@ class Offering:
 
 def _is_enough(answer: Answer | None, ask: Ask) -> bool:
     return answer is not None and (answer.is_whole or ask.is_hasty)
+
+
+def window_at(question: Question, document: Document, size: WindowSize) -> Window:
+    """The text around a cursor."""
+    return make_window(
+        document.text,
+        question.start,
+        question.end,
+        prefix_chars=size.prefix,
+        suffix_chars=size.suffix,
+        typed=question.typed,
+    )
 
 
 def question_after(answer: Answer, text: str, document: Document) -> Question | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -41,13 +42,24 @@ class Job:
 class Work:
     """Goes on until it is done or nobody wants it; must be made in the event loop."""
 
-    def __init__(self, job: Job, complete: Complete, names: Names, on_answer: Callable[[Answer], None]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        complete: Complete,
+        names: Names,
+        on_answer: Callable[[Answer], None],
+        *,
+        on_first: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
         self.job = job
+        self._on_first = on_first  # told how long the engine's first alternative took
+        self._began = time.monotonic()
         self._complete = complete
         self._names = names
         self._on_answer = on_answer
         self._found: list[Alternative] = []
         self._kept = job.kept  # and what was given before the end: they keep their places
+        self._lead: Alternative | None = None  # that came before the others: it is shown before them
         self._is_answered = False
         self._ranking = asyncio.Lock()  # one answer at a time, and none in part after the whole
         self._n_waiting = 0
@@ -125,13 +137,16 @@ class Work:
         others = [name for name in await self._names(result.adapter_set) if name not in asked]
         if not others:
             return ()
-        request = replace(self.job.request, adapters=tuple(others[:k]), k=None)
+        request = replace(self.job.request, adapters=tuple(others[:k]), k=None, lead_first=False)
         more = await self._complete(request, self._add)
         if more is None or more.is_cancelled or more.adapter_set != result.adapter_set:
             return ()
         return more.alternatives
 
     def _add(self, alternative: Alternative) -> None:
+        if not self._found:
+            self._lead = alternative if self.job.request.lead_first else None
+            self._on_first(time.monotonic() - self._began)
         self._found.append(alternative)
         self._news.set()
 
@@ -152,9 +167,19 @@ class Work:
 
     async def _answer(self, alternatives: Sequence[Alternative], *, adapter_set: str) -> Answer:
         """In a thread: to parse a long document once for each alternative takes up to some seconds."""
-        rank = partial(make_offers, tuple(alternatives), self.job.place, counts=self.job.counts, kept=self._kept)
+        rank = partial(_rank, tuple(alternatives), self.job, lead=self._lead, kept=self._kept)
         offers = await asyncio.to_thread(rank)
         return Answer(spot=self.job.spot, adapter_set=adapter_set, offers=tuple(offers))
+
+
+def _rank(
+    alternatives: Sequence[Alternative], job: Job, *, lead: Alternative | None, kept: Sequence[Offer]
+) -> list[Offer]:
+    """The offers, of which those on the screen come first, and where nothing is, the lead."""
+    make = partial(make_offers, place=job.place, counts=job.counts)
+    if lead is not None and not kept:
+        kept = make([lead])
+    return make(alternatives, kept=kept)
 
 
 def _note_failure(task: asyncio.Task[Answer | None]) -> None:

@@ -313,7 +313,7 @@ def test_hostile_names_are_refused(name):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"format": 3}, "upgrade"),
+        ({"format": 4}, "upgrade"),
         ({"format": None}, "format None"),
         ({"format": True}, "format True"),
         ({"name": "../../x"}, "name"),
@@ -366,9 +366,19 @@ def test_bad_adapter_record_is_refused_with_the_field(change, reason):
         from_manifest(manifest, None)
 
 
+# #12
+def test_a_set_may_name_the_adapter_that_leads():
+    led = make_set(lead="a2")
+    manifest = to_manifest(led)
+    assert (manifest["format"], from_manifest(manifest, None).lead_index) == (3, 1)
+    assert "lead" not in to_manifest(make_set()) and make_set().lead_index == 0
+    with pytest.raises(BadInput, match="lead 'nobody' is none"):
+        from_manifest(manifest | {"lead": "nobody"}, None)
+
+
 def test_manifest_of_a_newer_format_asks_for_an_upgrade():
-    with pytest.raises(TooNew, match="format 3"):
-        from_manifest(to_manifest(make_set()) | {"format": 3}, None)
+    with pytest.raises(TooNew, match="format 4"):
+        from_manifest(to_manifest(make_set()) | {"format": 4}, None)
 
 
 def test_missing_field_is_named():

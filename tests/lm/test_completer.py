@@ -115,6 +115,27 @@ def test_an_alternative_says_which_of_the_sets_of_that_name_it_is_from(completer
     assert completer.complete(replace(REQUEST, use_base=True)).alternatives[0].set_sha256 == ""
 
 
+# #12
+def test_the_lead_comes_first_and_greedily_and_the_others_as_without_it(completer):
+    sampled, announced = replace(REQUEST, temperature=0.9), []
+    led = completer.complete(replace(sampled, lead_first=True), on_alternative=announced.append)
+    greedy = completer.complete(replace(REQUEST, temperature=0.0)).alternatives[0]
+    assert announced[0] == led.alternatives[0] and led.alternatives[0].text == greedy.text
+    assert led.alternatives[1:] == completer.complete(sampled).alternatives[1:]
+
+
+def test_the_set_says_who_leads(adapter_set, completer, files, tmp_path):
+    completer.swap_set(make_set(files, tmp_path, name="led", lead="a3"))
+    led = completer.complete(replace(REQUEST, lead_first=True, k=2)).alternatives
+    assert [alternative.adapter for alternative in led] == ["a3", "a1"]
+
+
+def test_of_adapters_asked_for_by_name_the_first_leads(completer):
+    announced = []
+    completer.complete(replace(REQUEST, lead_first=True, adapters=("a5", "a2")), on_alternative=announced.append)
+    assert announced[0].adapter == "a5"
+
+
 def test_base_rows_use_no_adapter(completer):
     result = completer.complete(replace(REQUEST, use_base=True, k=2))
     assert [alternative.adapter for alternative in result.alternatives] == ["base", "base"]

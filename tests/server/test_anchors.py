@@ -3,6 +3,7 @@
 import pytest
 
 from spa_lsp.server.anchors import MAX_BEGUN_CHARS, Anchor, Anchors
+from spa_lsp.server.context import Window
 from spa_lsp.server.spots import Question, spot_of
 
 URI = "file:///w/a.py"
@@ -17,7 +18,7 @@ def spot(drawn, uri=URI):
 def anchored(drawn):
     anchors = Anchors()
     before, _, behind = drawn.partition("‸")
-    anchors.put(Anchor(spot=spot(drawn), prefix=before, suffix=behind))
+    anchors.put(Anchor(spot=spot(drawn), window=Window(prefix=before, suffix=behind)))
     return anchors
 
 

@@ -131,10 +131,10 @@ async def test_the_learned_order_counts_when_it_is_switched_on_later(front):
     write([Outcome(kind="accepted", set_id="fake-set", index=2, adapter="a3", language="python")])
     client = await front(settings={"learnedOrder": False})
     client.open(CODE)
-    assert (await client.texts(1, 4))[0] == SOME_TEXTS[0]
+    assert (await client.texts(1, 4))[1] == SOME_TEXTS[1]
     client.notify("workspace/didChangeConfiguration", {"settings": {"learnedOrder": True, "base": "fake-base"}})
     await eventually(lambda: client.server.offering.learned.of("python"))
-    assert (await client.texts(1, 4))[0] == SOME_TEXTS[2]
+    assert (await client.texts(1, 4))[1] == SOME_TEXTS[2]  # behind the lead
 
 
 async def test_a_new_idle_time_is_that_of_the_engine_that_runs(front):

@@ -56,7 +56,7 @@ class Engine:
             await asyncio.wait_for(self.gates[name].wait(), PATIENCE_S)
             if self.is_dying:
                 return None
-            found.append(make_alternative(self.texts[name], list(self.texts).index(name), finish=self.finish))
+            found.append(make_alternative(self.texts[name], int(name[1:]) - 1, finish=self.finish))
             if on_alternative:
                 on_alternative(found[-1])
         return CompletionResult(**NAMES, adapter_set="s", alternatives=tuple(found))
@@ -88,9 +88,9 @@ class Desk:
     def find(self, uri):
         return self.document if uri == "u" else None
 
-    def wish(self, *, is_hasty=False):
+    def wish(self, **how):
         question = Question(uri="u", version=self.version, start=self.cursor, end=self.cursor)
-        return Ask(question=question, document=self.document, is_hasty=is_hasty)
+        return Ask(question=question, document=self.document, **how)
 
     def ask(self, **options):
         return self.offering.answer(self.wish(**options))
@@ -328,10 +328,10 @@ async def test_a_failure_is_raised_to_who_waits():
 async def test_the_order_is_learned_unless_that_is_off():
     desk = Desk(Engine())
     desk.offering.learned.add("python", "a3")
-    assert (await desk.texts())[0] == TEXTS["a3"]
+    assert (await desk.texts())[:2] == [TEXTS["a1"], TEXTS["a3"]]  # the lead stays first
     other = Desk(Engine(), learned_order=False)
     other.offering.learned.add("python", "a3")
-    assert (await other.texts())[0] == TEXTS["a1"]
+    assert (await other.texts())[:2] == [TEXTS["a1"], TEXTS["a2"]]
 
 
 async def accepted(engine=None, **settings):
@@ -346,7 +346,7 @@ async def accepted(engine=None, **settings):
 async def test_after_an_accept_what_follows_is_asked_for():
     desk = await accepted()
     await eventually(lambda: len(desk.engine.asked) == 2)
-    assert desk.engine.asked[1].prefix == BEFORE + TEXTS["a1"]
+    assert desk.engine.asked[1].prefix + desk.engine.asked[1].begun == BEFORE + TEXTS["a1"]
     await eventually(lambda: desk.offering.answers.latest("s", 0)[0].spot.start == desk.cursor)
     assert await desk.texts() and len(desk.engine.asked) == 2
 
@@ -465,3 +465,28 @@ async def test_an_answer_in_part_that_is_late_does_not_take_the_place_of_the_who
     engine.let_go(*engine.texts)
     first = await asking
     assert await desk.texts() == ["raise", "return a + b"] and first[0] == "raise" and desk.knows()
+
+
+# #12
+async def test_the_prompt_stays_while_one_types_and_what_is_typed_begins_the_completion():
+    desk = Desk(Engine())
+    await desk.texts()
+    desk.write("other = 1")
+    await desk.texts()
+    first, second = desk.engine.asked
+    assert (second.prefix, second.suffix, second.begun) == (first.prefix, first.suffix, "other = 1")
+
+
+async def test_the_lead_is_shown_first_whatever_the_others_are_worth():
+    engine = Engine({name: TEXTS[name] for name in ("a3", "a1", "a2")})
+    assert await Desk(engine).texts() == [TEXTS["a3"], TEXTS["a1"], TEXTS["a2"]] and engine.asked[0].lead_first
+
+
+async def test_an_unasked_request_waits_for_a_pause_and_an_asked_one_does_not(monkeypatch):
+    waited = []
+    monkeypatch.setattr("spa_lsp.server.pace.MIN_WAIT_S", 7.0)
+    sleep = asyncio.sleep
+    monkeypatch.setattr("asyncio.sleep", lambda seconds: (waited.append(seconds), sleep(0))[1])
+    await Desk(Engine()).texts()
+    await Desk(Engine()).texts(is_asked=True)
+    assert waited.count(7.0) == 1
