@@ -121,7 +121,7 @@ CHEATS = {
     "lambda": "    return lambda: 0\n",
     "module": "    import os; return os\n",
 }
-LIMITS = Limits(wall_s=20.0, cpu_s=1.0, memory_bytes=256 << 20)
+LIMITS = Limits(wall_s=60.0, cpu_s=1.0, memory_bytes=256 << 20)
 
 
 @pytest.fixture(scope="module")

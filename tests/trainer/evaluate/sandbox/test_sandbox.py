@@ -4,6 +4,7 @@ import time
 import psutil
 import pytest
 
+from tests.fakes import PATIENCE_S
 from trainer.evaluate.sandbox import Limits
 from trainer.evaluate.sandbox.limits import TMP_BYTES
 from trainer.evaluate.sandbox.run import run
@@ -12,7 +13,7 @@ from trainer.evaluate.sandbox.run import run
 @pytest.fixture
 def run_program(backend):
     """The function of that name, on each back end that works here."""
-    return lambda source, **limits: run(source, backend, Limits(**limits))
+    return lambda source, **limits: run(source, backend, Limits(**{"wall_s": PATIENCE_S, **limits}))
 
 
 def test_a_program_that_ends_is_completed_with_its_output(run_program):
