@@ -73,6 +73,14 @@ def pytest_configure(config):
         hide(hidden, Path(folder.name))
 
 
+def pytest_collection_modifyitems(config, items):
+    """What the settings except stays excepted under `-W error`, which otherwise comes after them."""
+    exceptions = [line for line in config.getini("filterwarnings") if line.startswith("ignore")]
+    for item in items:
+        for line in exceptions:
+            item.add_marker(pytest.mark.filterwarnings(line))
+
+
 def pytest_addoption(parser):
     parser.addoption("--quick", action="store_true", help="Small counts in the suites that take long by hand.")
 
