@@ -200,6 +200,15 @@ def test_a_load_that_takes_long_is_announced_and_its_end_too(capsys):
     assert lines == ["loading x: base x", "loading x: adapter set y, 90%"] and last.startswith("loaded after ")
 
 
+def test_a_wait_says_about_how_long_it_will_be(capsys):
+    with _Notice("computing cart.py", about_s=20.0, is_over="computed", patience_s=0.01):
+        shown = ""
+        while "\n" not in shown:
+            shown += capsys.readouterr().err
+    assert shown == "computing cart.py: started, about 20 s\n"
+    assert capsys.readouterr().err.startswith("computed after ")
+
+
 def test_a_short_load_says_nothing(capsys):
     with _Notice("loading x", patience_s=60) as notice:
         notice.tell("base x", 0.0)
