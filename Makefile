@@ -26,13 +26,19 @@ base: venv
 
 venv: $(STAMP)
 
+# pip warns of much that is of one machine only; all of it is shown when it fails.
+PIP = $(BIN)/python -m pip install --disable-pip-version-check --no-color --progress-bar off
+quietly = $(1) >$(VENV)/pip.log 2>&1 || { cat $(VENV)/pip.log >&2; echo "the installation failed, see above" >&2; exit 1; }
+
 # The lock names the build back end too, so that the last step needs no network.
 $(STAMP): requirements.lock pyproject.toml
-	@echo "setting up $(VENV): a minute or two"
+	@echo "setting up $(VENV), 1 of 2: an environment for Python, some seconds"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "setting up $(VENV), 2 of 2: download and install of $$(grep -c == requirements.lock) packages, two to three minutes"
+	@$(call quietly,$(PIP) --requirement requirements.lock)
+	@$(call quietly,$(PIP) --no-deps --no-build-isolation --editable .)
 	@touch $@
+	@echo "$(VENV) is ready"
 
 # The Neovim plugin needs no building: every module is loaded and its own tests run, in each Neovim.
 .PHONY: clients clients-neovim clients-pictures clients-pictures-neovim

@@ -11,7 +11,7 @@ from spa_lsp.engine.client import stop_engine
 from spa_lsp.engine.service import serve
 from spa_lsp.engine.supervisor import socket_path
 from tests.conftest import TINY_CATALOG, TINY_ID, TINY_SHA256
-from tests.fakes import NAMES, FakeCompleter
+from tests.fakes import NAMES, PATIENCE_S, FakeCompleter
 
 BASE = ("--base", TINY_ID)
 TEXTS = ("return a + b", "return sum([a, b])", "return a + b  # both")  # the third is the first again
@@ -42,10 +42,10 @@ def serving(completer=None):
         yield completer
     finally:
         stop_engine(path)
-        thread.join(5)
+        thread.join(PATIENCE_S)
 
 
-def _wait_for(path, timeout_s=10):
+def _wait_for(path, timeout_s=PATIENCE_S):
     end = time.monotonic() + timeout_s
     while not path.exists():
         assert time.monotonic() < end, "the engine does not listen"

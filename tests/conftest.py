@@ -63,6 +63,24 @@ sources = [{{ kind = "folder" }}]
 """
 
 
+def pytest_configure(config):
+    hidden = os.environ.get("SPA_TEST_HIDE", "").split()
+    if hidden:  # what is hidden and why: tests/hidden.py
+        from tests.hidden import hide
+
+        folder = tempfile.TemporaryDirectory(prefix="spa-hidden-")
+        config.add_cleanup(folder.cleanup)
+        hide(hidden, Path(folder.name))
+
+
+def pytest_collection_modifyitems(config, items):
+    """What the settings except stays excepted under `-W error`, which otherwise comes after them."""
+    exceptions = [line for line in config.getini("filterwarnings") if line.startswith("ignore")]
+    for item in items:
+        for line in exceptions:
+            item.add_marker(pytest.mark.filterwarnings(line))
+
+
 def pytest_addoption(parser):
     parser.addoption("--quick", action="store_true", help="Small counts in the suites that take long by hand.")
 

@@ -15,7 +15,8 @@ from spa_lsp.completion import Completer, CompletionRequest, CompletionResult, I
 from spa_lsp.errors import Unavailable
 from spa_lsp.settings.schema import QUANTIZATIONS
 
-PATIENCE_S = 2.0  # a load that is over sooner is not worth a line
+PATIENCE_S = 2.0  # a wait that is over sooner is not worth a line
+LOAD_S = 20.0  # on two cores, with the default base and its set
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -130,7 +131,7 @@ def open_completer(model: Model) -> Iterator[ReadyCompleter]:
         NotFound: no such base or set, or the base was never pulled; known before anything heavy happens.
     """
     check_model(model)
-    with _Notice(f"loading {model.base_id}") as notice:
+    with _Notice(f"loading {model.base_id}", about_s=LOAD_S) as notice:
         ready = _load_here(model, notice.tell) if model.is_local else _connect(model, notice.tell)
     try:
         yield ready
@@ -150,6 +151,13 @@ def ask(ready: ReadyCompleter, request: CompletionRequest) -> CompletionResult:
     if result.is_cancelled:
         raise Unavailable("the engine gave up this request, as it does when it is stopped; run the command again")
     return result
+
+
+@contextmanager
+def computing(what: str, about_s: float) -> Iterator[None]:
+    """Say on stderr what is being computed and about how long that takes, unless it is over at once."""
+    with _Notice(f"computing {what}", about_s=about_s, is_over="computed"):
+        yield
 
 
 def say(lines: Iterable[str]) -> None:
@@ -202,8 +210,12 @@ def _connect(model: Model, tell: Callable[[str, float], None]) -> ReadyCompleter
 class _Notice:
     """Says on stderr what is going on and when it is over, unless that is sooner than `patience_s`."""
 
-    def __init__(self, what: str, *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, what: str, *, about_s: float | None = None, is_over: str = "loaded", patience_s: float = PATIENCE_S
+    ) -> None:
         self._what = what
+        self._about = f", about {about_s:.0f} s" if about_s else ""
+        self._is_over = is_over
         self._stage = ""
         self._is_shown = False
         self._started_s = time.monotonic()
@@ -217,7 +229,7 @@ class _Notice:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         self._timer.cancel()
         if self._is_shown and error is None:
-            click.echo(f"loaded after {time.monotonic() - self._started_s:.0f} s", err=True)
+            click.echo(f"{self._is_over} after {time.monotonic() - self._started_s:.0f} s", err=True)
 
     def tell(self, stage: str, fraction: float) -> None:
         """Another stage has begun."""
@@ -229,7 +241,7 @@ class _Notice:
 
     def _show(self) -> None:
         self._is_shown = True
-        self._line(self._stage or "starting")
+        self._line((self._stage or "started") + self._about)
 
     def _line(self, text: str) -> None:
         click.echo(f"{self._what}: {text}", err=True)

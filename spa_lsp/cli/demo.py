@@ -2,7 +2,8 @@
 
 import itertools
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from spa_lsp.cli._terminal import Keyboard
 
 MAX_TOKENS = 96  # the gaps of the bundled files are 2 to 8 lines
+FILE_S = 20.0  # to compute one file's alternatives on two cores; the next file is said to take as long as the last
 _REDRAW_S = 0.25  # how soon a new size of the window is noticed
 
 
@@ -56,7 +58,7 @@ def demo(
     with shared.open_completer(model) as ready:
         view = _Demo(ready, k=k, max_tokens=max_tokens)
         if as_json:
-            click.echo(json.dumps([view.to_json(text) for text in texts], indent=1))
+            click.echo(json.dumps(view.to_json(texts), indent=1))
         elif is_terminal():
             accepted = view.cycle(texts)
             shared.say([accepted] if accepted is not None else [])
@@ -73,17 +75,29 @@ class _Demo:
         self._max_tokens = max_tokens
         self._states: dict[str, DemoState] = {}  # by file: going round computes nothing twice
 
-    def to_json(self, text: MarkedText) -> dict[str, object]:
-        """The result as `complete --json` prints it, with the file's name and how many alternatives differ."""
-        result = shared.ask(self._ready, self._request(text))
-        return {"file": text.name, "n_distinct": len(_state(text, result).choices), **to_json(result)}
+    def to_json(self, texts: Sequence[MarkedText]) -> list[dict[str, object]]:
+        """Each result as `complete --json` prints it, with the file's name and how many alternatives differ."""
+        return [
+            {"file": text.name, "n_distinct": len(_state(text, result).choices), **to_json(result)}
+            for text, result in self._results(texts)
+        ]
 
     def print_all(self, texts: Sequence[MarkedText]) -> None:
         """Every file with all its alternatives, as they are computed."""
         from spa_lsp.cli._demo_view import plain
 
-        for text in texts:
-            shared.say(plain(_state(text, shared.ask(self._ready, self._request(text)))))
+        for text, result in self._results(texts):
+            shared.say(plain(_state(text, result)))
+
+    def _results(self, texts: Sequence[MarkedText]) -> Iterator[tuple[MarkedText, CompletionResult]]:
+        """Each file with its result, computed when it is asked for; who waits is told for what."""
+        about_s = FILE_S
+        for number, text in enumerate(texts, 1):
+            began = time.monotonic()
+            with shared.computing(f"{text.name}, file {number} of {len(texts)}", about_s):
+                result = shared.ask(self._ready, self._request(text))
+            about_s = time.monotonic() - began
+            yield text, result
 
     def cycle(self, texts: Sequence[MarkedText]) -> str | None:
         """Look at the files until one alternative is accepted, whose file comes back, or the person leaves."""

@@ -103,6 +103,10 @@ class KeyValues:
         assert key is not None and value is not None
         return key[:, :, : self.length], value[:, :, : self.length]
 
+    def if_any(self, layer: int) -> tuple[Tensor, Tensor] | None:
+        """As `own`; None while there is no token, as before the last token of a prompt that has only that one."""
+        return self.own(layer) if self.length else None
+
     def _write(self, store: list[Tensor | None], layer: int, new: Tensor, end: int) -> Tensor:
         held = store[layer]
         if held is None or held.shape[2] < end:
@@ -186,7 +190,7 @@ def _shared_prefix_attention(
     if key_values.groups:
         output = _attend_groups(query, own_key, own_value, layer, key_values.groups, scaling=scaling)
     else:
-        prefix = key_values.prefix.own(layer) if key_values.prefix else None
+        prefix = key_values.prefix.if_any(layer) if key_values.prefix else None
         output = attend(query, own_key, own_value, prefix, scaling)
     return output.transpose(1, 2), None
 
@@ -197,4 +201,4 @@ def _attend_groups(
     """`attend` for each group's rows over the group's prefix: prompts differ in length, and padding would be work."""
     sizes = [group.n_rows for group in groups]
     parts = zip(*(torch.split(x, sizes) for x in (query, key, value)), groups, strict=True)
-    return torch.cat([attend(q, k, v, group.prefix.own(layer), scaling) for q, k, v, group in parts])
+    return torch.cat([attend(q, k, v, group.prefix.if_any(layer), scaling) for q, k, v, group in parts])

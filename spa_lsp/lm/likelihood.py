@@ -28,6 +28,8 @@ def next_token_logprobs(
 ) -> Iterator[Tensor]:
     """Log-probabilities of the token at each place of the continuation, in blocks `[K, T, V]` of at most 16 places.
 
+    All but the head runs before this returns, so that `known` may change as soon as it has.
+
     Args:
         base: the base.
         bank: its adapters, all of them, K; None: the base alone, and K is 1.
@@ -40,9 +42,13 @@ def next_token_logprobs(
     if bank:
         bank.select(None)
     if not continuation:
-        return
+        return iter(())
     with torch.inference_mode():
         hidden = _hidden(base, bank, prompt, continuation, K=K, is_shared=is_shared, known=known)  # [K, T, D]
+    return _blocks(base, hidden)
+
+
+def _blocks(base: LoadedBase, hidden: Tensor) -> Iterator[Tensor]:
     for start in range(0, hidden.shape[1], _BLOCK):
         with torch.inference_mode():  # inside the loop: the caller's code between two blocks is not ours
             block = torch.log_softmax(base.model.lm_head(hidden[:, start : start + _BLOCK]).float(), dim=-1)

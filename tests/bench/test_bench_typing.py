@@ -136,7 +136,7 @@ def test_the_command_prints_what_was_measured_and_under_which_circumstances(home
     setting, figures = report["setting"], report["figures"]
     assert (setting["base"], setting["files"], setting["pace"]) == ("fake-base", ["cart.py"], 0.5)
     assert figures["asked"] == figures["shown before the next key"] + figures["overtaken by the next key"]
-    assert len(report["times_ms"]["first"]) == figures["shown before the next key"] > 0
+    assert len(report["times_ms"]["first"]) == figures["shown before the next key"]
     assert report["machine"]["load_1min"] >= 0
 
 

@@ -2,7 +2,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from contextlib import closing
 
 import pytest
@@ -183,7 +182,7 @@ def test_output_that_the_terminal_cannot_show_is_replaced(engine, file):
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert result.returncode == 0, result.stderr
     assert "return a + b" in result.stdout
@@ -192,11 +191,22 @@ def test_output_that_the_terminal_cannot_show_is_replaced(engine, file):
 def test_a_load_that_takes_long_is_announced_and_its_end_too(capsys):
     with _Notice("loading x", patience_s=0.01) as notice:
         notice.tell("base x", 0.0)
-        time.sleep(0.1)
+        shown = ""
+        while "base x" not in shown:
+            shown += capsys.readouterr().err
         notice.tell("adapter set y", 0.9)
         notice.tell("ready", 1.0)
-    lines = capsys.readouterr().err.splitlines()
-    assert lines == ["loading x: base x", "loading x: adapter set y, 90%", "loaded after 0 s"]
+    *lines, last = (shown + capsys.readouterr().err).splitlines()
+    assert lines == ["loading x: base x", "loading x: adapter set y, 90%"] and last.startswith("loaded after ")
+
+
+def test_a_wait_says_about_how_long_it_will_be(capsys):
+    with _Notice("computing cart.py", about_s=20.0, is_over="computed", patience_s=0.01):
+        shown = ""
+        while "\n" not in shown:
+            shown += capsys.readouterr().err
+    assert shown == "computing cart.py: started, about 20 s\n"
+    assert capsys.readouterr().err.startswith("computed after ")
 
 
 def test_a_short_load_says_nothing(capsys):

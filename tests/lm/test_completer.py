@@ -288,6 +288,23 @@ def test_choices_have_log_likelihoods_by_adapter_and_by_the_base_alone(completer
     assert completer.log_likelihoods(choices).shape == (1, 2)
 
 
+def test_log_probabilities_are_those_of_the_moment_they_were_asked_for(completer):  # (#11)
+    expected = torch.cat(list(completer.next_token_logprobs(REQUEST, "a + b")), dim=1)
+    blocks = completer.next_token_logprobs(REQUEST, "a + b")
+    completer.complete(replace(REQUEST, prefix=REQUEST.prefix[:-3]))  # takes the place of its prompt in the cache
+    torch.testing.assert_close(torch.cat(list(blocks), dim=1), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("contexts", [("x", "x = 1; the"), ("x = 1; the", "x")])  # (#11)
+def test_a_choice_may_have_a_context_of_one_token(completer, contexts):
+    assert [len(encode_text(completer.base.prompt, context)) > 1 for context in sorted(contexts)] == [False, True]
+    found = completer.log_likelihoods([(context, " rest") for context in contexts])
+    for column, context in enumerate(contexts):
+        prompt, tokens = (encode_text(completer.base.prompt, piece) for piece in (context, " rest"))
+        slow = log_likelihoods(completer.base, completer._bank, [(prompt, tokens)])
+        torch.testing.assert_close(found[:, column], slow[:, 0], atol=1e-4, rtol=1e-5)
+
+
 # --- several requests in one batch
 
 OTHERS = (

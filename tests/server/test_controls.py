@@ -5,6 +5,7 @@ Those against stock pygls are in `test_torture.py`.
 
 import asyncio
 import subprocess
+from threading import Event
 from time import sleep
 from unittest.mock import Mock
 
@@ -18,6 +19,7 @@ from spa_lsp.outcomes.records import Answered
 from spa_lsp.server import context, work
 from spa_lsp.server.stdio import MAX_MESSAGE_BYTES
 from tests.fakes import PATIENCE_S, SLOW, FakeCompleter
+from tests.server.conftest import eventually
 from tests.server.test_torture import SECRET, SILENT_S
 from tests.server.test_torture import start as start  # noqa: PLC0414  # the fixture
 
@@ -107,17 +109,21 @@ async def test_no_thread_for_the_ranking_and_the_server_is_deaf_meanwhile(front,
             return function()
 
         monkeypatch.setattr(asyncio, "to_thread", at_once)
-    real = work.make_offers
-    monkeypatch.setattr(work, "make_offers", lambda *args, **options: sleep(0.5) or real(*args, **options))
+    real, is_ranking, is_heard, heard = work.make_offers, Event(), Event(), []
+
+    def rank(*args, **options):
+        is_ranking.set()
+        heard.append(is_heard.wait(PATIENCE_S if has_guard else 0.5))
+        return real(*args, **options)
+
+    monkeypatch.setattr(work, "make_offers", rank)
     client = await front()
     client.open(CODE)
     asking = asyncio.ensure_future(client.items(1, 4))
-    longest, loop = 0.0, asyncio.get_running_loop()
-    while not asking.done():
-        began = loop.time()
-        await asyncio.sleep(0.001)
-        longest = max(longest, loop.time() - began)
-    assert (longest < 0.4) == has_guard
+    await eventually(is_ranking.is_set)
+    is_heard.set()  # by the event loop, in the middle of the ranking
+    await asking
+    assert heard[0] == has_guard
 
 
 NO_LENGTH = "import spa_lsp.server.stdio as stdio\nstdio.MAX_MESSAGE_BYTES = 10**15"

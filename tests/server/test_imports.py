@@ -1,10 +1,10 @@
 import os
-import time
 from pathlib import Path
 
 import pytest
 
 from spa_lsp.server.imports import MAX_FILE_BYTES, Declarations, Import, declarations, find_file, find_imports
+from tests.work import not_for_ever
 
 
 def imported(module, *names, level=0):
@@ -32,7 +32,6 @@ def test_imports_are_found_in_texts_that_need_not_parse(text, expected):
 SOURCE = '''
 """Doc."""
 import os
-import time
 LIMIT: int = 3
 TABLE = {NUMBERS}
 
@@ -123,11 +122,10 @@ def test_files_that_are_gone_too_long_or_no_text_declare_nothing(tmp_path):
     assert [known.of(path) for path in (long, odd, Path("/none.py"), tmp_path)] == [{}, {}, {}, {}]
 
 
-@pytest.mark.parametrize("text", ["from " + "." * 20_000, "import a\n" * 2200, "import " + "a," * 9900, "a." * 10_000])
+@pytest.mark.parametrize("text", ["from " + "." * 10**6, "import a\n" * 10**5, "import " + "a," * 10**6, "a." * 10**6])
 def test_a_hostile_document_does_not_keep_the_server_busy(text):
-    began = time.process_time()
-    find_imports("import b\n" + text)
-    assert time.process_time() - began < 0.5
+    with not_for_ever():
+        find_imports("import b\n" + text)
 
 
 def test_names_behind_a_chain_of_dots_are_those_of_each_part():

@@ -1,7 +1,7 @@
 """What the model is shown of other files, and that it stays the same while one types."""
 
 import asyncio
-import time
+import threading
 
 import pytest
 
@@ -9,6 +9,7 @@ from spa_lsp.server import neighbours as module
 from spa_lsp.server.context import make_window
 from spa_lsp.server.documents import Document
 from spa_lsp.server.neighbours import FAR_LINES, Neighbours
+from tests.fakes import PATIENCE_S
 from tests.server.conftest import eventually
 
 LIBRARY = "def helper(a, b=1):\n    return a\n\n\nclass Shop:\n    def buy(self, item): ...\n"
@@ -164,18 +165,17 @@ async def test_elsewhere_in_the_file_the_pieces_are_chosen_anew(root):
 
 async def test_a_gathering_that_takes_too_long_is_there_for_the_next_request(root, monkeypatch):
     monkeypatch.setattr(module, "BUDGET_S", 0.01)
-    neighbours = make(root)
+    neighbours, gate = make(root), threading.Event()
     find = neighbours._find
 
     def slow(*args):
-        time.sleep(0.3)
+        assert gate.wait(PATIENCE_S)
         return find(*args)
 
     neighbours._find = slow
     main = document(root, "from library import helper\n")
-    started = time.perf_counter()
-    assert await pieces(neighbours, main, is_patient=False) == []
-    assert time.perf_counter() - started < 0.25
+    assert await pieces(neighbours, main, is_patient=False) == []  # while nothing can be found yet
+    gate.set()
     await eventually(lambda: not neighbours._gathering)
     assert len(await pieces(neighbours, main, is_patient=False)) == 1
 

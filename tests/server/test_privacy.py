@@ -106,7 +106,7 @@ threading.Thread(target=run, daemon=True).start()
 """
     client = start(before=before)
     client.initialize(settings={"base": "fake-base"})
-    wait_until(lambda: b"the attempt:" in client.log)
+    wait_until(lambda: b"the attempt:" in client.log and client.log.endswith(b"\n"))
     assert b"spa-lsp does not use the network" in client.log
 
 

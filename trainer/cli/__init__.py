@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -91,39 +91,6 @@ _language = click.option("--language", default="python", show_default=True, help
 _anchors = click.option(
     "--anchors", "anchors_path", type=click.Path(path_type=Path), help="JSONL of own anchors.  [default: bundled]"
 )
-_infill_share = click.option(
-    "--infill-share",
-    type=click.FloatRange(0, 1),
-    default=ItemsConfig.infill_share,
-    show_default=True,
-    help="Share of infill items; the rest are instruct items.",
-)
-_max_tokens = click.option(
-    "--max-tokens",
-    type=click.IntRange(min=16),
-    default=ItemsConfig.max_tokens,
-    show_default=True,
-    help="Longer items are left out.",
-)
-_k = click.option("--k", type=click.IntRange(1, 64), default=PartitionConfig.k, show_default=True, help="Parts.")
-_attribute_method = click.Choice(get_args(AttributeMethod))
-_partition_method = click.Choice(get_args(PartitionMethod))
-_rank = click.option(
-    "--rank", type=click.IntRange(1, 256), default=FinetuneConfig.rank, show_default=True, help="LoRA rank r."
-)
-_alpha = click.option(
-    "--alpha", type=click.IntRange(min=1), default=FinetuneConfig.alpha, show_default=True, help="LoRA scale."
-)
-_steps = click.option(
-    "--steps", type=click.IntRange(min=1), default=FinetuneConfig.steps, show_default=True, help="Optimizer steps."
-)
-_activation = click.option(
-    "--activation",
-    type=click.Choice(get_args(Activation)),
-    default=FinetuneConfig.activation,
-    show_default=True,
-    help="Where adapters act: on the completion (one shared prompt pass) or on all tokens.",
-)
 _name = click.option("--name", metavar="NAME", help="Of the adapter set.  [default: method and run]")
 _temperature = click.option(
     "--temperature",
@@ -173,38 +140,14 @@ def import_samples(path: Path | None, from_outcomes: bool, limit: int | None, se
 
 
 @main.command()
-@click.option("--method", type=_attribute_method, default=AttributeConfig.method, show_default=True, help="How.")
-@click.option(
-    "--warmup-samples",
-    type=click.IntRange(min=1),
-    default=AttributeConfig.warmup_samples,
-    show_default=True,
-    help="datainf: samples of the warm-up adapter.",
-)
-@click.option(
-    "--gradient-tokens",
-    type=click.IntRange(min=1),
-    default=AttributeConfig.max_tokens,
-    show_default=True,
-    help="datainf: samples whose shortest item is longer are left out.",
-)
-@click.option(
-    "--damping",
-    type=click.FloatRange(min=0, min_open=True),
-    default=AttributeConfig.damping,
-    show_default=True,
-    help="datainf: share of the mean squared gradient.",
-)
-@click.option(
-    "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True),
-    default=AttributeConfig.learning_rate,
-    show_default=True,
-    help="datainf: of the warm-up adapter.",
-)
+@options.attribute_method
+@options.warmup_samples
+@options.gradient_tokens
+@options.damping
+@options.warmup_learning_rate
 @_anchors
-@_infill_share
-@_max_tokens
+@options.infill_share
+@options.max_tokens
 @_language
 @options.base
 @_limit
@@ -256,15 +199,9 @@ def attribute(
 
 @main.command()
 @click.argument("run_id", metavar="[RUN]", required=False)
-@click.option("--method", type=_partition_method, default=PartitionConfig.method, show_default=True, help="How.")
-@click.option(
-    "--normalize",
-    type=click.Choice(get_args(Normalize)),
-    default=PartitionConfig.normalize,
-    show_default=True,
-    help="Of the anchors' columns.",
-)
-@_k
+@options.partition_method
+@options.normalize
+@options.k
 @_limit
 @_common
 def partition(
@@ -291,33 +228,15 @@ def partition(
 
 @main.command()
 @click.argument("run_id", metavar="[RUN]", required=False)
-@_rank
-@_alpha
-@_activation
-@_steps
-@click.option(
-    "--accumulate",
-    type=click.IntRange(min=1),
-    default=FinetuneConfig.accumulate,
-    show_default=True,
-    help="Items per adapter and step.",
-)
-@click.option(
-    "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True),
-    default=FinetuneConfig.learning_rate,
-    show_default=True,
-    help="At its highest.",
-)
-@click.option(
-    "--checkpoint-every",
-    type=click.IntRange(min=1),
-    default=FinetuneConfig.checkpoint_every,
-    show_default=True,
-    help="Steps between checkpoints.",
-)
-@_infill_share
-@_max_tokens
+@options.rank
+@options.alpha
+@options.activation
+@options.steps
+@options.accumulate
+@options.learning_rate
+@options.checkpoint_every
+@options.infill_share
+@options.max_tokens
 @options.base
 @_limit
 @_common
@@ -386,23 +305,15 @@ def publish(
 
 @main.command()
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
-@click.option(
-    "--method", type=_attribute_method, default=AttributeConfig.method, show_default=True, help="Of attribution."
-)
-@click.option(
-    "--partition-method",
-    type=_partition_method,
-    default=PartitionConfig.method,
-    show_default=True,
-    help="Of the parts.",
-)
-@_k
-@_rank
-@_alpha
-@_activation
-@_steps
-@_infill_share
-@_max_tokens
+@options.attribute_method
+@options.partition_method_too
+@options.k
+@options.rank
+@options.alpha
+@options.activation
+@options.steps
+@options.infill_share
+@options.max_tokens
 @_anchors
 @_language
 @options.base

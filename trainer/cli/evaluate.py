@@ -18,7 +18,7 @@ from spa_lsp.errors import BadInput
 from spa_lsp.progress import progress
 from spa_lsp.storage.private_files import make_private_folder
 from trainer.cli import options
-from trainer.configs import FinetuneConfig, PartitionConfig
+from trainer.configs import FinetuneConfig
 from trainer.evaluate.arms import ARMS, ArmEntry, parse_arms
 from trainer.evaluate.benchmarks.hub import hub_rows
 from trainer.evaluate.benchmarks.load import CHOICE_BENCHMARKS, CODE_BENCHMARKS, Benchmark, load_benchmark
@@ -51,7 +51,7 @@ SHOWN = (
 )
 @click.option("--benchmarks", default="infilling-multi", show_default=True, help=f"{', '.join(BENCHMARKS)}.")
 @click.option("--limit", type=click.IntRange(min=1), default=60, show_default=True, help="Problems of each benchmark.")
-@click.option("--k", type=click.IntRange(1, 64), default=PartitionConfig.k, show_default=True, help="Alternatives.")
+@options.k
 @click.option("--temperature", type=float, help="Of arms that name none with @.  [default: single 0.1, others 0]")
 @click.option(
     "--begun-chars", type=click.IntRange(MIN_BEGUN), metavar="N", help="Anchor infillings 5 to N characters back."
@@ -63,12 +63,9 @@ SHOWN = (
 @click.option("--no-train", is_flag=True, help="Refuse arms whose adapters are not there.")
 @click.option("--samples", type=click.IntRange(min=1), metavar="N", help="To train arms on.  [default: all imported]")
 @click.option("--anchors", type=click.Path(path_type=Path), help="To train arms with: JSONL.  [default: bundled]")
-@click.option(
-    "--steps", type=click.IntRange(min=1), default=FinetuneConfig.steps, show_default=True, help="To train arms with."
-)
-@click.option(
-    "--rank", type=click.IntRange(1, 256), default=FinetuneConfig.rank, show_default=True, help="Of arms to train."
-)
+@options.steps
+@options.rank
+@options.alpha
 @options.seed
 @options.unsafe_no_sandbox
 @click.option("--export", "export_path", type=_EXPORT, metavar="FILE", help="All of it as JSON.")
@@ -91,6 +88,7 @@ def evaluate(
     anchors: Path | None,
     steps: int,
     rank: int,
+    alpha: int,
     seed: int,
     unsafe_no_sandbox: bool,
     export_path: Path | None,
@@ -124,8 +122,8 @@ def evaluate(
 
     require_sandbox(may_be_none=unsafe_no_sandbox)  # before the minutes that training and loading take
     settings = EvaluationSettings(base_id=base_id, quantization=quantization, max_tokens=max_tokens, seed=seed)
-    finetune = FinetuneConfig(steps=steps, rank=rank, alpha=2 * rank)
-    budget = Budget(finetune=finetune, n_samples=samples, anchors_path=anchors)
+    finetune = FinetuneConfig(steps=steps, rank=rank, alpha=alpha)
+    budget = Budget(finetune=finetune, n_samples=samples, anchors_path=anchors, seed=seed)
     with open_trainer() as db:
         sets = _sets(db, entries, base_id=base_id, budget=budget, may_train=not no_train)
         if warning := check_budgets([(entry, found) for entry, found in sets if found is not None]):

@@ -113,16 +113,19 @@ def _train(db: Database, entry: ArmEntry, base_id: str, budget: Budget) -> Adapt
         "limit": budget.n_samples,
         "anchors_path": budget.anchors_path,
         "seed": budget.seed,
+        "is_of_arm": True,
     }
     shared = run_attribute(db, AttributeConfig(), budget.items, **common).run
     method = AttributeConfig(method=recipe.attribute)
     attributed = run_attribute(db, method, budget.items, **common).run
     k = 1 if recipe.is_single else entry.k
     divide = PartitionConfig(method=recipe.partition, k=k)
-    divided = run_partition(db, divide, run_id=attributed.id, within=shared.id, seed=budget.seed).run
+    divided = run_partition(db, divide, run_id=attributed.id, within=shared.id, seed=budget.seed, is_of_arm=True).run
     steps = budget.finetune.steps * (entry.k if recipe.is_single else 1)
     finetune = replace(budget.finetune, steps=steps)
-    trained = run_finetune(db, finetune, budget.items, base_id=base_id, run_id=divided.id, seed=budget.seed).run
+    trained = run_finetune(
+        db, finetune, budget.items, base_id=base_id, run_id=divided.id, seed=budget.seed, is_of_arm=True
+    ).run
     base = installed_base(find_base(base_id))
     name = f"{entry.arm.name}-k{entry.k}"
     made, files = build_set(trained, divided, name=name, base=base, data=data_record(db, divided))

@@ -88,6 +88,7 @@ def run_attribute(
     limit: int | None = None,
     anchors_path: Path | None = None,
     seed: int = 0,
+    is_of_arm: bool = False,
 ) -> StageResult:
     """Influence of every sample on every anchor, one row per sample."""
     anchors = load_anchors(anchors_path)
@@ -95,7 +96,9 @@ def run_attribute(
     inputs = [content_id([sample.id for sample in samples]), anchors_digest(anchors)]
     if config.method == "datainf":
         inputs.append(find_base(base_id).sha256)
-    run = begin_run(db, "attribute", {"attribute": config, "items": items}, inputs=inputs, seed=seed)
+    run = begin_run(
+        db, "attribute", {"attribute": config, "items": items}, inputs=inputs, seed=seed, is_of_arm=is_of_arm
+    )
     if run.is_finished:
         return StageResult(run=run, was_done=True)
     influence = _influence(db, samples, anchors, config, items, run=run, base_id=base_id)
@@ -124,6 +127,7 @@ def run_partition(
     within: str | None = None,
     limit: int | None = None,
     seed: int = 0,
+    is_of_arm: bool = False,
 ) -> StageResult:
     """Divide the samples of an attribute run (the newest, or the one whose id begins so) into k parts.
 
@@ -132,7 +136,14 @@ def run_partition(
     """
     source = source_run(db, "attribute", run_id)
     others = [within] if within and within != source.id else []
-    run = begin_run(db, "partition", {"partition": config, "limit": limit}, inputs=[source.id, *others], seed=seed)
+    run = begin_run(
+        db,
+        "partition",
+        {"partition": config, "limit": limit},
+        inputs=[source.id, *others],
+        seed=seed,
+        is_of_arm=is_of_arm,
+    )
     if run.is_finished:
         return StageResult(run=run, was_done=True)
     sample_ids, influence = load_influence(db, source, limit, within)
@@ -161,13 +172,16 @@ def run_finetune(
     run_id: str | None = None,
     limit: int | None = None,
     seed: int = 0,
+    is_of_arm: bool = False,
 ) -> StageResult:
     """Train one adapter for each part of a partition run; with `limit`, on that many samples of each part."""
     check_scaling(config.rank, config.alpha)  # publishing would refuse it after the work
     source = source_run(db, "partition", run_id)
     parts = load_parts(db, source, limit)
     settings = {"finetune": config, "items": items, "base": base_id, "limit": limit}
-    run = begin_run(db, "finetune", settings, inputs=[source.id, find_base(base_id).sha256], seed=seed)
+    run = begin_run(
+        db, "finetune", settings, inputs=[source.id, find_base(base_id).sha256], seed=seed, is_of_arm=is_of_arm
+    )
     if run.is_finished and has_adapter_files(run):
         return StageResult(run=run, was_done=True)
     from trainer.train.finetune import finetune  # torch

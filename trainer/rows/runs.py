@@ -53,10 +53,13 @@ def content_id(value: object) -> str:
     return hashlib.sha256(_canonical(value).encode()).hexdigest()
 
 
-def begin_run(db: Database, stage: str, config: object, *, inputs: Sequence[str], seed: int) -> Run:
+def begin_run(
+    db: Database, stage: str, config: object, *, inputs: Sequence[str], seed: int, is_of_arm: bool = False
+) -> Run:
     """The run of this stage on exactly these inputs: found again (finished or broken) or begun now.
 
-    `config` is a frozen dataclass or a mapping of several; `inputs` are digests of what the stage reads.
+    `config` is a frozen dataclass or a mapping of several; `inputs` are digests of what the stage reads. One that an
+    arm of an evaluation asks for, `is_of_arm`, does not become the one that was asked for last.
     """
     run_id = _run_id(stage, config, inputs, seed)
     row = {
@@ -70,10 +73,12 @@ def begin_run(db: Database, stage: str, config: object, *, inputs: Sequence[str]
         "status": "running",
         "figures": "{}",
         "started": _now(),
+        "is_of_arm": is_of_arm,
     }
     with db.atomic():
         db.table("runs").insert(row, ignore=True)
-        db.table("runs").update(run_id, {"called": _now()})
+        if not is_of_arm:
+            db.table("runs").update(run_id, {"called": _now(), "is_of_arm": False})
     return find_run(db, run_id)
 
 
@@ -104,9 +109,11 @@ def find_run(db: Database, run_id: str) -> Run:
 
 
 def latest_run(db: Database, stage: str) -> Run | None:
-    """The finished run of a stage that was asked for last."""
-    query = "SELECT * FROM runs WHERE stage = ? AND status = 'finished' ORDER BY called DESC, finished DESC, rowid DESC"
-    return next(map(_to_run, db.query(f"{query} LIMIT 1", [stage])), None)
+    """The finished run of a stage that was asked for last, and not only by an arm of an evaluation."""
+    query = "SELECT * FROM runs WHERE stage = ? AND status = 'finished' AND NOT is_of_arm"
+    return next(
+        map(_to_run, db.query(f"{query} ORDER BY called DESC, finished DESC, rowid DESC LIMIT 1", [stage])), None
+    )
 
 
 def list_runs(db: Database) -> list[Run]:

@@ -91,3 +91,9 @@ def m004_attempts(db: Database) -> None:
 def m005_is_likeliest(db: Database) -> None:
     """Log-likelihood scoring of a question: whether the attempt's adapter finds the right option likeliest."""
     db.execute("ALTER TABLE attempts ADD COLUMN is_likeliest INTEGER")
+
+
+@MIGRATIONS()
+def m006_of_arm(db: Database) -> None:
+    """Runs that only an arm of an evaluation asked for; no stage goes on from one by itself."""
+    db.execute("ALTER TABLE runs ADD COLUMN is_of_arm INTEGER NOT NULL DEFAULT 0")

@@ -144,6 +144,13 @@ def test_an_interrupted_import_exits_with_130_and_leaves_nothing_half(tmp_path):
     assert json.loads(trainer("status", "--json").stdout)["samples"] == {}
 
 
+@pytest.mark.parametrize("name", ["rank", "alpha", "steps", "k"])  # (#11)
+def test_an_option_that_several_commands_have_is_the_same_in_all(name):
+    commands = [main.get_command(None, command) for command in main.list_commands(None)]
+    found = [option for command in commands for option in command.params if option.name == name]
+    assert len(found) >= 3 and len({(option.default, option.help) for option in found}) == 1
+
+
 def test_a_second_trainer_is_told_to_wait(data):
     with_lock = open_store(write=True)
     try:

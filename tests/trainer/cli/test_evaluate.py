@@ -14,6 +14,7 @@ from tests.tiny_serving import install_set
 from trainer.cli import evaluate as evaluate_command
 from trainer.cli import main
 from trainer.cli.evaluate import evaluate
+from trainer.configs import FinetuneConfig
 from trainer.evaluate.benchmarks.problems import FILES, FOLDER
 from trainer.evaluate.figures.export import without_prompts
 from trainer.rows.kept_exports import find_evaluation
@@ -86,6 +87,30 @@ def test_running_without_a_sandbox_must_be_asked_for(monkeypatch, tmp_path):
 def test_a_precision_that_there_is_not_is_misuse(tmp_path):
     result = invoke("--data", tmp_path, "--quantization", "q9")
     assert result.exit_code == 2 and "'q9' is not one of 'auto', 'nf4'" in result.stderr
+
+
+class Seen(Exception):
+    """What an arm would be trained with."""
+
+
+@pytest.fixture
+def budget_of(monkeypatch, tmp_path):
+    def see(*_, budget, **__):
+        raise Seen(budget)
+
+    monkeypatch.setattr("trainer.cli.evaluate.load_benchmark", lambda *_, **__: [])
+    monkeypatch.setattr("trainer.evaluate.sandbox.require_sandbox", lambda **_: "none")
+    monkeypatch.setattr("trainer.cli.evaluate._sets", see)
+    return lambda *options: invoke("--data", tmp_path, *options).exception.args[0]
+
+
+def test_the_seed_is_that_of_the_arms_too(budget_of):  # (#11)
+    assert budget_of("--seed", 7).seed == 7
+
+
+def test_a_rank_means_here_what_it_means_to_finetune(budget_of):  # (#11)
+    assert budget_of("--rank", 8).finetune == FinetuneConfig(rank=8)
+    assert budget_of("--rank", 8, "--alpha", 16).finetune == FinetuneConfig(rank=8, alpha=16)
 
 
 def test_an_export_that_is_a_folder_is_refused_before_anything_is_asked(tmp_path):

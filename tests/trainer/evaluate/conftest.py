@@ -23,16 +23,32 @@ def sandbox() -> str:
 
 
 @pytest.fixture(scope="session")
-def backends() -> dict[str, Backend]:
+def problems() -> dict[str, str]:
+    """Why a back end does not work on this machine, empty where it does, by its kind."""
+    return {"bubblewrap": "there is no bwrap", **{backend.kind: find_problem(backend) for backend in find_backends()}}
+
+
+@pytest.fixture(scope="session")
+def backends(problems) -> dict[str, Backend]:
     """The back ends that work on this machine, by their kind."""
-    return {backend.kind: backend for backend in find_backends() if not find_problem(backend)}
+    return {backend.kind: backend for backend in find_backends() if not problems[backend.kind]}
+
+
+@pytest.fixture(scope="session")
+def need(problems, backends):
+    """Ask for a back end by its kind; the test is skipped, with the reason, where it does not work."""
+
+    def need(kind: str) -> Backend:
+        if kind not in backends:
+            pytest.skip(f"{kind} does not work on this machine: {problems[kind]}")
+        return backends[kind]
+
+    return need
 
 
 @pytest.fixture(params=["bubblewrap", "landlock"])
-def backend(request, backends) -> Backend:
-    if request.param not in backends:
-        pytest.skip(f"{request.param} does not work on this machine")
-    return backends[request.param]
+def backend(request, need) -> Backend:
+    return need(request.param)
 
 
 @pytest.fixture

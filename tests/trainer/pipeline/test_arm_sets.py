@@ -11,10 +11,11 @@ from spa_lsp.adapters.writing import write_set
 from spa_lsp.errors import BadInput, NotFound
 from tests.conftest import TINY_ID
 from tests.tiny_set import make_adapters, make_set
-from trainer.configs import FinetuneConfig, ItemsConfig
+from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig
 from trainer.evaluate.arms import parse_arms
 from trainer.pipeline.arm_sets import Budget, arm_set, check_budgets
-from trainer.pipeline.stages import open_trainer, run_import
+from trainer.pipeline.stage_rows import source_run
+from trainer.pipeline.stages import open_trainer, run_attribute, run_import
 from trainer.rows.runs import list_runs
 
 FINETUNE = FinetuneConfig(rank=2, alpha=4, steps=1, accumulate=1)
@@ -151,6 +152,33 @@ def test_sets_of_other_budgets_are_told(find, tiny_base, install):
     install("lexical-k2", figures={"config": {"finetune": {"steps": 40}}})
     warning = check_budgets([find("random"), find("lexical")])
     assert warning == "arms random and lexical were not trained with equal budgets; compare them with care"
+
+
+@pytest.mark.parametrize("stage", ["attribute", "partition", "finetune"])  # (#11)
+def test_no_stage_goes_on_from_the_run_of_an_arm(find, samples, db, stage):
+    find("random")
+    assert [run for run in list_runs(db) if run.stage == stage]
+    with pytest.raises(NotFound, match=f"there is no finished {stage} run; run: trainer {stage}"):
+        source_run(db, stage, None)
+
+
+@pytest.mark.parametrize("is_asked_before", [True, False])  # (#11)
+def test_a_run_of_an_arm_that_the_user_asks_for_too_is_gone_on_from(find, samples, db, budget, is_asked_before):
+    config, options = AttributeConfig(method="random"), {"base_id": TINY_ID, "anchors_path": budget.anchors_path}
+    for is_by_user in (is_asked_before, not is_asked_before):
+        if is_by_user:
+            own = run_attribute(db, config, budget.items, **options).run
+        else:
+            find("random")
+    assert source_run(db, "attribute", None) == own
+
+
+def test_an_arm_does_not_make_an_older_run_of_the_user_the_newest(find, samples, db, budget):  # (#11)
+    options = {"base_id": TINY_ID, "anchors_path": budget.anchors_path}
+    run_attribute(db, AttributeConfig(method="random"), budget.items, **options)
+    newest = run_attribute(db, AttributeConfig(method="bm25"), budget.items, **options).run
+    find("random")
+    assert source_run(db, "attribute", None) == newest
 
 
 def test_training_an_arm_changes_nothing_that_is_served(find, samples):

@@ -121,18 +121,17 @@ CHEATS = {
     "lambda": "    return lambda: 0\n",
     "module": "    import os; return os\n",
 }
-LIMITS = Limits(wall_s=20.0, cpu_s=1.0, memory_bytes=256 << 20)
+LIMITS = Limits(wall_s=60.0, cpu_s=1.0, memory_bytes=256 << 20)
 
 
 @pytest.fixture(scope="module")
-def ask(backends):
-    started = {kind: testers.Tester(backend) for kind, backend in backends.items()}
+def ask(need):
+    started = {}
 
     def run(kind, completion, problem=PROBLEM):
-        if kind not in started:
-            pytest.skip(f"{kind} does not work on this machine")
-        if not started[kind].is_alive:
-            started[kind] = testers.Tester(backends[kind])
+        backend = need(kind)
+        if kind not in started or not started[kind].is_alive:
+            started[kind] = testers.Tester(backend)
         job = {
             "program": problem.program(completion),
             "helpers": problem.program(problem.solution),
@@ -159,8 +158,15 @@ def test_the_solution_passes_after_all_cheats(ask, kind):
     assert answer["kind"] == "completed", answer
 
 
-@pytest.mark.parametrize("cheat", ["search for the expected value", "search of the memory"])
-def test_the_search_finds_what_is_there(ask, cheat):
+@pytest.mark.parametrize(
+    ("kind", "cheat"),
+    [
+        ("bubblewrap", "search for the expected value"),
+        ("bubblewrap", "search of the memory"),  # under Landlock there is no /proc to search in
+        ("landlock", "search for the expected value"),
+    ],
+)
+def test_the_search_finds_what_is_there(ask, kind, cheat):
     """The positive control: with the expected value in the program, both searches find it and pass."""
     told = dataclasses.replace(PROBLEM, prefix=f"told = '{SECRET}'\n" + PROBLEM.prefix)
-    assert ask("bubblewrap", CHEATS[cheat], told)["kind"] == "completed"
+    assert ask(kind, CHEATS[cheat], told)["kind"] == "completed"

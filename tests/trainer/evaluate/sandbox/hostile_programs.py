@@ -59,12 +59,12 @@ LIMITS = {
     "one huge string": ("'x' * (4 << 30)", "memory"),
     "memory in small pieces": ("pieces = []\nwhile True: pieces.append(bytearray(1 << 20))", "memory"),
     "memory of children together": (
-        "for _ in range(6):\n if os.fork() == 0: break\npiece = bytearray(b'x' * (90 << 20))\ntime.sleep(60)",
+        "for _ in range(6):\n if os.fork() == 0: break\npiece = bytearray(b'x' * (90 << 20))\ntime.sleep(9999)",
         ("memory", "failed"),
     ),
     "shared memory of children together": (
         "for _ in range(6):\n if os.fork() == 0: break\npiece = mmap.mmap(-1, 90 << 20)\n"
-        "for at in range(0, 90 << 20, 4096): piece[at] = 1\ntime.sleep(60)",
+        "for at in range(0, 90 << 20, 4096): piece[at] = 1\ntime.sleep(9999)",
         ("memory", "failed"),
     ),
     "inflated bytes": ("import zlib\nzlib.decompress(zlib.compress(bytes(1 << 20)), bufsize=1 << 33)", "memory"),
@@ -96,22 +96,22 @@ LIMITS = {
 STAYING = {
     "daemon": (
         "if os.fork() == 0:\n os.setsid()\n if os.fork() == 0:\n  for fd in range(9):\n"
-        "   try: os.close(fd)\n   except OSError: pass\n  time.sleep(77)\n os._exit(0)",
+        "   try: os.close(fd)\n   except OSError: pass\n  time.sleep(9999)\n os._exit(0)",
         ("completed", "failed"),
     ),
     "program in the background": (
         "subprocess.Popen(['/usr/bin/sleep', '77'], start_new_session=True)",
         ("completed", "failed"),
     ),
-    "no death with the parent": ("print(libc.prctl(1, 0, 0, 0, 0))\ntime.sleep(77)", "timeout"),
-    "own process group": ("try: os.setpgid(0, 0)\nexcept OSError: pass\ntime.sleep(77)", "timeout"),
+    "no death with the parent": ("print(libc.prctl(1, 0, 0, 0, 0))\ntime.sleep(9999)", "timeout"),
+    "own process group": ("try: os.setpgid(0, 0)\nexcept OSError: pass\ntime.sleep(9999)", "timeout"),
     "all signals ignored": (
         "for number in range(1, 65):\n"
         " try: signal.signal(number, signal.SIG_IGN)\n except (OSError, ValueError): pass\n"
-        "time.sleep(77)",
+        "time.sleep(9999)",
         "timeout",
     ),
-    "child that holds the streams": ("if os.fork() == 0: time.sleep(77)", ("completed", "failed")),
+    "child that holds the streams": ("if os.fork() == 0: time.sleep(9999)", ("completed", "failed")),
 }
 
 FILES = {

@@ -9,15 +9,17 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.fakes import PATIENCE_S
 from tests.trainer.evaluate.sandbox import hostile_programs as programs
 from trainer.evaluate.sandbox import process as sandbox_process
 from trainer.evaluate.sandbox import syscalls
+from trainer.evaluate.sandbox.interpreter import find_interpreter
 from trainer.evaluate.sandbox.limits import Limits
 from trainer.evaluate.sandbox.process import Backend
 from trainer.evaluate.sandbox.run import run
@@ -29,7 +31,8 @@ HOSTILE = {**programs.LIMITS, **programs.STAYING, **programs.FILES, **programs.O
 if platform.machine() == "x86_64":
     HOSTILE |= programs.FOREIGN_CALLS
 OWN_ENVIRONMENT = ascii(Path("/proc/self/environ").read_bytes()[:40])[2:-1]
-LIMITS = Limits(wall_s=5.0, cpu_s=1.0, memory_bytes=200 << 20, output_bytes=32 << 10)
+LIMITS = Limits(wall_s=60.0, cpu_s=1.0, memory_bytes=200 << 20, output_bytes=32 << 10)
+IMPATIENT = replace(LIMITS, wall_s=5.0)  # for those that sleep
 NUMBERS = {
     name: numbers[ARCHITECTURES[platform.machine()][0]]
     for table in (
@@ -126,19 +129,22 @@ def survivors_of(marker):
     return found
 
 
-def run_all(backend, sources):
+def run_all(backend, sources, *, patience_s=PATIENCE_S):
+    """Run them; what is left of them may take some time to go."""
     host = Host(Path(tempfile.mkdtemp(dir="/var/tmp")))
     marker = uuid.uuid4().hex
     with closing(host), pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(8) as pool:
         patch.setenv("HOSTILE_SECRET", host.secret)
         patch.setitem(sandbox_process.ENVIRONMENT, "LC_ALL", f"C.UTF-8@{marker}")
-        ran = pool.map(lambda program: run(host.source(program), backend, LIMITS), sources.values())
+        ran = pool.map(lambda name: run(host.source(sources[name]), backend, limits_of(name, backend.kind)), sources)
         outcomes = dict(zip(sources, ran, strict=True))
-        time.sleep(1.0)
+        end = time.monotonic() + patience_s
+        while (survivors := survivors_of(marker)) and time.monotonic() < end:
+            time.sleep(0.1)
         return Ran(
             outcomes=outcomes,
             secret=host.secret,
-            survivors=survivors_of(marker),
+            survivors=survivors,
             visits=host.visits(),
             files=sorted(path.name for path in host.folder.iterdir()),
             content=(host.folder / "canary").read_text(),
@@ -147,10 +153,12 @@ def run_all(backend, sources):
 
 
 @pytest.fixture(scope="module", params=["bubblewrap", "landlock"])
-def ran(request, backends):
-    if request.param not in backends:
-        pytest.skip(f"{request.param} does not work on this machine")
-    return request.param, run_all(backends[request.param], {name: source for name, (source, _) in HOSTILE.items()})
+def ran(request, need):
+    return request.param, run_all(need(request.param), {name: source for name, (source, _) in HOSTILE.items()})
+
+
+def limits_of(name, kind):
+    return IMPATIENT if expected_kinds(name, kind) == ["timeout"] else LIMITS
 
 
 def expected_kinds(name, kind):
@@ -169,10 +177,9 @@ def test_the_program_ends_as_expected_and_has_not_escaped(ran, name):
     assert "ESCAPED" not in outcome.output
     assert all_of_it.secret not in outcome.output + outcome.error
     assert OWN_ENVIRONMENT not in outcome.output
-    assert outcome.seconds < LIMITS.wall_s + 10
 
 
-def test_nothing_is_left_after_a_second(ran):
+def test_nothing_is_left(ran):
     assert ran[1].survivors == []
 
 
@@ -200,10 +207,9 @@ CONTROL = {
 }
 
 
-def test_without_a_sandbox_the_same_programs_escape(backends):
+def test_without_a_sandbox_the_same_programs_escape():
     """The positive control: each of the checks above sees what it is there for."""
-    interpreter = next(iter(backends.values())).interpreter
-    ran = run_all(Backend(kind="none", interpreter=interpreter), CONTROL)
+    ran = run_all(Backend(kind="none", interpreter=find_interpreter()), CONTROL, patience_s=1.0)
     escaped = {name for name, outcome in ran.outcomes.items() if "ESCAPED" in outcome.output}
     assert escaped == set(CONTROL) - {"environment of all processes", "program in the background"}
     assert ran.secret in ran.outcomes["read a file"].output
