@@ -157,7 +157,7 @@ def test_an_engine_killed_in_the_middle_of_a_request_is_an_empty_answer(start):
     calls = []
 
     def is_asked():  # the front may not have reached the engine yet
-        calls.append(client.ask_items(1, 4))
+        calls.append(client.ask_items(1, 4, triggerKind=1))  # asked for: it waits for no pause
         return engine_status()["n_requests"] > 0
 
     wait_until(is_asked)
