@@ -52,23 +52,33 @@ SHOWN = (
 @click.option("--benchmarks", default="infilling-multi", show_default=True, help=f"{', '.join(BENCHMARKS)}.")
 @click.option("--limit", type=click.IntRange(min=1), default=60, show_default=True, help="Problems of each benchmark.")
 @options.k
-@click.option("--temperature", type=float, help="Of arms that name none with @.  [default: single 0.1, others 0]")
+@click.option(
+    "--temperature", type=float, help="Temperature of arms that name none with @.  [default: single 0.1, others 0]"
+)
 @click.option(
     "--begun-chars", type=click.IntRange(MIN_BEGUN), metavar="N", help="Anchor infillings 5 to N characters back."
 )
 @options.base
 @options.quantization
-@click.option("--max-tokens", type=click.IntRange(min=1), help="Of a completion.  [default: infill 96, instruct 512]")
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(min=1),
+    help="Length of a completion, at most.  [default: infill 96, instruct 512]",
+)
 @click.option("--no-kl", is_flag=True, help="Leave out the average KL, which costs a pass of every adapter.")
 @click.option("--no-train", is_flag=True, help="Refuse arms whose adapters are not there.")
-@click.option("--samples", type=click.IntRange(min=1), metavar="N", help="To train arms on.  [default: all imported]")
-@click.option("--anchors", type=click.Path(path_type=Path), help="To train arms with: JSONL.  [default: bundled]")
+@click.option(
+    "--samples", type=click.IntRange(min=1), metavar="N", help="Samples to train arms on.  [default: all imported]"
+)
+@click.option(
+    "--anchors", type=click.Path(path_type=Path), help="JSONL of anchors to train arms with.  [default: bundled]"
+)
 @options.steps
 @options.rank
 @options.alpha
 @options.seed
 @options.unsafe_no_sandbox
-@click.option("--export", "export_path", type=_EXPORT, metavar="FILE", help="All of it as JSON.")
+@click.option("--export", "export_path", type=_EXPORT, metavar="FILE", help="File for all of it as JSON.")
 @options.as_json
 def evaluate(
     data: Path | None,

@@ -60,11 +60,13 @@ learning_rate = of_field(FinetuneConfig, "learning_rate", _ABOVE_0)
 checkpoint_every = of_field(FinetuneConfig, "checkpoint_every", _FROM_1)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-base = click.option("--base", "base_id", metavar="ID", default=DEFAULT_BASE, show_default=True, help="Base model.")
+base = click.option(
+    "--base", "base_id", metavar="ID", default=DEFAULT_BASE, show_default=True, help="Base, see spa-lsp models list."
+)
 quantization = click.option(
     "--quantization", type=click.Choice(QUANTIZATIONS), default="auto", show_default=True, help="Precision of the base."
 )
-seed = click.option("--seed", type=SEED, default=0, show_default=True, help="Of everything that is drawn.")
+seed = click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of everything that is drawn.")
 data = click.option(
     "--data", envvar="SPA_DATA", type=click.Path(path_type=Path), help="Folder of the benchmarks.  [env: SPA_DATA]"
 )
