@@ -63,6 +63,14 @@ def test_a_line_that_broke_off_is_dropped_unless_it_is_the_only_one(text, expect
     assert drop_open_line(text, site(is_open=True)) == expected
 
 
+# issue 13: comments of every language, by the names of every editor
+@pytest.mark.parametrize(
+    ("at", "language"), [("# ‸", "sh"), ("-- ‸", "lua"), ("; ‸", "emacs-lisp"), ("// ‸", "tsx"), ("# ‸", "make")]
+)
+def test_in_a_comment_of_any_language_one_line_is_kept(at, language):
+    assert keep_line("says why\nx", site(at, language)) == "says why"
+
+
 def test_a_last_line_that_is_over_is_kept():
     assert drop_open_line("a = 1\nb = 2", site()) == "a = 1\nb = 2"
 
@@ -112,6 +120,11 @@ def test_a_begun_line_gets_its_statement_and_its_block(text, at, expected):
         ("(a) {\n    b();", "  if ‸", "go", "(a) {\n    b();"),
         ("1;\n  return x;", "  let x = ‸", "cobol", "1;\n  return x;"),
         ("a();\n  b();", "  ‸", "java", "a();\n  b();"),
+        # issue 13
+        ("s.match(/[(]/);\n  c();", "  x = ‸", "javascript", "s.match(/[(]/);"),
+        ("'(';\n  c();", "  char x = ‸", "java", "'(';"),
+        ("x\n    foo\nend", "  if ‸", "ruby", "x\n    foo\nend"),  # its blocks have no brackets
+        ("x > 1\n    foo()\nend", "  if ‸", "julia", "x > 1\n    foo()\nend"),
     ],
 )
 def test_in_other_languages_a_statement_ends_with_its_brackets(text, at, language, expected):
@@ -188,6 +201,25 @@ def test_a_bracket_that_closes_nothing_ends_a_completion(text, at, expected):
     assert cut_surplus_brackets(text, site(at)) == expected
 
 
+# issue 13
+@pytest.mark.parametrize(
+    ("text", "at", "language"),
+    [
+        ('s.replace(/\\)/g, "");', "function f(s) {\n  return ‸", "javascript"),
+        ("s.match(/[)/]/) + '\\'';", "function f(s) {\n  return ‸", "typescriptreact"),
+        ("<p>don't :) {s}</p>);", "function f(s) {\n  return (<b>(</b>‸", "typescriptreact"),
+        ("x == ')') {", "if (‸", "rust"),
+        ('R"(a))" + f(1)', "x = ‸", "cpp"),
+        ("/* :) /* :) */ */ x", "f(‸", "kotlin"),
+        ("string.find(s, [[)]])", "x = ‸", "lua"),
+        ("'it''s :)'", "select ‸", "sql"),
+        ("a / b) / c", "x = (‸", "javascript"),
+    ],
+)
+def test_a_bracket_that_is_no_code_ends_no_completion(text, at, language):
+    assert cut_surplus_brackets(text, site(at, language)) == text
+
+
 def test_in_languages_whose_strings_are_not_known_brackets_say_nothing():
     assert cut_surplus_brackets("a)", site("‸", "latex")) == "a)"
     assert cut_surplus_brackets("x: &'a str) {", site("fn f<'a>(‸", "rust")) == "x: &'a str) {"
@@ -206,6 +238,12 @@ def test_in_languages_whose_strings_are_not_known_brackets_say_nothing():
         ("x))", "f(g(‸))\n", "x"),
         ("value", "x = ‸ else 0\n", "value"),
         ("a", "f(‸)\n", "a"),
+        # issue 13: brackets in strings and comments
+        ("bar)", 'x = "(" + f(‸)\n', "bar"),
+        ('a)")', 'print("(‸")\n', "a)"),
+        ('":)', "print(‸)\n", '":)'),  # its string goes on
+        ("b  # (:", "f(a, ‸:\n", "b  # (:"),
+        ("bar)", "x = '[' + f(  # (\n    ‸)\n", "bar"),
     ],
 )
 def test_what_stands_behind_the_cursor_is_not_repeated(text, at, expected):
@@ -230,6 +268,29 @@ def test_the_range_takes_in_brackets_that_the_text_has_itself(text, at, expected
     assert n_replaced(text, site(at, "javascript")) == expected
 
 
+# issue 13
+@pytest.mark.parametrize(
+    ("text", "at", "language", "expected"),
+    [
+        ('":)"', "print(‸)", "python", 0),
+        (r'r"\d+\)"', "re.compile(‸)", "python", 0),
+        ("')'", "print(‸)", "c", 0),
+        ("/[)]/", "s.split(‸)", "javascript", 0),
+        ("`)`", "f(‸)", "go", 0),
+        ("[[)]]", "f(‸)", "lua", 0),
+        ('@":)"', "f(‸)", "csharp", 0),
+        ("x  -- :)", "f(‸)", "sql", 0),
+        ("a)", '"(‸)"', "python", 0),  # the string goes on behind the cursor
+        ('a") + 1', 'print("(‸)', "python", 1),
+        ("bar) + 1", 'x = "(" + f(‸)', "python", 1),
+        ("')' > x) {", "if (‸)", "made-up", 0),  # nobody knows what its quotes say
+        ("x) {", "if (‸)", "made-up", 1),
+    ],
+)
+def test_the_range_takes_in_no_bracket_for_one_in_a_string(text, at, language, expected):
+    assert n_replaced(text, site(at, language)) == expected
+
+
 @pytest.mark.parametrize(
     ("text", "at", "expected"),
     [
@@ -242,6 +303,8 @@ def test_the_range_takes_in_brackets_that_the_text_has_itself(text, at, expected
         ("    return x", "class A:\n    def f():\n    ‸", "    return x"),  # still to be indented
         (" 1", "x =‸", " 1"),
         ("\n    return x", "def f():\n    ‸", "\n    return x"),
+        ("    return x", "def f():  # why\n‸", "    return x"),
+        ("    return x", "    x = 1  # why:\n    ‸", "return x"),
     ],
 )
 def test_white_space_that_the_line_has_is_not_repeated(text, at, expected):

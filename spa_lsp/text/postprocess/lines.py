@@ -5,8 +5,10 @@ import math
 import re
 import warnings
 
-from spa_lsp.text.postprocess.brackets import blanked, is_in_comment, is_read, open_brackets
+from spa_lsp.text.postprocess.brackets import is_in_line_comment, open_brackets
 from spa_lsp.text.postprocess.site import Site, indentation
+from spa_lsp.text.languages import canonical, syntax_of
+from spa_lsp.text.lexer import blanked
 
 _CLAUSE = re.compile(r"\s*(elif|else|except|finally|case)\b")
 _OPENS_BLOCK = (":", "{", "(", "[")
@@ -20,16 +22,18 @@ def drop_open_line(text: str, site: Site) -> str:
 
 def keep_line(text: str, site: Site) -> str:
     """Only the first line, where something stands behind the cursor or the cursor is in a comment."""
-    return text.partition("\n")[0] if site.rest or is_in_comment(site.prefix, site.language) else text
+    return text.partition("\n")[0] if site.rest or is_in_line_comment(site.prefix, site.language) else text
 
 
 def keep_statement(text: str, site: Site) -> str:
     """Where the cursor's line is begun: to the end of its statement, with the block that this opens."""
-    if not site.line.strip() or "\n" not in text or not is_read(site.language):
+    if not site.line.strip() or "\n" not in text:
         return text
     lines = text.split("\n")
-    n = _python_lines(site.line, lines) if site.language == "python" else _bracket_lines(site, lines)
-    return "\n".join(lines[:n])
+    if canonical(site.language) == "python":
+        return "\n".join(lines[: _python_lines(site.line, lines)])
+    has_end = syntax_of(site.language).has_braced_blocks  # elsewhere nothing says where a block ends
+    return "\n".join(lines[: _bracket_lines(site, lines)]) if has_end else text
 
 
 def fix_indentation(text: str, site: Site) -> str:
@@ -93,13 +97,14 @@ def _with_block(lines: list[str], n: int, depth: int) -> int:
 
 def _bracket_lines(site: Site, lines: list[str]) -> int:
     """How many lines it takes to close every bracket that the cursor's line opens; all when they stay open."""
-    start = len(site.prefix) - len(site.line)
-    outside = site.prefix[:start]
-    for n in range(1, len(lines) + 1):
-        code = blanked(outside + site.line + "\n".join(lines[:n]), site.language)[start:]
-        opened = open_brackets(code)
+    code = blanked(site.prefix, "\n".join(lines), site.language)
+    start, end = len(site.prefix) - len(site.line), len(site.prefix)
+    for n, line in enumerate(lines, start=1):
+        end += len(line)
+        opened = open_brackets(code[start:end])
         if opened is None or not opened:
             return n
+        end += 1
     return len(lines)
 
 
@@ -121,7 +126,8 @@ def _is_text(tree: ast.Module) -> bool:
 
 def _is_deeper_expected(site: Site) -> bool:
     """Whether the line above opens a block and the cursor's line is not indented for it yet."""
-    above = next((line for line in reversed(site.prefix.split("\n")[:-1]) if line.strip()), "")
+    before = blanked(site.prefix, "", site.language).split("\n")[:-1]
+    above = next((line for line in reversed(before) if line.strip()), "")
     return above.rstrip().endswith(_OPENS_BLOCK) and len(site.line) <= indentation(above)
 
 
