@@ -325,6 +325,13 @@ async def test_a_disabled_language_gets_nothing(front):
     assert await client.items(0, 0) == []
 
 
+# issue 13
+async def test_a_language_is_disabled_under_each_of_its_names(front):
+    client = await front(settings={"disabledLanguages": ["shellscript"]})
+    client.open("# Title\n", language="sh")
+    assert await client.items(0, 0) == []
+
+
 async def test_a_document_whose_changes_come_out_of_order_gets_nothing_until_it_is_sent_whole(front):
     client = await front()
     client.open(CODE, version=5)
