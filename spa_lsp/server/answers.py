@@ -17,7 +17,7 @@ class Offer:
     alternative: Alternative  # with the polished text
     form: str = ""  # equal for the same programs
     same: tuple[Alternative, ...] = ()  # the same program from other adapters, in their words
-    n_replaced: int = 0  # closing brackets behind the cursor that the text has itself
+    n_replaced: int = 0  # characters behind the cursor whose place it takes: closing brackets, the rest of a word
 
     @property
     def text(self) -> str:

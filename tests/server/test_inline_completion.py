@@ -73,6 +73,22 @@ async def test_brackets_that_the_editor_closed_are_replaced(front):
     assert item["range"] == {"start": {"line": 0, "character": 14}, "end": {"line": 0, "character": 15}}
 
 
+# issue 13
+async def test_in_the_middle_of_a_word_nothing_is_offered_unasked(front):
+    completer = FakeCompleter(texts=("calculate_total(items)",))
+    client = await front(completer)
+    client.open("def calculate(x):\n")
+    assert await client.items(0, 8) == [] and completer.asked == []
+
+
+async def test_in_the_middle_of_a_word_the_rest_of_it_is_replaced_when_asked_for(front):
+    client = await front(FakeCompleter(texts=("calculate_total(items)",)))
+    client.open("def calculate(x):\n")
+    (item,) = await client.items(0, 8, triggerKind=1)
+    assert item["insertText"] == "ulate_total"
+    assert item["range"] == {"start": {"line": 0, "character": 8}, "end": {"line": 0, "character": 13}}
+
+
 async def test_after_an_accept_what_follows_is_there_already(front):
     completer = FakeCompleter()
     client = await front(completer)

@@ -342,6 +342,32 @@ def test_white_space_at_line_ends_is_dropped(text, language, expected):
     assert strip_blanks(text, site(language=language)) == expected
 
 
+# issue 13
+@pytest.mark.parametrize(
+    ("text", "at", "language", "expected"),
+    [
+        ("calculate_total(items)", "def calc‸ulate(x):", "python", "def calculate_total(x):"),
+        ("ulate_total(items)", "def calc‸ulate(x):", "python", "def calculate_total(x):"),
+        ("ulate", "def calc‸ulate(x):", "python", None),
+        ("calculate", "def calc‸ulate(x):", "python", None),
+        ("ulus(x):", "def calc‸ulate(x):", "python", "def calculus(x):"),
+        ("z(1)", "foo.ba‸r + 1", "javascript", "foo.baz(1) + 1"),
+        ("z = 2;", "let ba‸r = 1;", "javascript", "let baz = 1;"),
+        ("ze", "x = ba‸r", "rust", "x = baze"),
+        ("z(a) {", "func ba‸r()", "go", "func baz()"),
+        ("zé", "x = ba‸ré + 1", "python", "x = bazé + 1"),
+        ("xyz + 1", "a.b‸c", "c", "a.bxyz + 1"),
+        ("b", "x = a‸", "python", "x = ab"),
+        ("b", "x = a‸ + c", "python", "x = ab + c"),
+    ],
+)
+def test_in_the_middle_of_a_word_the_rest_of_it_gives_way(text, at, language, expected):
+    where = site(at, language)
+    shown = polish(text, where)
+    got = shown and where.prefix + shown + where.suffix[n_replaced(shown, where) :]
+    assert got == expected
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [(")", ""), (" :", ""), ("\n}", ""), ("x", "x"), ("0", "0"), ("):", "):"), ("", "")],

@@ -3,9 +3,10 @@
 import re
 from dataclasses import dataclass
 
-from spa_lsp.text.postprocess.site import Site
 from spa_lsp.text.languages import syntax_of
 from spa_lsp.text.lexer import blanked, span_at_end, spans
+from spa_lsp.text.postprocess.site import Site
+from spa_lsp.text.postprocess.word import beyond_word, word_behind
 
 CLOSING = {")": "(", "]": "[", "}": "{"}
 _SUFFIX_CHARS = 1000  # in which the end of the string is looked for that the cursor stands in
@@ -69,11 +70,15 @@ def open_brackets(code: str) -> list[str] | None:
 
 
 def n_replaced(text: str, site: Site) -> int:
-    """How many closing brackets behind the cursor an item's range takes in, because the text has them itself.
+    """How many characters behind the cursor an item's range takes in: the rest of a word, and closing brackets.
 
     An editor puts `)` behind the cursor with each `(`; a text like `items) {` closes that bracket in its middle, where
     nothing can be left out of it.
     """
+    return len(word_behind(site)) + _n_closers_replaced(text, beyond_word(site))
+
+
+def _n_closers_replaced(text: str, site: Site) -> int:
     code = code_of(text, site)
     closers = _closers_behind(site)
     if code is None or not closers:

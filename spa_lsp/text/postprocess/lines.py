@@ -5,10 +5,10 @@ import math
 import re
 import warnings
 
-from spa_lsp.text.postprocess.brackets import is_in_line_comment, open_brackets
-from spa_lsp.text.postprocess.site import Site, indentation
 from spa_lsp.text.languages import canonical, syntax_of
 from spa_lsp.text.lexer import blanked
+from spa_lsp.text.postprocess.brackets import is_in_line_comment, open_brackets
+from spa_lsp.text.postprocess.site import Site, indentation
 
 _CLAUSE = re.compile(r"\s*(elif|else|except|finally|case)\b")
 _OPENS_BLOCK = (":", "{", "(", "[")

@@ -2,9 +2,9 @@
 
 from difflib import SequenceMatcher
 
+from spa_lsp.text.lexer import spans
 from spa_lsp.text.postprocess.brackets import Code, code_of, n_open_on_line, unmatched_closers
 from spa_lsp.text.postprocess.site import Site
-from spa_lsp.text.lexer import spans
 
 ALIKE = 0.95  # of the characters, as Tabby's 5 % of edits: a repeat with another comma is one
 TELLING_CHARACTERS = 3  # a line as short as `}` may well stand twice
