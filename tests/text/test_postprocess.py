@@ -4,6 +4,7 @@ import pytest
 
 from spa_lsp.text.postprocess import RULES, Site, polish
 from spa_lsp.text.postprocess.brackets import cut_surplus_brackets, n_replaced
+from spa_lsp.text.postprocess.indent import use_unit
 from spa_lsp.text.postprocess.lines import (
     drop_open_line,
     drop_tiny,
@@ -11,7 +12,6 @@ from spa_lsp.text.postprocess.lines import (
     keep_line,
     keep_statement,
     strip_blanks,
-    use_tabs,
 )
 from spa_lsp.text.postprocess.loops import cut_loops
 from spa_lsp.text.postprocess.secret_text import has_secret
@@ -324,7 +324,32 @@ def test_white_space_that_the_line_has_is_not_repeated(text, at, expected):
     ],
 )
 def test_a_document_of_tabs_gets_tabs(text, at, expected):
-    assert use_tabs(text, site(at)) == expected
+    assert use_unit(text, site(at)) == expected
+
+
+STARRED = "/**\n * Says what.\n *\n * And why.\n */\n"
+
+
+# issue 13: the unit is found from code
+@pytest.mark.parametrize(
+    ("text", "at", "language", "expected"),
+    [
+        ("a {\n        b;\n    }", STARRED + "function f() {\n\t‸", "javascript", "a {\n\t\tb;\n\t}"),
+        ("a {\n        b;\n    }", STARRED + "function f() {\n\t‸", "made-up", "a {\n\t\tb;\n\t}"),
+        ("    a;\n    b;", STARRED + "g() {\n\tc;\n}\nf() {\n‸", "java", "\ta;\n\tb;"),
+        ("    /**\n     * c\n     */\n    a;", "class A {\n\tb;\n\n‸", "java", "\t/**\n\t * c\n\t */\n\ta;"),
+        ("x\n        y", '"""\n  a\n  b\n"""\ndef f():\n\t‸', "python", "x\n\t\ty"),
+        ("x\n    y", "-- a\n--[[\n  b\n]]\nf(\n\t1)\n‸", "lua", "x\n\ty"),
+        ("a\n    b", "‸\nfunc g() {\n\tc()\n}", "go", "a\n\tb"),
+        ("a {\n\tb;\n}", "f() {\n  c;\n}\n‸", "c", "a {\n  b;\n}"),
+        ("\ta;\n\tb;", "f() {\n    c;\n}\ng() {\n‸", "c", "    a;\n    b;"),
+        ("a\n\tb", "x:\n  y\n‸", "make", "a\n\tb"),
+        ("x = [  # 1\n    2", "f()\n\ty = ‸", "python", "x = [  # 1\n\t2"),
+        ("  a", "f() {\n\tx = ‸", "c", "  a"),  # behind code
+    ],
+)
+def test_a_completion_is_indented_as_the_code_around_it(text, at, language, expected):
+    assert use_unit(text, site(at, language)) == expected
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from spa_lsp.text.postprocess.brackets import cut_surplus_brackets, n_replaced
+from spa_lsp.text.postprocess.indent import use_unit
 from spa_lsp.text.postprocess.lines import (
     drop_open_line,
     drop_tiny,
@@ -10,7 +11,6 @@ from spa_lsp.text.postprocess.lines import (
     keep_line,
     keep_statement,
     strip_blanks,
-    use_tabs,
 )
 from spa_lsp.text.postprocess.loops import cut_loops
 from spa_lsp.text.postprocess.secret_text import drop_secrets
@@ -33,7 +33,7 @@ RULES: tuple[TextRule, ...] = (
     drop_line_rest,
     drop_repeated_lines,
     fix_indentation,
-    use_tabs,
+    use_unit,
     strip_blanks,
     drop_tiny,
 )

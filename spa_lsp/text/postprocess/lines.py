@@ -1,7 +1,6 @@
 """How many lines of a completion are kept, and how they are indented."""
 
 import ast
-import math
 import re
 import warnings
 
@@ -46,18 +45,6 @@ def fix_indentation(text: str, site: Site) -> str:
     are_moved = all(indentation(line) >= len(site.line) + surplus for line in below if line.strip())
     moved = [line[surplus:] if line.strip() and are_moved else line for line in below]
     return "\n".join([first[surplus:], *moved])
-
-
-def use_tabs(text: str, site: Site) -> str:
-    """With tabs for the spaces at the lines' beginnings, in a document that indents with tabs alone."""
-    before = [line for line in site.prefix.split("\n") if line[:1] in (" ", "\t")]
-    first, *others = text.split("\n")
-    widths = [indentation(line) for line in others if line.startswith(" ") and line.strip()]
-    if not before or any(line[0] == " " for line in before) or not widths:
-        return text
-    width = max(2, math.gcd(*widths))
-    indented = [_with_tabs(line, min(width, 4)) for line in others]
-    return "\n".join([first, *indented])
 
 
 def strip_blanks(text: str, site: Site) -> str:
@@ -129,8 +116,3 @@ def _is_deeper_expected(site: Site) -> bool:
     before = blanked(site.prefix, "", site.language).split("\n")[:-1]
     above = next((line for line in reversed(before) if line.strip()), "")
     return above.rstrip().endswith(_OPENS_BLOCK) and len(site.line) <= indentation(above)
-
-
-def _with_tabs(line: str, width: int) -> str:
-    n_spaces = len(line) - len(line.lstrip(" "))
-    return "\t" * (n_spaces // width) + " " * (n_spaces % width) + line[n_spaces:]

@@ -14,7 +14,6 @@ M.namespace = vim.api.nvim_create_namespace('spa_lsp.ghost')
 ---@field chosen? spa_lsp.Alternative one of them
 ---@field start? integer[] where they begin: row and column in bytes
 ---@field behind? string what stood behind the cursor then
----@field replaced integer bytes behind the cursor that they replace
 ---@field asked? integer id of the request that has no answer yet
 ---@field turn integer grows with every request; only the newest answer counts
 ---@field timer? uv.uv_timer_t
@@ -28,7 +27,7 @@ function M.attach(bufnr, on_change)
   if ghosts[bufnr] then
     return
   end
-  ghosts[bufnr] = { all = {}, turn = 0, replaced = 0 }
+  ghosts[bufnr] = { all = {}, turn = 0 }
   local group = vim.api.nvim_create_augroup('spa_lsp.ghost.' .. bufnr, {})
   vim.api.nvim_create_autocmd({ 'InsertEnter', 'CursorMovedI', 'TextChangedI', 'TextChangedP' }, {
     group = group,
@@ -140,7 +139,10 @@ function M.take(bufnr, found, encoding)
   local range = found[1] and found[1].range
   ghost.all, ghost.behind = found, line:sub(at[2] + 1)
   ghost.start = { at[1], range and insert.byte_column(line, range.start.character, encoding) or at[2] }
-  ghost.replaced = range and math.max(insert.byte_column(line, range['end'].character, encoding) - at[2], 0) or 0
+  for _, each in ipairs(found) do
+    local stop = each.range and insert.byte_column(line, each.range['end'].character, encoding) or at[2]
+    each.replaced = math.max(stop - at[2], 0)
+  end
   ghost.chosen = found[alternatives.place_of(found, kept)]
   M.draw(bufnr)
 end
@@ -227,14 +229,14 @@ end
 ---@param part? 'word'|'line'
 ---@param on_part fun(alternative: spa_lsp.Alternative, inserted: string)
 function M.accept(bufnr, part, on_part)
-  local ghost, shown = ghosts[bufnr], M.current(bufnr)
+  local shown = M.current(bufnr)
   if not shown then
     return
   end
   local at, left = insert.cursor(), M.left(bufnr, shown.alternative)
   local inserted = alternatives.part(left, part)
   local is_whole = inserted == left
-  insert.text(bufnr, inserted, at, { at[1], at[2] + (is_whole and ghost.replaced or 0) })
+  insert.text(bufnr, inserted, at, { at[1], at[2] + (is_whole and shown.alternative.replaced or 0) })
   if is_whole then
     M.clear(bufnr)
     local command = shown.alternative.command

@@ -18,6 +18,7 @@ local METHOD_NOT_FOUND = -32601
 ---@field at integer[]
 ---@field tick integer
 ---@field is_typing boolean
+---@field encoding string of the positions in the server's answers
 
 --- Ask for the alternatives at the cursor and show them.
 function M.open()
@@ -33,6 +34,7 @@ function M.open()
     at = insert.cursor(),
     tick = vim.api.nvim_buf_get_changedtick(bufnr),
     is_typing = vim.startswith(vim.api.nvim_get_mode().mode, 'i'),
+    encoding = client.offset_encoding,
   }
   M.ask(client, server.params(client, 1), function(found, title)
     if #found == 0 then
@@ -75,7 +77,7 @@ function M.from_result(result, params)
     local command = { title = each.label, command = 'spa-lsp.accept', arguments = { facts } }
     local is_same = type(each.same_as) == 'number'
     local label = is_same and ('%s (same as %d)'):format(each.label, each.same_as) or each.label
-    return { text = each.text, label = label, adapter = each.adapter, command = command }
+    return { text = each.text, label = label, adapter = each.adapter, range = each.range, command = command }
   end, result.alternatives or {})
 end
 
@@ -238,7 +240,7 @@ function M.insert(place, alternative)
     vim.notify('spa_lsp: the alternative was not inserted: this file cannot be changed', vim.log.levels.WARN)
     return
   end
-  local behind = insert.text(place.bufnr, alternative.text, place.at, place.at)
+  local behind = insert.text(place.bufnr, alternative.text, place.at, M.stop_of(place, alternative))
   if place.is_typing then
     M.type_at(behind)
   end
@@ -246,6 +248,17 @@ function M.insert(place, alternative)
   if command then
     server.execute(command.command, command.arguments, nil, place.bufnr)
   end
+end
+
+--- Where what the alternative takes the place of ends: brackets that the editor closed, the rest of a word.
+---@param place spa_lsp.Place
+---@param alternative spa_lsp.Alternative
+---@return integer[]
+function M.stop_of(place, alternative)
+  local range = alternative.range
+  local line = vim.api.nvim_buf_get_lines(place.bufnr, place.at[1], place.at[1] + 1, false)[1]
+  local column = range and insert.byte_column(line, range['end'].character, place.encoding) or place.at[2]
+  return { place.at[1], math.max(column, place.at[2]) }
 end
 
 --- Insert mode at this place; behind the last character, where Normal mode has no cursor, by `bang`.
