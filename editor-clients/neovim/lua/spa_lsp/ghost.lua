@@ -3,6 +3,7 @@
 local alternatives = require('spa_lsp.alternatives')
 local config = require('spa_lsp.config')
 local insert = require('spa_lsp.insert')
+local leaving = require('spa_lsp.leaving')
 local server = require('spa_lsp.server')
 
 local M = {}
@@ -40,20 +41,27 @@ function M.attach(bufnr, on_change)
       end
     end,
   })
-  vim.api.nvim_create_autocmd('InsertLeave', {
-    group = group,
-    buffer = bufnr,
-    callback = function()
+  leaving.watch(bufnr, function()
+    if not M.is_idle(bufnr) then
       M.clear(bufnr)
       on_change(bufnr)
-    end,
-  })
+    end
+  end)
+end
+
+--- Whether nothing is shown, known or asked for.
+---@param bufnr integer
+---@return boolean
+function M.is_idle(bufnr)
+  local ghost = ghosts[bufnr]
+  return not ghost or not (ghost.chosen or ghost.asked or ghost.timer)
 end
 
 ---@param bufnr integer
 function M.detach(bufnr)
   if ghosts[bufnr] then
     M.clear(bufnr)
+    leaving.forget(bufnr)
     vim.api.nvim_del_augroup_by_name('spa_lsp.ghost.' .. bufnr)
     ghosts[bufnr] = nil
   end
@@ -77,7 +85,7 @@ end
 ---@param on_change fun(bufnr: integer)
 function M.ask(bufnr, kind, on_change)
   local ghost, client = ghosts[bufnr], server.client(bufnr)
-  if not ghost or not client or not M.is_typing(bufnr) then
+  if not ghost or not client or not leaving.is_typing(bufnr) then
     return
   end
   M.cancel(bufnr)
@@ -85,7 +93,7 @@ function M.ask(bufnr, kind, on_change)
   local function is_current()
     return ghosts[bufnr] == ghost
       and ghost.turn == turn
-      and M.is_typing(bufnr)
+      and leaving.is_typing(bufnr)
       and vim.api.nvim_buf_get_changedtick(bufnr) == tick
       and vim.deep_equal(insert.cursor(), at)
   end
@@ -98,12 +106,6 @@ function M.ask(bufnr, kind, on_change)
     end
   end, bufnr)
   ghost.asked = id
-end
-
----@param bufnr integer
----@return boolean
-function M.is_typing(bufnr)
-  return vim.api.nvim_get_current_buf() == bufnr and vim.startswith(vim.api.nvim_get_mode().mode, 'i')
 end
 
 --- Let go of the request that has no answer yet, and of the one that is about to be made.
@@ -171,7 +173,7 @@ end
 ---@return spa_lsp.Alternative[], integer
 function M.fitting(bufnr)
   local ghost, fitting, place = ghosts[bufnr], {}, 1
-  for _, each in ipairs(ghost and M.is_typing(bufnr) and ghost.all or {}) do
+  for _, each in ipairs(ghost and leaving.is_typing(bufnr) and ghost.all or {}) do
     if M.left(bufnr, each) then
       table.insert(fitting, each)
       place = each == ghost.chosen and #fitting or place
