@@ -314,7 +314,8 @@ async def alternatives(ls: SpaServer, params: Any) -> dict[str, Any]:
     document = ls.protocol.documents.get(asked.text_document.uri)
     refused = refusal.why_not(ls, document)
     if document is None or refused:
-        return panel.empty_panel(refused or "unusable")
+        message = refusal.rule_of(ls, document) if refused == "ignored" else ""
+        return panel.empty_panel(refused or "unusable", message)
     question = _question(document, asked, ls.protocol.documents.encoding)
     try:
         answer = await ls.offering.answer(Ask(question=question, document=document, is_asked=True))

@@ -20,7 +20,13 @@ def why_not(ls: SpaServer, document: Document | None) -> Reason | None:
         return "off"
     if document is None or not context.is_usable(document):
         return "unusable"
-    return "ignored" if ls.configuration.is_ignored(document.uri) else None
+    return "ignored" if ls.configuration.why_ignored(document.uri, document.language) else None
+
+
+def rule_of(ls: SpaServer, document: Document | None) -> str:
+    """What a person should know of a file that is left alone: by which rule; empty for others."""
+    rule = ls.configuration.why_ignored(document.uri, document.language) if document else ""
+    return f"this file is left alone ({rule})" if rule else ""
 
 
 def why_none(ls: SpaServer, answer: Answer | None) -> Reason | None:

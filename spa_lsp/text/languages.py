@@ -55,6 +55,7 @@ _NAMES = {
     "markdown": "gfm md mdx quarto rmd rmarkdown markdown-ts",
     "plaintext": "text txt plain fundamental plaintex",
     "latex": "tex latex-mode context",
+    "asciidoc": "adoc asciidoctor doc-asciidoc",
     "bat": "dosbatch batch",
     "git-commit": "gitcommit git-commit-edit",
 }
@@ -126,6 +127,11 @@ _SUFFIXES = {
     "vb": "vb",
     "tcl": "tcl",
 }
+# what holds settings as often as programs
+_DATA = frozenset(
+    "css dockerfile fish graphql json jsonc less makefile nix powershell scss shellscript".split()
+    + "sql terraform toml yaml".split()
+)
 _BY_SUFFIX = {suffix: language for language, suffixes in _SUFFIXES.items() for suffix in suffixes.split()}
 _BY_NAME = {"makefile": "makefile", "gnumakefile": "makefile", "dockerfile": "dockerfile", "cmakelists.txt": "cmake"}
 
@@ -149,3 +155,13 @@ def language_of_name(name: str) -> str:
     """The LSP language id that a file's name suggests; empty when none does."""
     name = name.lower()
     return _BY_NAME.get(name) or _BY_SUFFIX.get(name.rpartition(".")[2] if "." in name else "", "")
+
+
+def is_source(path: str, language: str = "") -> bool:
+    """Whether a file of this name is source code, in the language that its editor says it has."""
+    name = path.rpartition("/")[2]
+    if canonical(language) == "asciidoc":
+        return name.lower().endswith(".asc")  # which are keys elsewhere
+    suggested = language_of_name(name)
+    is_code = suggested in SYNTAXES and suggested not in _DATA and not name.startswith(".")
+    return is_code and (not language or canonical(language) == suggested)

@@ -189,7 +189,7 @@ async def test_the_panel_says_why_it_is_empty_where_nothing_is_offered():
     client.open(CODE, uri="file:///.env")
     assert await why_empty(client, "file:///closed.py") == ("unusable", "")
     assert await why_empty(client, "file:///a.txt") == ("off", "")
-    assert await why_empty(client, "file:///.env") == ("ignored", "")
+    assert await why_empty(client, "file:///.env") == ("ignored", "this file is left alone (built-in: *.env)")
     await run(client, "toggle")
     assert await why_empty(client, "file:///.env") == ("off", "")
 

@@ -420,6 +420,10 @@ RANDOM = "k9Tz3mQ7xW2bLr5V"
         f'TOKEN: str = "{RANDOM}"',
         f'environ["DB_PASSWORD"] = "{RANDOM}"',
         "postgres://admin:hunter2hunter2@db/x",
+        # issue 13: the rule that lets names of classes through still finds keys
+        "sk-" + "aB3dE5fG7hJ9kL1mN3pQ5rS7",
+        "sk-proj-" + "Ab-" + "c9Dk3LmN4pQ5rT6vW8xY",
+        "sk-" + "0f9e8d7c6b5a49382716f5e4d3c2b1a0",
     ],
 )
 def test_text_with_the_form_of_a_secret_is_found(text):
@@ -440,6 +444,19 @@ def test_text_with_the_form_of_a_secret_is_found(text):
         'url = f"postgres://{user}:{password}@{host}"',
         "AKIA",
         "sk-learn",
+        # issue 13
+        "postgres://postgres:postgres@db:5432/app",
+        "postgres://admin:hunter2hunter2@localhost/x",
+        "mysql://root:s3cretpassw0rd@127.0.0.1:3306/app",
+        "redis://user:password@cache:6379",
+        "amqp://guest:changeme@queue",
+        "https://me:abc123def456@api.example.com/v1",
+        'class="sk-fading-circle-container"',
+        "sk-cube-grid-4-of-the-spinner",
+        'key = "AKIAIOSFODNN7EXAMPLE"',
+        'token = "ghp_' + "x" * 36 + '"',
+        'api_key = "your-key-1234567890"',
+        'password = "example-pass-42-21"',
     ],
 )
 def test_text_without_a_secret_is_kept(text):

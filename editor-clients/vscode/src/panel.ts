@@ -126,6 +126,9 @@ export class Panel implements vscode.Disposable {
     try {
       const answer = await this.server.request(ALTERNATIVES, params);
       const alternatives = readAlternatives(answer);
+      if (isRecord(answer) && answer['reason'] === 'ignored') {
+        throw new Error(String(answer['message']));
+      }
       const setId = isRecord(answer) ? answer['adapter_set'] : undefined;
       const language = place.document.languageId;
       return { alternatives, origins: alternatives.map(({ index, adapter }) => ({ setId, index, adapter, language })) };

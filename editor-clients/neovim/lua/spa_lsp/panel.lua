@@ -36,9 +36,10 @@ function M.open()
     is_typing = vim.startswith(vim.api.nvim_get_mode().mode, 'i'),
     encoding = client.offset_encoding,
   }
-  M.ask(client, server.params(client, 1), function(found, title)
+  M.ask(client, server.params(client, 1), function(found, title, why)
     if #found == 0 then
-      vim.notify('spa_lsp: ' .. (server.waits_for(client) or 'there is nothing to insert here'), vim.log.levels.INFO)
+      local said = why or server.waits_for(client) or 'there is nothing to insert here'
+      vim.notify('spa_lsp: ' .. said, vim.log.levels.INFO)
     elseif vim.api.nvim_get_current_win() == place.window then
       M.show(place, found, title)
     end
@@ -48,11 +49,12 @@ end
 --- Ask by the server's own method, or by the standard one where it has none.
 ---@param client vim.lsp.Client
 ---@param params table
----@param on_found fun(found: spa_lsp.Alternative[], title: string)
+---@param on_found fun(found: spa_lsp.Alternative[], title: string, why?: string) `why`: nothing is offered in this file
 function M.ask(client, params, on_found)
   server.call(client, 'request', 'spa-lsp/alternatives', params, function(err, result)
     if not err and type(result) == 'table' then
-      on_found(M.from_result(result, params), M.window_title(result))
+      local why = result.reason == 'ignored' and result.message or nil
+      on_found(M.from_result(result, params), M.window_title(result), why)
     elseif err and err.code == METHOD_NOT_FOUND then
       server.call(client, 'request', 'textDocument/inlineCompletion', params, function(_, answer)
         on_found(alternatives.from_result(answer), ' spa-lsp ')
