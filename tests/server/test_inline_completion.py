@@ -105,7 +105,7 @@ async def test_another_open_file_is_context_unless_it_is_off_or_the_file_is_priv
     completer = FakeCompleter()
     client = await front(completer)
     client.open("def helper(a):\n    b = a\n    return b\n", uri="file:///lib/helper.py")
-    client.open("KEY = 1\nOTHER_KEY = 2\nTHIRD_KEY = 3\n", uri="file:///lib/secrets.py")
+    client.open("KEY = 1\nOTHER_KEY = 2\nTHIRD_KEY = 3\n", uri="file:///lib/secrets.json")
     client.open(CODE)
     await client.items(1, 4)
     await eventually(lambda: not client.server.offering.neighbours._gathering)
