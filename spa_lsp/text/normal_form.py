@@ -11,6 +11,7 @@ import re
 import textwrap
 import warnings
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Literal
 
 from spa_lsp.text.languages import canonical, syntax_of
@@ -22,7 +23,6 @@ _OPERATORS = (
     ">>>= === !== **= //= >>= <<= ... ..= <=> >>> &&= ||= ??= -> => == != <= >= && || ?? ?. :: := ** // << >> ++ --"
 )
 _OPERATORS += " += -= *= /= %= &= |= ^= <- |> .. ~> =~ !~ </ />"
-_TOKEN = re.compile(r"\w+|" + "|".join(map(re.escape, _OPERATORS.split())) + r"|\n[ \t]*|[^\S\n]+|[^\w\s]")
 
 
 def normal_form(prefix: str, completion: str, suffix: str, language: str) -> str:
@@ -60,8 +60,14 @@ def _token_form(prefix: str, completion: str, language: str) -> str:
         return "\n".join(line.rstrip() for line in completion.strip().split("\n"))
     tokens: list[str] = []
     for text, kind in _parts(prefix, completion.strip(), language):
-        tokens += [text] if kind == "string" else _TOKEN.findall(text) if kind == "code" else [" "]
+        tokens += [text] if kind == "string" else _token().findall(text) if kind == "code" else [" "]
     return " ".join(_without_needless_space(tokens, layout)) or " ".join(completion.split())
+
+
+@cache
+def _token() -> re.Pattern[str]:
+    """Compiled late: it takes some milliseconds of a front's start."""
+    return re.compile(r"\w+|" + "|".join(map(re.escape, _OPERATORS.split())) + r"|\n[ \t]*|[^\S\n]+|[^\w\s]")
 
 
 def _parts(prefix: str, completion: str, language: str) -> Iterator[tuple[str, str]]:
