@@ -148,6 +148,14 @@ def test_each_way_out_of_typing_takes_all_away(nvim, keys):
 
 
 # issue 13
+def test_with_the_focus_the_completion_comes_back(nvim):
+    nvim.keys("<Cmd>doautocmd FocusLost<CR>")
+    nvim.wait_for_ghost("")
+    nvim.keys("<Cmd>doautocmd FocusGained<CR>")
+    nvim.wait_for_ghost(TEXTS[0])
+
+
+# issue 13
 @pytest.mark.parametrize(
     ("keys", "accepted"),
     [("<Tab>", "turn a + b"), ("<M-Right>", "turn"), ("<M-C-Right>", "turn a + b")],

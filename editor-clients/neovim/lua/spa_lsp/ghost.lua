@@ -30,7 +30,7 @@ function M.attach(bufnr, on_change)
   end
   ghosts[bufnr] = { all = {}, turn = 0 }
   local group = vim.api.nvim_create_augroup('spa_lsp.ghost.' .. bufnr, {})
-  vim.api.nvim_create_autocmd({ 'InsertEnter', 'CursorMovedI', 'TextChangedI', 'TextChangedP' }, {
+  vim.api.nvim_create_autocmd({ 'InsertEnter', 'CursorMovedI', 'TextChangedI', 'TextChangedP', 'FocusGained' }, {
     group = group,
     buffer = bufnr,
     callback = function()

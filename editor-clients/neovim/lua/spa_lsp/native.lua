@@ -41,6 +41,16 @@ function M.attach(bufnr, on_change)
     end)
   end
   vim.api.nvim_create_autocmd({ 'CursorMovedI', 'TextChangedP' }, { group = group, buffer = bufnr, callback = look })
+  vim.api.nvim_create_autocmd('FocusGained', {
+    group = group,
+    buffer = bufnr,
+    callback = function()
+      local completor = M.completor(bufnr)
+      if completor and leaving.is_typing(bufnr) then
+        completor:request(2)
+      end
+    end,
+  })
   leaving.watch(bufnr, function()
     kept[bufnr] = nil
     if M.is_shown(bufnr) then -- Neovim's own takes it away where `InsertLeave` fires
