@@ -17,7 +17,7 @@ class Offer:
     alternative: Alternative  # with the polished text
     form: str = ""  # equal for the same programs
     same: tuple[Alternative, ...] = ()  # the same program from other adapters, in their words
-    n_replaced: int = 0  # closing brackets behind the cursor that the text has itself
+    n_replaced: int = 0  # characters behind the cursor whose place it takes: closing brackets, the rest of a word
 
     @property
     def text(self) -> str:
@@ -33,6 +33,7 @@ class Answer:
     adapter_set: str
     offers: tuple[Offer, ...]
     is_whole: bool = True  # False: more are being computed
+    language: str = ""  # LSP language id of the document
 
     @property
     def alternatives(self) -> tuple[Alternative, ...]:
@@ -102,16 +103,16 @@ def narrowed(answer: Answer, typed: str, spot: Spot) -> Answer | None:
     if not typed:
         return answer
     is_closed = spot.n_behind > answer.spot.n_behind  # the editor closed a bracket or a quote
-    rests = [_rest(offer, typed, spot, is_closed=is_closed) for offer in answer.offers]
+    site = Site(prefix=spot.head, suffix=spot.tail, language=answer.language)
+    rests = [_rest(offer, typed, site, is_closed=is_closed) for offer in answer.offers]
     offers = tuple(rest for rest in rests if rest is not None)
     return replace(answer, offers=offers) if offers else None
 
 
-def _rest(offer: Offer, typed: str, spot: Spot, *, is_closed: bool) -> Offer | None:
+def _rest(offer: Offer, typed: str, site: Site, *, is_closed: bool) -> Offer | None:
     """What is left of a program, in the words of those adapters that began like this; None when nothing is."""
     said = [each for each in (offer.alternative, *offer.same) if each.text.startswith(typed)]
     is_other = bool(said) and said[0] is not offer.alternative
-    site = Site(prefix=spot.head, suffix=spot.tail)
     texts = [drop_line_rest(each.text[len(typed) :], site) if is_closed else each.text[len(typed) :] for each in said]
     left = [replace(each, text=text) for each, text in zip(said, texts, strict=True) if text.strip()]
     if not left:

@@ -4,8 +4,8 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any, BinaryIO, NoReturn
 
 from lsprotocol import types
@@ -19,7 +19,7 @@ from spa_lsp.server.commands import COMMANDS, tell
 from spa_lsp.server.configuration import SECTIONS, first_section, section_of
 from spa_lsp.server.documents import Document, offset_at, position_at
 from spa_lsp.server.offering import Ask
-from spa_lsp.server.spots import Question
+from spa_lsp.server.spots import Question, is_inside_word
 from spa_lsp.server.state import SpaServer
 from spa_lsp.server.window_size import window_size
 
@@ -194,6 +194,8 @@ async def offer(ls: SpaServer, params: types.InlineCompletionParams) -> list[typ
     if document is None or is_unwanted or refusal.why_not(ls, document):
         return []
     question = _question(document, params, ls.protocol.documents.encoding)
+    if is_automatic and is_inside_word(question, document.text):
+        return []  # who types inside a word mends it
     ask = Ask(
         question=question,
         document=document,
@@ -261,20 +263,30 @@ def _question(document: Document, params: types.InlineCompletionParams, encoding
 
 
 def _items(answer: Answer, question: Question, document: Document, encoding: str) -> list[types.InlineCompletionItem]:
-    """One item per alternative.
-
-    Its range is empty, at the cursor, unless the client's menu would replace text or brackets stand there already.
-    """
-    start = position_at(document.text, question.start, encoding)
-    ends = {n: position_at(document.text, question.end + n, encoding) for n in {o.n_replaced for o in answer.offers}}
+    """One item per alternative."""
+    range_of = _ranges(question, document, encoding)
     return [
         types.InlineCompletionItem(
             insert_text=question.typed + offer.text,
-            range=types.Range(start=start, end=ends[offer.n_replaced]),
+            range=range_of(offer.n_replaced),
             command=feedback.accept_command(offer.alternative, answer.adapter_set, document.language),
         )
         for offer in answer.offers
     ]
+
+
+def _ranges(question: Question, document: Document, encoding: str) -> Callable[[int], types.Range]:
+    """The range of an alternative by how many characters behind the cursor it replaces.
+
+    It is empty, at the cursor, unless the client's menu would replace text or the alternative has what stands there.
+    """
+    start = position_at(document.text, question.start, encoding)
+
+    @cache
+    def range_of(n_replaced: int) -> types.Range:
+        return types.Range(start=start, end=position_at(document.text, question.end + n_replaced, encoding))
+
+    return range_of
 
 
 async def completion(ls: SpaServer, params: types.CompletionParams) -> types.CompletionList:
@@ -302,7 +314,8 @@ async def alternatives(ls: SpaServer, params: Any) -> dict[str, Any]:
     document = ls.protocol.documents.get(asked.text_document.uri)
     refused = refusal.why_not(ls, document)
     if document is None or refused:
-        return panel.empty_panel(refused or "unusable")
+        message = refusal.rule_of(ls, document) if refused == "ignored" else ""
+        return panel.empty_panel(refused or "unusable", message)
     question = _question(document, asked, ls.protocol.documents.encoding)
     try:
         answer = await ls.offering.answer(Ask(question=question, document=document, is_asked=True))
@@ -312,4 +325,5 @@ async def alternatives(ls: SpaServer, params: Any) -> dict[str, Any]:
     reason = refusal.why_none(ls, answer)
     if answer is None or reason:
         return panel.empty_panel(reason or "nothing", ls.status.message)
-    return panel.to_panel(answer, ls.settings.base)
+    range_of = _ranges(question, document, ls.protocol.documents.encoding)
+    return panel.to_panel(answer, ls.settings.base, range_of)

@@ -8,7 +8,7 @@ from lsprotocol import types
 
 from spa_lsp.settings.files import Signature, read_layers, signature
 from spa_lsp.settings.schema import Layer, Resolved, Settings, resolve, to_snake_case
-from spa_lsp.workspace.ignores import is_uri_ignored, uri_path
+from spa_lsp.workspace.ignores import path_of, uri_path, why_uri_ignored
 
 SECTIONS = ("spaLsp", "spa-lsp", "spa_lsp")  # under which clients keep our settings in a tree of theirs
 
@@ -78,10 +78,14 @@ class Configuration:
 
     def is_ignored(self, uri: str) -> bool:
         """Whether the document or file is to be left alone: no completion, no context."""
-        path = uri_path(uri)
+        return bool(self.why_ignored(uri))
+
+    def why_ignored(self, uri: str, language: str = "") -> str:
+        """The rule by which it is left alone, with its origin; empty: by none."""
+        path = path_of(uri)
         folders = [folder for folder in self.folders if path and Path(path).is_relative_to(folder)]
         folder = max(folders, key=lambda each: len(each.parts), default=None)
-        return is_uri_ignored(uri, folder, patterns=self.settings.ignore)
+        return why_uri_ignored(uri, folder, patterns=self.settings.ignore, language=language)
 
     @property
     def _root(self) -> Path | None:

@@ -12,6 +12,8 @@ from itertools import islice
 
 from lsprotocol import types
 
+from spa_lsp.text.languages import canonical
+
 logger = logging.getLogger(__name__)
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -23,7 +25,7 @@ class Document:
     """One version of an open document."""
 
     uri: str
-    language: str
+    language: str  # LSP language id, whatever the client calls it
     version: int
     text: str
     is_desynced: bool = False  # a change came out of order: the text is not the client's until it is sent whole
@@ -43,7 +45,7 @@ class Documents:
     def open(self, item: types.TextDocumentItem) -> None:
         """The client opened it, or sends it afresh."""
         self._documents[item.uri] = Document(
-            uri=item.uri, language=item.language_id, version=item.version, text=item.text
+            uri=item.uri, language=canonical(item.language_id), version=item.version, text=item.text
         )
 
     def close(self, uri: str) -> None:

@@ -22,12 +22,12 @@ def to_menu(
     assert found is not None
     word = found[0]
     start = position_at(text, cursor - len(word), encoding)
-    edit_range = types.Range(start=start, end=position_at(text, cursor, encoding))
-    entries = [_entry(item, n, word, edit_range) for n, item in enumerate(items)]
+    entries = [_entry(item, n, word, start) for n, item in enumerate(items)]
     return types.CompletionList(is_incomplete=True, items=entries)
 
 
-def _entry(item: types.InlineCompletionItem, n: int, word: str, edit_range: types.Range) -> types.CompletionItem:
+def _entry(item: types.InlineCompletionItem, n: int, word: str, start: types.Position) -> types.CompletionItem:
+    assert item.range is not None  # ours have one: it may take in what stands behind the cursor
     text = word + str(item.insert_text)
     lines = text.strip().split("\n")
     label = lines[0][:MAX_LABEL_CHARS] + (" …" if len(lines) > 1 or len(lines[0]) > MAX_LABEL_CHARS else "")
@@ -40,6 +40,6 @@ def _entry(item: types.InlineCompletionItem, n: int, word: str, edit_range: type
         documentation=text,
         sort_text=f"{n:03}",
         filter_text=text,
-        text_edit=types.TextEdit(range=edit_range, new_text=text),
+        text_edit=types.TextEdit(range=types.Range(start=start, end=item.range.end), new_text=text),
         command=item.command,
     )

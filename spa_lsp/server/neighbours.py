@@ -16,7 +16,7 @@ from spa_lsp.server.chunk_ring import Chunk, ChunkRing, chunk_at, pick
 from spa_lsp.server.context import Window, plain_text
 from spa_lsp.server.documents import Document
 from spa_lsp.server.imports import MAX_FILES, Declarations, Import, find_file, find_imports
-from spa_lsp.workspace.ignores import uri_path
+from spa_lsp.workspace.ignores import is_for_context, uri_path
 
 BUDGET_S = 0.02  # of each request; what takes longer is there for the next one
 FAR_LINES = 32  # llama.vim's: so far the cursor must go for its old place to become a chunk
@@ -105,7 +105,7 @@ class Neighbours:
         return path.name
 
     def _take(self, document: Document, cursor: int) -> None:
-        if not document.is_desynced and not self._is_ignored(document.uri):
+        if not document.is_desynced and is_for_context(document.uri) and not self._is_ignored(document.uri):
             text = plain_text(chunk_at(document.text, cursor))
             self.ring.add(Chunk(uri=document.uri, language=document.language, text=text))
 

@@ -1,13 +1,18 @@
 """All alternatives at a cursor side by side: texts, figures, and what differs from the first. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from difflib import SequenceMatcher
 from typing import Any
 
+from lsprotocol import types
+
 from spa_lsp.completion import Alternative
 from spa_lsp.server.answers import Answer
+from spa_lsp.text.postprocess import Site, n_replaced
 
 REQUEST = "spa-lsp/alternatives"
+
+_SHOWN = ("adapter", "label", "index", "mean_logprob", "n_tokens", "finish", "text")
 
 
 def empty_panel(reason: str, message: str = "") -> dict[str, Any]:
@@ -15,15 +20,21 @@ def empty_panel(reason: str, message: str = "") -> dict[str, Any]:
     return {"base": "", "adapter_set": "", "alternatives": [], "reason": reason, "message": message}
 
 
-def to_panel(answer: Answer, base: str) -> dict[str, Any]:
+def to_panel(answer: Answer, base: str, range_of: Callable[[int], types.Range]) -> dict[str, Any]:
     """The answer: first what is offered, in that order, then the same programs from other adapters.
 
-    Those have `same_as`: the number, from 1, of the offered one.
+    Those have `same_as`: the number, from 1, of the offered one. `range` is what the text takes the place of.
     """
     first = answer.offers[0].text if answer.offers else ""
-    offered = [_entry(offer.alternative, first, same_as=None) for offer in answer.offers]
+    site = Site(prefix=answer.spot.head, suffix=answer.spot.tail, language=answer.language)
+
+    def entry(alternative: Alternative, n: int, same_as: int | None) -> dict[str, Any]:
+        about = {name: getattr(alternative, name) for name in _SHOWN}
+        return {**about, "range": _plain(range_of(n)), "same_as": same_as, "diff": line_diff(first, alternative.text)}
+
+    offered = [entry(offer.alternative, offer.n_replaced, None) for offer in answer.offers]
     same = [
-        _entry(alternative, first, same_as=number)
+        entry(alternative, n_replaced(alternative.text, site), number)
         for number, offer in enumerate(answer.offers, start=1)
         for alternative in offer.same
     ]
@@ -31,10 +42,9 @@ def to_panel(answer: Answer, base: str) -> dict[str, Any]:
     return {**about, "alternatives": [*offered, *same], "reason": "", "message": ""}
 
 
-def _entry(alternative: Alternative, first: str, *, same_as: int | None) -> dict[str, Any]:
-    names: Sequence[str] = ("adapter", "label", "index", "mean_logprob", "n_tokens", "finish", "text")
-    about = {name: getattr(alternative, name) for name in names}
-    return {**about, "same_as": same_as, "diff": line_diff(first, alternative.text)}
+def _plain(found: types.Range) -> dict[str, dict[str, int]]:
+    ends = (("start", found.start), ("end", found.end))
+    return {name: {"line": end.line, "character": end.character} for name, end in ends}
 
 
 def line_diff(first: str, text: str) -> list[dict[str, str]]:

@@ -6,6 +6,7 @@ from spa_lsp.server import context
 from spa_lsp.server.answers import Answer
 from spa_lsp.server.documents import Document
 from spa_lsp.server.state import SpaServer
+from spa_lsp.text.languages import canonical
 
 # off: switched off, for all or for this language · ignored: the file is private · unusable: the document is not open,
 # too long, or its changes came out of order · starting, loading, error: the engine is so · nothing: no adapter had
@@ -15,11 +16,17 @@ Reason = Literal["off", "ignored", "unusable", "starting", "loading", "error", "
 
 def why_not(ls: SpaServer, document: Document | None) -> Reason | None:
     """Why nothing is offered in this document; None: something is."""
-    if not ls.is_on or (document is not None and document.language in ls.settings.disabled_languages):
+    if not ls.is_on or (document is not None and document.language in map(canonical, ls.settings.disabled_languages)):
         return "off"
     if document is None or not context.is_usable(document):
         return "unusable"
-    return "ignored" if ls.configuration.is_ignored(document.uri) else None
+    return "ignored" if ls.configuration.why_ignored(document.uri, document.language) else None
+
+
+def rule_of(ls: SpaServer, document: Document | None) -> str:
+    """What a person should know of a file that is left alone: by which rule; empty for others."""
+    rule = ls.configuration.why_ignored(document.uri, document.language) if document else ""
+    return f"this file is left alone ({rule})" if rule else ""
 
 
 def why_none(ls: SpaServer, answer: Answer | None) -> Reason | None:

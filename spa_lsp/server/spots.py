@@ -1,5 +1,6 @@
 """Where alternatives are asked for, and how one place follows from another while the user types. Pure."""
 
+import re
 from dataclasses import dataclass
 
 HEAD_CHARS = 4000  # enough to know a place again; a change farther away is hardly seen by the model
@@ -41,6 +42,12 @@ def spot_of(question: Question, text: str) -> Spot:
         head=head[-HEAD_CHARS:],
         tail=text[question.end : question.end + TAIL_CHARS],
     )
+
+
+def is_inside_word(question: Question, text: str) -> bool:
+    """Whether letters, digits or `_` stand on both sides of the cursor."""
+    before = question.typed[-1:] or text[max(0, question.start - 1) : question.start]
+    return bool(re.fullmatch(r"\w\w", before + text[question.end : question.end + 1]))
 
 
 def typed_since(old: Spot, new: Spot) -> str | None:

@@ -169,7 +169,8 @@ class Work:
         """In a thread: to parse a long document once for each alternative takes up to some seconds."""
         rank = partial(_rank, tuple(alternatives), self.job, lead=self._lead, kept=self._kept)
         offers = await asyncio.to_thread(rank)
-        return Answer(spot=self.job.spot, adapter_set=adapter_set, offers=tuple(offers))
+        language = self.job.place.language
+        return Answer(spot=self.job.spot, adapter_set=adapter_set, offers=tuple(offers), language=language)
 
 
 def _rank(

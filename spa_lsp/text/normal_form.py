@@ -1,6 +1,6 @@
 """When two completions are the same to a programmer: comments, docstrings, layout and own names do not count.
 
-Python is compared as syntax, other languages and what does not parse as a row of tokens. Pure, nothing is run.
+Python is compared as syntax, other languages and what does not parse as a row of their tokens. Nothing is run. Pure.
 
 This is the editor's: it must be quick and have a form for half a line, and so looks at the enclosing block alone. The
 judge of the trainer has another (`trainer/evaluate/sameness/normalize.py`), which compares whole programs.
@@ -10,33 +10,107 @@ import ast
 import re
 import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Literal
 
-# LSP language ids whose comments begin with #
-_HASH_LANGUAGES = "coffeescript dockerfile elixir julia makefile perl python r ruby shellscript toml yaml"
-HASH_COMMENTS = frozenset(_HASH_LANGUAGES.split())
+from spa_lsp.text.languages import canonical, syntax_of
+from spa_lsp.text.lexer import span_at_end, spans
 
 _WORD = re.compile(r"\w+")
-_STRING = r'"(?:\\.|[^"\\\n])*"|' + r"'(?:\\.|[^'\\\n])*'"
-_TOKEN = r"|\w+|[^\w\s]"
-_HASH_TOKENS = re.compile(rf"({_STRING})|#[^\n]*|({_TOKEN[1:]})")
-_SLASH_TOKENS = re.compile(rf"({_STRING})|//[^\n]*|/\*.*?\*/|({_TOKEN[1:]})", re.DOTALL)
+# longest first; other signs are tokens of their own, so that `a=-1` is `a = -1` and `a--b` is not `a - -b`
+_OPERATORS = (
+    ">>>= === !== **= //= >>= <<= ... ..= <=> >>> &&= ||= ??= -> => == != <= >= && || ?? ?. :: := ** // << >> ++ --"
+)
+_OPERATORS += " += -= *= /= %= &= |= ^= <- |> .. ~> =~ !~ </ />"
 
 
 def normal_form(prefix: str, completion: str, suffix: str, language: str) -> str:
-    """Equal for completions between this prefix and suffix that differ in nothing that counts."""
+    """Equal for completions between this prefix and suffix that differ in nothing that counts.
+
+    When in doubt they differ: in a language that is not known all of the text counts, in a comment its words.
+    """
+    language = canonical(language)
+    match _prose(prefix, completion, language):
+        case "comment":
+            return " ".join(completion.split())
+        case "string":
+            return completion
     if language == "python":
         outside = set(_WORD.findall(prefix)) | set(_WORD.findall(suffix))
         for source in (_enclosing_block(prefix, completion, suffix), textwrap.dedent(completion)):
             if (form := _python_form(source, outside)) is not None:
                 return form
-    tokens = _HASH_TOKENS if language in HASH_COMMENTS else _SLASH_TOKENS
-    return " ".join(match[1] or match[2] for match in tokens.finditer(completion) if match[1] or match[2])
+    return _token_form(prefix, completion, language)
+
+
+def _prose(prefix: str, completion: str, language: str) -> Literal["string", "comment"] | None:
+    """The kind of what all of the completion stands in, where that was begun before it."""
+    around = span_at_end(prefix, language)
+    last = spans(prefix, completion, language)[-1] if around else None
+    if around is None or last is None or last.start != around.start or last.end < len(prefix + completion.rstrip()):
+        return None
+    return around.kind
+
+
+def _token_form(prefix: str, completion: str, language: str) -> str:
+    """The tokens without comments, and of the white space between them what counts in the language."""
+    layout = syntax_of(language).layout
+    if layout == "text":
+        return "\n".join(line.rstrip() for line in completion.strip().split("\n"))
+    tokens: list[str] = []
+    for text, kind in _parts(prefix, completion.strip(), language):
+        tokens += [text] if kind == "string" else _token().findall(text) if kind == "code" else [" "]
+    return " ".join(_without_needless_space(tokens, layout)) or " ".join(completion.split())
+
+
+@cache
+def _token() -> re.Pattern[str]:
+    """Compiled late: it takes some milliseconds of a front's start."""
+    return re.compile(r"\w+|" + "|".join(map(re.escape, _OPERATORS.split())) + r"|\n[ \t]*|[^\S\n]+|[^\w\s]")
+
+
+def _parts(prefix: str, completion: str, language: str) -> Iterator[tuple[str, str]]:
+    """The completion in pieces: code, strings and comments."""
+    start, whole = len(prefix), prefix + completion
+    for span in spans(prefix, completion, language):
+        if span.end > len(prefix):
+            yield whole[start : span.start], "code"
+            yield whole[max(start, span.start) : span.end], span.kind
+            start = span.end
+    yield whole[start:], "code"
+
+
+def _without_needless_space(tokens: Iterable[str], layout: str) -> list[str]:
+    """The tokens with one sign for all white space in a row that counts, and none for that which does not."""
+    kept: list[str] = []
+    space, depth = "", 0
+    for token in tokens:
+        if token.isspace():
+            space = token if "\n" in token or not space else space
+            continue
+        is_inside = depth > 0 and layout not in ("word", "space")  # a line may end anywhere between brackets
+        if space and kept and (sign := "" if is_inside else _sign(space, layout)):
+            kept.append(sign)
+        kept.append(token)
+        depth = max(0, depth + (token in "([") - (token in ")]"))
+        space = ""
+    return kept
+
+
+def _sign(space: str, layout: str) -> str:
+    """What is left of some white space between two tokens."""
+    is_line = space.startswith("\n")
+    if layout == "indent" and is_line:
+        return f"⏎{space[1:].expandtabs(8).count(' ')}"
+    if layout in ("line", "word", "indent") and is_line:
+        return "⏎"
+    return "␣" if layout in ("space", "word") else ""
 
 
 def parses(prefix: str, completion: str, suffix: str, language: str) -> bool:
     """Whether the function around the completion, or all, is right by its syntax; other languages are taken to be."""
-    if language != "python":
+    if canonical(language) != "python":
         return True
     return any(_tree(source) for source in (_enclosing_block(prefix, completion, suffix), prefix + completion + suffix))
 

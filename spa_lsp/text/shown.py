@@ -21,7 +21,7 @@ class Shown:
     text: str | None  # as an editor would insert it; None: there is nothing to insert
     same_as: int | None = None  # number, from 1, of the first one that is the same program
     form: str = ""  # equal for the same programs
-    n_replaced: int = 0  # closing brackets behind the cursor that the text has itself, so that an editor replaces them
+    n_replaced: int = 0  # characters behind the cursor whose place it takes
 
 
 def shown_infills(alternatives: Sequence[Alternative], *, prefix: str, suffix: str, language: str) -> list[Shown]:

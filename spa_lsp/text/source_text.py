@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spa_lsp.errors import BadInput, NotFound
+from spa_lsp.text.languages import language_of_name
 
 MAX_BYTES = 64 << 20  # nobody edits more by hand, and it is all held in memory
 
@@ -19,21 +20,6 @@ _BYTE_ORDER_MARKS = (  # UTF-32's begins with UTF-16's, so it stands first
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _COOKIE = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")  # PEP 263
-# LSP language ids by what a file's name ends in; only those whose alternatives are compared in a way of their own
-_LANGUAGES = {
-    "py": "python",
-    "pyi": "python",
-    "rb": "ruby",
-    "sh": "shellscript",
-    "pl": "perl",
-    "r": "r",
-    "jl": "julia",
-    "ex": "elixir",
-    "exs": "elixir",
-    "toml": "toml",
-    "yaml": "yaml",
-    "yml": "yaml",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +44,8 @@ def parse_place(text: str) -> FilePlace:
 
 
 def language_of(path: Path) -> str:
-    """The LSP language id that a file's name suggests; empty when it does not matter here."""
-    return _LANGUAGES.get(path.suffix.lower().removeprefix("."), "")
+    """The LSP language id that a file's name suggests; empty when none does."""
+    return language_of_name(path.name)
 
 
 def read_text(path: Path) -> str:

@@ -74,15 +74,21 @@ def _through_code(begun: str, text: str) -> str | None:
         if position > len(text):  # the line is not whole yet
             break
         if not fence:
-            opening = _FENCE.match(line.strip())
-            fence, is_telling = opening[0] if opening else "", False
-        elif line.strip() != fence:
+            fence, is_telling = line if _FENCE.match(line.strip()) else "", False
+        elif not _closes(line, fence):
             is_telling = is_telling or _DEFINITION.match(line) is not None
         elif is_telling:
             return text[: max(position, 0)]
         else:
             fence = ""
     return None
+
+
+def _closes(line: str, opening: str) -> bool:
+    """As CommonMark has it: as long or longer, and hardly farther indented: what is, in a docstring, is code."""
+    found, signs = _FENCE.match(opening.strip()), line.strip()
+    is_fence = found is not None and signs.startswith(found[0]) and set(signs) == {found[0][0]}
+    return is_fence and _indentation(line) <= _indentation(opening) + 3
 
 
 def _first_line(gap: Gap, text: str) -> str | None:

@@ -5,21 +5,24 @@ Unlike Git, a file that is tracked although a rule names it counts as ignored: t
 """
 
 import os
+import re
 import stat
 import time
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
+from spa_lsp.text.languages import is_source
 from spa_lsp.workspace.git import excludes_files
-from spa_lsp.workspace.rules import IgnoreRule, decide, parse_rules
+from spa_lsp.workspace.rules import IgnoreRule, last_rule, parse_rules
 
 # each kind speaks for itself: a `!` in one of them takes back nothing of another
 IGNORE_FILES = (".gitignore", ".spaignore", ".aiignore", ".copilotignore", ".cursorignore")
 MAX_FILE_BYTES = 1 << 20  # of an ignore file; what is beyond is not read
 FRESH_S = 2.0  # how long a verdict is taken for granted
 MAX_VERDICTS = 4096
+SCHEMES = ("file", "untitled", "vscode-notebook-cell", "vscode-remote")  # whose documents are context of others
 
 SECRETS = """
 .git/
@@ -72,7 +75,7 @@ _SECRET_RULES = parse_rules(SECRETS.encode(), ignore_case=True)
 _SECRET_FILES = tuple(rule for rule in _SECRET_RULES if not rule.is_for_folders)
 _SECRET_FOLDERS = tuple(rule for rule in _SECRET_RULES if rule.is_for_folders)
 
-_verdicts: dict[tuple[str, str, tuple[str, ...], bool], tuple[float, bool]] = {}
+_verdicts: dict[tuple[str, str, tuple[str, ...], bool, str], tuple[float, str]] = {}
 
 
 def is_ignored(
@@ -86,39 +89,76 @@ def is_ignored(
         patterns: lines as in a `.gitignore`, of the user, from the workspace's root; `!` takes back a built-in secret.
         is_folder: the path is a folder, so that whoever walks can leave out all of it.
     """
+    return bool(why_ignored(path, workspace_root, patterns=patterns, is_folder=is_folder))
+
+
+def why_ignored(
+    path: str | Path,
+    workspace_root: str | Path | None,
+    *,
+    patterns: Sequence[str] = (),
+    is_folder: bool = False,
+    language: str = "",
+) -> str:
+    """The rule by which this file is left alone, with its origin; empty: by none. Arguments as of `is_ignored`.
+
+    `language` is what the client says of the document: a name like `secrets.*` is no secret where it is source code.
+    """
     root = os.path.abspath(workspace_root) if workspace_root is not None else ""
     name = os.path.normpath(os.path.join(root or os.getcwd(), path))
-    key = (name, root, tuple(patterns), is_folder)
+    key = (name, root, tuple(patterns), is_folder, language)
     known = _verdicts.get(key)
     now = time.monotonic()
     if known is not None and now < known[0]:
         return known[1]
     if len(_verdicts) >= MAX_VERDICTS:
         _verdicts.clear()
-    verdict = _judge(os.fsencode(name), os.fsencode(root), key[2], is_folder)
+    verdict = _judge(os.fsencode(name), os.fsencode(root), key[2], is_folder, language)
     _verdicts[key] = (now + FRESH_S, verdict)
     return verdict
 
 
 def is_uri_ignored(uri: str, workspace_root: str | Path | None, *, patterns: Sequence[str] = ()) -> bool:
-    """As `is_ignored`; a document that is no file is judged by its name alone."""
-    path = uri_path(uri)
+    """As `is_ignored`; a document without a path is judged by its name alone."""
+    return bool(why_uri_ignored(uri, workspace_root, patterns=patterns))
+
+
+def why_uri_ignored(
+    uri: str, workspace_root: str | Path | None, *, patterns: Sequence[str] = (), language: str = ""
+) -> str:
+    """As `why_ignored`; a document without a path is judged by its name alone."""
+    path = path_of(uri)
     if path is not None:
-        return is_ignored(path, workspace_root, patterns=patterns)
-    name = unquote_to_bytes(uri.partition(":")[2].partition("?")[0]).strip(b"/")
-    return _is_secret(b"/" + name, b"/", patterns=(), is_folder=False)
+        return why_ignored(path, workspace_root, patterns=patterns, language=language)
+    name = unquote_to_bytes(re.split("[?#]", uri.partition(":")[2], maxsplit=1)[0]).strip(b"/")
+    return _secret_rule(b"/" + name, b"/", tuple(patterns), is_folder=False, language=language)
+
+
+def is_for_context(uri: str) -> bool:
+    """Whether it may be shown to the model beside another document: what is of an unknown scheme may not."""
+    return uri.partition(":")[0].lower() in SCHEMES
 
 
 def uri_path(uri: str) -> str | None:
     """The path of a `file:` URI of this machine, with the bytes that are in it; None for any other."""
+    parts = _split(uri)
+    if parts is None or parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+        return None
+    return path_of(uri)
+
+
+def path_of(uri: str) -> str | None:
+    """The path in a URI of any scheme: of a notebook's cell that of the notebook, of a share that on its host."""
+    parts = _split(uri)
+    path = os.fsdecode(unquote_to_bytes(parts.path)) if parts else ""
+    return path if path.startswith("/") and "\0" not in path else None
+
+
+def _split(uri: str) -> SplitResult | None:
     try:
-        parts = urlsplit(uri)
+        return urlsplit(uri)
     except ValueError:
         return None
-    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
-        return None
-    path = os.fsdecode(unquote_to_bytes(parts.path))
-    return path if path.startswith("/") and "\0" not in path else None
 
 
 def forget() -> None:
@@ -126,20 +166,26 @@ def forget() -> None:
     _verdicts.clear()
 
 
-def _judge(path: bytes, root: bytes, patterns: tuple[str, ...], is_folder: bool) -> bool:
-    if _is_named(path, root, patterns, is_folder):
-        return True
+def _judge(path: bytes, root: bytes, patterns: tuple[str, ...], is_folder: bool, language: str) -> str:
+    rule = _named_rule(path, root, patterns, is_folder, language)
+    if rule:
+        return rule
     real = os.path.realpath(path)  # a link must not lead to what its own name hides
-    return real != path and _is_named(real, os.path.realpath(root) if root else b"", patterns, is_folder)
+    if real == path:
+        return ""
+    return _named_rule(real, os.path.realpath(root) if root else b"", patterns, is_folder, language)
 
 
-def _is_named(path: bytes, root: bytes, patterns: tuple[str, ...], is_folder: bool) -> bool:
+def _named_rule(path: bytes, root: bytes, patterns: tuple[str, ...], is_folder: bool, language: str) -> str:
     top = _top(path, root)
     if path == top:
-        return False
-    if _is_secret(path, root or top, patterns=patterns, is_folder=is_folder):
-        return True
-    return any(_is_ruled_out(path, top, kind, is_folder=is_folder) for kind in IGNORE_FILES)
+        return ""
+    # the user's rules hold for all that is open, also outside the workspace
+    from_here = root if root and _is_below(path, root) else b"/"
+    if rule := _secret_rule(path, from_here, patterns, is_folder=is_folder, language=language):
+        return rule
+    found = ((kind, _ruling_out(path, top, kind, is_folder=is_folder)) for kind in IGNORE_FILES)
+    return next((f"{kind}: {rule.line}" for kind, rule in found if rule is not None), "")
 
 
 def _top(path: bytes, root: bytes) -> bytes:
@@ -154,38 +200,44 @@ def _top(path: bytes, root: bytes) -> bytes:
     return folder
 
 
-def _is_secret(path: bytes, root: bytes, *, patterns: tuple[str, ...], is_folder: bool) -> bool:
+def _secret_rule(path: bytes, root: bytes, patterns: tuple[str, ...], *, is_folder: bool, language: str) -> str:
     for step, is_step_folder in _steps(path, b"/", is_folder=is_folder):
-        verdict = decide(_SECRET_FOLDERS if is_step_folder else _SECRET_FILES, step, is_folder=is_step_folder)
+        rules = _SECRET_FOLDERS if is_step_folder else _SECRET_FILES
+        secret = last_rule(rules, step, is_folder=is_step_folder)
+        if secret is not None and not is_step_folder and is_source(os.fsdecode(step), language):
+            secret = None
+        wish = None
         if patterns and _is_below(b"/" + step, root):
             inner = os.path.relpath(b"/" + step, root)
-            wish = decide(_parse_patterns(patterns), inner, is_folder=is_step_folder)
-            verdict = verdict if wish is None else wish
-        if verdict:
-            return True
-    return False
+            wish = last_rule(_parse_patterns(patterns), inner, is_folder=is_step_folder)
+        if wish is not None and not wish.is_negated:
+            return f"setting ignore: {wish.line}"
+        if wish is None and secret is not None:
+            return f"built-in: {secret.line}"
+    return ""
 
 
-def _is_ruled_out(path: bytes, top: bytes, kind: str, *, is_folder: bool) -> bool:
-    """Whether the ignore files of one kind, from the top down to the path, ignore it or a folder that it is in."""
+def _ruling_out(path: bytes, top: bytes, kind: str, *, is_folder: bool) -> IgnoreRule | None:
+    """The rule by which ignore files of one kind, from the top down, ignore the path or a folder that it is in."""
     folders = [top, *(os.path.join(top, step) for step, _ in _steps(path, top, is_folder=is_folder))][:-1]
     rules = [(folder, found) for folder in folders if (found := _rules_of(os.path.join(folder, kind.encode())))]
     if kind == ".gitignore":
         rules = [*((top, found) for found in _personal_rules(top)), *rules]
     for step, is_step_folder in _steps(path, top, is_folder=is_folder):
-        if rules and _last_word(rules, os.path.join(top, step), is_folder=is_step_folder):
-            return True
-    return False
+        last = _last_word(rules, os.path.join(top, step), is_folder=is_step_folder) if rules else None
+        if last is not None and not last.is_negated:
+            return last
+    return None
 
 
-def _last_word(rules: list[tuple[bytes, tuple[IgnoreRule, ...]]], path: bytes, *, is_folder: bool) -> bool:
-    """What the rules nearest to the path say of it."""
+def _last_word(rules: list[tuple[bytes, tuple[IgnoreRule, ...]]], path: bytes, *, is_folder: bool) -> IgnoreRule | None:
+    """The rule nearest to the path that is about it."""
     for folder, found in reversed(rules):
         if _is_below(path, folder):
-            verdict = decide(found, os.path.relpath(path, folder), is_folder=is_folder)
-            if verdict is not None:
-                return verdict
-    return False
+            rule = last_rule(found, os.path.relpath(path, folder), is_folder=is_folder)
+            if rule is not None:
+                return rule
+    return None
 
 
 def _personal_rules(top: bytes) -> list[tuple[IgnoreRule, ...]]:

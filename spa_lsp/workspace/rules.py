@@ -40,6 +40,7 @@ class IgnoreRule:
     is_negated: bool
     is_name: bool
     is_for_folders: bool
+    line: str  # as it is written
 
     def matches(self, path: bytes, *, is_folder: bool) -> bool:
         """Whether the line is about this path, which is relative to the folder of the rules."""
@@ -57,10 +58,13 @@ def parse_rules(text: bytes, *, ignore_case: bool = False) -> tuple[IgnoreRule, 
 
 def decide(rules: Sequence[IgnoreRule], path: bytes, *, is_folder: bool) -> bool | None:
     """Whether the last rule about this path ignores it; None when none is about it."""
-    for rule in reversed(rules):
-        if rule.matches(path, is_folder=is_folder):
-            return not rule.is_negated
-    return None
+    rule = last_rule(rules, path, is_folder=is_folder)
+    return None if rule is None else not rule.is_negated
+
+
+def last_rule(rules: Sequence[IgnoreRule], path: bytes, *, is_folder: bool) -> IgnoreRule | None:
+    """The rule that decides about this path."""
+    return next((rule for rule in reversed(rules) if rule.matches(path, is_folder=is_folder)), None)
 
 
 def _parse_line(line: bytes, *, ignore_case: bool) -> IgnoreRule | None:
@@ -77,7 +81,13 @@ def _parse_line(line: bytes, *, ignore_case: bool) -> IgnoreRule | None:
         regex = re.compile(_translate(pattern.removeprefix(b"/")), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
     except _NeverMatches:
         return None
-    return IgnoreRule(regex=regex, is_negated=is_negated, is_name=b"/" not in pattern, is_for_folders=is_for_folders)
+    return IgnoreRule(
+        regex=regex,
+        is_negated=is_negated,
+        is_name=b"/" not in pattern,
+        is_for_folders=is_for_folders,
+        line=line.decode("utf-8", "replace"),
+    )
 
 
 def _without_trailing_spaces(line: bytes) -> bytes:

@@ -18,6 +18,13 @@ from tests.fakes import wait_until
 pytestmark = pytest.mark.editors
 
 MESSAGES = "return vim.fn.execute('messages')"
+GHOST_ANYWHERE = """
+local n = 0
+for _, name in ipairs({ 'nvim.lsp.inline_completion', 'spa_lsp.ghost', 'spa_lsp.hint' }) do
+  n = n + #vim.api.nvim_buf_get_extmarks(BUFNR, vim.api.nvim_create_namespace(name), 0, -1, {})
+end
+return n
+"""
 ENABLE = f"""
 if vim.lsp.enable then
   vim.lsp.config('spa_lsp', {{ cmd = front, init_options = {{ base = '{BASE}' }} }})
@@ -115,6 +122,54 @@ def test_leaving_insert_mode_takes_all_away(nvim):
     nvim.keys("<Esc>")
     nvim.wait_for_ghost("")
     nvim.wait_for_hint("")
+
+
+LEAVES = {
+    "ctrl-c": "<C-c>",
+    "ctrl-c and more": "<C-c>k",
+    "ctrl-o": "<C-o>",
+    "replace mode": "<Insert>",
+    "window": "<Cmd>new<CR>",
+    "buffer": "<Cmd>enew<CR>",
+    "tab page": "<Cmd>tabnew<CR>",
+    "focus": "<Cmd>doautocmd FocusLost<CR>",
+}
+
+
+# issue 13
+@pytest.mark.parametrize("keys", LEAVES.values(), ids=LEAVES)
+def test_each_way_out_of_typing_takes_all_away(nvim, keys):
+    bufnr = nvim.lua("return vim.api.nvim_get_current_buf()")
+    nvim.keys(keys)
+    nvim.wait_for(GHOST_ANYWHERE.replace("BUFNR", str(bufnr)), 0)
+    assert {nvim.lua(GHOST_ANYWHERE.replace("BUFNR", str(bufnr))) for _ in watch(1)} == {0}
+    nvim.keys("<Esc><Esc>")
+    nvim.lua(f"vim.cmd('stopinsert | silent! tabonly! | silent! only! | buffer! {bufnr}')")
+
+
+# issue 13
+def test_with_the_focus_the_completion_comes_back(nvim):
+    nvim.keys("<Cmd>doautocmd FocusLost<CR>")
+    nvim.wait_for_ghost("")
+    nvim.keys("<Cmd>doautocmd FocusGained<CR>")
+    nvim.wait_for_ghost(TEXTS[0])
+
+
+# issue 13
+@pytest.mark.parametrize(
+    ("keys", "accepted"),
+    [("<Tab>", "turn a + b"), ("<M-Right>", "turn"), ("<M-C-Right>", "turn a + b")],
+    ids=["whole", "word", "line"],
+)
+def test_what_is_accepted_is_one_undo_step_of_its_own(nvim, keys, accepted):
+    nvim.keys("re")
+    nvim.wait_for_ghost("turn a + b")
+    nvim.keys(keys)
+    nvim.wait_for("return vim.api.nvim_get_current_line()", "    re" + accepted)
+    nvim.keys(" # x<Esc>u")
+    nvim.wait_for("return vim.api.nvim_get_current_line()", "    re" + accepted)
+    nvim.keys("u")
+    nvim.wait_for("return vim.api.nvim_get_current_line()", "    re")
 
 
 def test_tab_is_a_tab_where_nothing_is_shown(nvim):

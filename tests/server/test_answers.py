@@ -20,7 +20,7 @@ def spot(marked, uri="u", typed=""):
 
 def answer(marked="def f(a, b):\n    ‸\n", *texts, uri="u"):
     offers = tuple(Offer(alternative=make_alternative(text, index)) for index, text in enumerate(texts or TEXTS))
-    return Answer(spot=spot(marked, uri), adapter_set="s", offers=offers)
+    return Answer(spot=spot(marked, uri), adapter_set="s", offers=offers, language="python")
 
 
 def cache_of(*answers):
@@ -86,6 +86,8 @@ def test_what_the_menu_would_insert_counts_as_typed():
         (('f("x")',), 'f("‸")', [("x", 0)]),
         (("f(x) + g(y)",), "f(‸)", [("x) + g(y", 0)]),
         (("[1, 2]",), "[‸]", [("1, 2", 0)]),
+        (('f(":)")',), "f(‸)", [('":)"', 0)]),  # issue 13: a bracket in a string
+        (('g("(", f(b))',), 'g("(", f(‸))', [("b", 0)]),
     ],
 )
 def test_brackets_that_the_editor_closes_are_no_other_change(texts, typed, expected):

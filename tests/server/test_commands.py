@@ -125,6 +125,15 @@ async def test_the_panel_gets_every_alternative_with_its_figures_and_diff(front)
     assert (first["text"], first["same_as"], third["same_as"]) == ("a = 1\nb = 2", None, 1)
 
 
+# issue 13: what one item replaces another one may leave
+async def test_the_panel_says_what_each_alternative_takes_the_place_of(front):
+    client = await front(FakeCompleter(texts=("10):", "10", "10) :")))
+    client.open("for i in range()")
+    answer = await client.call("spa-lsp/alternatives", {**AT, "position": {"line": 0, "character": 15}})
+    found = {each["text"]: each["range"]["end"]["character"] for each in answer["alternatives"]}
+    assert found == {"10):": 16, "10": 15, "10) :": 16}
+
+
 async def test_the_panel_shows_what_is_offered_first_and_asks_no_engine_for_it_again(front):
     completer = FakeCompleter(texts=("pass", "raise TypeError", "return a + b", "return a + b  # both"))  # two agree
     client = await front(completer)
@@ -180,7 +189,7 @@ async def test_the_panel_says_why_it_is_empty_where_nothing_is_offered():
     client.open(CODE, uri="file:///.env")
     assert await why_empty(client, "file:///closed.py") == ("unusable", "")
     assert await why_empty(client, "file:///a.txt") == ("off", "")
-    assert await why_empty(client, "file:///.env") == ("ignored", "")
+    assert await why_empty(client, "file:///.env") == ("ignored", "this file is left alone (built-in: *.env)")
     await run(client, "toggle")
     assert await why_empty(client, "file:///.env") == ("off", "")
 
@@ -259,3 +268,25 @@ async def test_the_ordinary_menu_has_the_alternatives_in_their_order(front):
     assert entries[0]["textEdit"]["range"]["start"] == {"line": 1, "character": 4}
     assert entries[0]["filterText"].startswith("ret") and entries[1]["command"]["arguments"][0]["adapter"] == "a2"
     assert outcomes.read_outcomes() == []
+
+
+# issue 13
+@pytest.mark.parametrize(
+    ("at", "text", "new", "start", "end"),
+    [
+        ("for i in range(‸)", "10):", "10):", 15, 16),
+        ("foo(ba‸)", "r) + 1", "bar) + 1", 4, 7),
+        ("é = f(🙂‸)", "x) + 1", "x) + 1", 8, 9),  # in UTF-16
+        ("x = cal‸ulate(y)", "c", "calc", 4, 12),
+    ],
+)
+async def test_an_entry_of_the_ordinary_menu_replaces_what_the_item_does(front, at, text, new, start, end):
+    client = await front(FakeCompleter(texts=(text,)), settings={"completionFallback": True})
+    before, _, after = at.partition("‸")
+    client.open(before + after)
+    position = {"line": 0, "character": len(before.encode("utf-16-le")) // 2}
+    params = {"textDocument": {"uri": URI}, "position": position}
+    (entry,) = (await client.call("textDocument/completion", params))["items"]
+    found = entry["textEdit"]["range"]
+    assert entry["textEdit"]["newText"] == new
+    assert (found["start"]["character"], found["end"]["character"]) == (start, end)

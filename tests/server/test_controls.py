@@ -32,7 +32,7 @@ async def test_no_filter_of_ignored_files_and_a_private_one_is_completed(front, 
     client = await front()
     client.open(CODE, uri="file:///w/.env")
     if not has_guard:
-        monkeypatch.setattr(client.server.configuration, "is_ignored", lambda uri: False)
+        monkeypatch.setattr(client.server.configuration, "why_ignored", lambda uri, language: "")
     assert bool(await client.items(1, 4, uri="file:///w/.env")) != has_guard
 
 

@@ -73,6 +73,22 @@ async def test_brackets_that_the_editor_closed_are_replaced(front):
     assert item["range"] == {"start": {"line": 0, "character": 14}, "end": {"line": 0, "character": 15}}
 
 
+# issue 13
+async def test_in_the_middle_of_a_word_nothing_is_offered_unasked(front):
+    completer = FakeCompleter(texts=("calculate_total(items)",))
+    client = await front(completer)
+    client.open("def calculate(x):\n")
+    assert await client.items(0, 8) == [] and completer.asked == []
+
+
+async def test_in_the_middle_of_a_word_the_rest_of_it_is_replaced_when_asked_for(front):
+    client = await front(FakeCompleter(texts=("calculate_total(items)",)))
+    client.open("def calculate(x):\n")
+    (item,) = await client.items(0, 8, triggerKind=1)
+    assert item["insertText"] == "ulate_total"
+    assert item["range"] == {"start": {"line": 0, "character": 8}, "end": {"line": 0, "character": 13}}
+
+
 async def test_after_an_accept_what_follows_is_there_already(front):
     completer = FakeCompleter()
     client = await front(completer)
@@ -89,7 +105,7 @@ async def test_another_open_file_is_context_unless_it_is_off_or_the_file_is_priv
     completer = FakeCompleter()
     client = await front(completer)
     client.open("def helper(a):\n    b = a\n    return b\n", uri="file:///lib/helper.py")
-    client.open("KEY = 1\nOTHER_KEY = 2\nTHIRD_KEY = 3\n", uri="file:///lib/secrets.py")
+    client.open("KEY = 1\nOTHER_KEY = 2\nTHIRD_KEY = 3\n", uri="file:///lib/secrets.json")
     client.open(CODE)
     await client.items(1, 4)
     await eventually(lambda: not client.server.offering.neighbours._gathering)
@@ -322,6 +338,13 @@ async def test_documents_that_are_not_open_or_too_long_get_nothing(front):
 async def test_a_disabled_language_gets_nothing(front):
     client = await front(settings={"disabledLanguages": ["markdown"]})
     client.open("# Title\n", language="markdown")
+    assert await client.items(0, 0) == []
+
+
+# issue 13
+async def test_a_language_is_disabled_under_each_of_its_names(front):
+    client = await front(settings={"disabledLanguages": ["shellscript"]})
+    client.open("# Title\n", language="sh")
     assert await client.items(0, 0) == []
 
 

@@ -66,6 +66,13 @@ async def test_what_is_ignored_is_neither_read_nor_shown(root):
     assert neighbours.ring.chunks == []
 
 
+# issue 13
+async def test_a_document_of_an_unknown_scheme_is_no_context(root):
+    neighbours = make(root)
+    neighbours.opened(Document(uri="output:tasks", language="python", version=1, text=LIBRARY))
+    assert neighbours.ring.chunks == []
+
+
 async def test_what_became_ignored_is_not_shown_any_more(root):
     ignored = []
     neighbours = Neighbours(lambda: [root], lambda uri: bool(ignored))

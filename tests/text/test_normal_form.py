@@ -73,6 +73,68 @@ def test_other_languages_are_compared_by_their_tokens():
     assert form('x = "//"', "", "", "c") != form('x = "/"', "", "", "c")
 
 
+# issue 13: when in doubt, two texts are two programs
+@pytest.mark.parametrize(
+    ("one", "other", "prefix", "language"),
+    [
+        ("if [ $# -lt 1 ]; then", "if [ $# -gt 9 ]; then", "", "shellscript"),
+        ("if [ $# -lt 1 ]; then", "if [ $# -gt 9 ]; then", "", "sh"),
+        ("if [ $# -lt 1 ]; then", "if [ $# -gt 9 ]; then", "", "bash"),
+        ("curl http://a.org", "curl http://b.org", "", "zsh"),
+        ("echo ${#a}", "echo ${#b}", "", "sh"),
+        ("[ $a = 1 ]", "[ $a=1 ]", "", "sh"),
+        ("cat <<EOF\n# a\nEOF", "cat <<EOF\n# b\nEOF", "", "sh"),
+        ("\tcurl http://a.org", "\tcurl http://b.org", "", "make"),
+        ("url: http://a.org", "url: http://b.org", "", "yaml"),
+        ("a:\n  b: 1", "a:\nb: 1", "", "yaml"),
+        ("a#1", "a#2", "", "yaml"),
+        ("url(http://a.png);", "url(http://b.png);", "", "scss"),
+        ("color: #fff", "color: #000", "", "css"),
+        ("a .b", "a.b", "", "css"),
+        ("<a>http://a.org</a>", "<a>http://b.org</a>", "", "typescriptreact"),
+        ("`http://${a}`", "`http://${b}`", "", "typescriptreact"),
+        ("/[/]/.test(a)", "/[/]/.test(b)", "", "js"),
+        ("return\nx", "return x", "", "javascript"),
+        ("a - -b", "a--b", "", "c"),
+        ("'\"' // a", "'\"' + b", "", "cpp"),
+        ("a // 1", "a // 2", "", "lua"),
+        ("x /* a */", "x /* b */", "", "lua"),
+        ("# a", "# b", "", "c"),
+        ("#define A", "#undef A", "", "objc"),
+        ("{# a #}", "{# b #}", "", "jinja-html"),
+        ("a // b", "a // c", "", "made-up"),
+        ("# one", "# two", "", "r"),  # there is nothing but the comment
+        ("one", "two", "x = 1  # ", "python"),
+        ("one", "two", "int x; // ", "c"),
+        ("Add.", "Subtract.", 'def f():\n    """', "python"),
+        ("a  b", "a b", 'x = "', "python"),
+        ("if x:\n  a\nb)", "if x:\n  a\n  b)", "", "python"),
+    ],
+)
+def test_two_programs_are_not_taken_for_one(one, other, prefix, language):
+    assert form(one, prefix, "", language) != form(other, prefix, "", language)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "language"),
+    [
+        ("x=1  # one", "x=1", "sh"),
+        ("x = 1 // one", "x  =  1", "tsx"),
+        ("x = -1", "x=-1", "c++"),
+        ("f(a,\n  b)", "f(a, b)", "js"),
+        ("x = 1 -- one", "x=1", "lua"),
+        ("a: 1  # one", "a: 1", "yaml"),
+        ("all: a  # one", "all: a", "make"),
+        ("x <- 1 # one", "x <- 1", "r"),
+        ("int x;\n\n  int y;", "int x; int y;", "cuda"),
+        ("a  \nb", "a\nb", "made-up"),
+        ("(a) ; one", "(a)", "emacs-lisp"),
+    ],
+)
+def test_comments_and_layout_of_each_language_do_not_count(one, other, language):
+    assert form(one, "", "", language) == form(other, "", "", language)
+
+
 @pytest.mark.parametrize("completion", ["", "\0", "(" * 5000, "x = " + "-" * 50_000 + "1", "\ud83d"])
 def test_any_text_has_a_form(completion):
     assert isinstance(form(completion), str)

@@ -4,6 +4,7 @@ import pytest
 
 from spa_lsp.text.postprocess import RULES, Site, polish
 from spa_lsp.text.postprocess.brackets import cut_surplus_brackets, n_replaced
+from spa_lsp.text.postprocess.indent import use_unit
 from spa_lsp.text.postprocess.lines import (
     drop_open_line,
     drop_tiny,
@@ -11,7 +12,6 @@ from spa_lsp.text.postprocess.lines import (
     keep_line,
     keep_statement,
     strip_blanks,
-    use_tabs,
 )
 from spa_lsp.text.postprocess.loops import cut_loops
 from spa_lsp.text.postprocess.secret_text import has_secret
@@ -63,6 +63,14 @@ def test_a_line_that_broke_off_is_dropped_unless_it_is_the_only_one(text, expect
     assert drop_open_line(text, site(is_open=True)) == expected
 
 
+# issue 13: comments of every language, by the names of every editor
+@pytest.mark.parametrize(
+    ("at", "language"), [("# ‸", "sh"), ("-- ‸", "lua"), ("; ‸", "emacs-lisp"), ("// ‸", "tsx"), ("# ‸", "make")]
+)
+def test_in_a_comment_of_any_language_one_line_is_kept(at, language):
+    assert keep_line("says why\nx", site(at, language)) == "says why"
+
+
 def test_a_last_line_that_is_over_is_kept():
     assert drop_open_line("a = 1\nb = 2", site()) == "a = 1\nb = 2"
 
@@ -112,6 +120,11 @@ def test_a_begun_line_gets_its_statement_and_its_block(text, at, expected):
         ("(a) {\n    b();", "  if ‸", "go", "(a) {\n    b();"),
         ("1;\n  return x;", "  let x = ‸", "cobol", "1;\n  return x;"),
         ("a();\n  b();", "  ‸", "java", "a();\n  b();"),
+        # issue 13
+        ("s.match(/[(]/);\n  c();", "  x = ‸", "javascript", "s.match(/[(]/);"),
+        ("'(';\n  c();", "  char x = ‸", "java", "'(';"),
+        ("x\n    foo\nend", "  if ‸", "ruby", "x\n    foo\nend"),  # its blocks have no brackets
+        ("x > 1\n    foo()\nend", "  if ‸", "julia", "x > 1\n    foo()\nend"),
     ],
 )
 def test_in_other_languages_a_statement_ends_with_its_brackets(text, at, language, expected):
@@ -188,6 +201,25 @@ def test_a_bracket_that_closes_nothing_ends_a_completion(text, at, expected):
     assert cut_surplus_brackets(text, site(at)) == expected
 
 
+# issue 13
+@pytest.mark.parametrize(
+    ("text", "at", "language"),
+    [
+        ('s.replace(/\\)/g, "");', "function f(s) {\n  return ‸", "javascript"),
+        ("s.match(/[)/]/) + '\\'';", "function f(s) {\n  return ‸", "typescriptreact"),
+        ("<p>don't :) {s}</p>);", "function f(s) {\n  return (<b>(</b>‸", "typescriptreact"),
+        ("x == ')') {", "if (‸", "rust"),
+        ('R"(a))" + f(1)', "x = ‸", "cpp"),
+        ("/* :) /* :) */ */ x", "f(‸", "kotlin"),
+        ("string.find(s, [[)]])", "x = ‸", "lua"),
+        ("'it''s :)'", "select ‸", "sql"),
+        ("a / b) / c", "x = (‸", "javascript"),
+    ],
+)
+def test_a_bracket_that_is_no_code_ends_no_completion(text, at, language):
+    assert cut_surplus_brackets(text, site(at, language)) == text
+
+
 def test_in_languages_whose_strings_are_not_known_brackets_say_nothing():
     assert cut_surplus_brackets("a)", site("‸", "latex")) == "a)"
     assert cut_surplus_brackets("x: &'a str) {", site("fn f<'a>(‸", "rust")) == "x: &'a str) {"
@@ -206,6 +238,12 @@ def test_in_languages_whose_strings_are_not_known_brackets_say_nothing():
         ("x))", "f(g(‸))\n", "x"),
         ("value", "x = ‸ else 0\n", "value"),
         ("a", "f(‸)\n", "a"),
+        # issue 13: brackets in strings and comments
+        ("bar)", 'x = "(" + f(‸)\n', "bar"),
+        ('a)")', 'print("(‸")\n', "a)"),
+        ('":)', "print(‸)\n", '":)'),  # its string goes on
+        ("b  # (:", "f(a, ‸:\n", "b  # (:"),
+        ("bar)", "x = '[' + f(  # (\n    ‸)\n", "bar"),
     ],
 )
 def test_what_stands_behind_the_cursor_is_not_repeated(text, at, expected):
@@ -230,6 +268,29 @@ def test_the_range_takes_in_brackets_that_the_text_has_itself(text, at, expected
     assert n_replaced(text, site(at, "javascript")) == expected
 
 
+# issue 13
+@pytest.mark.parametrize(
+    ("text", "at", "language", "expected"),
+    [
+        ('":)"', "print(‸)", "python", 0),
+        (r'r"\d+\)"', "re.compile(‸)", "python", 0),
+        ("')'", "print(‸)", "c", 0),
+        ("/[)]/", "s.split(‸)", "javascript", 0),
+        ("`)`", "f(‸)", "go", 0),
+        ("[[)]]", "f(‸)", "lua", 0),
+        ('@":)"', "f(‸)", "csharp", 0),
+        ("x  -- :)", "f(‸)", "sql", 0),
+        ("a)", '"(‸)"', "python", 0),  # the string goes on behind the cursor
+        ('a") + 1', 'print("(‸)', "python", 1),
+        ("bar) + 1", 'x = "(" + f(‸)', "python", 1),
+        ("')' > x) {", "if (‸)", "made-up", 0),  # nobody knows what its quotes say
+        ("x) {", "if (‸)", "made-up", 1),
+    ],
+)
+def test_the_range_takes_in_no_bracket_for_one_in_a_string(text, at, language, expected):
+    assert n_replaced(text, site(at, language)) == expected
+
+
 @pytest.mark.parametrize(
     ("text", "at", "expected"),
     [
@@ -242,6 +303,8 @@ def test_the_range_takes_in_brackets_that_the_text_has_itself(text, at, expected
         ("    return x", "class A:\n    def f():\n    ‸", "    return x"),  # still to be indented
         (" 1", "x =‸", " 1"),
         ("\n    return x", "def f():\n    ‸", "\n    return x"),
+        ("    return x", "def f():  # why\n‸", "    return x"),
+        ("    return x", "    x = 1  # why:\n    ‸", "return x"),
     ],
 )
 def test_white_space_that_the_line_has_is_not_repeated(text, at, expected):
@@ -261,7 +324,32 @@ def test_white_space_that_the_line_has_is_not_repeated(text, at, expected):
     ],
 )
 def test_a_document_of_tabs_gets_tabs(text, at, expected):
-    assert use_tabs(text, site(at)) == expected
+    assert use_unit(text, site(at)) == expected
+
+
+STARRED = "/**\n * Says what.\n *\n * And why.\n */\n"
+
+
+# issue 13: the unit is found from code
+@pytest.mark.parametrize(
+    ("text", "at", "language", "expected"),
+    [
+        ("a {\n        b;\n    }", STARRED + "function f() {\n\t‸", "javascript", "a {\n\t\tb;\n\t}"),
+        ("a {\n        b;\n    }", STARRED + "function f() {\n\t‸", "made-up", "a {\n\t\tb;\n\t}"),
+        ("    a;\n    b;", STARRED + "g() {\n\tc;\n}\nf() {\n‸", "java", "\ta;\n\tb;"),
+        ("    /**\n     * c\n     */\n    a;", "class A {\n\tb;\n\n‸", "java", "\t/**\n\t * c\n\t */\n\ta;"),
+        ("x\n        y", '"""\n  a\n  b\n"""\ndef f():\n\t‸', "python", "x\n\t\ty"),
+        ("x\n    y", "-- a\n--[[\n  b\n]]\nf(\n\t1)\n‸", "lua", "x\n\ty"),
+        ("a\n    b", "‸\nfunc g() {\n\tc()\n}", "go", "a\n\tb"),
+        ("a {\n\tb;\n}", "f() {\n  c;\n}\n‸", "c", "a {\n  b;\n}"),
+        ("\ta;\n\tb;", "f() {\n    c;\n}\ng() {\n‸", "c", "    a;\n    b;"),
+        ("a\n\tb", "x:\n  y\n‸", "make", "a\n\tb"),
+        ("x = [  # 1\n    2", "f()\n\ty = ‸", "python", "x = [  # 1\n\t2"),
+        ("  a", "f() {\n\tx = ‸", "c", "  a"),  # behind code
+    ],
+)
+def test_a_completion_is_indented_as_the_code_around_it(text, at, language, expected):
+    assert use_unit(text, site(at, language)) == expected
 
 
 @pytest.mark.parametrize(
@@ -277,6 +365,32 @@ def test_a_document_of_tabs_gets_tabs(text, at, expected):
 )
 def test_white_space_at_line_ends_is_dropped(text, language, expected):
     assert strip_blanks(text, site(language=language)) == expected
+
+
+# issue 13
+@pytest.mark.parametrize(
+    ("text", "at", "language", "expected"),
+    [
+        ("calculate_total(items)", "def calc‸ulate(x):", "python", "def calculate_total(x):"),
+        ("ulate_total(items)", "def calc‸ulate(x):", "python", "def calculate_total(x):"),
+        ("ulate", "def calc‸ulate(x):", "python", None),
+        ("calculate", "def calc‸ulate(x):", "python", None),
+        ("ulus(x):", "def calc‸ulate(x):", "python", "def calculus(x):"),
+        ("z(1)", "foo.ba‸r + 1", "javascript", "foo.baz(1) + 1"),
+        ("z = 2;", "let ba‸r = 1;", "javascript", "let baz = 1;"),
+        ("ze", "x = ba‸r", "rust", "x = baze"),
+        ("z(a) {", "func ba‸r()", "go", "func baz()"),
+        ("zé", "x = ba‸ré + 1", "python", "x = bazé + 1"),
+        ("xyz + 1", "a.b‸c", "c", "a.bxyz + 1"),
+        ("b", "x = a‸", "python", "x = ab"),
+        ("b", "x = a‸ + c", "python", "x = ab + c"),
+    ],
+)
+def test_in_the_middle_of_a_word_the_rest_of_it_gives_way(text, at, language, expected):
+    where = site(at, language)
+    shown = polish(text, where)
+    got = shown and where.prefix + shown + where.suffix[n_replaced(shown, where) :]
+    assert got == expected
 
 
 @pytest.mark.parametrize(
@@ -306,6 +420,10 @@ RANDOM = "k9Tz3mQ7xW2bLr5V"
         f'TOKEN: str = "{RANDOM}"',
         f'environ["DB_PASSWORD"] = "{RANDOM}"',
         "postgres://admin:hunter2hunter2@db/x",
+        # issue 13: the rule that lets names of classes through still finds keys
+        "sk-" + "aB3dE5fG7hJ9kL1mN3pQ5rS7",
+        "sk-proj-" + "Ab-" + "c9Dk3LmN4pQ5rT6vW8xY",
+        "sk-" + "0f9e8d7c6b5a49382716f5e4d3c2b1a0",
     ],
 )
 def test_text_with_the_form_of_a_secret_is_found(text):
@@ -326,6 +444,19 @@ def test_text_with_the_form_of_a_secret_is_found(text):
         'url = f"postgres://{user}:{password}@{host}"',
         "AKIA",
         "sk-learn",
+        # issue 13
+        "postgres://postgres:postgres@db:5432/app",
+        "postgres://admin:hunter2hunter2@localhost/x",
+        "mysql://root:s3cretpassw0rd@127.0.0.1:3306/app",
+        "redis://user:password@cache:6379",
+        "amqp://guest:changeme@queue",
+        "https://me:abc123def456@api.example.com/v1",
+        'class="sk-fading-circle-container"',
+        "sk-cube-grid-4-of-the-spinner",
+        'key = "AKIAIOSFODNN7EXAMPLE"',
+        'token = "ghp_' + "x" * 36 + '"',
+        'api_key = "your-key-1234567890"',
+        'password = "example-pass-42-21"',
     ],
 )
 def test_text_without_a_secret_is_kept(text):

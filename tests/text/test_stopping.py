@@ -120,3 +120,11 @@ def test_an_answer_that_is_wanted_whole_is_not_cut():
 def test_a_block_of_commands_does_not_end_an_answer():
     shell = "First:\n```sh\npip install x\n```\n"
     assert make_cut("multi", "instruct", prefix="", suffix="")(f"{shell}{ANSWER}Done.\n") == shell + ANSWER
+
+
+# issue 13
+@pytest.mark.parametrize("fence", ["~~~~", "````"])
+def test_an_instruct_answer_ends_with_its_own_fence(fence):
+    text = f'def f():\n    """F.\n\n    {fence}\n    x\n    """\n~~~\n```\n    return 1\n'
+    code = f"{fence}python\n{text}{fence}\n"
+    assert make_cut("multi", "instruct", prefix="", suffix="")(code + "More.\n") == code

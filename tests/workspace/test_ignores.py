@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from spa_lsp.workspace import ignores
-from spa_lsp.workspace.ignores import is_ignored, is_uri_ignored
+from spa_lsp.workspace.ignores import is_for_context, is_ignored, is_uri_ignored, path_of, uri_path, why_ignored
 from tests.work import count_calls, not_for_ever
 
 N_CASES, N_PATHS = 60, 20  # per seed
@@ -147,14 +147,47 @@ def test_other_files_are_not(root, name):
     assert not is_ignored(root / name, root)
 
 
+# issue 13
+@pytest.mark.parametrize(
+    ("name", "language", "rule"),
+    [
+        ("credentials.go", "go", ""),
+        ("app/secrets.py", "python", ""),
+        ("credentials.service.ts", "typescript", ""),
+        ("id_rsa_reader.rs", "rust", ""),
+        ("secrets.tsx", "", ""),  # a file that no editor has open
+        ("guide.asc", "asciidoc", ""),
+        ("guide.asc", "plaintext", "built-in: *.asc"),
+        ("guide.asc", "", "built-in: *.asc"),
+        ("secrets.py", "plaintext", "built-in: secrets.*"),
+        ("secrets.yaml", "yaml", "built-in: secrets.*"),
+        ("secrets.sh", "shellscript", "built-in: secrets.*"),
+        ("prod.tfvars", "terraform", "built-in: *.tfvars"),
+        (".aws/credentials.py", "python", "built-in: .aws/"),
+        (".env.py", "python", "built-in: .env.*"),
+    ],
+)
+def test_a_name_that_is_source_code_is_no_secret(root, name, language, rule):
+    assert why_ignored(root / name, root, language=language) == rule
+
+
+# issue 13
+def test_the_rule_that_ignores_a_file_is_told_with_its_origin(root):
+    (root / ".gitignore").write_text("*.py\n!a.py\nbuild/\n")
+    assert why_ignored(root / "b.py", root) == ".gitignore: *.py"
+    assert why_ignored(root / "build" / "a.py", root) == ".gitignore: build/"
+    assert why_ignored(root / "a.py", root) == ""
+    assert why_ignored(root / "a.py", root, patterns=("a.*",)) == "setting ignore: a.*"
+
+
 def test_all_in_a_folder_of_keys_is_ignored_even_when_it_is_the_workspace(root):
     assert is_ignored(root / ".ssh" / "config", root / ".ssh") and is_ignored(root / ".git" / "HEAD", root)
 
 
 def test_the_user_may_take_back_a_built_in_secret_and_name_more(root):
-    patterns = ("!credentials.py", "/private/", "*.secret.py")
-    assert is_ignored(root / "credentials.py", root)
-    assert not is_ignored(root / "credentials.py", root, patterns=patterns)
+    patterns = ("!credentials.json", "/private/", "*.secret.py")
+    assert is_ignored(root / "credentials.json", root)
+    assert not is_ignored(root / "credentials.json", root, patterns=patterns)
     assert is_ignored(root / "private" / "a.py", root, patterns=patterns)
     assert not is_ignored(root / "deep" / "private" / "a.py", root, patterns=patterns)
 
@@ -295,3 +328,42 @@ def test_a_verdict_is_cheap_the_second_time(root, monkeypatch):
 )
 def test_documents_are_judged_by_their_uri(uri, is_left_alone):
     assert is_uri_ignored(uri, "/w") == is_left_alone
+
+
+# issue 13
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("vscode-notebook-cell:/w/private/n.ipynb#W0sZmlsZQ%3D%3D", "/w/private/n.ipynb"),
+        ("untitled:/w/private/a.py", "/w/private/a.py"),
+        ("untitled:Untitled-1", None),
+        ("vscode-remote://ssh-remote%2Bhost/w/private/a.py", "/w/private/a.py"),
+        ("file://host/share/private/a.py", "/share/private/a.py"),
+        ("git:/w/private/a.py?%7B%7D", "/w/private/a.py"),
+        ("made-up:///w/private/%61.py", "/w/private/a.py"),
+        ("made-up:nothing", None),
+        ("file://[", None),
+    ],
+)
+def test_a_path_is_found_in_every_scheme_that_has_one(uri, path):
+    assert path_of(uri) == path
+    assert is_uri_ignored(uri, "/w", patterns=("private/",)) is (path is not None)
+    assert uri_path(uri) is None  # none is read from the disk
+
+
+# issue 13
+def test_what_has_no_path_is_matched_by_its_name():
+    assert is_uri_ignored("untitled:notes.py", "/w", patterns=("notes.*",))
+    assert not is_uri_ignored("made-up:notes.py#x.key", "/w", patterns=("other.*",))
+
+
+# issue 13
+def test_the_user_s_rules_hold_outside_the_workspace(root):
+    assert is_ignored("/elsewhere/private/a.py", root, patterns=("private/",))
+    assert is_ignored("/elsewhere/private/a.py", None, patterns=("private/",))
+
+
+# issue 13
+def test_documents_of_unknown_schemes_are_no_context():
+    assert is_for_context("file:///w/a.py") and is_for_context("vscode-notebook-cell:/w/n.ipynb#1")
+    assert not is_for_context("output:tasks") and not is_for_context("git:/w/a.py")

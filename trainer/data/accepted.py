@@ -7,6 +7,7 @@ from typing import Any
 
 from spa_lsp.errors import NotFound
 from spa_lsp.outcomes.file import read_outcomes
+from trainer.data.fences import fenced
 
 
 def write_accepted(path: Path) -> int:
@@ -28,7 +29,7 @@ def _samples(outcomes: list[dict[str, Any]]) -> Iterator[dict[str, str]]:
             language, prefix = row["language"], row["prefix"] or ""
             yield {
                 "lang": language,
-                "problem": f"Complete this {language} code.\n\n```{language}\n{prefix}\n```",
-                "solution": f"```{language}\n{prefix}{row['text']}\n```",
+                "problem": f"Complete this {language} code.\n\n{fenced(prefix, language)}",
+                "solution": fenced(prefix + row["text"], language),
                 "adapter": row["adapter"],
             }

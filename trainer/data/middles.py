@@ -5,16 +5,16 @@ multi-line string or a bracket. Lines are 1-based and inclusive, as in `ast`.
 """
 
 import ast
-import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from textwrap import dedent
+
+from spa_lsp.text.languages import canonical
+from trainer.data.fences import fenced_blocks, plain_lines
 
 MAX_BODY_LINES = 20
 PREFERRED_BODY_LINES = range(2, 13)
 SPAN_LINES = range(2, 9)
-_FENCE = re.compile(r"^([ \t]*)```[^\n`]*\n(.*?)^[ \t]*```", re.MULTILINE | re.DOTALL)
 _MIN_CODE_LINES = 3
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -32,17 +32,24 @@ class Span:
         return self.last - self.first + 1
 
 
-def code_of(solution: str) -> list[str]:
-    """The contents of the ``` fences in order, dedented, ending in one newline; the whole text when there is none."""
-    text = solution.replace("\r\n", "\n").replace("\r", "\n")
-    blocks = [dedent(match.group(2)) for match in _FENCE.finditer(text)] or [text]
+def code_of(solution: str, language: str = "") -> list[str]:
+    """The contents of its fences in order, ending in one newline; the whole text when there is none.
+
+    Where fences name this language only those count.
+    """
+    found = fenced_blocks(solution)
+    named = [block for block in found if language and canonical(block.language) == canonical(language)]
+    blocks = [block.code for block in named or found] or [plain_lines(solution)]
     return [block.strip("\n") + "\n" for block in blocks if _n_code_lines(block) >= _MIN_CODE_LINES]
 
 
 def python_code_of(solution: str) -> tuple[str, ast.Module] | None:
-    """The first fence of at least three non-blank lines that parses as Python, and its tree; None: there is none."""
-    parsed = ((code, _parse(code)) for code in code_of(solution))
-    return next(((code, tree) for code, tree in parsed if tree is not None), None)
+    """The first fence of at least three non-blank lines that parses as Python, and its tree; None: there is none.
+
+    One with a function comes before one without.
+    """
+    found = [(code, tree) for code in code_of(solution, "python") if (tree := _parse(code)) is not None]
+    return next((pair for pair in found if any(_functions(pair[1]))), next(iter(found), None))
 
 
 def body_spans(tree: ast.Module, code: str) -> list[Span]:

@@ -29,6 +29,7 @@ from spa_lsp.errors import BadInput, NotFound
 from spa_lsp.storage.checked_files import hash_file
 from spa_lsp.storage.store import transaction
 from trainer.configs import ItemsConfig
+from trainer.data.fences import plain_lines
 from trainer.data.middles import Span, body_spans, code_of, line_spans, python_code_of, text_spans
 from trainer.rows.runs import content_id
 
@@ -170,7 +171,8 @@ def make_items(sample: Sample, *, config: ItemsConfig, seed: int) -> list[Item]:
     n_infill, is_instruct = _plan(config, rng)
     middles = _choose_middles(sample, n_infill, config, rng)
     items = [_infill_item(sample, code, span, config, rng) for code, span in middles]
-    return [*items, _item(sample, "instruct", sample.problem, "", sample.solution)] if is_instruct else items
+    problem, solution = plain_lines(sample.problem), plain_lines(sample.solution)  # an older import kept `\\r`
+    return [*items, _item(sample, "instruct", problem, "", solution)] if is_instruct else items
 
 
 def _plan(config: ItemsConfig, rng: Random) -> tuple[int, bool]:
@@ -187,7 +189,7 @@ def _choose_middles(sample: Sample, n: int, config: ItemsConfig, rng: Random) ->
     if n == 0:
         return []
     if sample.lang != "python":
-        blocks = code_of(sample.solution)
+        blocks = code_of(sample.solution, sample.lang)
         return [(blocks[0], span) for span in _pick(text_spans(blocks[0]), n, rng)] if blocks else []
     parsed = python_code_of(sample.solution)
     if parsed is None:
@@ -317,7 +319,7 @@ def _forget_empty_dataset(db: Database, dataset_id: str) -> None:
 
 def _insert_sample(db: Database, dataset_id: str, row: dict[str, Any]) -> bool:
     """Add the sample and its place in the data set; False when it was known."""
-    lang, problem, solution = row["lang"].strip().lower(), row["problem"], row["solution"]
+    lang, problem, solution = row["lang"].strip().lower(), plain_lines(row["problem"]), plain_lines(row["solution"])
     keys = {"problem_key": _key(problem), "solution_key": _key(solution)}
     query = "SELECT id FROM samples WHERE problem_key = :problem_key OR solution_key = :solution_key ORDER BY n LIMIT 1"
     known = next(db.query(query, keys), None)

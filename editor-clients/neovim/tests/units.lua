@@ -29,6 +29,15 @@ function M.an_item_without_command_has_no_label()
   same({ found.text, found.label, found.adapter }, { 'a\nb', '', '' })
 end
 
+-- issue 13: the panel ignored the range
+function M.an_alternative_of_the_panel_takes_the_place_of_its_range()
+  local bufnr = vim.api.nvim_create_buf(false, true)
+  vim.api.nvim_buf_set_lines(bufnr, 0, -1, false, { 'é = f(🙂)' })
+  local place = { bufnr = bufnr, at = { 0, 11 }, encoding = 'utf-16' }
+  same(panel.stop_of(place, { range = { ['end'] = { line = 0, character = 9 } } }), { 0, 12 })
+  same(panel.stop_of(place, {}), { 0, 11 })
+end
+
 function M.what_was_typed_is_taken_off()
   same(alternatives.remainder('return x', 'ret'), 'urn x')
   same(alternatives.remainder('return x', ''), 'return x')

@@ -40,6 +40,13 @@ export function readAlternatives(answer: unknown): Alternative[] {
   return list.filter((each): each is Alternative => isRecord(each) && typeof each['text'] === 'string' && each['text'] !== '');
 }
 
+/** The character before which ends what gives way to it behind the cursor: closed brackets, the rest of a word. */
+export function replacedUntil({ range }: Alternative, cursor: { line: number; character: number }): number {
+  const end = isRecord(range) ? range['end'] : undefined;
+  const character = isRecord(end) && end['line'] === cursor.line ? Number(end['character']) : 0;
+  return Math.max(character || 0, cursor.character);
+}
+
 /** A message from the panel; undefined when it is none. */
 export function readFromPanel(message: unknown): FromPanel | undefined {
   if (!isRecord(message)) {

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
 
-import { readAlternatives, readFromPanel, toCards, type FromPanel, type ToPanel } from './cards';
+import { readAlternatives, readFromPanel, replacedUntil, toCards, type FromPanel, type ToPanel } from './cards';
 import { panelPage } from './panelPage';
 import { ACCEPT_COMMAND, ALTERNATIVES, isRecord, type Alternative } from './protocol';
 import type { Server } from './server';
@@ -126,6 +126,9 @@ export class Panel implements vscode.Disposable {
     try {
       const answer = await this.server.request(ALTERNATIVES, params);
       const alternatives = readAlternatives(answer);
+      if (isRecord(answer) && answer['reason'] === 'ignored') {
+        throw new Error(String(answer['message']));
+      }
       const setId = isRecord(answer) ? answer['adapter_set'] : undefined;
       const language = place.document.languageId;
       return { alternatives, origins: alternatives.map(({ index, adapter }) => ({ setId, index, adapter, language })) };
@@ -150,7 +153,9 @@ export class Panel implements vscode.Disposable {
     const origin = this.offer.origins[n];
     this.panel?.dispose();
     const editor = await vscode.window.showTextDocument(place.document, place.column);
-    const isEdited = await editor.edit((builder) => builder.insert(place.position, chosen.text));
+    const { line, character } = place.position;
+    const replaced = new vscode.Range(line, character, line, replacedUntil(chosen, place.position));
+    const isEdited = await editor.edit((builder) => builder.replace(replaced, chosen.text));
     // a read-only editor says that it was done, and does nothing
     if (!isEdited || place.document.version === place.version) {
       void vscode.window.showWarningMessage('The alternative was not inserted: this file cannot be changed.');
@@ -175,11 +180,11 @@ export class Panel implements vscode.Disposable {
 function fromItems(answer: unknown): Offer {
   const items = isRecord(answer) && Array.isArray(answer['items']) ? answer['items'].filter(isRecord) : [];
   const offer: Offer = { alternatives: [], origins: [] };
-  for (const { insertText, command } of items) {
+  for (const { insertText, command, range } of items) {
     const [title, origin] = isRecord(command) ? [command['title'], (command['arguments'] as unknown[])[0]] : ['', {}];
     const { adapter, index } = isRecord(origin) ? origin : {};
     if (typeof insertText === 'string') {
-      offer.alternatives.push({ text: insertText, label: String(title), adapter: String(adapter ?? ''), index: Number(index ?? 0) });
+      offer.alternatives.push({ text: insertText, label: String(title), adapter: String(adapter ?? ''), index: Number(index ?? 0), range });
       offer.origins.push(origin);
     }
   }

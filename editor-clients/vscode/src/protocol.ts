@@ -32,6 +32,7 @@ export interface Alternative {
   mean_logprob?: number;
   n_tokens?: number;
   finish?: string;
+  range?: unknown; // what its text takes the place of, as the protocol has ranges
 }
 
 /** The answer to `spa-lsp/alternatives`. */

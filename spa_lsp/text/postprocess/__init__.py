@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from spa_lsp.text.postprocess.brackets import cut_surplus_brackets, n_replaced
+from spa_lsp.text.postprocess.indent import use_unit
 from spa_lsp.text.postprocess.lines import (
     drop_open_line,
     drop_tiny,
@@ -10,12 +11,12 @@ from spa_lsp.text.postprocess.lines import (
     keep_line,
     keep_statement,
     strip_blanks,
-    use_tabs,
 )
 from spa_lsp.text.postprocess.loops import cut_loops
 from spa_lsp.text.postprocess.secret_text import drop_secrets
 from spa_lsp.text.postprocess.site import Site
 from spa_lsp.text.postprocess.suffix import cut_at_next_line, drop_line_rest, drop_repeated_lines
+from spa_lsp.text.postprocess.word import beyond_word, fit_word
 
 __all__ = ["RULES", "Rule", "Site", "drop_line_rest", "n_replaced", "polish"]
 
@@ -32,7 +33,7 @@ RULES: tuple[TextRule, ...] = (
     drop_line_rest,
     drop_repeated_lines,
     fix_indentation,
-    use_tabs,
+    use_unit,
     strip_blanks,
     drop_tiny,
 )
@@ -40,6 +41,7 @@ RULES: tuple[TextRule, ...] = (
 
 def polish(text: str, site: Site) -> str | None:
     """The completion as it is shown at this place; None when nothing is left of it."""
+    text, site = fit_word(text, site), beyond_word(site)
     for rule in RULES:
         text = rule(text, site)
     return text or None

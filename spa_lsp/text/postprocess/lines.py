@@ -1,11 +1,12 @@
 """How many lines of a completion are kept, and how they are indented."""
 
 import ast
-import math
 import re
 import warnings
 
-from spa_lsp.text.postprocess.brackets import blanked, is_in_comment, is_read, open_brackets
+from spa_lsp.text.languages import canonical, syntax_of
+from spa_lsp.text.lexer import blanked
+from spa_lsp.text.postprocess.brackets import is_in_line_comment, open_brackets
 from spa_lsp.text.postprocess.site import Site, indentation
 
 _CLAUSE = re.compile(r"\s*(elif|else|except|finally|case)\b")
@@ -20,16 +21,18 @@ def drop_open_line(text: str, site: Site) -> str:
 
 def keep_line(text: str, site: Site) -> str:
     """Only the first line, where something stands behind the cursor or the cursor is in a comment."""
-    return text.partition("\n")[0] if site.rest or is_in_comment(site.prefix, site.language) else text
+    return text.partition("\n")[0] if site.rest or is_in_line_comment(site.prefix, site.language) else text
 
 
 def keep_statement(text: str, site: Site) -> str:
     """Where the cursor's line is begun: to the end of its statement, with the block that this opens."""
-    if not site.line.strip() or "\n" not in text or not is_read(site.language):
+    if not site.line.strip() or "\n" not in text:
         return text
     lines = text.split("\n")
-    n = _python_lines(site.line, lines) if site.language == "python" else _bracket_lines(site, lines)
-    return "\n".join(lines[:n])
+    if canonical(site.language) == "python":
+        return "\n".join(lines[: _python_lines(site.line, lines)])
+    has_end = syntax_of(site.language).has_braced_blocks  # elsewhere nothing says where a block ends
+    return "\n".join(lines[: _bracket_lines(site, lines)]) if has_end else text
 
 
 def fix_indentation(text: str, site: Site) -> str:
@@ -42,18 +45,6 @@ def fix_indentation(text: str, site: Site) -> str:
     are_moved = all(indentation(line) >= len(site.line) + surplus for line in below if line.strip())
     moved = [line[surplus:] if line.strip() and are_moved else line for line in below]
     return "\n".join([first[surplus:], *moved])
-
-
-def use_tabs(text: str, site: Site) -> str:
-    """With tabs for the spaces at the lines' beginnings, in a document that indents with tabs alone."""
-    before = [line for line in site.prefix.split("\n") if line[:1] in (" ", "\t")]
-    first, *others = text.split("\n")
-    widths = [indentation(line) for line in others if line.startswith(" ") and line.strip()]
-    if not before or any(line[0] == " " for line in before) or not widths:
-        return text
-    width = max(2, math.gcd(*widths))
-    indented = [_with_tabs(line, min(width, 4)) for line in others]
-    return "\n".join([first, *indented])
 
 
 def strip_blanks(text: str, site: Site) -> str:
@@ -93,13 +84,14 @@ def _with_block(lines: list[str], n: int, depth: int) -> int:
 
 def _bracket_lines(site: Site, lines: list[str]) -> int:
     """How many lines it takes to close every bracket that the cursor's line opens; all when they stay open."""
-    start = len(site.prefix) - len(site.line)
-    outside = site.prefix[:start]
-    for n in range(1, len(lines) + 1):
-        code = blanked(outside + site.line + "\n".join(lines[:n]), site.language)[start:]
-        opened = open_brackets(code)
+    code = blanked(site.prefix, "\n".join(lines), site.language)
+    start, end = len(site.prefix) - len(site.line), len(site.prefix)
+    for n, line in enumerate(lines, start=1):
+        end += len(line)
+        opened = open_brackets(code[start:end])
         if opened is None or not opened:
             return n
+        end += 1
     return len(lines)
 
 
@@ -121,10 +113,6 @@ def _is_text(tree: ast.Module) -> bool:
 
 def _is_deeper_expected(site: Site) -> bool:
     """Whether the line above opens a block and the cursor's line is not indented for it yet."""
-    above = next((line for line in reversed(site.prefix.split("\n")[:-1]) if line.strip()), "")
+    before = blanked(site.prefix, "", site.language).split("\n")[:-1]
+    above = next((line for line in reversed(before) if line.strip()), "")
     return above.rstrip().endswith(_OPENS_BLOCK) and len(site.line) <= indentation(above)
-
-
-def _with_tabs(line: str, width: int) -> str:
-    n_spaces = len(line) - len(line.lstrip(" "))
-    return "\t" * (n_spaces // width) + " " * (n_spaces % width) + line[n_spaces:]

@@ -14,12 +14,12 @@ _KEYS = re.compile(
     | \bglpat-[\w-]{20,}                                   # GitLab
     | \bxox[abeprs]-[\w-]{10,}                             # Slack
     | \b[sr]k_live_[A-Za-z0-9]{16,}                        # Stripe
-    | \bsk-[A-Za-z0-9_-]{20,}                              # OpenAI and others
+    | \bsk-(?=[\w-]{0,40}?(?:[A-Za-z][0-9]|[0-9][A-Za-z])\w{8})[\w-]{20,}  # OpenAI and others; not `sk-fading-circle-…`
     | \bAIza[\w-]{35}                                      # Google
     | \bnpm_[A-Za-z0-9]{36} | \bpypi-[\w-]{50,} | \bhf_[A-Za-z0-9]{30,}
     | -----BEGIN[A-Z ]*PRIVATE\ KEY
     | \beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}           # JSON web token
-    | ://[^\s/:@"']+:[^\s/:@"'{}<>$%]{6,}@                  # user:password@host
+    | ://(?P<user>[^\s/:@"']+):(?P<password>[^\s/:@"'{}<>$%]{6,})@(?P<host>[\w.-]*)
     """,
     re.VERBOSE,
 )
@@ -27,6 +27,15 @@ _ASSIGNMENT = re.compile(
     r"(?:passw(?:or)?d|passphrase|secret|token|api_?key|access_?key|private_?key|credential)\w*[\"']?\]?"
     r"(?:\s*:\s*\w+)?\s*(?:=>|:=|[:=])\s*[\"'](?P<value>[^\"'\s]{12,})[\"']",
     re.IGNORECASE,
+)
+# what stands where a secret would, in examples
+_PLACEHOLDER = re.compile(
+    r"example|change[-_]?me|placeholder|\byour[-_]|dummy|redacted|replace[-_]?(?:me|this)|:passw(?:or)?d@|x{6,}|\*{4,}"
+    r"|(?:1234567890|0123456789){2}",
+    re.IGNORECASE,
+)
+_HERE = re.compile(
+    r"localhost|127(?:\.\d+){3}|0\.0\.0\.0|(?:.+\.)?example\.(?:com|org|net)|.+\.(?:test|localhost|invalid)"
 )
 _MIN_BITS = 3.0  # per character; words that repeat letters have less, random ones of 12 characters about 3.4
 
@@ -38,13 +47,21 @@ def drop_secrets(text: str, site: Site) -> str:
 
 def has_secret(text: str) -> bool:
     """Whether a key of a known form stands in the text, or a random value is given to what is named like one."""
-    return bool(_KEYS.search(text)) or any(_is_random(match["value"]) for match in _ASSIGNMENT.finditer(text))
+    keys = any(not _is_example(match) for match in _KEYS.finditer(text))
+    return keys or any(_is_random(match["value"]) for match in _ASSIGNMENT.finditer(text))
+
+
+def _is_example(match: re.Match[str]) -> bool:
+    """Whether a text of a key's form is one that documentation and tests use, and opens nothing."""
+    if _PLACEHOLDER.search(match[0]):
+        return True
+    return bool(match["password"]) and (match["password"] == match["user"] or bool(_HERE.fullmatch(match["host"])))
 
 
 def _is_random(value: str) -> bool:
     n_digits = sum(map(str.isdigit, value))
     n_letters = sum(map(str.isalpha, value))
-    is_template = any(sign in value for sign in "{}<>$%")
+    is_template = any(sign in value for sign in "{}<>$%") or bool(_PLACEHOLDER.search(value))
     return not is_template and n_digits >= 2 and n_letters >= 2 and _bits(value) >= _MIN_BITS
 
 

@@ -2,7 +2,8 @@
 
 from difflib import SequenceMatcher
 
-from spa_lsp.text.postprocess.brackets import n_open_on_line, unmatched_closers
+from spa_lsp.text.lexer import spans
+from spa_lsp.text.postprocess.brackets import Code, code_of, n_open_on_line, unmatched_closers
 from spa_lsp.text.postprocess.site import Site
 
 ALIKE = 0.95  # of the characters, as Tabby's 5 % of edits: a repeat with another comma is one
@@ -34,9 +35,12 @@ def drop_repeated_lines(text: str, site: Site) -> str:
 def drop_line_rest(text: str, site: Site) -> str:
     """Without the end that repeats what stands behind the cursor on its line, `):` say, or the beginning of that."""
     rest = site.rest
-    for length in range(min(len(text), len(rest)), 0, -1):
+    if not text or not rest:
+        return text
+    code, inside = code_of(text, site), _string_at_end(text, site)
+    for length in range(min(len(text) - inside, len(rest)), 0, -1):
         kept, overlap = text[:-length], text[-length:]
-        if overlap == rest[:length] and _is_border(kept, rest, length) and _is_surplus(text, overlap, site.line):
+        if overlap == rest[:length] and _is_border(kept, rest, length) and _is_surplus(code, overlap):
             return kept
     return text
 
@@ -57,10 +61,17 @@ def _is_border(kept: str, rest: str, length: int) -> bool:
     return not (begins_inside or ends_inside)
 
 
-def _is_surplus(text: str, overlap: str, line: str) -> bool:
+def _string_at_end(text: str, site: Site) -> int:
+    """How much of the text lies before the end of its last string or comment: what stands in one repeats nothing."""
+    n_before = len(site.prefix)
+    last = next(reversed(spans(site.prefix, text, site.language)), None)
+    return last.end - n_before if last and last.start >= n_before else 0
+
+
+def _is_surplus(code: Code | None, overlap: str) -> bool:
     """Whether the brackets in the overlap would close nothing: those of `f(x)` are its own, and `f(g(` needs two."""
-    n_closers = sum(map(overlap.count, ")]}"))
-    if not n_closers:
-        return True
-    n_own = len(unmatched_closers(text))
-    return bool(n_own) and n_own + n_closers > n_open_on_line(line)
+    n_closers = sum(map((code.text[-len(overlap) :] if code else overlap).count, ")]}"))
+    if not n_closers or code is None:
+        return not n_closers
+    n_own = len(unmatched_closers(code.text))
+    return bool(n_own) and n_own + n_closers > n_open_on_line(code.line)

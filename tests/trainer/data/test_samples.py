@@ -304,6 +304,50 @@ def test_an_indented_fence_and_windows_lines_are_read():
     assert infill_items(solution=solution.replace("\n", "\r\n"))[0].prefix.startswith("import math")
 
 
+EXAMPLED = CODE.replace(
+    "        # the squared radius\n", "        note = '''\n        ```\n        x\n        ```'''\n"
+)
+
+
+# issue 13
+@pytest.mark.parametrize(
+    "solution",
+    [
+        f"~~~python\n{CODE}~~~\n",
+        f"````python\n{CODE}````\nDone.",
+        f"Here:\n```python\n{CODE}",
+        f"```python\nimport math\nx = 1\ny = 2\n```\nand\n```python\n{CODE}```",
+        f"```sh\npip install a\npip install b\npip install c\n```\n```python\n{CODE}```",
+        f"```python\n{EXAMPLED}```",
+    ],
+)
+def test_every_fence_of_commonmark_is_read(solution):
+    item = infill_items(solution=solution)[0]
+    code = item.prefix + item.completion + item.suffix
+    assert code.rstrip() in (CODE.rstrip(), EXAMPLED.rstrip())
+
+
+# issue 13
+@pytest.mark.parametrize("fence", ["~~~", "````", "```"])
+def test_no_fence_is_in_an_item_of_another_language(fence):
+    code = "func main() {\n\ta := 1\n\tb := 2\n\tprintln(a + b)\n}\n"
+    items = infill_items(solution=f"{fence}go\n{code}{fence}", lang="go")
+    assert items and all((i.prefix + i.completion + i.suffix).rstrip() == code.rstrip() for i in items)
+
+
+# issue 13
+def test_an_instruct_item_has_one_kind_of_line_end(db, tmp_path):
+    solution = "def f(a):\r\n    return a\r\n"
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"lang": "python", "problem": "Give a.\r\nAll.", "solution": solution}) + "\n")
+    import_file(db, path)
+    (sample,) = load_samples(db)
+    stored = Sample(id="s", lang="python", problem="Give a.\r\nAll.", solution=solution)
+    config = ItemsConfig(infill_share=0.0)
+    (new,), (old,) = (make_items(each, config=config, seed=0) for each in (sample, stored))
+    assert (new.prefix, new.completion) == (old.prefix, old.completion) == ("Give a.\nAll.", solution.replace("\r", ""))
+
+
 @pytest.mark.parametrize("body", ["def f(): return 1\n\nx = 1\ny = 2\n", "def f():\n    ...\n\ndef g():\n    pass\n"])
 def test_a_function_on_one_line_or_without_content_gives_no_body(body):
     assert infill_items(solution=f"```python\n{body}```", n_seeds=5) == []

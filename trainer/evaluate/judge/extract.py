@@ -8,13 +8,15 @@ import re
 import symtable
 import textwrap
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from trainer.data.fences import fenced_blocks, plain_lines
 from trainer.evaluate.benchmarks.text import text_before_function
 
-# an opening fence and all up to the closing one, or to the end where the answer was cut off
-FENCED = re.compile(r"^[ \t]*(?P<fence>`{3,}|~{3,})[^\n`]*\n(?P<code>.*?)(?:^[ \t]*(?P=fence)[ \t]*$|\Z)", re.M | re.S)
+_TESTING = {"unittest", "doctest", "pytest"}  # what they are told runs tests
+_ACTING = {"exit", "flush", "main", "read", "readline", "show", "sleep", "system", "testmod", "write", "writelines"}
+_SAYING = {"print", "pprint", "input", "exit", "quit", "help"}
 OPENS_CODE = re.compile(r"[ \t]*(?:import\s|from\s+[\w.]+\s+import\s|(?:async\s+)?def\s|class\s|@\w)")
 
 
@@ -30,8 +32,8 @@ def extract_code(answer: str, entry_point: str, *, stub: str = "") -> str:
         entry_point: name of the function that was asked for.
         stub: the Python text that the question showed: imports, helpers, signature, docstring.
     """
-    answer = answer.replace("\r\n", "\n").replace("\r", "\n")
-    blocks = [textwrap.dedent(match["code"]) for match in FENCED.finditer(answer)]
+    answer = plain_lines(answer)
+    blocks = [block.code for block in fenced_blocks(answer)]
     for block in blocks or [answer]:
         found = _lines_with(block, entry_point)
         if found is not None:
@@ -71,6 +73,9 @@ class _Statement:
     reads: frozenset[str]
     is_import: bool
     is_guard: bool  # `if __name__ == …`
+    changes: frozenset[str] = (
+        frozenset()
+    )  # names of what it changes without binding them: `memo[0] = 0`, `sieve.sort()`
 
 
 def _statements(source: str) -> list[_Statement]:
@@ -117,7 +122,31 @@ def _statement(text: str, node: ast.stmt) -> _Statement:
         reads=frozenset(reads),
         is_import=isinstance(node, ast.Import | ast.ImportFrom),
         is_guard=isinstance(node, ast.If) and "__name__" in ast.unparse(node.test),
+        changes=frozenset(_changed_names(node)),
     )
+
+
+def _changed_names(node: ast.stmt) -> Iterator[str]:
+    """What a statement that runs with the module changes: an item or an attribute, or by a method, or a function."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Assert):
+        return
+    for inner in ast.walk(node):
+        match inner:
+            case ast.Subscript(ctx=ast.Store() | ast.Del()) | ast.Attribute(ctx=ast.Store() | ast.Del()):
+                yield from _base_names(inner)
+            case ast.Expr(value=ast.Call(func=ast.Attribute(attr=name) as method) as call) if name not in _ACTING:
+                yield from _base_names(method)
+                yield from (each.id for each in call.args if isinstance(each, ast.Name))
+            case ast.Expr(value=ast.Call(func=ast.Name(id=name)) as call) if name not in _SAYING:
+                yield from (each.id for each in call.args if isinstance(each, ast.Name))
+
+
+def _base_names(node: ast.expr) -> Iterator[str]:
+    """`memo` of `memo[0].x`, `getcontext` of `getcontext().prec`."""
+    while isinstance(node, ast.Subscript | ast.Attribute | ast.Call):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    if isinstance(node, ast.Name):
+        yield node.id
 
 
 def _module(source: str, entry_point: str, given: Sequence[str]) -> str:
@@ -136,12 +165,28 @@ def _module(source: str, entry_point: str, given: Sequence[str]) -> str:
 
 
 def _needed(statements: Sequence[_Statement], entry_point: str) -> set[_Statement]:
-    """The statements that bind a name which the entry point reads, or one that these read, and so on."""
-    names, needed = {entry_point}, set[_Statement]()
-    while new := {statement for statement in statements if statement.binds & names} - needed:
+    """The statements that bind or change what the entry point reads, or what these read, and so on.
+
+    What an imported module is told, `sys.setrecursionlimit(…)`, counts as read. What calls the function is an example.
+    """
+    imported = {name for statement in statements if statement.is_import for name in statement.binds} - _TESTING
+    names, needed = {entry_point} | imported, set[_Statement]()
+    while new := {statement for statement in statements if _gives(statement, names, entry_point)} - needed:
         needed |= new
-        names = {name for statement in new for name in statement.reads}
-    return needed
+        names |= {name for statement in new for name in statement.reads | statement.binds}
+    return {
+        statement for statement in needed if not statement.is_import or statement.binds & _read_by(needed, entry_point)
+    }
+
+
+def _gives(statement: _Statement, names: set[str], entry_point: str) -> bool:
+    if statement.binds & names:
+        return True
+    return bool(statement.changes & names) and entry_point not in statement.reads
+
+
+def _read_by(statements: Iterable[_Statement], entry_point: str) -> set[str]:
+    return {entry_point, *(name for statement in statements for name in statement.reads)}
 
 
 def _around_body(body: str, entry_point: str, stub: str) -> str | None:

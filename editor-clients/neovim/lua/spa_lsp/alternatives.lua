@@ -7,6 +7,7 @@ local M = {}
 ---@field label string
 ---@field adapter string
 ---@field range? lsp.Range
+---@field replaced? integer bytes behind the cursor that it takes the place of, where it was asked for
 ---@field command? lsp.Command run after it was inserted
 
 --- The alternatives in an answer to `textDocument/inlineCompletion`, in the server's order.

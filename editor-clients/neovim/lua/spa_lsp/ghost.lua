@@ -3,6 +3,7 @@
 local alternatives = require('spa_lsp.alternatives')
 local config = require('spa_lsp.config')
 local insert = require('spa_lsp.insert')
+local leaving = require('spa_lsp.leaving')
 local server = require('spa_lsp.server')
 
 local M = {}
@@ -14,7 +15,6 @@ M.namespace = vim.api.nvim_create_namespace('spa_lsp.ghost')
 ---@field chosen? spa_lsp.Alternative one of them
 ---@field start? integer[] where they begin: row and column in bytes
 ---@field behind? string what stood behind the cursor then
----@field replaced integer bytes behind the cursor that they replace
 ---@field asked? integer id of the request that has no answer yet
 ---@field turn integer grows with every request; only the newest answer counts
 ---@field timer? uv.uv_timer_t
@@ -28,9 +28,9 @@ function M.attach(bufnr, on_change)
   if ghosts[bufnr] then
     return
   end
-  ghosts[bufnr] = { all = {}, turn = 0, replaced = 0 }
+  ghosts[bufnr] = { all = {}, turn = 0 }
   local group = vim.api.nvim_create_augroup('spa_lsp.ghost.' .. bufnr, {})
-  vim.api.nvim_create_autocmd({ 'InsertEnter', 'CursorMovedI', 'TextChangedI', 'TextChangedP' }, {
+  vim.api.nvim_create_autocmd({ 'InsertEnter', 'CursorMovedI', 'TextChangedI', 'TextChangedP', 'FocusGained' }, {
     group = group,
     buffer = bufnr,
     callback = function()
@@ -41,20 +41,27 @@ function M.attach(bufnr, on_change)
       end
     end,
   })
-  vim.api.nvim_create_autocmd('InsertLeave', {
-    group = group,
-    buffer = bufnr,
-    callback = function()
+  leaving.watch(bufnr, function()
+    if not M.is_idle(bufnr) then
       M.clear(bufnr)
       on_change(bufnr)
-    end,
-  })
+    end
+  end)
+end
+
+--- Whether nothing is shown, known or asked for.
+---@param bufnr integer
+---@return boolean
+function M.is_idle(bufnr)
+  local ghost = ghosts[bufnr]
+  return not ghost or not (ghost.chosen or ghost.asked or ghost.timer)
 end
 
 ---@param bufnr integer
 function M.detach(bufnr)
   if ghosts[bufnr] then
     M.clear(bufnr)
+    leaving.forget(bufnr)
     vim.api.nvim_del_augroup_by_name('spa_lsp.ghost.' .. bufnr)
     ghosts[bufnr] = nil
   end
@@ -78,7 +85,7 @@ end
 ---@param on_change fun(bufnr: integer)
 function M.ask(bufnr, kind, on_change)
   local ghost, client = ghosts[bufnr], server.client(bufnr)
-  if not ghost or not client or not M.is_typing(bufnr) then
+  if not ghost or not client or not leaving.is_typing(bufnr) then
     return
   end
   M.cancel(bufnr)
@@ -86,7 +93,7 @@ function M.ask(bufnr, kind, on_change)
   local function is_current()
     return ghosts[bufnr] == ghost
       and ghost.turn == turn
-      and M.is_typing(bufnr)
+      and leaving.is_typing(bufnr)
       and vim.api.nvim_buf_get_changedtick(bufnr) == tick
       and vim.deep_equal(insert.cursor(), at)
   end
@@ -99,12 +106,6 @@ function M.ask(bufnr, kind, on_change)
     end
   end, bufnr)
   ghost.asked = id
-end
-
----@param bufnr integer
----@return boolean
-function M.is_typing(bufnr)
-  return vim.api.nvim_get_current_buf() == bufnr and vim.startswith(vim.api.nvim_get_mode().mode, 'i')
 end
 
 --- Let go of the request that has no answer yet, and of the one that is about to be made.
@@ -140,7 +141,10 @@ function M.take(bufnr, found, encoding)
   local range = found[1] and found[1].range
   ghost.all, ghost.behind = found, line:sub(at[2] + 1)
   ghost.start = { at[1], range and insert.byte_column(line, range.start.character, encoding) or at[2] }
-  ghost.replaced = range and math.max(insert.byte_column(line, range['end'].character, encoding) - at[2], 0) or 0
+  for _, each in ipairs(found) do
+    local stop = each.range and insert.byte_column(line, each.range['end'].character, encoding) or at[2]
+    each.replaced = math.max(stop - at[2], 0)
+  end
   ghost.chosen = found[alternatives.place_of(found, kept)]
   M.draw(bufnr)
 end
@@ -169,7 +173,7 @@ end
 ---@return spa_lsp.Alternative[], integer
 function M.fitting(bufnr)
   local ghost, fitting, place = ghosts[bufnr], {}, 1
-  for _, each in ipairs(ghost and M.is_typing(bufnr) and ghost.all or {}) do
+  for _, each in ipairs(ghost and leaving.is_typing(bufnr) and ghost.all or {}) do
     if M.left(bufnr, each) then
       table.insert(fitting, each)
       place = each == ghost.chosen and #fitting or place
@@ -227,14 +231,14 @@ end
 ---@param part? 'word'|'line'
 ---@param on_part fun(alternative: spa_lsp.Alternative, inserted: string)
 function M.accept(bufnr, part, on_part)
-  local ghost, shown = ghosts[bufnr], M.current(bufnr)
+  local shown = M.current(bufnr)
   if not shown then
     return
   end
   local at, left = insert.cursor(), M.left(bufnr, shown.alternative)
   local inserted = alternatives.part(left, part)
   local is_whole = inserted == left
-  insert.text(bufnr, inserted, at, { at[1], at[2] + (is_whole and ghost.replaced or 0) })
+  insert.text(bufnr, inserted, at, { at[1], at[2] + (is_whole and shown.alternative.replaced or 0) })
   if is_whole then
     M.clear(bufnr)
     local command = shown.alternative.command

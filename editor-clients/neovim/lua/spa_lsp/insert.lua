@@ -10,12 +10,27 @@ local M = {}
 ---@return integer[] the place behind it
 function M.text(bufnr, text, start, stop)
   local lines = vim.split(text, '\n', { plain = true })
+  M.begin_undo_step(bufnr)
   vim.api.nvim_buf_set_text(bufnr, start[1], start[2], stop[1], stop[2], lines)
+  M.end_undo_step()
   local column = #lines == 1 and start[2] + #text or #lines[#lines]
   if vim.api.nvim_get_current_buf() == bufnr then
     vim.api.nvim_win_set_cursor(0, { start[1] + #lines, column })
   end
   return { start[1] + #lines - 1, column }
+end
+
+--- What was typed before stays when the user takes back what is inserted next. See `:help undo-break`.
+---@param bufnr integer
+function M.begin_undo_step(bufnr)
+  vim.bo[bufnr].undolevels = vim.bo[bufnr].undolevels
+end
+
+--- And what is typed after it is a step of its own. The key comes before those that wait to be read.
+function M.end_undo_step()
+  if vim.startswith(vim.api.nvim_get_mode().mode, 'i') then
+    vim.api.nvim_feedkeys(vim.keycode('<C-g>u'), 'ni', false)
+  end
 end
 
 --- The cursor as row and column in bytes, from 0.

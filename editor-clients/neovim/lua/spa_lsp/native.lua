@@ -1,6 +1,8 @@
 -- Neovim's own inline completion (>= 0.12) does the asking and drawing; this adds what it has no function for.
 
 local alternatives = require('spa_lsp.alternatives')
+local insert = require('spa_lsp.insert')
+local leaving = require('spa_lsp.leaving')
 local server = require('spa_lsp.server')
 
 local M = {}
@@ -38,16 +40,24 @@ function M.attach(bufnr, on_change)
       end
     end)
   end
-  vim.api.nvim_create_autocmd({ 'CursorMovedI', 'TextChangedP', 'InsertLeave' }, {
+  vim.api.nvim_create_autocmd({ 'CursorMovedI', 'TextChangedP' }, { group = group, buffer = bufnr, callback = look })
+  vim.api.nvim_create_autocmd('FocusGained', {
     group = group,
     buffer = bufnr,
-    callback = function(event)
-      if event.event == 'InsertLeave' then
-        kept[bufnr] = nil
+    callback = function()
+      local completor = M.completor(bufnr)
+      if completor and leaving.is_typing(bufnr) then
+        completor:request(2)
       end
-      look()
     end,
   })
+  leaving.watch(bufnr, function()
+    kept[bufnr] = nil
+    if M.is_shown(bufnr) then -- Neovim's own takes it away where `InsertLeave` fires
+      M.clear(bufnr)
+    end
+    look()
+  end)
   vim.api.nvim_create_autocmd('LspRequest', {
     group = group,
     buffer = bufnr,
@@ -67,6 +77,7 @@ end
 function M.detach(bufnr)
   M.cancel(bufnr)
   vim.lsp.inline_completion.enable(false, { bufnr = bufnr })
+  leaving.forget(bufnr)
   pcall(vim.api.nvim_del_augroup_by_name, 'spa_lsp.native.' .. bufnr)
   kept[bufnr] = nil
 end
@@ -140,16 +151,54 @@ function M.accept(bufnr, part, on_part)
   vim.lsp.inline_completion.get({
     bufnr = bufnr,
     on_accept = function(item)
-      local alternative = alternatives.from_item(item)
-      local inserted = alternatives.part(alternative.text, part)
-      if inserted ~= alternative.text then
-        kept[bufnr] = { adapter = alternative.adapter, text = alternative.text:sub(#inserted + 1) }
-        item.insert_text, item.command = inserted, nil -- the command says that all of it was accepted
-        vim.schedule(function() on_part(alternative, inserted) end)
+      local client = vim.lsp.get_client_by_id(item.client_id)
+      if not client or client.name ~= server.name then
+        return item
       end
-      return item
+      M.insert(bufnr, item, part, on_part)
     end,
   })
+end
+
+--- Neovim's own insertion takes the place of the request for the cursor's: what was typed since would stand there twice.
+---@param bufnr integer
+---@param item table of Neovim
+---@param part? 'word'|'line'
+---@param on_part fun(alternative: spa_lsp.Alternative, inserted: string)
+function M.insert(bufnr, item, part, on_part)
+  local alternative, at = alternatives.from_item(item), insert.cursor()
+  local left, n_replaced = M.left(bufnr, item, alternative.text)
+  local inserted = left and alternatives.part(left, part)
+  if not inserted then
+    return
+  end
+  local is_whole = inserted == left
+  insert.text(bufnr, inserted, at, { at[1], at[2] + (is_whole and n_replaced or 0) })
+  if not is_whole then
+    kept[bufnr] = { adapter = alternative.adapter, text = left:sub(#inserted + 1) }
+    vim.schedule(function() on_part(alternative, inserted) end)
+  elseif item.command then -- it says that all of it was accepted
+    vim.lsp.get_client_by_id(item.client_id):exec_cmd(item.command, { bufnr = bufnr })
+  end
+end
+
+--- What is left of an item's text at the cursor, and how many bytes behind it give way; nil: something else was typed.
+---@param bufnr integer
+---@param item table of Neovim
+---@param text string
+---@return string? left, integer n_replaced
+function M.left(bufnr, item, text)
+  if not item.range then
+    return text, 0
+  end
+  local start_row, start_column, end_row, end_column = item.range:to_extmark()
+  local at = insert.cursor()
+  if at[1] < start_row or (at[1] == start_row and at[2] < start_column) then
+    return nil, 0
+  end
+  local typed = vim.api.nvim_buf_get_text(bufnr, start_row, start_column, at[1], at[2], {})
+  local left = alternatives.remainder(text, table.concat(typed, '\n'))
+  return left ~= '' and left or nil, end_row == start_row and end_column - start_column or 0
 end
 
 --- After a part was accepted: show the rest of the same alternative, wherever it stands in the new answer.

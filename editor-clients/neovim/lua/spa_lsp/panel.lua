@@ -18,6 +18,7 @@ local METHOD_NOT_FOUND = -32601
 ---@field at integer[]
 ---@field tick integer
 ---@field is_typing boolean
+---@field encoding string of the positions in the server's answers
 
 --- Ask for the alternatives at the cursor and show them.
 function M.open()
@@ -33,10 +34,12 @@ function M.open()
     at = insert.cursor(),
     tick = vim.api.nvim_buf_get_changedtick(bufnr),
     is_typing = vim.startswith(vim.api.nvim_get_mode().mode, 'i'),
+    encoding = client.offset_encoding,
   }
-  M.ask(client, server.params(client, 1), function(found, title)
+  M.ask(client, server.params(client, 1), function(found, title, why)
     if #found == 0 then
-      vim.notify('spa_lsp: ' .. (server.waits_for(client) or 'there is nothing to insert here'), vim.log.levels.INFO)
+      local said = why or server.waits_for(client) or 'there is nothing to insert here'
+      vim.notify('spa_lsp: ' .. said, vim.log.levels.INFO)
     elseif vim.api.nvim_get_current_win() == place.window then
       M.show(place, found, title)
     end
@@ -46,11 +49,12 @@ end
 --- Ask by the server's own method, or by the standard one where it has none.
 ---@param client vim.lsp.Client
 ---@param params table
----@param on_found fun(found: spa_lsp.Alternative[], title: string)
+---@param on_found fun(found: spa_lsp.Alternative[], title: string, why?: string) `why`: nothing is offered in this file
 function M.ask(client, params, on_found)
   server.call(client, 'request', 'spa-lsp/alternatives', params, function(err, result)
     if not err and type(result) == 'table' then
-      on_found(M.from_result(result, params), M.window_title(result))
+      local why = result.reason == 'ignored' and result.message or nil
+      on_found(M.from_result(result, params), M.window_title(result), why)
     elseif err and err.code == METHOD_NOT_FOUND then
       server.call(client, 'request', 'textDocument/inlineCompletion', params, function(_, answer)
         on_found(alternatives.from_result(answer), ' spa-lsp ')
@@ -75,7 +79,7 @@ function M.from_result(result, params)
     local command = { title = each.label, command = 'spa-lsp.accept', arguments = { facts } }
     local is_same = type(each.same_as) == 'number'
     local label = is_same and ('%s (same as %d)'):format(each.label, each.same_as) or each.label
-    return { text = each.text, label = label, adapter = each.adapter, command = command }
+    return { text = each.text, label = label, adapter = each.adapter, range = each.range, command = command }
   end, result.alternatives or {})
 end
 
@@ -238,7 +242,7 @@ function M.insert(place, alternative)
     vim.notify('spa_lsp: the alternative was not inserted: this file cannot be changed', vim.log.levels.WARN)
     return
   end
-  local behind = insert.text(place.bufnr, alternative.text, place.at, place.at)
+  local behind = insert.text(place.bufnr, alternative.text, place.at, M.stop_of(place, alternative))
   if place.is_typing then
     M.type_at(behind)
   end
@@ -246,6 +250,17 @@ function M.insert(place, alternative)
   if command then
     server.execute(command.command, command.arguments, nil, place.bufnr)
   end
+end
+
+--- Where what the alternative takes the place of ends: brackets that the editor closed, the rest of a word.
+---@param place spa_lsp.Place
+---@param alternative spa_lsp.Alternative
+---@return integer[]
+function M.stop_of(place, alternative)
+  local range = alternative.range
+  local line = vim.api.nvim_buf_get_lines(place.bufnr, place.at[1], place.at[1] + 1, false)[1]
+  local column = range and insert.byte_column(line, range['end'].character, place.encoding) or place.at[2]
+  return { place.at[1], math.max(column, place.at[2]) }
 end
 
 --- Insert mode at this place; behind the last character, where Normal mode has no cursor, by `bang`.

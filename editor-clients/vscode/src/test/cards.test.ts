@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { readAlternatives, readFromPanel, toCards } from '../cards';
+import { readAlternatives, readFromPanel, replacedUntil, toCards } from '../cards';
 import { panelPage } from '../panelPage';
 
 const alternative = (text: string, index = 0) => ({ text, adapter: `a${index + 1}`, label: `label ${index + 1}`, index });
@@ -34,6 +34,15 @@ test('figures that the server does not send are left out', () => {
 test('an answer without alternatives has none', () => {
   assert.deepEqual(readAlternatives(null), []);
   assert.deepEqual(readAlternatives({ alternatives: [{ text: '' }, null, 3] }), []);
+});
+
+// issue 13
+test('an alternative takes the place of what its range says, behind the cursor', () => {
+  const cursor = { line: 1, character: 4 };
+  const until = (line: number, character: number) => ({ ...alternative('a):'), range: { end: { line, character } } });
+  assert.equal(replacedUntil(until(1, 5), cursor), 5);
+  assert.equal(replacedUntil(until(2, 9), cursor), 4);
+  assert.equal(replacedUntil(alternative('a'), cursor), 4);
 });
 
 test('only known messages of the panel are read', () => {

@@ -73,6 +73,28 @@ GOLDEN = {
     "statements in one line": "```python\na = 1; b = 2\ndef total(numbers):\n    return a + b\n```",
     "backslash in a string": '```python\ndef total(numbers):\n    "\\d"\n    return sum(numbers)\n```',
     "other letters": "```python\n# Größe ✓\ndef total(numbers):\n    '''Größe ✓'''\n    return sum(numbers)\n```",
+    # issue 13: whatever kind of statement the function needs, in order
+    "an item of a table": "```python\nmemo = {}\nmemo[0] = 0\n\ndef total(numbers):\n"
+    "    return sum(numbers, memo[0])\n```",
+    "a sieve in a loop": "```python\nsieve = []\nfor n in range(3):\n    sieve.append(n)\n\ndef total(numbers):\n"
+    "    return sum(sieve)\n```",
+    "a table that a function fills": "```python\ntable = []\n\ndef fill(t):\n    t.append(3)\n\nfill(table)\n\n"
+    "def total(numbers):\n    return table[0]\n```",
+    "a limit of the interpreter": "```python\nimport sys\nold = sys.getrecursionlimit()\n"
+    "sys.setrecursionlimit(old + 7)\n\n"
+    "def total(numbers):\n    import sys\n    return sys.getrecursionlimit() - old - 4\n```",
+    "a setting of a class": "```python\nclass A:\n    x = 1\nA.x = 3\n\ndef total(numbers):\n    return A.x\n```",
+    "a block that tries": "```python\nmemo = {}\ntry:\n    memo['a'] = 3\nexcept KeyError:\n    pass\n\n"
+    "def total(numbers):\n    return memo['a']\n```",
+    "a table changed by an example": "```python\nmemo = {}\n\ndef total(numbers):\n    memo[1] = 1\n"
+    "    return sum(numbers)\n\n"
+    "memo[1] = total(input())\n```",
+    "a module that runs tests": f"```python\nimport unittest\n{RIGHT}\nunittest.main()\n```",
+    # issue 13: fences
+    "four backticks around three": f'````python\n"""\n```\nx\n```\n"""\n{RIGHT}````',
+    "a fence in a docstring": "```python\ndef total(numbers):\n"
+    '    """Adds.\n\n    ```\n    total([1])\n    ```\n    """\n'
+    "    return sum(numbers)\n```",
     "line separators in a string": "```python\nX = 'a\u2028b\x0c'\ndef total(numbers):\n    return len(X) - 1\n```",
 }
 
