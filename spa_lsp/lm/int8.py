@@ -1,6 +1,6 @@
 """Linears and embeddings of int8 numbers with one float16 scale per 32 inputs, and how floats become that.
 
-What was tried on the 0.5B base, and what it gave (two cores; fidelity is KL to fp32 / agreement of the likeliest token):
+What was tried on the 0.5B base with two cores, and what it gave (KL to fp32 / agreement of the likeliest token):
 - int8 weights per channel, exact activations: .0013 / .979; in blocks of 32 a GGUF's Q5_0 and Q8_0 are held exactly.
 - int8 activations: one scale per row .031 / .92, in 8 bits .017 / .94; smoothing or 32 channels apart help little.
 - float32 activations, weights converted in registers: bound by FMA, 8 multiplications an instruction on AVX2.
@@ -71,7 +71,7 @@ def restore(numbers: Tensor, scales: Tensor) -> Tensor:
 
 
 def pack(numbers: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
-    """The kernel's layout of `quantize`'s: weight `[N, D]` by shape only, scales `[N / 16, D / 32, 16]`, N filled up."""
+    """The kernel's layout: weight `[N, D]` by its shape only, scales `[N / 16, D / 32, 16]`, N filled up."""
     missing = -numbers.shape[0] % PANEL
     numbers = nn.functional.pad(numbers, (0, 0, 0, missing))
     scales = nn.functional.pad(scales, (0, 0, 0, missing))

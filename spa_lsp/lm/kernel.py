@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from spa_lsp import paths
-from spa_lsp.private_files import make_private_folder
+from spa_lsp.storage.private_files import make_private_folder
 
 logger = logging.getLogger(__name__)
 
