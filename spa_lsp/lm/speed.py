@@ -1,5 +1,4 @@
-"""How fast prompts are on this machine, measured when a base has been loaded; it also brings its weights into memory."""
-
+"""How fast prompts are on this machine, measured when a base has been loaded; which brings its weights into memory."""
 
 import torch
 
