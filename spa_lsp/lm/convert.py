@@ -7,7 +7,7 @@ floats asks for it. Whatever is written is hashed and looked at on the way: no f
 import importlib.metadata
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from spa_lsp.bases.fetch import base_lock, check_space, float_bytes, int8_bytes
 from spa_lsp.errors import BadInput, Damaged, NotFound
 from spa_lsp.lm.gguf_file import read_gguf
 from spa_lsp.lm.weights_file import (
+    EMBEDDING,
     FORM,
+    HEAD,
     Readable,
     Written,
     float_tensors,
@@ -31,6 +33,8 @@ from spa_lsp.lm.weights_file import (
 from spa_lsp.progress import BYTES, MakeProgress, progress
 from spa_lsp.storage.checked_files import OnBytes, hash_file
 from spa_lsp.storage.whole_files import sync
+
+_SPECIAL = {"bos": "bos", "eos": "eos", "pad": "padding"}  # transformers' names and GGUF's
 
 
 def convert_base(base: Base, weights: Path, *, with_floats: bool = False, progress: MakeProgress = progress) -> None:
@@ -54,7 +58,7 @@ def convert_base(base: Base, weights: Path, *, with_floats: bool = False, progre
             f"{base.id} is in {base.format} format, which cannot be converted yet; choose a base in gguf format"
         )
     with base_lock(base):
-        tensors = _read_source(weights)
+        fields, tensors = _read_source(weights)
         with_all = with_floats or tensors is None
         check_space(base, int8_bytes(base) + (float_bytes(base) if with_all else 0))
         folder = base_dir(base).with_name(f".{base.id}.tmp")
@@ -64,7 +68,7 @@ def convert_base(base: Base, weights: Path, *, with_floats: bool = False, progre
             if tensors is None:
                 written = _convert_by_transformers(base, weights, folder, progress, with_floats=with_floats)
             else:
-                written = _convert_directly(base, weights, folder, tensors, progress, with_floats=with_floats)
+                written = _convert_directly(base, weights, folder, fields, tensors, progress, with_floats=with_floats)
             _write_record(base, folder, written)
             _put_in_place(folder, base_dir(base))
         finally:
@@ -106,7 +110,7 @@ def _add(base: Base, name: str, progress: MakeProgress) -> None:
     check_space(base, int8_bytes(base) if name == INT8_NAME else float_bytes(base))
     folder = base_dir(base).resolve()
     source, floats = source_path(base), folder / FLOATS_NAME
-    tensors = _read_source(source) if source.exists() else None
+    tensors = _read_source(source)[1] if source.exists() else None
     if tensors is None and name == INT8_NAME and floats.exists():
         tensors = float_tensors(floats)
     if tensors is None and not source.exists():
@@ -130,23 +134,25 @@ def _add(base: Base, name: str, progress: MakeProgress) -> None:
     _replace_record(folder, record)
 
 
-def _read_source(weights: Path) -> dict[str, Readable] | None:
-    """The tensors of the GGUF file; None for an architecture that only transformers can rearrange."""
+def _read_source(weights: Path) -> tuple[dict[str, Any], dict[str, Readable] | None]:
+    """Fields and tensors of the GGUF file; no tensors for an architecture that only transformers can rearrange."""
     fields, tensors = read_gguf(weights)
-    return gguf_tensors(str(fields.get("general.architecture")), tensors)
+    return fields, gguf_tensors(str(fields.get("general.architecture")), tensors)
 
 
 def _convert_directly(
     base: Base,
     weights: Path,
     folder: Path,
+    fields: Mapping[str, Any],
     tensors: dict[str, Readable],
     progress: MakeProgress,
     *,
     with_floats: bool,
 ) -> dict[str, Written]:
     with ThreadPoolExecutor(1) as beside:  # the vocabulary is ten seconds of Python, the weights are not
-        tokenizer = beside.submit(_save_tokenizer_and_config, weights, folder, has_head="lm_head.weight" in tensors)
+        tokenizer = beside.submit(_save_tokenizer, weights, folder)
+        _save_config(fields, tensors, folder)
         names = [INT8_NAME, FLOATS_NAME] if with_floats else [INT8_NAME]
         written = {name: _write_file(base, folder / name, tensors, progress) for name in names}
         if not tokenizer.done():
@@ -175,16 +181,35 @@ def _size(tensor: Readable) -> int:
     return n
 
 
-def _save_tokenizer_and_config(weights: Path, folder: Path, *, has_head: bool) -> None:
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+def _save_tokenizer(weights: Path, folder: Path) -> None:
+    from transformers import AutoTokenizer
 
-    source: dict[str, Any] = {"gguf_file": weights.name, "local_files_only": True}
-    AutoTokenizer.from_pretrained(weights.parent, **source).save_pretrained(folder)
-    config = AutoConfig.from_pretrained(weights.parent, **source)
-    config.architectures = [AutoModelForCausalLM._model_mapping[type(config)].__name__]
-    config.dtype = "bfloat16"
-    config.tie_word_embeddings = not has_head
-    config.save_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(weights.parent, gguf_file=weights.name, local_files_only=True)
+    tokenizer.save_pretrained(folder)
+
+
+def _save_config(fields: Mapping[str, Any], tensors: Mapping[str, Readable], folder: Path) -> None:
+    """The same as transformers makes of the file, in no time."""
+    from transformers import Qwen2Config
+
+    def field(name: str) -> Any:
+        return fields[f"qwen2.{name}"]
+
+    Qwen2Config(
+        architectures=["Qwen2ForCausalLM"],
+        dtype="bfloat16",
+        vocab_size=tensors[EMBEDDING].shape[0],
+        hidden_size=field("embedding_length"),
+        intermediate_size=field("feed_forward_length"),
+        num_hidden_layers=field("block_count"),
+        num_attention_heads=field("attention.head_count"),
+        num_key_value_heads=field("attention.head_count_kv"),
+        max_position_embeddings=field("context_length"),
+        rms_norm_eps=field("attention.layer_norm_rms_epsilon"),
+        rope_parameters={"rope_theta": field("rope.freq_base"), "rope_type": "default"},
+        tie_word_embeddings=HEAD not in tensors,
+        **{f"{name}_token_id": fields.get(f"tokenizer.ggml.{short}_token_id") for name, short in _SPECIAL.items()},
+    ).save_pretrained(folder)
 
 
 def _convert_by_transformers(

@@ -27,7 +27,7 @@ class Int8Linear(nn.Module):
     """A linear without gradients whose packed weight may lie in a mapped file."""
 
     def __init__(
-        self, weight: Tensor, scales: Tensor, bias: Tensor | None, *, shape: tuple[int, int], product: Product
+        self, weight: Tensor, scales: Tensor, bias: Tensor | None, shape: tuple[int, int], *, product: Product
     ):
         super().__init__()
         self.out_features, self.in_features = shape

@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from spa_lsp.errors import Damaged
 from spa_lsp.lm.attention import ATTENTION
-from spa_lsp.lm.int8 import Int8Embedding, Int8Linear, as_linear
+from spa_lsp.lm.int8 import Int8Embedding
 from spa_lsp.lm.roads import Road
 from spa_lsp.lm.weights_file import read_int8
 
@@ -53,6 +53,4 @@ def _linear(name: str, module: nn.Linear, tensors: dict[str, Tensor], road: Road
     weight, scales = tensors[f"{name}.weight"], tensors[f"{name}.scales"]
     bias = tensors[f"{name}.bias"] if module.bias is not None else None
     shape = (module.out_features, module.in_features)
-    if road.product is None:
-        return as_linear(weight, scales, bias, shape)
-    return Int8Linear(weight, scales, bias, shape=shape, product=road.product)
+    return road.make(weight, scales, bias, shape)

@@ -29,6 +29,7 @@ PANEL, BLOCK = 16, 32  # its layout
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-fopenmp", "-w")
 COMPILE_TIMEOUT_S = 120
+_SOURCE = Path(__file__).with_name("kernel.cpp")
 # torch obeys it, and so do we: a processor may be made to look older
 _CAPABILITY = "ATEN_CPU_CAPABILITY"
 
@@ -92,15 +93,13 @@ def find_kernel(path: str | None = None) -> Kernel:
 
 def build_kernel(*, compilers: Sequence[str] = COMPILERS) -> Path:
     """The compiled library in the cache, made with the first compiler that can; see `find_kernel`."""
-    source = Path(__file__).with_name("kernel.cpp")
-    key = "\n".join([source.read_text(encoding="utf-8"), *FLAGS, platform.machine()])
-    folder = _private_folder()
-    target = folder / f"int8-{hashlib.sha256(key.encode()).hexdigest()[:16]}.so"
+    _check_private(_folder())
+    target = _target()
     if _is_whole(target):
         return target
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         built = Path(scratch) / target.name
-        _compile(source, built, compilers)
+        _compile(_SOURCE, built, compilers)
         seal = built.with_suffix(".sha256")
         seal.write_text(hashlib.sha256(built.read_bytes()).hexdigest())
         seal.replace(target.with_suffix(".sha256"))
@@ -110,7 +109,12 @@ def build_kernel(*, compilers: Sequence[str] = COMPILERS) -> Path:
 
 def is_built() -> bool:
     """Whether a load finds the kernel compiled."""
-    return any(_is_whole(path) for path in (paths.cache_dir() / "kernels").glob("int8-*.so"))
+    return _is_whole(_target())
+
+
+def has_compiler() -> bool:
+    """Whether there is a program that may compile it."""
+    return any(shutil.which(name) for name in COMPILERS)
 
 
 def openmp_runtimes(maps: Path = Path("/proc/self/maps")) -> set[str]:
@@ -144,9 +148,18 @@ def _compile(source: Path, target: Path, compilers: Sequence[str]) -> None:
     raise NoKernel("; ".join(failures) or f"there is no C++ compiler ({', '.join(compilers)})")
 
 
-def _private_folder() -> Path:
-    """Where the library lies; code is loaded from there, so nobody else may write to it."""
-    folder = paths.cache_dir() / "kernels"
+def _folder() -> Path:
+    return paths.cache_dir() / "kernels"
+
+
+def _target() -> Path:
+    """Another name for another source, other flags or another kind of machine."""
+    key = "\n".join([_SOURCE.read_text(encoding="utf-8"), *FLAGS, platform.machine()])
+    return _folder() / f"int8-{hashlib.sha256(key.encode()).hexdigest()[:16]}.so"
+
+
+def _check_private(folder: Path) -> None:
+    """Make the folder unless it is there; code is loaded from it, so nobody else may write to it."""
     try:
         make_private_folder(folder)
         found = folder.lstat()
@@ -154,7 +167,6 @@ def _private_folder() -> Path:
         raise NoKernel(f"{folder} cannot be made ({error})") from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
         raise NoKernel(f"{folder} can be written by others; remove it")
-    return folder
 
 
 def _is_whole(path: Path) -> bool:

@@ -41,7 +41,7 @@ class LoadedBase:
     prompt: PromptTokens
     stop_ids: frozenset[int]
     end_id: int  # the stop token that training puts behind a completion
-    kernel: str = ""  # what multiplies int8 weights on a CPU: avx512, avx2, plain, or float32
+    kernel: str = ""  # what multiplies int8 weights on a CPU: `roads.Road.name`
 
     @property
     def decoder(self) -> Any:

@@ -1,49 +1,80 @@
 """Which way a CPU multiplies, measured on this machine in a fraction of a second: nothing is assumed of a processor."""
 
 import logging
+import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from spa_lsp.lm.int8 import Int8Linear, Product, pack, quantize
-from spa_lsp.lm.kernel import NoKernel, find_kernel
+from spa_lsp.lm.int8 import Int8Linear, as_linear, pack, quantize
+from spa_lsp.lm.kernel import NoKernel, find_kernel, has_compiler, is_built
 from spa_lsp.lm.pack import pack_linears
+from spa_lsp.lm.torch_int8 import TorchInt8Linear
 
 logger = logging.getLogger(__name__)
 
 _SHAPE = (4864, 896)  # the most usual linear of the default base
 # of a request: 32 steps with 8 rows, and a prompt of a few hundred tokens
 _STEPS, _STEP_ROWS, _PROMPT_ROWS = 32, 8, 256
+_MARGIN = 1.2
+
+
+# from a packed weight, its scales, a bias and the shape `(N, D)`
+MakeLinear = Callable[[Tensor, Tensor, Tensor | None, tuple[int, int]], nn.Module]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Road:
-    """How int8 linears are multiplied; without a product they are unpacked into float32 at load."""
+    """How int8 linears are multiplied."""
 
-    name: str  # avx512, avx2, plain, or float32
-    product: Product | None = None
-    reason: str = ""  # why it is float32
+    name: str  # avx512, avx2 or plain: the kernel; torch: its own operator; float32: unpacked at load
+    make: MakeLinear
+    reason: str = ""  # why it is not the kernel
 
 
 @cache
 def find_road() -> Road:
-    """The fastest way to multiply int8 weights here; said once in the log where there is no kernel."""
+    """The fastest way to multiply int8 weights here; where that is not the kernel the log says why, once."""
     try:
         kernel = find_kernel()
     except NoKernel as error:
-        reason = f"{error}; install a C++ compiler"
-        logger.warning("int8 weights are unpacked to float32, which is three times slower: %s", reason)
-        return Road(name="float32", reason=reason)
-    if request_ms(_int8_linear(kernel.linear)) > request_ms(_float_linear(torch.float32)):
-        reason = f"the kernel's {kernel.path} path is slower than torch here"
-        logger.warning("int8 weights are unpacked to float32: %s", reason)
-        return Road(name="float32", reason=reason)
-    return Road(name=kernel.path, product=kernel.linear)
+        return _without_kernel(f"{error}; install a C++ compiler")
+    road = Road(name=kernel.path, make=partial(Int8Linear, product=kernel.linear))
+    other = _fastest([TORCH, FLOAT32])
+    # the others round the weights once more, or take four times the memory
+    if _road_ms(road) < _MARGIN * _road_ms(other):
+        return road
+    return _without_kernel(f"torch is faster than the kernel's path {kernel.path} here")
+
+
+def _without_kernel(reason: str) -> Road:
+    road = replace(_fastest([TORCH, FLOAT32]), reason=reason)
+    logger.warning("int8 weights are multiplied by %s, which is slower than the compiled kernel: %s", road.name, reason)
+    return road
+
+
+def _fastest(candidates: Sequence[Road]) -> Road:
+    return min(candidates, key=_road_ms)
+
+
+def _road_ms(road: Road) -> float:
+    """Infinite where this build of torch does not have it."""
+    try:
+        return request_ms(_sample_linear(road))
+    except (AttributeError, RuntimeError) as error:
+        logger.info("no int8 product by %s: %s", road.name, error)
+        return math.inf
+
+
+def _sample_linear(road: Road) -> Callable[[Tensor], Any]:
+    model = nn.Sequential(road.make(*pack(*quantize(torch.ones(_SHAPE))), None, _SHAPE))
+    pack_linears(model)
+    return model
 
 
 @cache
@@ -52,8 +83,15 @@ def fastest_on_cpu() -> Literal["int8", "bf16"]:
     road = find_road()
     if not has_bf16():
         return "int8"
-    linear = _int8_linear(road.product) if road.product else _float_linear(torch.float32)
-    return "bf16" if request_ms(_float_linear(torch.bfloat16)) < request_ms(linear) else "int8"
+    return "bf16" if request_ms(_bf16_linear()) < _road_ms(road) else "int8"
+
+
+def look_at_cpu() -> dict[str, str]:
+    """`quantization`, `kernel` and `reason` as a load would choose them; compiles nothing."""
+    if not is_built() and has_compiler():
+        return {"quantization": "int8", "kernel": "a kernel that the first load compiles", "reason": ""}
+    quantization, road = fastest_on_cpu(), find_road()
+    return {"quantization": quantization, "kernel": road.name if quantization == "int8" else "", "reason": road.reason}
 
 
 def has_bf16() -> bool:
@@ -64,12 +102,12 @@ def has_bf16() -> bool:
         return False
 
 
-def request_ms(linear: Callable[[torch.Tensor], Any]) -> float:
+def request_ms(linear: Callable[[Tensor], Any]) -> float:
     """What one linear takes of a whole request."""
     return _STEPS * _ms(linear, _STEP_ROWS) + _ms(linear, _PROMPT_ROWS)
 
 
-def _ms(linear: Callable[[torch.Tensor], Any], n_rows: int) -> float:
+def _ms(linear: Callable[[Tensor], Any], n_rows: int) -> float:
     x = torch.ones(n_rows, _SHAPE[1])
     times = []
     with torch.inference_mode():
@@ -80,11 +118,11 @@ def _ms(linear: Callable[[torch.Tensor], Any], n_rows: int) -> float:
     return min(times)  # of another program's moments on the cores nothing follows
 
 
-def _int8_linear(product: Product) -> Callable[[torch.Tensor], Any]:
-    return Int8Linear(*pack(*quantize(torch.ones(_SHAPE))), None, shape=_SHAPE, product=product)
-
-
-def _float_linear(dtype: torch.dtype) -> Callable[[torch.Tensor], Any]:
-    model = nn.Sequential(nn.Linear(_SHAPE[1], _SHAPE[0], bias=False, dtype=dtype)).requires_grad_(False)
+def _bf16_linear() -> Callable[[Tensor], Any]:
+    model = nn.Sequential(nn.Linear(_SHAPE[1], _SHAPE[0], bias=False, dtype=torch.bfloat16)).requires_grad_(False)
     pack_linears(model)
-    return lambda x: model(x.to(dtype))
+    return lambda x: model(x.bfloat16())
+
+
+TORCH = Road(name="torch", make=TorchInt8Linear)
+FLOAT32 = Road(name="float32", make=as_linear)

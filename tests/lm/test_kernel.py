@@ -44,7 +44,7 @@ def random(*shape, seed=0):
 
 
 def linear(kernel, weight, bias=None):
-    return Int8Linear(*pack(*quantize(weight)), bias, shape=tuple(weight.shape), product=kernel.linear)
+    return Int8Linear(*pack(*quantize(weight)), bias, tuple(weight.shape), product=kernel.linear)
 
 
 def slow(x, weight, bias=None):
