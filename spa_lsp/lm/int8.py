@@ -8,7 +8,7 @@ What was tried on the 0.5B base with two cores, and what it gave (KL to fp32 / a
 - a prompt through floats unpacked chunk by chunk: slower than the same kernel, which multiplies faster than fp32 does.
 """
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +66,7 @@ def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 def restore(numbers: Tensor, scales: Tensor) -> Tensor:
     """The float32 numbers `[..., D]` of `[..., D]` and `[..., D / 32]`."""
-    blocks = numbers.unflatten(-1, (-1, BLOCK)).float()
+    blocks = numbers.view(*scales.shape, BLOCK).float()
     return (blocks * scales.float()[..., None]).flatten(-2)
 
 
@@ -94,7 +94,7 @@ def _next_half(values: Tensor) -> Tensor:
 
 def as_linear(weight: Tensor, scales: Tensor, bias: Tensor | None, shape: tuple[int, int]) -> nn.Linear:
     """The plain float32 linear of a packed weight: where no kernel can be had."""
-    linear: Any = nn.Linear(shape[1], shape[0], bias=bias is not None, device="meta")
+    linear = nn.Linear(shape[1], shape[0], bias=bias is not None, device="meta")
     linear.weight = nn.Parameter(unpack(weight, scales, shape), requires_grad=False)
     if bias is not None:
         linear.bias = nn.Parameter(bias, requires_grad=False)

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from spa_lsp.errors import Damaged
 from spa_lsp.lm.gguf_file import GgufTensor
-from spa_lsp.lm.int8 import BLOCK, PANEL, pack, quantize
+from spa_lsp.lm.int8 import pack, quantize
+from spa_lsp.lm.kernel import BLOCK, PANEL
 from spa_lsp.storage.checked_files import OnBytes
 
 FORM = "spa-int8-1"  # of the int8 file; another one is made anew
@@ -161,7 +162,7 @@ def _write(path: Path, entries: Sequence[_Entry], metadata: dict[str, str], on_b
             for (name, dtype, shape), tensor in zip(entry.specs, entry.make(), strict=True):
                 if (tensor.dtype, tuple(tensor.shape)) != (dtype, shape):
                     raise Damaged(f"the tensor {name} came out as {tuple(tensor.shape)}, expected {shape}")
-                data = memoryview(tensor.contiguous().view(torch.uint8).reshape(-1).numpy())
+                data: Any = tensor.contiguous().view(torch.uint8).reshape(-1).numpy()
                 file.write(data)
                 digest.update(data)
                 if on_bytes:
