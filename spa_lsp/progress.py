@@ -101,8 +101,9 @@ class _Lines:
     def _state(self, passed_s: float) -> str:
         rate = self._done / passed_s
         text = f"{format_amount(self._done, self._unit)} of {format_amount(self.total, self._unit)}"
-        if rate <= 0:
+        if rate <= 0 or not self.total:
             return text
+        text += f" ({min(self._done / self.total, 1):.0%})"
         shown = format_amount(rate, BYTES) if self._unit == BYTES else f"{rate:.2g}"
         return f"{text}, {shown}/s, {format_seconds(max(self.total - self._done, 0) / rate)} left"
 
@@ -120,6 +121,7 @@ def _bar(label: str, total: int, unit: str) -> Iterator[Progress]:
     bar = rich_progress.Progress(
         rich_progress.TextColumn("{task.description}", markup=False),
         rich_progress.BarColumn(),
+        *([rich_progress.TaskProgressColumn()] if total else []),
         *counts,
         rich_progress.TimeElapsedColumn(),
         rich_progress.TimeRemainingColumn(),

@@ -139,10 +139,13 @@ def homes(request, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def tiny_base_folder(tmp_path_factory) -> Path:
-    """A random two-layer Qwen2 base as `models pull` would leave it; for session-scoped fixtures."""
+    """A random two-layer Qwen2 base as `models pull --for-training` would leave it; for session-scoped fixtures."""
+    from spa_lsp.lm.weights_file import float_tensors, write_int8
+
     folder = tmp_path_factory.mktemp("tiny") / TINY_ID
     save_tiny_tokenizer(folder)
     make_tiny_model().save_pretrained(folder)
+    write_int8(folder / "int8.safetensors", float_tensors(folder / "model.safetensors"))
     write_base_record(folder)
     return folder
 

@@ -15,7 +15,7 @@ def test_lines_between_tell_rate_and_time_left(capfd, monkeypatch):
     monkeypatch.setattr(module.time, "monotonic", iter([0.0, 10.0, 10.0]).__next__)
     with progress("fetch", 3_000_000, "B") as shown:
         shown.advance(1_000_000)
-    assert "fetch: 1.0 MB of 3.0 MB, 100.0 kB/s, 20 s left" in capfd.readouterr().err
+    assert "fetch: 1.0 MB of 3.0 MB (33%), 100.0 kB/s, 20 s left" in capfd.readouterr().err
 
 
 def test_work_that_breaks_says_so_and_raises(capfd):

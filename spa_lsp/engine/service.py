@@ -231,6 +231,8 @@ class Service:
             "pid": os.getpid(),
             "version": __version__,
             **_names(self._about),
+            "kernel": str(self._about.get("kernel", "")),
+            "prompt_tokens_per_s": self._about.get("prompt_tokens_per_s", 0.0),
             "state": self._state,
             "load_stage": self._progress[0],
             "load_fraction": self._progress[1],

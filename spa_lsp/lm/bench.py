@@ -30,7 +30,7 @@ class PeftRival:
         from peft import PeftModel
 
         self._names = [info.name for info in adapter_set.adapters]
-        self._base = load_base(base_id, quantization=quantization)
+        self._base = load_base(base_id, quantization=quantization, is_training=True)
         self._base.model.set_attn_implementation("sdpa")  # ours is for ours
         with TemporaryDirectory() as parent:
             folder = Path(parent) / "set"

@@ -38,6 +38,7 @@ from spa_lsp.lm.load import LoadedBase, load_base
 from spa_lsp.lm.pack import halve_embedding, pack_linears
 from spa_lsp.lm.prefix_cache import PrefixCache, WholePrompts, clock, prefill, prefill_rows
 from spa_lsp.lm.request_plan import Prompt, RowPlan, alternative_of, check_request, plan_rows, prompt_of, rules_of
+from spa_lsp.lm.speed import prompt_tokens_per_s
 from spa_lsp.lm.vocabulary import read_vocabulary
 from spa_lsp.prompt import clean_text, encode_text
 
@@ -54,6 +55,7 @@ class LocalCompleter:
             pack_linears(base.model)
             halve_embedding(base.model)
         self.base = base
+        self.prompt_tokens_per_s = 0.0  # measured by `load`
         self.adapter_set: AdapterSet | None = None
         self._bank = AdapterBank(base.model, dtype=base.dtype, device=base.device)
         self._vocabulary = read_vocabulary(base.tokenizer)
@@ -87,6 +89,8 @@ class LocalCompleter:
         chosen = _choose_set(adapter_set, name)
         report(f"base {name}", 0.0)
         completer = cls(load_base(name, quantization=quantization))
+        report(f"weights of {name}", 0.7)
+        completer.prompt_tokens_per_s = prompt_tokens_per_s(completer.base)
         if chosen is not None:
             report(f"adapter set {chosen.name}", 0.9)
             completer.swap_set(chosen)
@@ -179,6 +183,8 @@ class LocalCompleter:
             "adapter_set": self.adapter_set.name if self.adapter_set else "",
             "quantization": self.base.quantization,
             "device": self.base.device,
+            "kernel": self.base.kernel,
+            "prompt_tokens_per_s": round(self.prompt_tokens_per_s, 1),
             "adapters": [info.name for info in self.adapter_set.adapters] if self.adapter_set else [],
             "resident_bytes": psutil.Process().memory_info().rss,
         }

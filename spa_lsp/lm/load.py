@@ -1,4 +1,7 @@
-"""Loads a base: weights in one of four precisions, its tokenizer, and what its prompts are made of."""
+"""Loads a base: weights in one of four precisions, its tokenizer, and what its prompts are made of.
+
+int8 is our own on a CPU (`int8.py`), mapped into memory, and bitsandbytes' on CUDA.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -12,9 +15,12 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from spa_lsp.bases.catalog import Base, find_base, installed_base
+from spa_lsp.bases.catalog import FLOATS_NAME, INT8_NAME, Base, find_base, installed_base
 from spa_lsp.errors import Damaged, Unavailable
 from spa_lsp.lm.attention import ATTENTION, register_attention
+from spa_lsp.lm.convert import provide
+from spa_lsp.lm.int8_model import build_model
+from spa_lsp.lm.roads import fastest_on_cpu, find_road, has_bf16
 from spa_lsp.prompt import PromptTokens
 
 logger = logging.getLogger(__name__)
@@ -35,6 +41,7 @@ class LoadedBase:
     prompt: PromptTokens
     stop_ids: frozenset[int]
     end_id: int  # the stop token that training puts behind a completion
+    kernel: str = ""  # what multiplies int8 weights on a CPU: `roads.Road.name`
 
     @property
     def decoder(self) -> Any:
@@ -44,7 +51,8 @@ class LoadedBase:
     @property
     def dtype(self) -> torch.dtype:
         """Of activations and adapters."""
-        return torch.float32 if self.quantization == "fp32" else torch.bfloat16
+        is_float32 = self.quantization == "fp32" or (self.quantization == "int8" and self.device == "cpu")
+        return torch.float32 if is_float32 else torch.bfloat16
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids, special tokens left out; a character cut in half shows as U+FFFD."""
@@ -57,33 +65,45 @@ def pick_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def pick_quantization(device: str) -> Quantization:
-    """What `auto` means: nf4 on CUDA; on a CPU bf16 where the processor computes in it, else fp32.
-
-    Emulated bf16 is 5 times slower than fp32 at one row and 40 times at 64 (measured on an AVX2 processor).
-    """
+def pick_quantization(device: str, *, is_training: bool = False) -> Quantization:
+    """What `auto` means: nf4 on CUDA; on a CPU the faster one of int8 and bf16, and for training never int8."""
     if device == "cuda":
         return "nf4"
-    return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "fp32"
+    if is_training:
+        return "bf16" if has_bf16() else "fp32"
+    return fastest_on_cpu()
 
 
-def load_base(base_id: str, *, quantization: str = "auto", device: str | None = None) -> LoadedBase:
-    """Load a base that lies converted on this machine.
+def load_base(
+    base_id: str, *, quantization: str = "auto", device: str | None = None, is_training: bool = False
+) -> LoadedBase:
+    """Load a base that lies on this machine; a form of its weights that is missing is made, once, and kept.
+
+    Args:
+        base_id: of the catalog.
+        quantization: `auto` or one of `QUANTIZATIONS`.
+        device: None is the best there is.
+        is_training: gradients will go through its linears, or another library wraps them: `auto`, and int8 on a CPU,
+            are then a precision of plain floats.
 
     Raises:
         NotFound: no such base, or it was never pulled.
         Damaged: its files are not complete.
         Unavailable: bitsandbytes cannot be used for the precision asked for.
+        NoSpace: the form of its weights that is needed cannot be written.
         ValueError: unknown quantization.
     """
     base = find_base(base_id)
     folder = installed_base(base).folder
     device = device or pick_device()
-    precision = pick_quantization(device) if quantization == "auto" else _precision(quantization)
+    is_auto = quantization == "auto" or (is_training and quantization == "int8" and device == "cpu")
+    precision = pick_quantization(device, is_training=is_training) if is_auto else _precision(quantization)
     register_attention()
     disable_progress_bar()  # stderr is the editor's log
+    is_ours = precision == "int8" and device == "cpu"
+    weights = provide(base, INT8_NAME if is_ours else FLOATS_NAME)
     try:
-        model = _load_model(folder, precision, device)
+        model = build_model(folder, weights, find_road()) if is_ours else _load_model(folder, precision, device)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise Damaged(
@@ -102,6 +122,7 @@ def load_base(base_id: str, *, quantization: str = "auto", device: str | None = 
         prompt=prompt_tokens(base, tokenizer),
         stop_ids=frozenset(_token_id(tokenizer, literal) for literal in base.stop_tokens),
         end_id=_token_id(tokenizer, base.stop_tokens[0]),
+        kernel=find_road().name if is_ours else "",
     )
 
 

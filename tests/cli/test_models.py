@@ -55,7 +55,7 @@ def test_an_unknown_base_ends_in_one_sentence():
 
 def test_verify_without_an_id_checks_what_is_here(tiny_base):
     result = run("verify")
-    assert (result.exit_code, result.stdout) == (0, f"{TINY_ID}: 6 files are as recorded\n")
+    assert (result.exit_code, result.stdout) == (0, f"{TINY_ID}: 7 files are as recorded\n")
 
 
 def test_verify_without_any_base_names_the_way_out():

@@ -43,7 +43,7 @@ def datainf_stage(
     Raises:
         BadInput: no sample has an item.
     """
-    base = load_base(base_id)
+    base = load_base(base_id, is_training=True)
     check_layouts(base, items_config)
     chosen = {sample.id: item for sample in samples if (item := _shortest_item(sample, items_config, run.seed, base))}
     if not any(item.n_tokens <= config.max_tokens for item in chosen.values()):

@@ -47,7 +47,7 @@ def finetune(
     Raises:
         BadInput: a part has no item that fits.
     """
-    base = load_base(base_id)
+    base = load_base(base_id, is_training=True)
     check_layouts(base, items)
     data = [part_items(parts[part], base, items, n_held=items.holdout // len(parts), seed=seed) for part in parts]
     for part, own in zip(parts, data, strict=True):

@@ -47,7 +47,7 @@ def measure_throughput(
     Raises:
         SpaError: the base cannot be loaded.
     """
-    plain = load_base(base_id, quantization=quantization)
+    plain = load_base(base_id, quantization=quantization, is_training=True)
     plain.model.set_attn_implementation("sdpa")  # ours is for ours
     loaded = load_base(base_id, quantization=quantization)
     completer = LocalCompleter(replace(loaded, stop_ids=frozenset()))  # so that every row has all its tokens

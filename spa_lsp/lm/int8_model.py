@@ -1,0 +1,56 @@
+"""A model over the mapped int8 file: built without weights from its config, each module then given its tensors.
+
+Several times faster than `from_pretrained`, and nothing is copied: what is never used is never read.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from spa_lsp.errors import Damaged
+from spa_lsp.lm.attention import ATTENTION
+from spa_lsp.lm.int8 import Int8Embedding
+from spa_lsp.lm.roads import Road
+from spa_lsp.lm.weights_file import read_int8
+
+
+def build_model(folder: Path, weights: Path, road: Road) -> Any:
+    """A transformers `*ForCausalLM` in float32 activations whose linears are int8.
+
+    Raises:
+        Damaged: a tensor is missing.
+    """
+    tensors = read_int8(weights)
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    with torch.device("meta"):
+        model: Any = AutoModelForCausalLM.from_config(config, attn_implementation=ATTENTION, dtype=torch.float32)
+    try:
+        for name, module in list(model.named_modules()):
+            _fill(model, name, module, tensors, road)
+    except KeyError as error:
+        raise Damaged(f"{weights} has no tensor {error}") from None
+    return model
+
+
+def _fill(model: Any, name: str, module: nn.Module, tensors: dict[str, Tensor], road: Road) -> None:
+    if type(module) is nn.Linear:
+        model.set_submodule(name, _linear(name, module, tensors, road))
+    elif type(module) is nn.Embedding:
+        numbers, scales = tensors[f"{name}.weight"], tensors[f"{name}.scales"]
+        model.set_submodule(name, Int8Embedding(numbers, scales, width=module.embedding_dim))
+    elif any(buffer.is_meta for buffer in module.buffers(recurse=False)):
+        kind: Any = type(module)  # a rotary embedding: its numbers follow from the config
+        model.set_submodule(name, kind(config=model.config))
+    else:
+        for key, _ in list(module.named_parameters(recurse=False)):
+            setattr(module, key, nn.Parameter(tensors[f"{name}.{key}"], requires_grad=False))
+
+
+def _linear(name: str, module: nn.Linear, tensors: dict[str, Tensor], road: Road) -> nn.Module:
+    weight, scales = tensors[f"{name}.weight"], tensors[f"{name}.scales"]
+    bias = tensors[f"{name}.bias"] if module.bias is not None else None
+    shape = (module.out_features, module.in_features)
+    return road.make(weight, scales, bias, shape)

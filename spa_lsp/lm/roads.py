@@ -1,0 +1,129 @@
+"""Which way a CPU multiplies, measured on this machine in a fraction of a second: nothing is assumed of a processor."""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from spa_lsp.lm.int8 import Int8Linear, as_linear
+from spa_lsp.lm.kernel import BLOCK, PANEL, NoKernel, find_kernel, has_compiler, is_built
+from spa_lsp.lm.pack import pack_linears
+from spa_lsp.lm.torch_int8 import TorchInt8Linear
+
+logger = logging.getLogger(__name__)
+
+_SHAPE = (4864, 896)  # the most usual linear of the default base
+# of a request: 32 steps with 8 rows, and a prompt of a few hundred tokens
+_STEPS, _STEP_ROWS, _PROMPT_ROWS, _PROMPTS = 32, 8, 64, 5
+_MIN_RUNS, _MAX_RUNS, _MIN_MS = 4, 40, 15.0
+# How much faster another way must be: the kernel is the most exact and takes the least memory, and bfloat16 needs a
+# file of its own. A machine under load measures badly, and a wrong choice would cost more than a small gain.
+_MARGIN = 2.0
+
+
+# from a packed weight, its scales, a bias and the shape `(N, D)`
+MakeLinear = Callable[[Tensor, Tensor, Tensor | None, tuple[int, int]], nn.Module]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Road:
+    """How int8 linears are multiplied."""
+
+    name: str  # avx512, avx2 or plain: the kernel; torch: its own operator; float32: unpacked at load
+    make: MakeLinear
+    reason: str = ""  # why it is not the kernel
+
+
+@cache
+def find_road() -> Road:
+    """The fastest way to multiply int8 weights here; where that is not the kernel the log says why, once."""
+    try:
+        kernel = find_kernel()
+    except NoKernel as error:
+        return _without_kernel(f"{error}; install a C++ compiler")
+    road = Road(name=kernel.path, make=partial(Int8Linear, product=kernel.linear))
+    own_ms, times_ms = _road_ms(road), {other.name: _road_ms(other) for other in (TORCH, FLOAT32)}
+    if own_ms < _MARGIN * min(times_ms.values()):
+        return road
+    return _without_kernel(f"the kernel's path {kernel.path} is slower here")
+
+
+def _without_kernel(reason: str) -> Road:
+    road = replace(min((TORCH, FLOAT32), key=_road_ms), reason=reason)
+    logger.warning("int8 weights are multiplied by %s and not by the compiled kernel: %s", road.name, reason)
+    return road
+
+
+def _road_ms(road: Road) -> float:
+    """Infinite where this build of torch does not have it."""
+    try:
+        return request_ms(_sample_linear(road))
+    except (AttributeError, RuntimeError) as error:
+        logger.info("no int8 product by %s: %s", road.name, error)
+        return math.inf
+
+
+def _sample_linear(road: Road) -> Callable[[Tensor], Any]:
+    n_out, n_in = _SHAPE
+    weight, scales = torch.ones(_SHAPE, dtype=torch.int8), torch.ones(n_out // PANEL, n_in // BLOCK, PANEL).half()
+    model = nn.Sequential(road.make(weight, scales, None, _SHAPE))
+    pack_linears(model)
+    return model
+
+
+@cache
+def fastest_on_cpu() -> Literal["int8", "bf16"]:
+    """int8, unless the processor computes in bfloat16 and that is far faster."""
+    road = find_road()
+    if not has_bf16():
+        return "int8"
+    return "bf16" if _MARGIN * request_ms(_bf16_linear()) < _road_ms(road) else "int8"
+
+
+def look_at_cpu() -> dict[str, str]:
+    """`quantization`, `kernel` and `reason` as a load would choose them; compiles nothing."""
+    if not is_built() and has_compiler():
+        return {"quantization": "int8", "kernel": "a kernel that the first load compiles", "reason": ""}
+    quantization, road = fastest_on_cpu(), find_road()
+    return {"quantization": quantization, "kernel": road.name if quantization == "int8" else "", "reason": road.reason}
+
+
+def has_bf16() -> bool:
+    """Whether the processor computes in bfloat16; emulated it is 5 times slower than float32 at one row, 40 at 64."""
+    try:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    except (AttributeError, RuntimeError):  # a private operation, which other builds of torch lack
+        return False
+
+
+def request_ms(linear: Callable[[Tensor], Any]) -> float:
+    """What one linear takes of a whole request."""
+    return _STEPS * _ms(linear, _STEP_ROWS) + _PROMPTS * _ms(linear, _PROMPT_ROWS)
+
+
+def _ms(linear: Callable[[Tensor], Any], n_rows: int) -> float:
+    """The best of many: other programs on the cores make single runs several times slower."""
+    x = torch.ones(n_rows, _SHAPE[1])
+    times: list[float] = []
+    with torch.inference_mode():
+        while len(times) < _MIN_RUNS or (sum(times) < _MIN_MS and len(times) < _MAX_RUNS):
+            started = time.perf_counter()
+            linear(x)
+            times.append((time.perf_counter() - started) * 1000)
+    return min(times)
+
+
+def _bf16_linear() -> Callable[[Tensor], Any]:
+    model = nn.Sequential(nn.Linear(_SHAPE[1], _SHAPE[0], bias=False, dtype=torch.bfloat16)).requires_grad_(False)
+    pack_linears(model)
+    return lambda x: model(x.bfloat16())
+
+
+TORCH = Road(name="torch", make=TorchInt8Linear)
+FLOAT32 = Road(name="float32", make=as_linear)
