@@ -77,6 +77,7 @@ def complete(
         max_tokens=max_tokens,
         temperature=temperature,
         stop="multi" if stop == AUTO else stop,
+        lead_first=temperature is None,
     )
     model = shared.Model(base_id=base_id, set_name=set_name, quantization=quantization, is_local=is_local)
     with shared.open_completer(model) as ready:

@@ -143,7 +143,9 @@ class _Demo:
         return self._states.setdefault(text.name, _state(text, result))
 
     def _request(self, text: MarkedText) -> CompletionRequest:
-        return CompletionRequest(prefix=text.prefix, suffix=text.suffix, k=self._k, max_tokens=self._max_tokens)
+        return CompletionRequest(
+            prefix=text.prefix, suffix=text.suffix, k=self._k, max_tokens=self._max_tokens, lead_first=True
+        )
 
 
 def _state(text: MarkedText, result: CompletionResult) -> "DemoState":

@@ -27,8 +27,8 @@ WATCH_ID = 0  # of the messages about the engine itself; requests count from 1
 PING_ID = -1  # of those that only have to be answered
 MAX_SILENT = 4  # pings in a row, within HANG_S
 
-# type `starting`, `loading` (stage, fraction), `ready`, `names` (base, adapter_set, k or store), `busy`,
-# `done` (is_served), `error` (message), `gone`
+# type `starting`, `loading` (stage, fraction), `ready`, `names` (base, adapter_set, store,
+# prompt_tokens_per_s), `busy`, `done` (is_served), `error` (message), `gone`
 OnEvent = Callable[[wire.Message], None]
 
 logger = logging.getLogger(__name__)
@@ -232,7 +232,8 @@ class EngineLink:
                 self._send({"type": "status", "id": WATCH_ID})
             case {"type": "status"}:
                 names = {name: message.get(name, "") for name in ("base", "adapter_set", "store")}
-                self._on_event({"type": "names", **names})
+                speed = message.get("prompt_tokens_per_s", 0.0)
+                self._on_event({"type": "names", **names, "prompt_tokens_per_s": speed})
             case {"type": "loading"}:
                 self._on_event(message)
             case {"type": "error"}:

@@ -107,6 +107,7 @@ class SpaServer(LanguageServer):
         self.status.on_event(event)
         if event["type"] == "names":
             self.offering.adapter_set = event["adapter_set"]
+            self.offering.tokens_per_s = event.get("prompt_tokens_per_s") or self.offering.tokens_per_s
             self._compare_stores(event.get("store", ""))
 
     def _compare_stores(self, store: str) -> None:
