@@ -1,5 +1,6 @@
 """What every token of a tokenizer spells, in bytes, and which tokens agree with text that must come next."""
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 _SENTENCEPIECE_SPACE = "\u2581"
+_FILLER = re.compile(r"\[PAD\d+\]")  # stands in a GGUF where the model has more rows than its tokenizer has tokens
 
 
 class Vocabulary:
@@ -38,7 +40,8 @@ class Vocabulary:
 def read_vocabulary(tokenizer: Any) -> Vocabulary:
     """The vocabulary of a transformers tokenizer: byte-level BPE, else as SentencePiece writes its pieces."""
     special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
-    pieces = {token: piece for piece, token in tokenizer.get_vocab().items() if token not in special}
+    vocabulary: dict[str, int] = tokenizer.get_vocab()
+    pieces = {n: piece for piece, n in vocabulary.items() if n not in special and not _FILLER.fullmatch(piece)}
     to_byte = _byte_characters()
     known = set(pieces.values())
     if all(character in known for character in to_byte):

@@ -46,16 +46,16 @@ def test_bytes_above_all_others_have_an_end_too(base, vocabulary):
     assert sorted(vocabulary.agreeing(b"\xff").tolist()) == slow_agreeing(base, vocabulary, b"\xff")
 
 
-def test_pieces_of_sentencepiece_spell_spaces_and_bytes():
+def test_pieces_of_sentencepiece_spell_spaces_and_bytes_and_fillers_nothing():
     class Tokenizer:
         all_special_ids = (0,)
         added_tokens_decoder = {}
 
         def get_vocab(self):
-            return {"<s>": 0, "▁low": 1, "er": 2, "<0xE2>": 3}
+            return {"<s>": 0, "▁low": 1, "er": 2, "<0xE2>": 3, "[PAD4]": 4}
 
     vocabulary = read_vocabulary(Tokenizer())
-    assert vocabulary.spell([0, 1, 2, 3]) == b" lower\xe2"
+    assert vocabulary.spell([0, 1, 2, 3, 4]) == b" lower\xe2"
     assert not vocabulary.can_spell_all
 
 
