@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from spa_lsp.server.context import Window
 from spa_lsp.server.spots import Spot, typed_since
 
+SETTLED_CHARS = 20  # of what was typed, less is not worth a prompt of its own in idle time
 MAX_BEGUN_CHARS = 60  # beyond, what stands before the cursor is better read as what it is: text that is given
 
 

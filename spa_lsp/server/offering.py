@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from spa_lsp.completion import CompletionRequest
 from spa_lsp.server.accepted_counts import LearnedOrder
-from spa_lsp.server.anchors import Anchor, Anchors
+from spa_lsp.server.anchors import SETTLED_CHARS, Anchor, Anchors
 from spa_lsp.server.answers import Answer, AnswerCache, Offer
 from spa_lsp.server.context import Window, make_request, make_window
 from spa_lsp.server.documents import Document
@@ -15,10 +16,11 @@ from spa_lsp.server.neighbours import Neighbours
 from spa_lsp.server.pace import Pace
 from spa_lsp.server.ranking import Place
 from spa_lsp.server.spots import Question, Spot, spot_of, typed_since
-from spa_lsp.server.window_size import WindowSize, window_size
+from spa_lsp.server.window_size import COLD_S, READ_S, WindowSize, window_size
 from spa_lsp.server.work import Complete, Job, Names, Work
 from spa_lsp.settings.schema import Settings
 
+SETTLE_S = 1.5  # without a request, before a larger prompt is read where the user is
 IDLE_S = 0.05  # without a request, before what may follow is asked for: editors ask within this time or wait longer
 
 logger = logging.getLogger(__name__)
@@ -52,6 +54,7 @@ class Offering:
         self.pace = Pace()
         self.tokens_per_s: float | None = None  # of a prompt, as the engine has measured it
         self._speculation: asyncio.Task[None] | None = None
+        self._last: Ask | None = None  # that the engine was asked for
 
     async def answer(self, ask: Ask) -> Answer | None:
         """The alternatives here; None when there are none."""
@@ -131,39 +134,50 @@ class Offering:
         return work
 
     async def _job(self, ask: Ask, spot: Spot) -> Job:
-        settings, document, question = self._settings(), ask.document, ask.question
-        size = window_size(settings, self.tokens_per_s)
-        window = window_at(question, document, size)
-        pieces = await self.neighbours.pieces(
-            document, question.start, window, n_chars=size.files, n_diff_chars=size.diff
-        )
+        self._last = ask
+        window = window_at(ask.question, ask.document, self._size())
         anchored = self.anchors.find(spot)
         if anchored is None:
             self.anchors.put(anchor := Anchor(spot=spot, window=window))
             anchored = anchor, ""
-        request = make_request(
-            anchored[0].window,
+        request = await self._request(ask, anchored[0].window, begun=anchored[1])
+        if request.k is not None and 0 < len(await self._names(self.adapter_set)) <= request.k:
+            request = replace(request, k=None)  # more than there are would be refused
+        language = ask.document.language
+        return Job(
+            spot=spot,
+            place=Place(prefix=window.prefix, suffix=window.suffix, language=language),
+            request=request,
+            counts=self.learned.of(language) if self._settings().learned_order else {},
+            adapter_set=self.adapter_set,
+        )
+
+    async def _request(self, ask: Ask, window: Window, *, begun: str) -> CompletionRequest:
+        """What the engine is asked, with what other files have to say."""
+        document, size = ask.document, self._size()
+        pieces = await self.neighbours.pieces(
+            document, ask.question.start, window, n_chars=size.files, n_diff_chars=size.diff
+        )
+        return make_request(
+            window,
             document,
-            settings,
-            begun=anchored[1],
+            self._settings(),
+            begun=begun,
             context=pieces,
             path=self.neighbours.label(document.uri),
             is_asked=ask.is_asked,
         )
-        if request.k is not None and 0 < len(await self._names(self.adapter_set)) <= request.k:
-            request = replace(request, k=None)  # more than there are would be refused
-        return Job(
-            spot=spot,
-            place=Place(prefix=window.prefix, suffix=window.suffix, language=document.language),
-            request=request,
-            counts=self.learned.of(document.language) if settings.learned_order else {},
-            adapter_set=self.adapter_set,
-        )
+
+    def _size(self, seconds: float = COLD_S) -> WindowSize:
+        return window_size(self._settings(), self.tokens_per_s, seconds=seconds)
 
     def _keep(self, answer: Answer) -> None:
         self.adapter_set = answer.adapter_set
         if answer.offers:  # nothing may have come for want of time
             self.answers.put(answer)
+        is_idle = self._speculation is None or self._speculation.done()
+        if answer.is_whole and is_idle and self._last is not None and self._settings().speculative:
+            self._speculation = asyncio.create_task(self._settle(self._last))
 
     def _stop_all_works(self, *, but: Spot | None) -> None:
         """Free the engine of what nobody waits for, and of what was asked in the same document before."""
@@ -184,6 +198,22 @@ class Offering:
         if any(not work.is_over for work in self._works.values()) or self.answers.find(spot):
             return
         self._start(await self._job(ask, spot))
+
+    async def _settle(self, ask: Ask) -> None:
+        """While nothing is to be done, have the engine read more of the text, up to where the user is now."""
+        await asyncio.sleep(SETTLE_S)
+        spot = spot_of(ask.question, ask.document.text)
+        found = self.anchors.find(spot)
+        window = window_at(ask.question, ask.document, self._size(seconds=READ_S))
+        if found is None or any(not work.is_over for work in self._works.values()):
+            return
+        anchor, begun = found
+        if len(begun) < SETTLED_CHARS and len(anchor.window.prefix) + len(begun) >= len(window.prefix):
+            return
+        request = await self._request(ask, window, begun="")
+        read = await self._complete(replace(request, use_base=True, k=1, max_tokens=1, lead_first=False))
+        if read is not None and not read.is_cancelled and self.anchors.find(spot) == found:
+            self.anchors.put(Anchor(spot=spot, window=window))
 
 
 def _is_enough(answer: Answer | None, ask: Ask) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from spa_lsp.settings.schema import AUTO, Settings
 
 COLD_S = 1.0  # that a prompt of which nothing is known may take
+READ_S = 6.0  # and one that is read while nothing else is to be done
 MIN_CHARS = 800  # less says too little of the place, however slow the machine
 MAX_CHARS = 8000  # prefix and suffix together; the prompt's limit in tokens is about there
 MIN_PREFIX_CHARS = 1000  # that context leaves of a given number, whatever its setting
@@ -23,11 +24,17 @@ class WindowSize:
     diff: int  # of what has changed
 
 
-def window_size(settings: Settings, tokens_per_s: float | None) -> WindowSize:
-    """The sizes of these settings on a machine that reads so many tokens of a prompt in a second (None: not known)."""
+def window_size(settings: Settings, tokens_per_s: float | None, *, seconds: float = COLD_S) -> WindowSize:
+    """The sizes of these settings.
+
+    Args:
+        settings: of the front.
+        tokens_per_s: what this machine reads of a prompt; None: not known.
+        seconds: that it may take to read all of it.
+    """
     chars = MAX_CHARS
     if tokens_per_s is not None:
-        chars = min(MAX_CHARS, max(MIN_CHARS, int(COLD_S * tokens_per_s * _CHARS_PER_TOKEN)))
+        chars = min(MAX_CHARS, max(MIN_CHARS, int(seconds * tokens_per_s * _CHARS_PER_TOKEN)))
     suffix = int(_SUFFIX_SHARE * chars) if settings.suffix_chars == AUTO else int(settings.suffix_chars)
     if settings.prefix_chars != AUTO:
         return _given(settings, int(settings.prefix_chars), suffix)

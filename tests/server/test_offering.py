@@ -490,3 +490,28 @@ async def test_an_unasked_request_waits_for_a_pause_and_an_asked_one_does_not(mo
     await Desk(Engine()).texts()
     await Desk(Engine()).texts(is_asked=True)
     assert waited.count(7.0) == 1
+
+
+async def test_in_idle_time_the_prompt_is_read_anew_where_the_user_is_and_larger(monkeypatch):
+    monkeypatch.setattr("spa_lsp.server.offering.SETTLE_S", 0.0)
+    desk = Desk(Engine())
+    await desk.texts()
+    desk.write("another_long_name = 1")
+    await desk.texts()
+    await eventually(lambda: len(desk.engine.asked) == 3)
+    read = desk.engine.asked[2]
+    assert (read.prefix, read.begun, read.max_tokens, read.use_base) == (BEFORE + "another_long_name = 1", "", 1, True)
+    desk.write("another_long_name = 1 + x")
+    await desk.texts()
+    assert (desk.engine.asked[3].prefix, desk.engine.asked[3].begun) == (read.prefix, " + x")
+
+
+async def test_nothing_is_read_in_idle_time_where_that_is_off_or_little_was_typed(monkeypatch):
+    monkeypatch.setattr("spa_lsp.server.offering.SETTLE_S", 0.0)
+    for settings, typed in (({"speculative": False}, "another_long_name = 1"), ({}, "x = 1")):
+        desk = Desk(Engine(), **settings)
+        await desk.texts()
+        desk.write(typed)
+        await desk.texts()
+        await asyncio.sleep(0.05)
+        assert len(desk.engine.asked) == 2
