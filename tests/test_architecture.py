@@ -57,7 +57,6 @@ LM_FLOOR = FLOORS["spa_lsp"]["lm"]  # what the trainer may use of spa_lsp, besid
 CLI_FLOOR = FLOORS["spa_lsp"]["cli"]
 MAX_LOOSE = 12  # modules beside the folders of a package
 MAX_LINES = 500
-OTHER_NAMES = {"llama_cpp": "llama-cpp-python"}  # of packages that are not called as they are imported
 
 
 def find_modules() -> dict[str, Path]:
@@ -176,8 +175,7 @@ def test_every_package_that_is_imported_is_declared():
     declared = {re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0].lower() for line in lines}
     targets = {target for name in MODULES for node in ast.walk(TREES[name]) for target in _targets(name, node)}
     imported = {target.split(".")[0] for target in targets} - sys.stdlib_module_names - set(PACKAGES)
-    named = {name: OTHER_NAMES.get(name, name.replace("_", "-")) for name in sorted(imported)}
-    assert [name for name in named if named[name] not in declared] == []
+    assert [name for name in sorted(imported) if name.replace("_", "-") not in declared] == []
 
 
 def test_no_module_reads_the_environment_when_it_is_imported():
