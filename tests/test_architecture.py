@@ -57,10 +57,7 @@ LM_FLOOR = FLOORS["spa_lsp"]["lm"]  # what the trainer may use of spa_lsp, besid
 CLI_FLOOR = FLOORS["spa_lsp"]["cli"]
 MAX_LOOSE = 12  # modules beside the folders of a package
 MAX_LINES = 500
-OTHER_NAMES = {
-    "llama_cpp": "llama-cpp-python",
-    "markdown_it": "markdown-it-py",
-}  # of packages that are not called as they are imported
+OTHER_NAMES = {"markdown_it": "markdown-it-py"}  # of packages that are not called as they are imported
 
 
 def find_modules() -> dict[str, Path]:

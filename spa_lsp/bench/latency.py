@@ -1,46 +1,25 @@
-"""The engine's arithmetic in this process, round by round, beside the base alone, PEFT and llama.cpp."""
+"""The engine's arithmetic in this process, round by round, beside the base alone, fp32, PEFT and llama.cpp.
+
+llama.cpp runs in a process of its own, half of its rounds before all others and half behind them, and is not there
+while anything else is timed.
+"""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
-from spa_lsp.adapters.finding import find_set
+from spa_lsp.adapters.finding import find_served_set
 from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.bases.catalog import find_base, source_path
-from spa_lsp.bench.figures import Figure, Goal, Ratio, Round, Times, plain_figure, ratio_figure, run_rounds
-from spa_lsp.bench.prompts import BenchPrompt, make_prompt
-from spa_lsp.completion import CompletionRequest, Timing
-from spa_lsp.errors import SpaError
-from spa_lsp.prompt import infill_prompt
+from spa_lsp.bench.figures import Figure, Goal, Round, Times, plain_figure, ratio_figure, run_rounds
+from spa_lsp.bench.goals import DECODE_ON_CUDA, WARM, ratios
+from spa_lsp.bench.llama_cpp import LlamaPlan, find_llama_cpp, gguf_for, time_llama_cpp
+from spa_lsp.bench.ours import Ours, Shape, count_rows
+from spa_lsp.errors import SpaError, Unavailable
 
 logger = logging.getLogger(__name__)
-
-# The goals of the reference machine: 2 cores, the default base. Each reads: numerator / denominator.
-RATIOS = (
-    Ratio(name="prefill for {k} / for 1", goal=1.05, numerator="prefill_k", denominator="prefill_1"),
-    Ratio(name="decode of {k} / of 1", goal=3.0, numerator="decode_k", denominator="decode_1"),
-    Ratio(name="decode of {k} adapters / of {k} base rows", goal=1.25, numerator="decode_k", denominator="decode_base"),
-    Ratio(
-        name="PEFT, mixed batch of {k} / ours, cold",
-        goal=3.0,
-        is_at_most=False,
-        numerator="peft",
-        denominator="total_k",
-    ),
-    Ratio(
-        name="llama.cpp, {k} samples / ours, cold",
-        goal=1.2,
-        is_at_most=False,
-        numerator="llama_cpp",
-        denominator="total_k",
-    ),
-    Ratio(
-        name="prefill of the next keystroke / cold", goal=0.05, numerator="prefill_keystroke", denominator="prefill_k"
-    ),
-)
-WARM = Goal(name="{k} alternatives over a warm prompt", goal=2.0, unit="s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +27,14 @@ class LatencyPlan:
     """What is measured."""
 
     base_id: str
-    set_name: str | None = None
+    set_name: str | None = None  # None: the one in use, if there is one; "": none, base rows only
     quantization: str = "auto"
+    k: int | None = None  # None: one row per adapter
     n_runs: int = 10
-    prompt_tokens: int = 512
+    prompt_tokens: int = 440
     new_tokens: int = 32
     has_rivals: bool = True
+    has_fp32: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,144 +46,128 @@ class LatencyReport:
     setting: dict[str, Any]
 
 
+@dataclass
+class _Missing:
+    """Why some times are not there, by their beginning."""
+
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def of(self, times: Times, names: tuple[str, ...]) -> dict[str, str]:
+        """The reason for each of these times that was not taken, where one is known."""
+        absent = [name for name in names if name not in times]
+        found = {name: [why for begin, why in self.reasons.items() if name.startswith(begin)] for name in absent}
+        return {name: reasons[0] for name, reasons in found.items() if reasons}
+
+
 def measure_latency(plan: LatencyPlan, *, on_round: Callable[[], None] = lambda: None) -> LatencyReport:
     """Load what is compared and run the rounds; `plan.n_runs` + 1 of them, the first uncounted.
 
+    What cannot run here is left out, and its figures say why.
+
     Raises:
-        NotFound: no base or no adapter set on this machine.
+        NotFound: no such base or set on this machine. BadInput: more rows than the set has adapters.
     """
-    adapter_set = find_set(plan.set_name, plan.base_id)
-    ours = _Ours(plan, adapter_set)
-    jobs: dict[str, Round] = {"k adapters": ours.time_k, "one adapter": ours.time_one, "base rows": ours.time_base}
-    missing = dict.fromkeys(("peft", "llama_cpp"), "left out by --no-rivals")
-    if plan.has_rivals:
-        rivals, missing = _rivals(plan, adapter_set, ours)
-        jobs |= rivals
-    times = run_rounds(jobs, plan.n_runs, on_round=on_round)
-    figures = [
-        *(ratio_figure(ratio, times, missing=missing) for ratio in RATIOS),
-        plain_figure(WARM, median(times["total_warm"]) / 1000),
-    ]
-    named = [replace(figure, name=figure.name.format(k=adapter_set.k)) for figure in figures]
-    return LatencyReport(figures=named, times_ms=times, setting=ours.setting())
+    adapter_set = find_served_set(plan.set_name, plan.base_id)
+    k = count_rows(plan.k, adapter_set)
+    shape = Shape(k=k, prompt_tokens=plan.prompt_tokens, new_tokens=plan.new_tokens)
+    ours = Ours(plan.base_id, plan.quantization, adapter_set, shape)
+    missing = _Missing()
+    jobs = _jobs(plan, adapter_set, ours, shape, missing)
+    halves = (plan.n_runs - plan.n_runs // 2, plan.n_runs // 2)
+    times = _llama_times(plan, ours, shape, missing, first=0, n_runs=halves[0])
+    times |= run_rounds(jobs, plan.n_runs, on_round=on_round)
+    if "llama_cpp" not in missing.reasons and halves[1]:
+        for name, more in _llama_times(plan, ours, shape, missing, first=halves[0] + 1, n_runs=halves[1]).items():
+            times[name] += more
+    setting = {**ours.describe(), "runs": plan.n_runs}
+    return LatencyReport(figures=_figures(times, k, ours.base.device, missing), times_ms=times, setting=setting)
 
 
-class _Ours:
-    """Our completer over a base that never stops by itself, so that every row has all its tokens."""
-
-    def __init__(self, plan: LatencyPlan, adapter_set: AdapterSet) -> None:
-        from spa_lsp.lm.completer import LocalCompleter
-        from spa_lsp.lm.load import load_base
-
-        self._plan = plan
-        base = load_base(plan.base_id, quantization=plan.quantization)
-        self._base = replace(base, stop_ids=frozenset())
-        self._completer = LocalCompleter(self._base, adapter_set)
-        self._k = adapter_set.k
-        self._prompt_tokens = 0
-
-    def setting(self) -> dict[str, Any]:
-        """Under which circumstances the times were taken."""
-        from spa_lsp.lm.bench import device_name
-
-        described = {**self._completer.describe(), "k": self._k}
-        return {
-            **{name: described[name] for name in ("base", "adapter_set", "k", "quantization", "device")},
-            "device_name": device_name(self._base.device),
-            "runs": self._plan.n_runs,
-            "prompt_tokens": self._prompt_tokens,
-            "new_tokens": self._plan.new_tokens,
-        }
-
-    def time_k(self, number: int) -> dict[str, float]:
-        """All adapters: over a prompt never seen, over the same again, and three tokens later."""
-        prompt = self._prompt(f"adapters_{number}")
-        cold = self._time(prompt)
-        self._prompt_tokens = cold.prompt_tokens
-        warm = self._time(prompt)
-        keystroke = self._time(prompt, begun=prompt.typed)
-        return {
-            "prefill_k": cold.prefill_ms,
-            "decode_k": cold.decode_ms,
-            "total_k": cold.total_ms,
-            "total_warm": warm.total_ms,
-            "prefill_keystroke": keystroke.prefill_ms,
-        }
-
-    def time_one(self, number: int) -> dict[str, float]:
-        """The first adapter alone."""
-        timing = self._time(self._prompt(f"single_{number}"), k=1)
-        return {"prefill_1": timing.prefill_ms, "decode_1": timing.decode_ms}
-
-    def time_base(self, number: int) -> dict[str, float]:
-        """As many rows of the base, greedy: what remains is the price of the adapters."""
-        timing = self._time(self._prompt(f"base_{number}"), k=self._k, use_base=True)
-        return {"decode_base": timing.decode_ms}
-
-    def ids(self, key: str) -> list[int]:
-        """Tokens of a prompt for somebody else."""
-        prompt = self._prompt(key)
-        return infill_prompt(self._base.prompt, prompt.prefix, prompt.suffix, max_tokens=self._plan.prompt_tokens)
-
-    def _prompt(self, key: str) -> BenchPrompt:
-        tokens = self._base.prompt
-        return make_prompt(self._plan.prompt_tokens, key, encode=tokens.encode, decode=self._base.decode)
-
-    def _time(self, prompt: BenchPrompt, *, begun: str = "", k: int | None = None, use_base: bool = False) -> Timing:
-        request = CompletionRequest(
-            prefix=prompt.prefix,
-            begun=begun,
-            suffix=prompt.suffix,
-            k=k,
-            use_base=use_base,
-            max_tokens=self._plan.new_tokens,
-            stop="none",
-            temperature=0.0,
-        )
-        return self._completer.complete(request).timing
+def _figures(times: Times, k: int, device: str, missing: _Missing) -> list[Figure]:
+    figures = []
+    for ratio in ratios(k, device):
+        why = missing.of(times, (ratio.numerator, ratio.denominator))
+        figures.append(ratio_figure(ratio, times, missing=why))
+    goals: Mapping[str, Goal] = {"total_warm": WARM}
+    if device == "cuda":
+        goals = {**goals, f"decode_{k}": DECODE_ON_CUDA}
+    plain = [plain_figure(goal, median(times[name]) / 1000) for name, goal in goals.items()]
+    return figures + [replace(figure, name=figure.name.format(k=k)) for figure in plain]
 
 
-def _rivals(plan: LatencyPlan, adapter_set: AdapterSet, ours: _Ours) -> tuple[dict[str, Round], dict[str, str]]:
-    """The jobs of those who can run here, and of the others why not."""
+def _jobs(
+    plan: LatencyPlan, adapter_set: AdapterSet | None, ours: Ours, shape: Shape, missing: _Missing
+) -> dict[str, Round]:
+    """What takes part in every round; of what does not, `missing` learns why."""
+    jobs: dict[str, Round] = {"k rows": ours.time_k}
+    if shape.k > 1:
+        jobs["one row"] = ours.time_one
+    if adapter_set:
+        jobs["base rows"] = ours.time_base
+    else:
+        missing.reasons["decode_base"] = "there is no adapter set: all rows are the base's"
     makers: dict[str, Callable[[], Round]] = {
-        "peft": lambda: _peft_job(plan, adapter_set, ours),
-        "llama_cpp": lambda: _llama_cpp_job(plan, adapter_set, ours),
+        "fp32": lambda: _fp32_job(plan, adapter_set, ours, shape),
+        "peft": lambda: _peft_job(plan, adapter_set, ours, shape),
     }
-    jobs: dict[str, Round] = {}
-    missing = {}
     for name, make in makers.items():
         try:
             jobs[name] = make()
         except SpaError as error:
-            logger.warning("%s is not measured: %s", name, error)
-            missing[name] = str(error)
-    return jobs, missing
+            logger.info("%s is not measured: %s", name, error)
+            missing.reasons[name] = str(error)
+    return jobs
 
 
-def _peft_job(plan: LatencyPlan, adapter_set: AdapterSet, ours: _Ours) -> Round:
+def _fp32_job(plan: LatencyPlan, adapter_set: AdapterSet | None, ours: Ours, shape: Shape) -> Round:
+    if not plan.has_fp32:
+        raise Unavailable("only with --fp32: it takes the memory of a second base")
+    if ours.base.quantization == "fp32":
+        raise Unavailable("fp32 is what is used here")
+    return Ours(plan.base_id, "fp32", adapter_set, shape).time_steps
+
+
+def _peft_job(plan: LatencyPlan, adapter_set: AdapterSet | None, ours: Ours, shape: Shape) -> Round:
+    if not plan.has_rivals:
+        raise Unavailable("left out by --no-rivals")
+    if adapter_set is None:
+        raise Unavailable("there is no adapter set")
     from spa_lsp.lm.bench import PeftRival
 
-    rival = PeftRival(plan.base_id, adapter_set, plan.quantization)
-    return lambda number: {"peft": rival.time_ms(ours.ids(f"peft_{number}"), plan.new_tokens)}
+    rival = PeftRival(adapter_set, ours.base.quantization, device=ours.base.device, k=shape.k)
+    return lambda number: {"peft": rival.time_ms(ours.ids(f"peft_{number}"), shape.new_tokens)}
 
 
-def _llama_cpp_job(plan: LatencyPlan, adapter_set: AdapterSet, ours: _Ours) -> Round:
-    from spa_lsp.errors import NotFound
-    from spa_lsp.lm.bench import LlamaCppRival
+def _llama_times(plan: LatencyPlan, ours: Ours, shape: Shape, missing: _Missing, *, first: int, n_runs: int) -> Times:
+    """The times of llama.cpp over `n_runs` + 1 prompts from number `first` on; without it none, and `missing` why."""
+    from spa_lsp.lm.bench import n_threads
 
-    base = find_base(plan.base_id)
-    gguf = source_path(base)
-    if base.format != "gguf" or not gguf.exists():
-        raise NotFound(f"{gguf} is not kept here; run: spa-lsp models pull {base.id} --force")
-    n_context = plan.prompt_tokens + adapter_set.k * plan.new_tokens + 64
-    rival = LlamaCppRival(gguf, n_rows=adapter_set.k, n_context=n_context)
+    numbers = range(first, first + n_runs + 1)
+    times: Times = {}
+    try:
+        _check_llama_cpp(plan, ours)
+        base = find_base(plan.base_id)
+        for n_rows in sorted({1, shape.k}):
+            asked = LlamaPlan(
+                gguf=gguf_for(source_path(base), base.id),
+                n_threads=n_threads(),
+                n_rows=n_rows,
+                n_new=shape.new_tokens,
+                prompts=[ours.ids(f"llama_{n_rows}_{number}") for number in numbers],
+            )
+            times |= time_llama_cpp(asked)
+    except SpaError as error:
+        logger.info("llama.cpp is not measured: %s", error)
+        missing.reasons["llama_cpp"] = str(error)
+        return {}
+    return times
 
-    def time(number: int) -> dict[str, float]:
-        prefill_ms, decode_ms = rival.time_ms(ours.ids(f"llama_{number}"), plan.new_tokens)
-        return {
-            "llama_cpp": prefill_ms + decode_ms,
-            "llama_cpp_prefill": prefill_ms,
-            "llama_cpp_decode": decode_ms,
-        }
 
-    return time
+def _check_llama_cpp(plan: LatencyPlan, ours: Ours) -> None:
+    if not plan.has_rivals:
+        raise Unavailable("left out by --no-rivals")
+    if ours.base.device != "cpu":
+        raise Unavailable("the prebuilt llama.cpp computes on the processor, ours does not")
+    if find_base(plan.base_id).format != "gguf":
+        raise Unavailable("the base was not made from a GGUF")
+    find_llama_cpp()

@@ -70,8 +70,8 @@ def model_options(command: _Command) -> _Command:
 
 
 def bench_options(command: _Command) -> _Command:
-    """The options `--base`, `--set` and `--quantization` of a measurement, which needs a set."""
-    return _served_by("Adapter set.")(command)
+    """The options `--base`, `--set` and `--quantization` of a measurement."""
+    return _served_by("Adapter set; '' is none.")(command)
 
 
 def _served_by(set_help: str) -> Callable[[_Command], _Command]:

@@ -30,12 +30,14 @@ def bench() -> None:
     help="Rounds that are measured, after one that is not.",
 )
 @click.option(
-    "--prompt-tokens", type=click.IntRange(32, 1900), default=512, show_default=True, help="Length of each prompt."
+    "--prompt-tokens", type=click.IntRange(32, 1900), default=440, show_default=True, help="Length of each prompt."
 )
 @click.option(
     "--new-tokens", type=click.IntRange(1, 512), default=32, show_default=True, help="Length of each alternative."
 )
+@click.option("-k", type=click.IntRange(1, 64), metavar="N", help="Number of rows.  [default: one per adapter, else 8]")
 @shared.bench_options
+@click.option("--fp32", "has_fp32", is_flag=True, help="Comparison with fp32, loaded beside: 3 GB more, and minutes.")
 @click.option("--no-rivals", "is_alone", is_flag=True, help="Leave out PEFT and llama.cpp, which take most time.")
 @click.option("--no-processes", "is_in_process", is_flag=True, help="Leave out the sizes of engine and front.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the times of every round.")
@@ -43,20 +45,24 @@ def latency(
     runs: int,
     prompt_tokens: int,
     new_tokens: int,
+    k: int | None,
     base_id: str,
     set_name: str | None,
     quantization: str,
+    has_fp32: bool,
     is_alone: bool,
     is_in_process: bool,
     as_json: bool,
 ) -> None:
-    """Compare k alternatives with one, with the base alone, with PEFT and with llama.cpp.
+    """Compare k alternatives with one, with the base alone, with fp32, with PEFT and with llama.cpp.
 
-    Medians of interleaved rounds. Goals are those of the reference machine: 2 cores, the default base and its set.
-    Nothing else should run meanwhile; the load of the machine at the start is printed.
+    Medians of interleaved rounds; llama.cpp runs before and behind them. What cannot be measured says why. Goals are
+    those of the reference machine: 2 cores, the default base and its set. Nothing else should run meanwhile; the load
+    of the machine at the start is printed.
 
     \b
         spa-lsp bench latency
+        spa-lsp bench latency --set '' -k 1
         spa-lsp bench latency --runs 3 --no-rivals --json
     """
     from spa_lsp.bench.latency import LatencyPlan, measure_latency
@@ -68,10 +74,12 @@ def latency(
         base_id=base_id,
         set_name=set_name,
         quantization=quantization,
+        k=k,
         n_runs=runs,
         prompt_tokens=prompt_tokens,
         new_tokens=new_tokens,
         has_rivals=not is_alone,
+        has_fp32=has_fp32,
     )
     machine = describe_machine()
     # first, while this process is small: two bases at once may not fit

@@ -89,6 +89,7 @@ class Service:
         self._started_at = time.monotonic()
         self._n_requests = 0
         self._n_cancelled = 0
+        self._worked_s = 0.0  # spent on requests, whatever became of them
         self._cancelled_s = 0.0  # spent on requests that were given up while they ran
         self._job_began_at = 0.0
         self._sessions: set[Session] = set()
@@ -241,6 +242,7 @@ class Service:
             "n_clients": len(self._clients()),
             "n_requests": self._n_requests,
             "n_cancelled": self._n_cancelled,
+            "worked_s": round(self._worked_s, 3),
             "cancelled_s": round(self._cancelled_s, 3),
             "uptime_s": round(time.monotonic() - self._started_at, 1),
             "socket": str(self._path),
@@ -279,12 +281,14 @@ class Service:
     def _finish_job(self, job: EngineJob, answer: CompletionResult | SpaError, about: About) -> None:
         self._about = about
         self._jobs.finish()
+        took_s = time.monotonic() - self._job_began_at
+        self._worked_s += took_s
         if isinstance(answer, SpaError):
             job.owner.send(wire.error_message(job.id, answer))
         else:
             if answer.is_cancelled:
                 self._n_cancelled += 1
-                self._cancelled_s += time.monotonic() - self._job_began_at
+                self._cancelled_s += took_s
             _send_result(job, answer)
         self._start_next_job()
 

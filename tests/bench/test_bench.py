@@ -1,5 +1,7 @@
 import json
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -9,10 +11,13 @@ from spa_lsp import paths
 from spa_lsp.adapters import selection, writing
 from spa_lsp.bases.catalog import find_base, installed_base
 from spa_lsp.bench.figures import Goal, Ratio, plain_figure, ratio_figure, run_rounds, to_lines
+from spa_lsp.bench.goals import ratios
+from spa_lsp.bench.llama_cpp import LlamaPlan, time_llama_cpp
 from spa_lsp.bench.machine import describe_machine, describe_versions
 from spa_lsp.bench.prompts import make_prompt, source_code
 from spa_lsp.cli import main
 from spa_lsp.engine.client import running_engines
+from spa_lsp.errors import Unavailable
 from tests.conftest import TINY_ID
 
 RATIO = Ratio(name="slow / fast", goal=3.0, numerator="slow", denominator="fast")
@@ -92,7 +97,6 @@ def test_the_front_is_started_and_looked_at_while_it_works(homes):
 
 def test_a_front_that_ends_early_is_one_sentence():
     from spa_lsp.bench.processes import measure_front
-    from spa_lsp.errors import Unavailable
 
     with pytest.raises(Unavailable, match="ended early"):
         measure_front([sys.executable, "-c", "pass"], {}, n_starts=1)
@@ -132,33 +136,112 @@ SMALL = (*TINY, "--no-processes", "--json")
 
 
 def test_the_whole_benchmark_runs_on_a_tiny_base(tiny_set):
-    report = json.loads(bench(*SMALL).stdout)
+    report = json.loads(bench(*SMALL, "--fp32", "--quantization", "bf16").stdout)
     found = {figure["name"]: figure for figure in report["figures"]}
     assert report["setting"]["k"] == 2
     assert abs(report["setting"]["prompt_tokens"] - 64) <= 2
-    assert found["decode of 2 / of 1"]["value"] > 0
+    assert found["decode of 2 / of 1"]["value"] > 0 and found["fp32 / ours, a step of 1"]["value"] > 0
     assert found["PEFT, mixed batch of 2 / ours, cold"]["numerator_ms"] > 0
-    assert found["llama.cpp, 2 samples / ours, cold"]["is_reached"] is None
     assert all(len(times) == 1 for times in report["times_ms"].values())
 
 
+def notes(*arguments):
+    figures = json.loads(bench(*SMALL, *arguments).stdout)["figures"]
+    return {figure["name"]: figure["note"] for figure in figures if figure["value"] is None}
+
+
 def test_what_is_left_out_is_said(tiny_set):
-    report = json.loads(bench(*SMALL, "--no-rivals").stdout)
-    notes = {figure["note"] for figure in report["figures"] if figure["value"] is None}
-    assert notes == {"left out by --no-rivals"}
+    assert notes("--no-rivals") == {
+        "fp32 / ours, a step of 2": "only with --fp32: it takes the memory of a second base",
+        "fp32 / ours, a step of 1": "only with --fp32: it takes the memory of a second base",
+        "PEFT, mixed batch of 2 / ours, cold": "left out by --no-rivals",
+        "llama.cpp, 2 samples / ours, cold": "left out by --no-rivals",
+        "llama.cpp, 1 sample / ours, cold": "left out by --no-rivals",
+    }
 
 
-def test_without_a_set_there_is_nothing_to_compare(tiny_base):
-    assert "no adapter set" in bench(*SMALL, status=1).output
+@pytest.mark.parametrize("arguments", [("--set", ""), ()])
+def test_without_a_set_the_rows_are_those_of_the_base(tiny_base, arguments):
+    missing = notes("--no-rivals", *arguments)
+    assert missing["decode of 8 adapters / of 8 base rows"] == "there is no adapter set: all rows are the base's"
+    assert not any(name.startswith("prefill") for name in missing)
+
+
+def test_a_set_of_fewer_adapters_than_rows_is_refused(tiny_set):
+    assert "-k is 3, but" in bench(*SMALL, "-k", 3, status=1).output
+
+
+def test_one_row_is_compared_with_what_others_make_of_one_row(tiny_set):
+    report = json.loads(bench(*SMALL, "--no-rivals", "-k", 1).stdout)
+    assert [figure["name"] for figure in report["figures"]] == [
+        "decode of 1 adapters / of 1 base rows",
+        "fp32 / ours, a step of 1",
+        "PEFT, mixed batch of 1 / ours, cold",
+        "llama.cpp, 1 sample / ours, cold",
+        "prefill of the next key / of a cold prompt",
+        "1 alternatives over a warm prompt",
+    ]
+
+
+# --- llama.cpp ---
+
+
+def test_without_peft_and_llama_cpp_the_rest_is_measured(tiny_set, monkeypatch):
+    monkeypatch.setitem(sys.modules, "peft", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    missing = notes()
+    assert missing["PEFT, mixed batch of 2 / ours, cold"].startswith("PEFT is not usable")
+    assert missing["llama.cpp, 1 sample / ours, cold"].startswith("xllamacpp is not installed")
+
+
+@pytest.fixture
+def wheel(monkeypatch):
+    """A stand-in for xllamacpp, found by child interpreters."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "fake_wheel"))
+
+
+PLAN = LlamaPlan(gguf="weights.gguf", n_threads=3, n_rows=2, n_new=4, prompts=[[1, 2, 3], [4, 5, 6]])
+
+
+def test_llama_cpp_is_timed_in_a_process_of_its_own_and_the_first_round_is_not_counted(wheel):
+    times = time_llama_cpp(PLAN)
+    assert {name: len(found) for name, found in times.items()} == dict.fromkeys(
+        ("llama_cpp_2", "llama_cpp_2_prefill", "llama_cpp_2_decode"), 1
+    )
+    assert times["llama_cpp_2_prefill"] == [30.0 + 3]  # what the stand-in says of 3 tokens on 3 threads
+
+
+def test_what_llama_cpp_says_to_nobody_is_no_part_of_the_answer(wheel):
+    assert time_llama_cpp(PLAN)["llama_cpp_2"]  # the stand-in writes to standard output
+
+
+def test_an_error_of_llama_cpp_is_one_sentence(wheel):
+    with pytest.raises(Unavailable, match="Invalid input batch.*--no-rivals"):
+        time_llama_cpp(replace(PLAN, prompts=[[1, 999], [1, 999]]))
+
+
+def test_rows_that_ended_early_are_no_figure(wheel):
+    with pytest.raises(Unavailable, match=r"rows and tokens of each were \(2, 9\)"):
+        time_llama_cpp(replace(PLAN, n_new=10))
+
+
+# --- the goals ---
+
+
+def test_another_kind_of_machine_has_other_goals():
+    goals = {device: {ratio.name: ratio.goal for ratio in ratios(8, device)} for device in ("cpu", "cuda")}
+    assert goals["cpu"]["decode of 8 / of 1"] == 3.0 and goals["cuda"]["decode of 8 / of 1"] == 1.25
+    assert goals["cpu"]["llama.cpp, 8 samples / ours, cold"] == 1.8
 
 
 @pytest.mark.slow
 def test_engine_and_front_are_measured_and_the_engine_is_stopped_again(tiny_set):
     lines = bench(*TINY, "--no-rivals").stdout.splitlines()
-    assert [line.split("  ")[0] for line in lines[-5:-2]] == [
+    assert [line.split("  ")[0] for line in lines[-6:-2]] == [
+        "engine, start to ready",
         "engine, resident memory",
         "front, resident memory",
         "front, start to initialize answered",
     ]
-    assert "2 not measured" in lines[-1]
+    assert "5 not measured" in lines[-1]
     assert running_engines() == []

@@ -98,7 +98,7 @@ def test_an_accepted_alternative_is_inserted_looked_at_and_undone_and_nothing_is
     completer = FakeCompleter(texts=("pass",))
     figures = replay(completer, key("x"), Step(kind="accept", pause_s=0.5), key("y"))
     assert figures["accepted"] == 1 and figures["asked"] == 3
-    assert [request.prefix.rpartition("    ")[2] for request in completer.asked] == ["x", "xpass", "xy"]
+    assert [(each.prefix + each.begun).rpartition("    ")[2] for each in completer.asked] == ["x", "xpass", "xy"]
     assert read_outcomes() == [] and read_answers() == []
 
 
