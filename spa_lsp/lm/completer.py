@@ -33,10 +33,11 @@ from spa_lsp.errors import AdapterMismatch
 from spa_lsp.lm.attention import Group, KeyValues
 from spa_lsp.lm.bank import AdapterBank
 from spa_lsp.lm.decode import HALF_CHARACTER, Row, decode, new_rows
+from spa_lsp.lm.forward import device_clock
 from spa_lsp.lm.likelihood import log_likelihoods, next_token_logprobs
 from spa_lsp.lm.load import LoadedBase, load_base
 from spa_lsp.lm.pack import halve_embedding, pack_linears
-from spa_lsp.lm.prefix_cache import PrefixCache, WholePrompts, clock, prefill, prefill_rows
+from spa_lsp.lm.prefix_cache import PrefixCache, WholePrompts, prefill, prefill_rows
 from spa_lsp.lm.request_plan import Prompt, RowPlan, alternative_of, check_request, plan_rows, prompt_of, rules_of
 from spa_lsp.lm.speed import prompt_tokens_per_s
 from spa_lsp.lm.vocabulary import read_vocabulary
@@ -59,8 +60,8 @@ class LocalCompleter:
         self.adapter_set: AdapterSet | None = None
         self._bank = AdapterBank(base.model, dtype=base.dtype, device=base.device)
         self._vocabulary = read_vocabulary(base.tokenizer)
-        self._cache = PrefixCache(base.model.config.num_hidden_layers)
-        self._whole_prompts = WholePrompts(base.model.config.num_hidden_layers)
+        self._cache = PrefixCache(base.n_layers)
+        self._whole_prompts = WholePrompts(base.n_layers)
         if adapter_set is not None:
             self.swap_set(adapter_set)
 
@@ -221,7 +222,7 @@ class LocalCompleter:
             return is_cancelled() or time.perf_counter() >= deadline
 
         key_values, n_cached, is_whole = self._prefill(prompt.tokens, plan, is_over)
-        prefilled = clock(self.base)
+        prefilled = device_clock(self.base)
         found: dict[int, Alternative] = {}
         rows = self._rows(request, plan, prompt)
         for row in self._decode_in_turn(rows, plan, key_values, is_over) if is_whole else rows:
@@ -243,12 +244,12 @@ class LocalCompleter:
         known = [self._whole_prompts.compute(self.base, prompt.tokens[:-1]) for prompt in prompts]
         rows = [self._rows(*each) for each in zip(requests, plans, prompts, strict=True)]
         groups = [Group(prefix=one.key_values, n_rows=plan.n_rows) for one, plan in zip(known, plans, strict=True)]
-        key_values = KeyValues(self.base.model.config.num_hidden_layers, groups=groups, capacity=32)
+        key_values = KeyValues(self.base.n_layers, groups=groups, capacity=32)
         adapters = [adapter for plan in plans for adapter in plan.adapters]
-        prefilled = clock(self.base)
+        prefilled = device_clock(self.base)
         for _ in self._decode([row for own in rows for row in own], adapters, key_values, lambda: False):
             pass  # the rows themselves are what is wanted
-        decode_s = (clock(self.base) - prefilled) / len(requests)
+        decode_s = (device_clock(self.base) - prefilled) / len(requests)
         results = []
         for plan, prompt, own, one in zip(plans, prompts, rows, known, strict=True):
             timing = _timing(0.0, one.seconds, one.seconds + decode_s, n_tokens=len(prompt.tokens), n_cached=0)
@@ -266,7 +267,7 @@ class LocalCompleter:
 
     def _prefill(self, prompt: Sequence[int], plan: RowPlan, is_cancelled: IsCancelled) -> tuple[KeyValues, int, bool]:
         """Keys and values of all but the last token for every row; how many came from the cache; False: cancelled."""
-        n_layers = self.base.model.config.num_hidden_layers
+        n_layers = self.base.n_layers
         if plan.is_shared:
             entry = self._cache.entry_for(prompt[:-1])
             n_cached = len(entry.tokens)

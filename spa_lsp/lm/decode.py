@@ -13,8 +13,8 @@ from torch import Tensor
 
 from spa_lsp.completion import Finish
 from spa_lsp.lm.attention import KeyValues
+from spa_lsp.lm.forward import forward
 from spa_lsp.lm.load import LoadedBase
-from spa_lsp.lm.prefix_cache import run
 from spa_lsp.lm.vocabulary import Vocabulary
 from spa_lsp.text.stopping import Cut
 
@@ -94,8 +94,8 @@ def decode(
     open_rows = list(rows)
     ids = torch.tensor([[row.last_token] for row in open_rows], device=base.device)
     while open_rows and not is_over():
-        hidden = run(base, ids, key_values)
-        logits = base.model.lm_head(hidden[:, -1]).float()  # [n, V]
+        hidden = forward(base, ids, key_values)
+        logits = base.logits(hidden[:, -1])  # [n, V]
         tokens = _choose(logits, open_rows, vocabulary)
         for row, token in zip(open_rows, tokens, strict=True):
             _extend(row, token, base, vocabulary)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from spa_lsp.lm.attention import KeyValues
 from spa_lsp.lm.bank import AdapterBank
+from spa_lsp.lm.forward import forward
 from spa_lsp.lm.load import LoadedBase
-from spa_lsp.lm.prefix_cache import run
 
 _BLOCK = 16  # places whose logits are held at once: 8 adapters x 16 x 150,000 tokens are 78 MB
 
@@ -51,7 +51,7 @@ def next_token_logprobs(
 def _blocks(base: LoadedBase, hidden: Tensor) -> Iterator[Tensor]:
     for start in range(0, hidden.shape[1], _BLOCK):
         with torch.inference_mode():  # inside the loop: the caller's code between two blocks is not ours
-            block = torch.log_softmax(base.model.lm_head(hidden[:, start : start + _BLOCK]).float(), dim=-1)
+            block = torch.log_softmax(base.logits(hidden[:, start : start + _BLOCK]), dim=-1)
         yield block
 
 
@@ -93,16 +93,16 @@ def _hidden(
     known: KeyValues | None,
 ) -> Tensor:
     """What the head makes the continuation's tokens of, `[K, T, D]`."""
-    n_layers = base.model.config.num_hidden_layers
+    n_layers = base.n_layers
     adapters = bank.on() if bank else nullcontext()
     if not is_shared:
         rows = torch.tensor([[*prompt, *continuation[:-1]]] * K, device=base.device)
         with adapters:
-            return run(base, rows, KeyValues(n_layers))[:, len(prompt) - 1 :]
+            return forward(base, rows, KeyValues(n_layers))[:, len(prompt) - 1 :]
     shared = known
     if shared is None and len(prompt) > 1:
         shared = KeyValues(n_layers)
-        run(base, torch.tensor([list(prompt[:-1])], device=base.device), shared)
+        forward(base, torch.tensor([list(prompt[:-1])], device=base.device), shared)
     inputs = torch.tensor([[prompt[-1], *continuation[:-1]]] * K, device=base.device)
     with adapters:
-        return run(base, inputs, KeyValues(n_layers, prefix=shared))
+        return forward(base, inputs, KeyValues(n_layers, prefix=shared))

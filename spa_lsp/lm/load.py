@@ -49,6 +49,16 @@ class LoadedBase:
         return self.model.get_decoder()
 
     @property
+    def n_layers(self) -> int:
+        """Layers that keep keys and values."""
+        return int(self.model.config.num_hidden_layers)
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """What the head makes of hidden states `[..., D]`: `[..., V]` in float32."""
+        made: torch.Tensor = self.model.lm_head(hidden).float()
+        return made
+
+    @property
     def dtype(self) -> torch.dtype:
         """Of activations and adapters."""
         is_float32 = self.quantization == "fp32" or (self.quantization == "int8" and self.device == "cpu")

@@ -3,7 +3,6 @@
 The cache does not depend on the adapters: they never act on a prompt (`activation: completion`).
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +10,7 @@ import torch
 
 from spa_lsp.completion import IsCancelled
 from spa_lsp.lm.attention import Interrupted, KeyValues
+from spa_lsp.lm.forward import device_clock, forward
 from spa_lsp.lm.load import LoadedBase
 
 CHUNK_TOKENS = 256  # a cancel costs at most this much work, and smaller chunks more time: 64 take 1.2 times as long
@@ -85,9 +85,9 @@ class WholePrompts:
         found = self.find(tokens)
         if found is None:
             entry = Entry(key_values=KeyValues(self.n_layers, capacity=max(1, len(tokens))))
-            started = clock(base)
+            started = device_clock(base)
             prefill(base, entry, tokens)
-            found = WholePrompt(key_values=entry.key_values, seconds=clock(base) - started)
+            found = WholePrompt(key_values=entry.key_values, seconds=device_clock(base) - started)
             self._known[tuple(tokens)] = found
         while len(self._known) > 1 and sum(map(len, self._known)) > self.max_tokens:
             del self._known[next(iter(self._known))]
@@ -128,29 +128,12 @@ def _run_chunks(
     try:
         for start in range(0, len(tokens), size):
             n_done = start
-            run(base, torch.tensor([tokens[start : start + size]] * n_rows, device=base.device), key_values)
+            forward(base, torch.tensor([tokens[start : start + size]] * n_rows, device=base.device), key_values)
     except Interrupted:
         return n_done
     finally:
         key_values.is_cancelled = None
     return len(tokens)
-
-
-def run(base: LoadedBase, ids: torch.Tensor, key_values: KeyValues) -> torch.Tensor:
-    """Hidden states `[B, T, D]` of the next T tokens of every row; their keys and values are added."""
-    T = ids.shape[1]
-    positions = key_values.next_positions(T).to(ids.device).expand(ids.shape)
-    output = base.decoder(input_ids=ids, position_ids=positions, use_cache=False, key_values=key_values)
-    key_values.advance(T)
-    hidden: torch.Tensor = output.last_hidden_state
-    return hidden
-
-
-def clock(base: LoadedBase) -> float:
-    """Seconds, read when the device has done all that it was asked for."""
-    if base.device == "cuda":
-        torch.cuda.synchronize()  # its kernels run on after the call: their time would go to the next phase
-    return time.perf_counter()
 
 
 def common_length(left: Sequence[int], right: Sequence[int]) -> int:

@@ -3,8 +3,8 @@
 import torch
 
 from spa_lsp.lm.attention import KeyValues
+from spa_lsp.lm.forward import device_clock, forward
 from spa_lsp.lm.load import LoadedBase
-from spa_lsp.lm.prefix_cache import clock, run
 
 _TOKENS = 64  # some tenths of a second on two old cores
 
@@ -13,12 +13,12 @@ def prompt_tokens_per_s(base: LoadedBase) -> float:
     """Tokens of a prompt per second, with nothing cached."""
     with torch.inference_mode():
         _run(base, 8)  # reads what is mapped, starts the threads
-        started = clock(base)
+        started = device_clock(base)
         _run(base, _TOKENS)
-        return _TOKENS / max(clock(base) - started, 1e-9)
+        return _TOKENS / max(device_clock(base) - started, 1e-9)
 
 
 def _run(base: LoadedBase, n_tokens: int) -> None:
     ids = torch.full((1, n_tokens), base.end_id, device=base.device)
-    hidden = run(base, ids, KeyValues(base.model.config.num_hidden_layers, capacity=n_tokens))
+    hidden = forward(base, ids, KeyValues(base.n_layers, capacity=n_tokens))
     base.model.lm_head(hidden[:, -1])

@@ -350,7 +350,7 @@ def test_a_batch_computes_a_prompt_that_it_had_before_no_more(completer, monkeyp
 
 
 def test_only_so_many_tokens_of_whole_prompts_are_kept(completer):
-    prompts = WholePrompts(completer.base.model.config.num_hidden_layers, max_tokens=5)
+    prompts = WholePrompts(completer.base.n_layers, max_tokens=5)
     with torch.inference_mode():
         kept = {tokens: prompts.compute(completer.base, tokens) for tokens in ((1, 2), (3, 4), (5, 6))}
     assert prompts.find((1, 2)) is None

@@ -12,8 +12,8 @@ import torch
 
 from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.lm.attention import KeyValues
+from spa_lsp.lm.forward import forward
 from spa_lsp.lm.load import load_base
-from spa_lsp.lm.prefix_cache import run
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 
@@ -25,8 +25,8 @@ def logprobs(base, module):
     """Of 512 tokens of the module's source, behind its first 200, in chunks as a prompt is computed."""
     ids = base.prompt.encode(Path(module.__file__).read_text())[200:712]
     with torch.inference_mode():
-        key_values = KeyValues(base.model.config.num_hidden_layers)
-        hidden = [run(base, torch.tensor([ids[start : start + 256]]), key_values) for start in (0, 256)]
+        key_values = KeyValues(base.n_layers)
+        hidden = [forward(base, torch.tensor([ids[start : start + 256]]), key_values) for start in (0, 256)]
         return torch.log_softmax(base.model.lm_head(torch.cat(hidden, 1))[0].float(), -1)
 
 

@@ -17,7 +17,7 @@ RULES = Rules(max_tokens=N_TOKENS, cut=NEVER)
 
 def served(base, bank, prompt, *, k, activation="completion", cache=None, rules=RULES):
     """Rows of the k first adapters over one prompt, by index."""
-    n_layers = base.model.config.num_hidden_layers
+    n_layers = base.n_layers
     going = torch.arange(k)
     bank.select(going)
 
@@ -80,7 +80,7 @@ def test_padded_ranks_change_nothing(base, adapters, prompt, oracle, tiny_base, 
 
 def test_a_warm_prefix_cache_gives_the_tokens_of_a_cold_one(base, adapters, prompt):
     bank = bank_of(base, adapters)
-    cache = PrefixCache(base.model.config.num_hidden_layers)
+    cache = PrefixCache(base.n_layers)
     served(base, bank, [*prompt[:-4], 5, 6, 7], k=8, cache=cache)
     warm = served(base, bank, prompt, k=8, cache=cache)
     cold = served(base, bank, prompt, k=8)

@@ -8,8 +8,8 @@ from transformers import DynamicCache
 
 from spa_lsp.lm.attention import KeyValues
 from spa_lsp.lm.bank import AdapterBank
+from spa_lsp.lm.forward import forward
 from spa_lsp.lm.load import LoadedBase
-from spa_lsp.lm.prefix_cache import run
 from trainer.configs import Activation
 from trainer.data.items import TokenItem
 
@@ -32,13 +32,13 @@ def adapter_losses(base: LoadedBase, bank: AdapterBank, item: TokenItem, activat
     with torch.no_grad():
         if activation == "all":
             return item_losses(base, bank, [item] * K, activation)
-        n_layers = base.model.config.num_hidden_layers
+        n_layers = base.n_layers
         prompt = KeyValues(n_layers)
-        run(base, torch.tensor([item.prompt[:-1]], device=base.device), prompt)
+        forward(base, torch.tensor([item.prompt[:-1]], device=base.device), prompt)
         rows = KeyValues(n_layers, prefix=prompt)
         inputs = torch.tensor([[item.prompt[-1], *item.completion[:-1]]] * K, device=base.device)
         with bank.on():
-            hidden = run(base, inputs, rows)
+            hidden = forward(base, inputs, rows)
         return _mean_nats(base, hidden, _pad([item.completion] * K, base.device))
 
 
@@ -94,7 +94,7 @@ def _completion_mask(n_heads: Tensor, *, n_prompt: int, n_completion: int) -> Te
 def _mean_nats(base: LoadedBase, hidden: Tensor, targets: Tensor) -> Tensor:
     """Cross entropy per row over the targets that are not -100; the head sees only those positions."""
     is_target = targets != -100  # [B, S]
-    logits = base.model.lm_head(hidden[is_target]).float()
+    logits = base.logits(hidden[is_target])
     nats = torch.nn.functional.cross_entropy(logits, targets[is_target], reduction="none")
     rows = torch.arange(len(targets), device=targets.device)[:, None].expand_as(targets)[is_target]
     sums = torch.zeros(len(targets), device=targets.device).index_add(0, rows, nats)
