@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -150,11 +151,24 @@ def tiny_base_folder(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory) -> Path:
+    """A cache that holds the int8 kernel, compiled once for all tests; empty where there is no compiler."""
+    from spa_lsp.lm.kernel import NoKernel, build_kernel
+
+    cache = tmp_path_factory.mktemp("compiled")
+    with pytest.MonkeyPatch.context() as patch, suppress(NoKernel):
+        patch.setenv("SPA_CACHE", str(cache))
+        build_kernel()
+    return cache
+
+
 @pytest.fixture
-def tiny_base(tiny_base_folder, homes) -> Path:
+def tiny_base(tiny_base_folder, compiled, homes) -> Path:
     """The tiny base installed in this test's cache under the id `tiny-qwen2`, which its catalog then knows."""
     from spa_lsp import paths
 
+    shutil.copytree(compiled, paths.cache_dir(), dirs_exist_ok=True)
     paths.data_dir().mkdir(parents=True, exist_ok=True)
     (paths.data_dir() / "catalog.toml").write_text(TINY_CATALOG)
     folder = paths.bases_dir() / TINY_ID

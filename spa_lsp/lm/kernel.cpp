@@ -228,12 +228,18 @@ int spa_linear(int path, int n_threads, const float* x, long n_rows, long n_in, 
     float* row_scales = (float*)scratch;
     int16_t* numbers = (int16_t*)(row_scales + n_groups * kGroup * n_blocks);
     Rows rows{numbers, row_scales, n_blocks};
+    auto quantize = [&](long row) {
+        kernel.quantize(x + row * n_in, n_in, (int16_t*)rows.numbers_of(row), (float*)rows.scales_of(row));
+    };
+    const bool is_step = n_rows <= kGroup;  // a few microseconds, less than threads take to wait for each other
+    for (long row = 0; is_step && row < n_rows; ++row) quantize(row);
 #pragma omp parallel num_threads(n_threads)
     {
+        if (!is_step) {
 #pragma omp for schedule(static)
-        for (long row = 0; row < n_rows; ++row)
-            kernel.quantize(x + row * n_in, n_in, (int16_t*)rows.numbers_of(row), (float*)rows.scales_of(row));
-#pragma omp for schedule(static)
+            for (long row = 0; row < n_rows; ++row) quantize(row);
+        }
+#pragma omp for schedule(static) nowait
         for (long panel = 0; panel < n_panels; ++panel) {
             long first = panel * kPanel;
             run_panel(kernel, rows, n_rows, weights + first * n_blocks * kBlock, scales + first * n_blocks,

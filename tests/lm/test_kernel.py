@@ -13,23 +13,13 @@ from spa_lsp.lm.kernel import PATHS, Kernel, NoKernel, build_kernel, find_kernel
 SHAPES = [(16, 32), (128, 96), (1, 1), (17, 33), (40, 5), (333, 100)]
 
 
-@pytest.fixture(scope="session")
-def compiled(tmp_path_factory):
-    """A cache with the library, compiled once for all tests."""
-    cache = tmp_path_factory.mktemp("compiled")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SPA_CACHE", str(cache))
-        try:
-            build_kernel()
-        except NoKernel as error:
-            pytest.skip(str(error))
-    return cache
-
-
 @pytest.fixture
 def library(compiled, homes, monkeypatch):
     monkeypatch.setenv("SPA_CACHE", str(compiled))
-    return ctypes.CDLL(str(build_kernel()))
+    try:
+        return ctypes.CDLL(str(build_kernel()))
+    except NoKernel as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(params=PATHS)
@@ -136,7 +126,7 @@ def test_the_library_is_compiled_once(library, monkeypatch):
     assert build_kernel() == first
 
 
-def test_a_damaged_library_is_compiled_again(compiled, tmp_path, monkeypatch):
+def test_a_damaged_library_is_compiled_again(library, compiled, tmp_path, monkeypatch):
     shutil.copytree(compiled, tmp_path / "copy")
     monkeypatch.setenv("SPA_CACHE", str(tmp_path / "copy"))
     path = build_kernel()
