@@ -8,8 +8,9 @@ from typing import Literal
 from rich.text import Text
 
 from spa_lsp.completion import Timing
+from spa_lsp.text.indentation import indent_of_cursor
 from spa_lsp.text.marked_text import MarkedText
-from spa_lsp.text.shown import Shown, differing, distinct, indentation, times
+from spa_lsp.text.shown import Shown, differing, distinct, times
 
 Key = Literal["next", "previous", "accept", "file", "leave"]
 
@@ -109,7 +110,7 @@ def plain(state: DemoState) -> list[str]:
     before = (state.text.prefix + "‸").split("\n")[-_CONTEXT_LINES:]
     after = state.text.suffix.split("\n")[:_AFTER_LINES]
     lines = [f"━━ {state.text.name} ".ljust(80, "━"), *before[:-1], *_joined(before[-1], after)]
-    texts = [indentation(state.text.prefix) + (choice.text or "") for choice in state.choices]
+    texts = [indent_of_cursor(state.text.prefix) + (choice.text or "") for choice in state.choices]
     for index, text in enumerate(texts):
         lines += [f"── {_label(state, index)} ".ljust(80, "─"), *_marked(text, texts[0])]
     return [*lines, "─" * 80, summary(state), ""]

@@ -85,12 +85,13 @@ def complete(
     if as_json:
         click.echo(json.dumps(to_json(result), indent=1))
     else:
-        from spa_lsp.text.shown import indentation, shown_infills
+        from spa_lsp.text.indentation import indent_of_cursor
+        from spa_lsp.text.shown import shown_infills
 
         shown = shown_infills(
             result.alternatives, prefix=request.prefix, suffix=request.suffix, language=language_of(place.path)
         )
-        shared.say(to_lines(result, shown, indentation=indentation(request.prefix)))
+        shared.say(to_lines(result, shown, indentation=indent_of_cursor(request.prefix)))
 
 
 def to_json(result: CompletionResult) -> dict[str, object]:

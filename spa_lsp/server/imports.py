@@ -2,7 +2,6 @@
 
 import ast
 import re
-import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from spa_lsp.storage.whole_files import Stamp, file_stamp
+from spa_lsp.text.python_source import UNREADABLE, parse_or_raise
 
 MAX_FILE_BYTES = 200_000  # a module as long as that is generated, and takes longer to parse than there is time
 MAX_FILES = 8  # per document
@@ -78,11 +78,8 @@ def find_file(imported: Import, document: Path, folders: Sequence[Path]) -> Path
 def declarations(source: str) -> dict[str, str]:
     """What a module declares, by name, as source without bodies; empty when it does not parse."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(source)
-        return dict(_declared(tree))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return dict(_declared(parse_or_raise(source)))
+    except UNREADABLE:
         return {}
 
 

@@ -9,13 +9,14 @@ judge of the trainer has another (`trainer/evaluate/sameness/normalize.py`), whi
 import ast
 import re
 import textwrap
-import warnings
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Literal
 
+from spa_lsp.text.indentation import indentation
 from spa_lsp.text.languages import canonical, syntax_of
 from spa_lsp.text.lexer import span_at_end, spans
+from spa_lsp.text.python_source import parse_python
 
 _WORD = re.compile(r"\w+")
 # longest first; other signs are tokens of their own, so that `a=-1` is `a = -1` and `a--b` is not `a - -b`
@@ -112,28 +113,21 @@ def parses(prefix: str, completion: str, suffix: str, language: str) -> bool:
     """Whether the function around the completion, or all, is right by its syntax; other languages are taken to be."""
     if canonical(language) != "python":
         return True
-    return any(_tree(source) for source in (_enclosing_block(prefix, completion, suffix), prefix + completion + suffix))
-
-
-def _tree(source: str) -> ast.Module | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "\d" in a completion is nothing that the user could mend
-            return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # ValueError: NUL; the last two: nested too deep
-        return None
+    return any(
+        parse_python(source) for source in (_enclosing_block(prefix, completion, suffix), prefix + completion + suffix)
+    )
 
 
 def _enclosing_block(prefix: str, completion: str, suffix: str) -> str:
     """The lines around the completion from the `def` or `class` it stands in to that one's end."""
     lines = prefix.split("\n")
-    depth = _indentation(lines[-1]) if lines[-1].strip() else _indentation(lines[-1] + completion.lstrip("\n"))
+    depth = indentation(lines[-1]) if lines[-1].strip() else indentation(lines[-1] + completion.lstrip("\n"))
     start = _header(lines, depth)
     if start is None:
         return prefix + completion + suffix  # on the module's level
-    base = _indentation(lines[start])
+    base = indentation(lines[start])
     rest, *behind = suffix.split("\n")
-    end = next((n for n, line in enumerate(behind) if line.strip() and _indentation(line) <= base), len(behind))
+    end = next((n for n, line in enumerate(behind) if line.strip() and indentation(line) <= base), len(behind))
     block = "\n".join(lines[start:]) + completion + "\n".join([rest, *behind[:end]])
     return textwrap.dedent(block)
 
@@ -142,19 +136,15 @@ def _header(lines: list[str], depth: int) -> int | None:
     """Where the innermost `def` or `class` above begins that is indented less than `depth`."""
     for n in range(len(lines) - 1, -1, -1):
         if re.match(r"\s*(async\s+def|def|class)\b", lines[n]) and (
-            n == len(lines) - 1 or _indentation(lines[n]) < depth
+            n == len(lines) - 1 or indentation(lines[n]) < depth
         ):
             return n
     return None
 
 
-def _indentation(line: str) -> int:
-    return len(line) - len(line.lstrip())
-
-
 def _python_form(source: str, outside: set[str]) -> str | None:
     """The syntax without docstrings, own names numbered; None when it does not parse."""
-    tree = _tree(source)
+    tree = parse_python(source)
     if tree is None:
         return None
     try:

@@ -77,12 +77,6 @@ def differing(text: str, other: str) -> list[tuple[str, bool]]:
     ]
 
 
-def indentation(prefix: str) -> str:
-    """What a text at this cursor is printed behind, so that its first line stands under its others."""
-    line = prefix.rpartition("\n")[2]
-    return line[: len(line) - len(line.lstrip())]
-
-
 def title(shown: Shown, number: int, total: int) -> str:
     """`2/8 · comprehensions (a2)`, and what is worth knowing of it."""
     alternative = shown.alternative

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from spa_lsp.completion import Layout, StopPolicy
+from spa_lsp.text.indentation import indentation
 
 # Gives the text up to the cut, or None while the completion may go on.
 Cut = Callable[[str], str | None]
@@ -53,7 +54,7 @@ def find_gap(prefix: str, suffix: str) -> Gap:
     lines = [text for text in (rest, *behind.split("\n")) if text.strip()]
     ends = {text for n, text in enumerate(lines[:_SUFFIX_LINES]) if n == 0 or _is_telling(text)}
     return Gap(
-        indentation=_indentation(line) if line else _expected_indentation(prefix),
+        indentation=indentation(line) if line else _expected_indentation(prefix),
         is_line_begun=bool(line),
         takes_whole_lines=not line and bool(rest.strip()),
         ends=frozenset(ends),
@@ -88,7 +89,7 @@ def _closes(line: str, opening: str) -> bool:
     """As CommonMark has it: as long or longer, and hardly farther indented: what is, in a docstring, is code."""
     found, signs = _FENCE.match(opening.strip()), line.strip()
     is_fence = found is not None and signs.startswith(found[0]) and set(signs) == {found[0][0]}
-    return is_fence and _indentation(line) <= _indentation(opening) + 3
+    return is_fence and indentation(line) <= indentation(opening) + 3
 
 
 def _first_line(gap: Gap, text: str) -> str | None:
@@ -117,7 +118,7 @@ def _ends_gap(gap: Gap, line: str, *, is_continued: bool) -> bool:
         return False
     if line in gap.ends:
         return True
-    return not is_continued and gap.indentation > 0 and _indentation(line) == 0
+    return not is_continued and gap.indentation > 0 and indentation(line) == 0
 
 
 def _is_telling(line: str) -> bool:
@@ -127,8 +128,4 @@ def _is_telling(line: str) -> bool:
 def _expected_indentation(prefix: str) -> int:
     """Of the line that would follow the prefix; a colon opens a block."""
     line = next((text for text in reversed(prefix.split("\n")) if text.strip()), "")
-    return _indentation(line) + (1 if line.rstrip().endswith(":") else 0)
-
-
-def _indentation(line: str) -> int:
-    return len(line) - len(line.lstrip())
+    return indentation(line) + (1 if line.rstrip().endswith(":") else 0)

@@ -1,7 +1,8 @@
 from dataclasses import replace
 
 from spa_lsp.completion import Timing
-from spa_lsp.text.shown import differing, distinct, duration, indentation, shown_answers, shown_infills, times, title
+from spa_lsp.text.indentation import indent_of_cursor
+from spa_lsp.text.shown import differing, distinct, duration, shown_answers, shown_infills, times, title
 from tests.fakes import make_alternative
 
 PREFIX = "def add(a, b):\n    "
@@ -69,7 +70,7 @@ def test_pieces_give_the_text_back():
 
 
 def test_indentation_is_that_of_the_cursors_line():
-    assert [indentation(prefix) for prefix in ("", "a\n    ", "a\n  b = ")] == ["", "    ", "  "]
+    assert [indent_of_cursor(prefix) for prefix in ("", "a\n    ", "a\n  b = ")] == ["", "    ", "  "]
 
 
 def test_times_name_what_was_cached():

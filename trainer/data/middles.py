@@ -5,11 +5,11 @@ multi-line string or a bracket. Lines are 1-based and inclusive, as in `ast`.
 """
 
 import ast
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from spa_lsp.text.languages import canonical
+from spa_lsp.text.python_source import parse_python
 from trainer.data.fences import fenced_blocks, plain_lines
 
 MAX_BODY_LINES = 20
@@ -48,7 +48,7 @@ def python_code_of(solution: str) -> tuple[str, ast.Module] | None:
 
     One with a function comes before one without.
     """
-    found = [(code, tree) for code in code_of(solution, "python") if (tree := _parse(code)) is not None]
+    found = [(code, tree) for code in code_of(solution, "python") if (tree := parse_python(code)) is not None]
     return next((pair for pair in found if any(_functions(pair[1]))), next(iter(found), None))
 
 
@@ -87,15 +87,6 @@ def text_spans(code: str, *, lengths: range = SPAN_LINES) -> list[Span]:
 
 def _n_code_lines(block: str) -> int:
     return sum(bool(line.strip()) for line in block.split("\n"))
-
-
-def _parse(code: str) -> ast.Module | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes in other people's strings
-            return ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
 
 
 def _functions(tree: ast.Module) -> Iterator[_Function]:

@@ -2,12 +2,13 @@
 
 import ast
 import re
-import warnings
 
+from spa_lsp.text.indentation import indentation
 from spa_lsp.text.languages import canonical, syntax_of
 from spa_lsp.text.lexer import blanked
 from spa_lsp.text.postprocess.brackets import is_in_line_comment, open_brackets
-from spa_lsp.text.postprocess.site import Site, indentation
+from spa_lsp.text.postprocess.site import Site
+from spa_lsp.text.python_source import parse_python
 
 _CLAUSE = re.compile(r"\s*(elif|else|except|finally|case)\b")
 _OPENS_BLOCK = (":", "{", "(", "[")
@@ -62,7 +63,7 @@ def drop_tiny(text: str, site: Site) -> str:
 def _python_lines(line: str, lines: list[str]) -> int:
     """How many lines belong to the statement that the cursor's line begins; all when it never parses."""
     for n in range(1, len(lines) + 1):
-        tree = _parse("\n".join([line.lstrip() + lines[0], *lines[1:n]]))
+        tree = parse_python("\n".join([line.lstrip() + lines[0], *lines[1:n]]))
         if tree is not None:
             # a docstring is followed by what it is about
             return len(lines) if _is_text(tree) else _with_block(lines, n, indentation(line))
@@ -93,15 +94,6 @@ def _bracket_lines(site: Site, lines: list[str]) -> int:
             return n
         end += 1
     return len(lines)
-
-
-def _parse(source: str) -> ast.Module | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "\d" in a completion is nothing that the user could mend
-            return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
 
 
 def _is_text(tree: ast.Module) -> bool:

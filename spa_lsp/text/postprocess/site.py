@@ -26,8 +26,3 @@ class Site:
     def next_lines(self) -> list[str]:
         """The lines after the cursor's that are not blank, without white space at their ends."""
         return [line.rstrip() for line in self.suffix.split("\n")[1:] if line.strip()]
-
-
-def indentation(line: str) -> int:
-    """How many characters of white space a line begins with."""
-    return len(line) - len(line.lstrip())

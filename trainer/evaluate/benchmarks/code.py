@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from spa_lsp.text.python_source import parse_or_raise
 from trainer.evaluate.benchmarks import hub
 from trainer.evaluate.benchmarks.files import BenchmarkFile, check_rows, is_there, read, read_checked
 from trainer.evaluate.benchmarks.hub import FromHub
 from trainer.evaluate.benchmarks.problems import Problem
-from trainer.evaluate.benchmarks.text import names_in, parse
+from trainer.evaluate.benchmarks.text import names_in
 
 DATA = "pass --data DIR or set SPA_DATA=DIR"
 HUMANEVAL = BenchmarkFile(
@@ -110,8 +111,8 @@ def _sanitized(row: Mapping[str, Any]) -> Problem:
 
 def _tested_function(code: str, test: str) -> str:
     """The function of `code` that the test calls; MBPP does not say which one it is."""
-    defined = [node.name for node in parse(code).body if isinstance(node, ast.FunctionDef)]
-    used = names_in(parse(test))
+    defined = [node.name for node in parse_or_raise(code).body if isinstance(node, ast.FunctionDef)]
+    used = names_in(parse_or_raise(test))
     return next(name for name in reversed(defined) if name in used)
 
 
@@ -119,6 +120,6 @@ def _check(name: str, tests: list[str], imports: list[str]) -> str:
     """`check(candidate)` around the asserts, in which the candidate has its own name."""
     text = "\n".join(tests)
     # one task's asserts use `sys`, which only its solution imports
-    modules = sorted(names_in(parse(text)) & sys.stdlib_module_names)
+    modules = sorted(names_in(parse_or_raise(text)) & sys.stdlib_module_names)
     lines = [*imports, *(f"import {module}" for module in modules), f"{name} = candidate", text]
     return "def check(candidate):\n" + textwrap.indent("\n".join(dict.fromkeys(lines)), "    ") + "\n"

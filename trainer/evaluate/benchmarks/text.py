@@ -2,20 +2,12 @@
 
 import ast
 import re
-import warnings
 
 
 def text_before_function(source: str, name: str) -> str:
     """What stands before the last `def name` at the beginning of a line; empty when there is none."""
     found = list(re.finditer(rf"^(?:async )?def {re.escape(name)}\b", source, re.MULTILINE))
     return source[: found[-1].start()] if found else ""
-
-
-def parse(source: str) -> ast.Module:
-    """The syntax tree, without warnings about the text of others."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return ast.parse(source)
 
 
 def names_in(tree: ast.AST) -> set[str]:

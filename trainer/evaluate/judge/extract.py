@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from spa_lsp.text.python_source import UNREADABLE, parse_or_raise
 from trainer.data.fences import fenced_blocks, plain_lines
 from trainer.evaluate.benchmarks.text import text_before_function
 
@@ -84,9 +85,9 @@ def _statements(source: str) -> list[_Statement]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "\d" in an answer is nothing that the user could mend
             compile(source, "<answer>", "exec", dont_inherit=True)  # finds more than ast.parse; runs nothing
-            nodes = ast.parse(source).body
+            nodes = parse_or_raise(source).body
             return [_statement("\n".join(lines), node) for lines, node in _with_lines(source, nodes)]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # ValueError: NUL; the last two: nested too deep
+    except UNREADABLE:
         return []
 
 

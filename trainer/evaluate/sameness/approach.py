@@ -12,6 +12,7 @@ Not in it: order, number, names, constants, operators, `if`. So a renamed variab
 import ast
 from collections.abc import Iterator
 
+from spa_lsp.text.python_source import UNREADABLE, parse_or_raise
 from trainer.evaluate.sameness.normalize import Function, entry_function
 
 _LOOPS = {ast.For: "for", ast.AsyncFor: "for", ast.While: "while"}
@@ -42,9 +43,9 @@ def approach_key(program_source: str, entry_point: str) -> str | None:
         found = entry_function(program_source, entry_point)
         if found is None:
             return None
-        own = _own_names(ast.parse(program_source))
+        own = _own_names(parse_or_raise(program_source))
         return ", ".join(sorted({*_loops(found), *_means(found, own)}))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except UNREADABLE:
         return None
 
 

@@ -7,8 +7,9 @@ different ones in 6. The figures of stored attempts were counted with this one, 
 
 import ast
 import symtable
-import warnings
 from collections.abc import Iterator, Mapping
+
+from spa_lsp.text.python_source import UNREADABLE, parse_or_raise
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -25,7 +26,7 @@ def ast_key(program_source: str, entry_point: str) -> str | None:
     try:
         function = entry_function(program_source, entry_point)
         return None if function is None else _key(function)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # ValueError: NUL; the last two: nested too deep
+    except UNREADABLE:
         return None
 
 
@@ -46,10 +47,7 @@ def entry_function(source: str, name: str) -> Function | None:
     Raises:
         SyntaxError, ValueError, RecursionError, MemoryError: the program cannot be parsed.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "\d" in a completion is nothing that the user could mend
-        module = ast.parse(source)
-    found = [node for node in module.body if isinstance(node, Function) and node.name == name]
+    found = [node for node in parse_or_raise(source).body if isinstance(node, Function) and node.name == name]
     return found[-1] if found else None
 
 
