@@ -217,21 +217,22 @@ def save_tiny_tokenizer(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def make_tiny_model(*, seed: int = 0):
+def make_tiny_model(*, seed: int = 0, hidden_size: int = 32):
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     torch.manual_seed(seed)
     config = Qwen2Config(
         vocab_size=320,  # some more than the tokenizer has, as in Qwen
-        hidden_size=32,
-        intermediate_size=64,
+        hidden_size=hidden_size,
+        intermediate_size=2 * hidden_size,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=512,
         tie_word_embeddings=False,
-        initializer_range=0.5,  # the usual 0.02 gives flat logits, whose ties make greedy decoding a coin toss
+        # the usual 0.02 gives flat logits, whose ties make greedy decoding a coin toss
+        initializer_range=0.5 * (32 / hidden_size) ** 0.5,
     )
     return Qwen2ForCausalLM(config).eval()
 

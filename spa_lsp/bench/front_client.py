@@ -1,13 +1,11 @@
-"""A language client of one front process that can wait for an answer and give up, and knows when each came."""
+"""A language client of one front process that can wait for an answer and give up."""
 
 import itertools
 import json
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from spa_lsp.child import own_python
@@ -18,14 +16,6 @@ FRONT = tuple(own_python("-m", "spa_lsp", "--stdio"))
 _EXIT_S = 5.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reply:
-    """An answer, and when it came by `time.perf_counter`."""
-
-    message: dict[str, Any]
-    at_s: float
-
-
 class FrontClient:
     """One front process; a thread reads what it says."""
 
@@ -33,7 +23,7 @@ class FrontClient:
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
         self._ids = itertools.count(1)
-        self._replies: dict[int, Reply] = {}
+        self._replies: dict[int, dict[str, Any]] = {}
         self._status: dict[str, Any] = {}
         self._is_over = False
         self._news = threading.Condition()
@@ -63,7 +53,7 @@ class FrontClient:
         self._send({"id": call_id, "method": method, "params": parameters})
         return call_id
 
-    def wait(self, call_id: int, timeout_s: float) -> Reply | None:
+    def wait(self, call_id: int, timeout_s: float) -> dict[str, Any] | None:
         """The answer to a request; None when it does not come in this time.
 
         Raises:
@@ -79,9 +69,9 @@ class FrontClient:
             Unavailable: there is none in this time.
         """
         reply = self.wait(self.ask(method, parameters), timeout_s)
-        if reply is None or "error" in reply.message:
+        if reply is None or "error" in reply:
             raise Unavailable(f"the language server has no answer to {method}; see: spa-lsp doctor")
-        return reply.message["result"]
+        return reply["result"]
 
     def wait_until_ready(self, timeout_s: float) -> None:
         """Return when the front says that its engine has loaded.
@@ -128,17 +118,17 @@ class FrontClient:
         assert self._process.stdout is not None
         with suppress(WireError, OSError):
             while (body := read_message(self._process.stdout)) is not None:
-                self._take(json.loads(body), time.perf_counter())
+                self._take(json.loads(body))
         with self._news:
             self._is_over = True
             self._news.notify_all()
 
-    def _take(self, message: dict[str, Any], at_s: float) -> None:
+    def _take(self, message: dict[str, Any]) -> None:
         with self._news:
             if message.get("method") == "spa-lsp/status":
                 self._status = message["params"]
             elif "id" in message and "method" not in message:
-                self._replies[message["id"]] = Reply(message=message, at_s=at_s)
+                self._replies[message["id"]] = message
             self._news.notify_all()
 
 

@@ -34,6 +34,11 @@ class Step:
     pause_s: float
     text: str = ""
 
+    @property
+    def is_pause(self) -> bool:
+        """Whether one who types stops behind it to think."""
+        return self.kind == "type" and self.pause_s >= THINK_S[0]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:

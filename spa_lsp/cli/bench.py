@@ -106,6 +106,13 @@ def latency(
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Seed of the pauses, slips and accepted alternatives."
 )
+@click.option(
+    "--way",
+    type=click.Choice(("vscode", "eager", "both")),
+    default="vscode",
+    show_default=True,
+    help="Way of asking: the first ones, then all; or all at every key.",
+)
 @shared.bench_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with every time.")
 def typing(
@@ -113,6 +120,7 @@ def typing(
     keys: int | None,
     pace: float,
     seed: int,
+    way: str,
     base_id: str,
     set_name: str | None,
     quantization: str,
@@ -121,15 +129,18 @@ def typing(
     """Type functions into the language server, as somebody might, and see what is shown and when.
 
     The last function of each file is typed key by key, with pauses, slips and accepted alternatives made from the
-    seed; three minutes for all. The server is asked as VS Code asks. Nothing else should use the engine meanwhile.
+    seed; some three minutes for all, more where all alternatives after a pause take long: they are awaited. The server
+    is asked as VS Code asks, or as clients that know nothing of first ones. Nothing else should use the engine.
 
     \b
         spa-lsp bench typing
+        spa-lsp bench typing --way both
         spa-lsp bench typing --file cart.py --pace 2 --json
     """
     from spa_lsp.bench.machine import describe_machine, describe_versions
     from spa_lsp.bench.typing_replay import TypingPlan, measure_typing
     from spa_lsp.bench.typing_trace import make_trace
+    from spa_lsp.bench.typist import WAYS
 
     shared.check_model(shared.Model(base_id=base_id, set_name=set_name, quantization=quantization))
     texts = [find_text(name)] if name else bundled_texts()
@@ -137,25 +148,38 @@ def typing(
         make_trace(text.name, text.prefix + text.suffix, language=text.language, seed=seed, n_keys=keys)
         for text in texts
     ]
-    plan = TypingPlan(base_id=base_id, set_name=set_name, quantization=quantization, pace=pace)
-    machine = describe_machine()
-    with progress("bench typing", sum(len(trace.steps) for trace in traces), "steps") as shown:
-        report = measure_typing(plan, traces, on_step=shown.advance)
-    setting = {**report.setting, "seed": seed, "keys": keys}
+    plans = [
+        TypingPlan(base_id=base_id, set_name=set_name, quantization=quantization, pace=pace, way=one)
+        for one in WAYS
+        if way in (one, "both")
+    ]
+    facts = {"machine": describe_machine(), "versions": describe_versions(), "trace": {"seed": seed, "keys": keys}}
+    with progress("bench typing", len(plans) * sum(len(trace.steps) for trace in traces), "steps") as shown:
+        reports = [measure_typing(plan, traces, on_step=shown.advance) for plan in plans]
     if as_json:
-        facts = {"machine": machine, "versions": describe_versions(), "setting": setting}
-        click.echo(json.dumps({**facts, "figures": report.figures, "times_ms": report.times_ms}, indent=1))
+        ways = {plan.way: report.to_json() for plan, report in zip(plans, reports, strict=True)}
+        click.echo(json.dumps({**facts, "ways": ways}, indent=1))
     else:
-        shared.say(_typing_lines(report, (machine, describe_versions(), setting)))
+        shared.say(_typing_lines(reports, facts.values()))
 
 
-def _typing_lines(report: "TypingReport", facts: Iterable[dict[str, Any]]) -> Iterator[str]:
+def _typing_lines(reports: "Iterable[TypingReport]", facts: Iterable[dict[str, Any]]) -> Iterator[str]:
+    from spa_lsp.bench.figures import to_lines
+
     for each in facts:
-        yield ", ".join(f"{name} {value}" for name, value in each.items())
-    yield ""
-    width = max(map(len, report.figures))
-    for name, value in report.figures.items():
-        yield f"{name:<{width}}  {'none' if value is None else value}"
+        yield _in_a_line(each)
+    for report in reports:
+        yield ""
+        yield _in_a_line(report.setting)
+        width = max(map(len, report.figures))
+        for name, value in report.figures.items():
+            yield f"{name:<{width}}  {'none' if value is None else value}"
+        yield ""
+        yield from to_lines(report.goals)
+
+
+def _in_a_line(facts: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in facts.items())
 
 
 def _to_json(
@@ -176,7 +200,7 @@ def _to_lines(
     from spa_lsp.bench.figures import to_lines
 
     for facts in (machine, versions, report.setting):
-        yield ", ".join(f"{name} {value}" for name, value in facts.items())
+        yield _in_a_line(facts)
     yield ""
     yield from to_lines(figures)
     n_reached = sum(figure.is_reached is True for figure in figures)

@@ -1,11 +1,12 @@
 """A trace of typing, and its replay against the real front with a fake completer behind a real engine."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 
-from spa_lsp.bench.typing_replay import Seen, TypingPlan, measure_typing, to_figures
+from spa_lsp.bench.typing_replay import TypingPlan, measure_typing
 from spa_lsp.bench.typing_trace import Step, Trace, make_trace
 from spa_lsp.cli import main
 from spa_lsp.engine.client import running_engines
@@ -14,7 +15,7 @@ from spa_lsp.outcomes.file import read_answers, read_outcomes
 from spa_lsp.text.marked_text import bundled_texts
 from tests.command_engine import BASE, serving
 from tests.conftest import TINY_ID
-from tests.fakes import FakeCompleter
+from tests.fakes import PATIENCE_S, SLOW, FakeCompleter
 
 TEXT = "import os\n\n\ndef add(a, b):\n    c = a\n    return c + b\n"
 PLAN = TypingPlan(base_id=TINY_ID)
@@ -24,13 +25,26 @@ def trace(*steps, before="def plus(a, b):\n    "):
     return Trace(name="plus.py", language="python", before=before, after="\n", steps=steps)
 
 
-def key(text, pause_s=0.5):
+def key(text, pause_s=PATIENCE_S):
     return Step(kind="type", text=text, pause_s=pause_s)
 
 
-def replay(completer, *steps):
+class StandingClock:
+    """Time passes only in sleeps, and those are over at once: an answer is in time however slow the machine is."""
+
+    def __init__(self):
+        self.s = 0.0
+
+    def now(self):
+        return self.s
+
+    def sleep(self, seconds):
+        self.s += seconds
+
+
+def replay(completer, *steps, way="vscode"):
     with serving(completer):
-        return measure_typing(PLAN, [trace(*steps)]).figures
+        return measure_typing(replace(PLAN, way=way), [trace(*steps)], clock=StandingClock()).figures
 
 
 # --- the trace ---
@@ -87,16 +101,25 @@ def test_the_share_from_the_cache_is_of_what_the_editor_asked_by_itself(homes):
     assert figures["alternatives of them, mean"] == 1.5  # 2, 2, 1, 1
 
 
-def test_an_answer_that_comes_too_late_is_overtaken_and_its_work_is_cancelled(homes):
-    completer = FakeCompleter(n_steps=9000, step_s=0.01, slow_in="slow")
+def test_the_eager_way_gets_all_at_once(homes):
+    figures = replay(FakeCompleter(texts=("return a", "raise b")), key("x"), way="eager")
+    assert (figures["alternatives of them, mean"], figures["requests to the engine"]) == (2.0, 1)
+
+
+def test_an_answer_that_comes_too_late_is_overtaken(homes):
+    completer = FakeCompleter(**SLOW, slow_in="slow")
     figures = replay(completer, key("slow", 0.2), key("!", 0.2), key("?", 0.2))
     assert figures["overtaken by the next key"] == 3 and figures["first shown, p50 ms"] is None
-    assert figures["of them cancelled"] >= 2 and figures["engine time on cancelled ones, s"] > 0.1
+
+
+def test_the_time_of_work_is_that_of_all_requests(homes):
+    figures = replay(FakeCompleter(n_steps=5, step_s=0.01), key("x"))
+    assert figures["engine time, s"] >= 0.05 and figures["engine time on cancelled ones, s"] == 0
 
 
 def test_an_accepted_alternative_is_inserted_looked_at_and_undone_and_nothing_is_recorded(homes):
     completer = FakeCompleter(texts=("pass",))
-    figures = replay(completer, key("x"), Step(kind="accept", pause_s=0.5), key("y"))
+    figures = replay(completer, key("x"), Step(kind="accept", pause_s=PATIENCE_S), key("y"))
     assert figures["accepted"] == 1 and figures["asked"] == 3
     assert [(each.prefix + each.begun).rpartition("    ")[2] for each in completer.asked] == ["x", "xpass", "xy"]
     assert read_outcomes() == [] and read_answers() == []
@@ -105,16 +128,6 @@ def test_an_accepted_alternative_is_inserted_looked_at_and_undone_and_nothing_is
 def test_a_front_that_ends_is_one_sentence(homes):
     with serving(), pytest.raises(Unavailable, match="ended early"):
         measure_typing(PLAN, [trace(key("x"))], command=("false",))
-
-
-# --- the figures ---
-
-
-def test_percentiles_are_by_nearest_rank_and_nothing_has_none():
-    seen = Seen(n_asked=21, first_ms=[float(n) for n in range(20, 0, -1)], n_overtaken=1)
-    figures = to_figures(seen, {"answers": 0, "from_cache": 0}, {"n_requests": 1, "n_cancelled": 0, "cancelled_s": 0.0})
-    assert (figures["first shown, p50 ms"], figures["first shown, p95 ms"]) == (10.0, 19.0)
-    assert figures["all shown, p95 ms"] is None and figures["share of answers from the cache"] is None
 
 
 # --- the command ---
@@ -126,24 +139,25 @@ def bench(*arguments, status=0):
     return result
 
 
-SHORT = (*BASE, "--file", "cart.py", "--keys", 8, "--pace", 0.5)
+SHORT = (*BASE, "--file", "cart.py", "--keys", 8, "--pace", 0.5, "--way", "both")
 
 
 def test_the_command_prints_what_was_measured_and_under_which_circumstances(homes):
     with serving():
         report = json.loads(bench(*SHORT, "--json").stdout)
         assert len(running_engines()) == 1  # it was there before
-    setting, figures = report["setting"], report["figures"]
+    assert set(report["ways"]) == {"vscode", "eager"}
+    setting, figures = report["ways"]["eager"]["setting"], report["ways"]["eager"]["figures"]
     assert (setting["base"], setting["files"], setting["pace"]) == ("fake-base", ["cart.py"], 0.5)
-    assert figures["asked"] == figures["shown before the next key"] + figures["overtaken by the next key"]
-    assert len(report["times_ms"]["first"]) == figures["shown before the next key"]
+    assert len(report["ways"]["eager"]["times_ms"]["first"]) == figures["shown before the next key"]
+    assert len(report["ways"]["eager"]["goals"]) == 4
     assert report["machine"]["load_1min"] >= 0
 
 
 def test_for_a_person_the_command_prints_a_line_per_figure(homes):
     with serving():
-        lines = bench(*SHORT, "--keys", 2).stdout.splitlines()
-    assert lines[-1].startswith("engine time on cancelled ones, s") and any("p95" in line for line in lines)
+        lines = bench(*SHORT, "--keys", 2, "--way", "vscode").stdout.splitlines()
+    assert lines[-1].startswith("share of the engine's time in vain") and any("p95" in line for line in lines)
 
 
 def test_a_base_that_is_not_there_is_said_at_once(homes):
