@@ -189,9 +189,9 @@ def test_output_that_the_terminal_cannot_show_is_replaced(engine, file):
 
 
 def test_a_load_that_takes_long_is_announced_and_its_end_too(capsys):
-    with _Notice("loading x", patience_s=0.01) as notice:
+    with _Notice("loading x", patience_s=60) as notice:
         notice.tell("base x", 0.0)
-        notice._timer.join()  # it has been said; nothing is read meanwhile, which would lose what is written then
+        notice._show()  # as its timer does
         notice.tell("adapter set y", 0.9)
         notice.tell("ready", 1.0)
     *lines, last = capsys.readouterr().err.splitlines()
@@ -199,8 +199,8 @@ def test_a_load_that_takes_long_is_announced_and_its_end_too(capsys):
 
 
 def test_a_wait_says_about_how_long_it_will_be(capsys):
-    with _Notice("computing cart.py", about_s=20.0, is_over="computed", patience_s=0.01) as notice:
-        notice._timer.join()
+    with _Notice("computing cart.py", about_s=20.0, is_over="computed", patience_s=60) as notice:
+        notice._show()
     first, last = capsys.readouterr().err.splitlines()
     assert first == "computing cart.py: started, about 20 s" and last.startswith("computed after ")
 
