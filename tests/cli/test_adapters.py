@@ -295,7 +295,7 @@ def test_import_refuses_a_path_as_a_file(source):
 
 
 def test_import_refuses_a_newer_format(source):
-    edit_manifest(source, format=3)
+    edit_manifest(source, format=4)
     refuse_import(source, "upgrade")
 
 
