@@ -47,16 +47,11 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "$(VENV) is ready"
 
 # The Neovim plugin needs no building: every module is loaded and its own tests run, in each Neovim.
-.PHONY: clients clients-neovim clients-pictures clients-pictures-neovim
+.PHONY: clients clients-neovim
 clients: clients-neovim
 
 clients-neovim: venv
 	$(BIN)/pytest -m editors tests/e2e/test_neovim_units.py
-
-clients-pictures: clients-pictures-neovim
-
-clients-pictures-neovim: venv
-	SPA_PICTURES=editor-clients/neovim/images $(BIN)/pytest -m editors tests/e2e/test_neovim_pictures.py
 
 # The VS Code extension. npm's packages are fetched once; later it builds without a network.
 VSCODE := editor-clients/vscode
@@ -91,12 +86,9 @@ test-editors-vscode: venv
 test-editors-model: venv base
 	$(BIN)/pytest -m 'editors and model'
 
-# The pictures of the README, taken from the real editor.
-.PHONY: clients-pictures-vscode
-clients-pictures: clients-pictures-vscode
-
-clients-pictures-vscode: venv clients-vscode
-	SPA_PICTURES=$(VSCODE)/images $(BIN)/pytest -m editors tests/e2e/test_vscode.py -k 'records_its_adapter or side_by_side'
+# The pictures of the clients' pages, taken from the real editors with the real base.
+clients-pictures: venv base clients-vscode
+	SPA_PICTURES=editor-clients $(BIN)/pytest -m 'editors and model' tests/e2e/test_editors_model.py -k pictures
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

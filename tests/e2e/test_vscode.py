@@ -1,8 +1,5 @@
 """The extension in a real VS Code workbench: what a person does, and what stands on the screen then."""
 
-import os
-from pathlib import Path
-
 import pytest
 
 from tests.e2e.vscode_program import BASE, LABELS, TEXTS
@@ -10,14 +7,6 @@ from tests.e2e.vscode_steps import CARDS, FRONT, HEAD, K, accepted, ask, front_o
 from tests.e2e.vscode_workbench import eventually, within, write_program
 
 pytestmark = pytest.mark.editors
-
-
-def keep_picture(workbench, name):
-    """Save what is seen as a picture of the README, when pictures are wanted."""
-    folder = os.environ.get("SPA_PICTURES")
-    if folder:
-        workbench.do("move", x=900, y=550)  # where it touches nothing
-        workbench.picture(Path(folder) / f"{name}.png")
 
 
 def test_the_first_alternative_is_shown_with_its_number_and_its_label(editor):
@@ -61,7 +50,6 @@ def test_tab_inserts_the_alternative_on_screen_and_records_its_adapter(editor):
     before = accepted()
     editor.press("Alt+BracketRight")
     shows(editor, status=f"2/{K} · {LABELS[1]}")
-    keep_picture(editor, "ghost")
     editor.press("Tab")
     path = editor.workspace / "prices.py"
     eventually(lambda: path.read_text() == HEAD + TEXTS[1].format(indent="    "), path.read_text)
@@ -96,7 +84,6 @@ def test_the_panel_shows_all_side_by_side_and_a_number_key_inserts(editor):
     assert editor.panel(marks)[0] == 0 and all(editor.panel(marks)[1:])
     columns = "new Set([...document.querySelectorAll('.card')].map((card) => card.offsetLeft)).size"
     eventually(lambda: editor.panel(columns) > 1, lambda: f"{editor.panel(columns)} column")
-    keep_picture(editor, "panel")
     editor.press("4")
     path = editor.workspace / "prices.py"
     eventually(lambda: path.read_text() == HEAD + TEXTS[3].format(indent="    "), path.read_text)
