@@ -10,7 +10,6 @@ from spa_lsp import paths
 from spa_lsp.cli import main as spa_lsp
 from spa_lsp.errors import Busy, Damaged, NoSpace, SpaError, Unavailable
 from spa_lsp.outcomes import file as outcomes
-from spa_lsp.storage import store
 from spa_lsp.storage.sqlite_errors import explain
 from spa_lsp.storage.sqlite_file import explained
 from trainer.cli import main as trainer
@@ -42,7 +41,7 @@ def test_a_command_ends_with_that_sentence_wherever_it_comes_up(monkeypatch, pro
     def fail(*_, **__):
         raise sqlite3.OperationalError("locking protocol")
 
-    monkeypatch.setattr(store, "open_store", fail)
+    monkeypatch.setattr("trainer.pipeline.stage_rows.open_store", fail)
     monkeypatch.setattr(outcomes, "read_outcomes", fail)
     done = CliRunner().invoke(program, arguments)
     assert done.exit_code == 1 and f"{paths.data_dir()} cannot be locked" in done.stderr
