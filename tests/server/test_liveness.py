@@ -62,7 +62,7 @@ def test_other_messages_are_answered_while_the_engine_works(start, count, found)
     idle_s = ask_other(client, n)  # what the machine itself takes, which may be busy with other things
     client.open(CODE)
     client.open(CODE, uri="file:///other.py")
-    wait_until(lambda: client.ask_items(1, 4) and (engine_status() or {}).get("n_requests", 0) > 0)
+    wait_until(lambda: client.ask_items(1, 4, triggerKind=1) and (engine_status() or {}).get("n_requests", 0) > 0)
     times_s = []
     for version in range(2, n + 2):
         client.change([{"text": CODE}], uri="file:///other.py", version=version)
