@@ -21,21 +21,29 @@ def check_base(adapter_set: AdapterSet, *, base_id: str, base_sha256: str, token
     Raises:
         AdapterMismatch: naming both.
     """
-    name = adapter_set.name
-    if adapter_set.base_id != base_id:
-        raise AdapterMismatch(
-            f"adapter set {name!r} was made for {adapter_set.base_id}, the base is {base_id}; "
-            f"pass --base {adapter_set.base_id} or choose another set"
-        )
+    check_made_for(adapter_set, base_id)
     for what, made_for, here in (
         ("weights", adapter_set.base_sha256, base_sha256),
         ("tokenizer", adapter_set.tokenizer_sha256, tokenizer_sha256),
     ):
         if here is not None and made_for != here:
             raise AdapterMismatch(
-                f"adapter set {name!r} was made for {base_id} with {what} sha256 {made_for[:12]}…, here they are "
-                f"{here[:12]}…; choose another set or retrain"
+                f"adapter set {adapter_set.name!r} was made for {base_id} with {what} sha256 {made_for[:12]}…, here "
+                f"they are {here[:12]}…; choose another set or retrain"
             )
+
+
+def check_made_for(adapter_set: AdapterSet, base_id: str) -> None:
+    """Refuse a set that was made for a base of another id.
+
+    Raises:
+        AdapterMismatch: naming both.
+    """
+    if adapter_set.base_id != base_id:
+        raise AdapterMismatch(
+            f"adapter set {adapter_set.name!r} was made for {adapter_set.base_id}, the base is {base_id}; "
+            f"pass --base {adapter_set.base_id} or choose another set"
+        )
 
 
 def check_adapter(data: bytes, adapter_set: AdapterSet, shapes: Mapping[str, tuple[int, int]] | None = None) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 from spa_lsp import paths
+from spa_lsp.adapters.check import check_made_for
 from spa_lsp.adapters.manifest import AdapterSet, check_name, from_manifest
 from spa_lsp.adapters.reading import MANIFEST_NAME, read_set
 from spa_lsp.adapters.selection import SELECTION_NAME, read_selection
-from spa_lsp.errors import AdapterMismatch, BadInput, NotFound, SpaError
+from spa_lsp.errors import BadInput, NotFound, SpaError
 from spa_lsp.storage import store
 from spa_lsp.storage.whole_files import Stamp, file_stamp
 
@@ -94,10 +95,8 @@ def _find_named(name: str, base_id: str | None) -> AdapterSet:
     if fitting:
         return fitting[0]
     if named:
-        raise AdapterMismatch(
-            f"adapter set {name!r} was made for {named[0].base_id}, the base is {base_id}; "
-            f"pass --base {named[0].base_id} or choose another set"
-        )
+        assert base_id is not None
+        check_made_for(named[0], base_id)
     known = sorted({found.name for found in list_sets(base_id)})
     raise NotFound(f"no adapter set {name!r}; {', '.join(known) or 'none'} known: spa-lsp adapters list")
 

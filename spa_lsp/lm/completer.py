@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load as load_tensors
 from torch import Tensor
 
-from spa_lsp.adapters.check import check_adapter
+from spa_lsp.adapters.check import check_adapter, check_made_for
 from spa_lsp.adapters.finding import find_served_set
 from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.adapters.reading import read_adapter
@@ -29,7 +29,6 @@ from spa_lsp.completion import (
     OnAlternative,
     Timing,
 )
-from spa_lsp.errors import AdapterMismatch
 from spa_lsp.lm.attention import Group, KeyValues
 from spa_lsp.lm.bank import AdapterBank
 from spa_lsp.lm.decode import HALF_CHARACTER, Row, decode, new_rows
@@ -109,11 +108,7 @@ class LocalCompleter:
             self._bank.load([], [])
             self.adapter_set = None
             return
-        if adapter_set.base_id != self.base.base_id:
-            raise AdapterMismatch(
-                f"adapter set {adapter_set.name!r} was made for {adapter_set.base_id}, the base is "
-                f"{self.base.base_id}; pass --base {adapter_set.base_id} or choose another set"
-            )
+        check_made_for(adapter_set, self.base.base_id)
         adapters = _read_adapters(adapter_set)
         self._bank.load(adapters, [adapter_set.alpha / adapter_set.rank] * len(adapters))
         self.adapter_set = adapter_set

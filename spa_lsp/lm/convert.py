@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from spa_lsp.bases.catalog import FLOATS_NAME, INT8_NAME, RECORD_NAME, Base, base_dir, installed_base, source_path
 from spa_lsp.bases.fetch import base_lock, check_space, float_bytes, int8_bytes
@@ -102,8 +102,11 @@ def _is_there(base: Base, name: str) -> bool:
         return False
     if name == FLOATS_NAME:
         return True
-    with safe_open(base_dir(base) / name, framework="pt") as file:
-        return (file.metadata() or {}).get("form") == FORM
+    try:
+        with safe_open(base_dir(base) / name, framework="pt") as file:
+            return (file.metadata() or {}).get("form") == FORM
+    except SafetensorError:
+        return False  # damaged: it is made anew
 
 
 def _add(base: Base, name: str, progress: MakeProgress) -> None:

@@ -97,13 +97,16 @@ def build_kernel(*, compilers: Sequence[str] = COMPILERS) -> Path:
     target = _target()
     if _is_whole(target):
         return target
-    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        built = Path(scratch) / target.name
-        _compile(_SOURCE, built, compilers)
-        seal = built.with_suffix(".sha256")
-        seal.write_text(hashlib.sha256(built.read_bytes()).hexdigest())
-        seal.replace(target.with_suffix(".sha256"))
-        built.replace(target)
+    try:
+        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+            built = Path(scratch) / target.name
+            _compile(_SOURCE, built, compilers)
+            seal = built.with_suffix(".sha256")
+            seal.write_text(hashlib.sha256(built.read_bytes()).hexdigest())
+            seal.replace(target.with_suffix(".sha256"))
+            built.replace(target)
+    except OSError as error:
+        raise NoKernel(f"{target.parent} cannot be written ({error.strerror})") from error
     return target
 
 

@@ -112,8 +112,9 @@ def load_base(
     disable_progress_bar()  # stderr is the editor's log
     is_ours = precision == "int8" and device == "cpu"
     weights = provide(base, INT8_NAME if is_ours else FLOATS_NAME)
+    road = find_road() if is_ours else None
     try:
-        model = build_model(folder, weights, find_road()) if is_ours else _load_model(folder, precision, device)
+        model = build_model(folder, weights, road) if road else _load_model(folder, precision, device)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise Damaged(
@@ -132,7 +133,7 @@ def load_base(
         prompt=prompt_tokens(base, tokenizer),
         stop_ids=frozenset(_token_id(tokenizer, literal) for literal in base.stop_tokens),
         end_id=_token_id(tokenizer, base.stop_tokens[0]),
-        kernel=find_road().name if is_ours else "",
+        kernel=road.name if road else "",
     )
 
 

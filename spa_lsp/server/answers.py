@@ -33,6 +33,7 @@ class Answer:
     adapter_set: str
     offers: tuple[Offer, ...]
     is_whole: bool = True  # False: more are being computed
+    is_late: bool = False  # the deadline ended some of them
     language: str = ""  # LSP language id of the document
 
     @property

@@ -21,7 +21,7 @@ from spa_lsp.server.documents import Document, offset_at, position_at
 from spa_lsp.server.offering import Ask
 from spa_lsp.server.spots import Question, is_inside_word
 from spa_lsp.server.state import SpaServer
-from spa_lsp.server.window_size import window_size
+from spa_lsp.server.window_size import PLACE
 
 logger = logging.getLogger(__name__)
 
@@ -155,6 +155,8 @@ def did_save(ls: SpaServer, params: types.DidSaveTextDocumentParams) -> None:
 
 def did_close(ls: SpaServer, params: types.DidCloseTextDocumentParams) -> None:
     """Forget its answers: when it is opened again, its versions may begin anew."""
+    if asking := ls.asking.get(params.text_document.uri):
+        asking.cancel()
     ls.offering.forget(params.text_document.uri)
 
 
@@ -166,7 +168,9 @@ async def inline_completion(ls: SpaServer, params: types.InlineCompletionParams)
     return types.InlineCompletionList(items=await offer_newest(ls, params))
 
 
-async def offer_newest(ls: SpaServer, params: types.InlineCompletionParams) -> list[types.InlineCompletionItem]:
+async def offer_newest(
+    ls: SpaServer, params: types.InlineCompletionParams, *, is_menu: bool = False
+) -> list[types.InlineCompletionItem]:
     """The items of the newest request of a document; the older one is cancelled."""
     uri = params.text_document.uri
     task = asyncio.current_task()
@@ -175,7 +179,7 @@ async def offer_newest(ls: SpaServer, params: types.InlineCompletionParams) -> l
         previous.cancel()
     ls.asking[uri] = task
     try:
-        return await offer(ls, params)
+        return await offer(ls, params, is_menu=is_menu)
     except Exception:  # the handler border: an error would be shown to the user
         logger.exception("no alternatives")
         return []
@@ -184,8 +188,13 @@ async def offer_newest(ls: SpaServer, params: types.InlineCompletionParams) -> l
             del ls.asking[uri]
 
 
-async def offer(ls: SpaServer, params: types.InlineCompletionParams) -> list[types.InlineCompletionItem]:
-    """The items to show at this position of this version of the document."""
+async def offer(
+    ls: SpaServer, params: types.InlineCompletionParams, *, is_menu: bool
+) -> list[types.InlineCompletionItem]:
+    """The items to show at this position of this version of the document.
+
+    `is_menu`: the client's ordinary menu asks, which does not say whether at a key or for the user.
+    """
     began = time.perf_counter()
     refresh(ls)
     is_automatic = params.context.trigger_kind != types.InlineCompletionTriggerKind.Invoked
@@ -200,7 +209,7 @@ async def offer(ls: SpaServer, params: types.InlineCompletionParams) -> list[typ
         question=question,
         document=document,
         is_hasty=ls.takes_first and is_automatic,
-        is_asked=not is_automatic,
+        is_asked=not is_automatic and not is_menu,
     )
     is_cached = ls.offering.knows(ask)
     answer = await ls.offering.answer(ask)
@@ -240,7 +249,7 @@ def note_answer(
             document.text,
             question.start,
             question.end,
-            prefix_chars=window_size(ls.settings, ls.offering.tokens_per_s).prefix,
+            prefix_chars=PLACE.prefix,
             suffix_chars=0,
             typed=question.typed,
         )
@@ -296,7 +305,7 @@ async def completion(ls: SpaServer, params: types.CompletionParams) -> types.Com
         text_document=params.text_document,
         position=params.position,
     )
-    items = await offer_newest(ls, asked)
+    items = await offer_newest(ls, asked, is_menu=True)
     document = ls.protocol.documents.get(params.text_document.uri)
     if document is None or not items:
         return types.CompletionList(is_incomplete=True, items=[])

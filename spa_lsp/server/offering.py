@@ -16,7 +16,7 @@ from spa_lsp.server.neighbours import Neighbours
 from spa_lsp.server.pace import Pace
 from spa_lsp.server.ranking import Place
 from spa_lsp.server.spots import Question, Spot, spot_of, typed_since
-from spa_lsp.server.window_size import COLD_S, READ_S, WindowSize, window_size
+from spa_lsp.server.window_size import COLD_S, PLACE, READ_S, WindowSize, window_size
 from spa_lsp.server.work import Complete, Job, Names, Work
 from spa_lsp.settings.schema import Settings
 
@@ -143,10 +143,10 @@ class Offering:
         request = await self._request(ask, anchored[0].window, begun=anchored[1])
         if request.k is not None and 0 < len(await self._names(self.adapter_set)) <= request.k:
             request = replace(request, k=None)  # more than there are would be refused
-        language = ask.document.language
+        language, around = ask.document.language, window_at(ask.question, ask.document, PLACE)
         return Job(
             spot=spot,
-            place=Place(prefix=window.prefix, suffix=window.suffix, language=language),
+            place=Place(prefix=around.prefix, suffix=around.suffix, language=language),
             request=request,
             counts=self.learned.of(language) if self._settings().learned_order else {},
             adapter_set=self.adapter_set,
@@ -211,13 +211,16 @@ class Offering:
         if len(begun) < SETTLED_CHARS and len(anchor.window.prefix) + len(begun) >= len(window.prefix):
             return
         request = await self._request(ask, window, begun="")
-        read = await self._complete(replace(request, use_base=True, k=1, max_tokens=1, lead_first=False))
+        request = replace(request, use_base=True, k=1, max_tokens=1, lead_first=False, deadline_s=None)
+        read = await self._complete(request)
         if read is not None and not read.is_cancelled and self.anchors.find(spot) == found:
             self.anchors.put(Anchor(spot=spot, window=window))
 
 
 def _is_enough(answer: Answer | None, ask: Ask) -> bool:
-    return answer is not None and (answer.is_whole or ask.is_hasty)
+    if answer is None or (answer.is_late and ask.is_asked):  # who asks again waits for what the deadline had cut
+        return False
+    return answer.is_whole or ask.is_hasty
 
 
 def window_at(question: Question, document: Document, size: WindowSize) -> Window:

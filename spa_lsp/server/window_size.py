@@ -24,6 +24,10 @@ class WindowSize:
     diff: int  # of what has changed
 
 
+# What the rules about a completion's text look at, however little the model sees: a bracket may be open far back.
+PLACE = WindowSize(prefix=6000, suffix=2000, files=0, diff=0)
+
+
 def window_size(settings: Settings, tokens_per_s: float | None, *, seconds: float = COLD_S) -> WindowSize:
     """The sizes of these settings.
 

@@ -15,6 +15,8 @@ from spa_lsp.server.spots import Spot
 
 logger = logging.getLogger(__name__)
 
+BASE = "base"  # the adapter of an alternative that none wrote
+
 Names = Callable[[str], Awaitable[tuple[str, ...]]]  # the adapters of a set, in its order
 
 
@@ -124,8 +126,9 @@ class Work:
             return None
         async with self._ranking:
             answer = await self._answer(result.alternatives, adapter_set=result.adapter_set)
-            if request.k is None or len(answer.offers) >= request.k or _is_late(result):
-                return self._finish(answer)
+            is_late = _is_late(result)
+            if request.k is None or len(answer.offers) >= request.k or is_late:
+                return self._finish(replace(answer, is_late=is_late))
         more = await self._ask_others(result, request.k)
         async with self._ranking:  # without others, too: something may have been shown meanwhile
             answer = await self._answer([*result.alternatives, *more], adapter_set=result.adapter_set)
@@ -138,6 +141,11 @@ class Work:
         if not others:
             return ()
         request = replace(self.job.request, adapters=tuple(others[:k]), k=None, lead_first=False)
+        if request.deadline_s is not None:  # one for both
+            left_s = request.deadline_s - (time.monotonic() - self._began)
+            if left_s <= 0:
+                return ()
+            request = replace(request, deadline_s=left_s)
         more = await self._complete(request, self._add)
         if more is None or more.is_cancelled or more.adapter_set != result.adapter_set:
             return ()
@@ -145,7 +153,8 @@ class Work:
 
     def _add(self, alternative: Alternative) -> None:
         if not self._found:
-            self._lead = alternative if self.job.request.lead_first else None
+            has_lead = self.job.request.lead_first and alternative.adapter != BASE
+            self._lead = alternative if has_lead else None
             self._on_first(time.monotonic() - self._began)
         self._found.append(alternative)
         self._news.set()

@@ -174,3 +174,14 @@ def test_the_kernel_is_found_again_without_being_loaded_twice(library):
         assert find_kernel() is find_kernel()
     finally:
         find_kernel.cache_clear()
+
+
+def test_a_cache_that_cannot_be_written_is_no_kernel(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPA_CACHE", str(tmp_path))
+
+    def fail(**_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", fail)
+    with pytest.raises(NoKernel, match="cannot be written .Read-only"):
+        build_kernel()

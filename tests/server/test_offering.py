@@ -31,6 +31,7 @@ class Engine:
         self.is_there = True
         self.is_dying = False  # with the next alternative
         self.finish = "stop"
+        self.adapter = ""  # that all say they are; empty: each its own
         self.gates = {name: asyncio.Event() for name in texts}
         if not is_held:
             self.let_go(*texts)
@@ -56,7 +57,8 @@ class Engine:
             await asyncio.wait_for(self.gates[name].wait(), PATIENCE_S)
             if self.is_dying:
                 return None
-            found.append(make_alternative(self.texts[name], int(name[1:]) - 1, finish=self.finish))
+            made = make_alternative(self.texts[name], int(name[1:]) - 1, finish=self.finish)
+            found.append(replace(made, adapter=self.adapter or made.adapter))
             if on_alternative:
                 on_alternative(found[-1])
         return CompletionResult(**NAMES, adapter_set="s", alternatives=tuple(found))
@@ -501,6 +503,7 @@ async def test_in_idle_time_the_prompt_is_read_anew_where_the_user_is_and_larger
     await eventually(lambda: len(desk.engine.asked) == 3)
     read = desk.engine.asked[2]
     assert (read.prefix, read.begun, read.max_tokens, read.use_base) == (BEFORE + "another_long_name = 1", "", 1, True)
+    assert read.deadline_s is None  # nobody waits for it
     desk.write("another_long_name = 1 + x")
     await desk.texts()
     assert (desk.engine.asked[3].prefix, desk.engine.asked[3].begun) == (read.prefix, " + x")
@@ -515,3 +518,34 @@ async def test_nothing_is_read_in_idle_time_where_that_is_off_or_little_was_type
         await desk.texts()
         await asyncio.sleep(0.05)
         assert len(desk.engine.asked) == 2
+
+
+async def test_a_bracket_far_back_is_open_however_little_the_model_sees():
+    desk = Desk(Engine({"a1": "1\n})\nrun()"}), stop="multi")
+    desk.offering.tokens_per_s = 50.0
+    desk.write("call({\n" + "    'a_long_name': 12345678,\n" * 60 + "    'b': ")
+    assert await desk.texts() == ["1\n})\nrun()"]
+    assert len(desk.engine.asked[0].prefix) < 1000
+
+
+async def test_who_asks_again_gets_what_the_deadline_had_cut():
+    desk = Desk(Engine())
+    desk.engine.finish = "deadline"
+    await desk.texts()
+    desk.engine.finish = "stop"
+    assert await desk.texts() and len(desk.engine.asked) == 1
+    assert await desk.texts(is_asked=True) and len(desk.engine.asked) == 2
+
+
+async def test_a_second_asking_has_what_is_left_of_the_time():
+    same = {"a1": "return a + b", "a2": "return a + b", "a3": "raise TypeError"}
+    desk = Desk(Engine(same), alternatives=2, deadline_s=5.0)
+    await desk.texts()
+    first, second = desk.engine.asked
+    assert first.deadline_s == 5.0 and 0 < second.deadline_s < 5.0
+
+
+async def test_the_base_has_no_lead():
+    desk = Desk(Engine({"a2": TEXTS["a2"], "a1": TEXTS["a1"]}))
+    desk.engine.adapter = "base"
+    assert await desk.texts() == [TEXTS["a1"], TEXTS["a2"]]

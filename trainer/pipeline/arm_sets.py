@@ -12,12 +12,13 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from spa_lsp.adapters.check import check_made_for
 from spa_lsp.adapters.finding import find_set, list_sets
 from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.adapters.reading import read_set
 from spa_lsp.adapters.writing import write_set
 from spa_lsp.bases.catalog import find_base, installed_base
-from spa_lsp.errors import AdapterMismatch, BadInput, NotFound
+from spa_lsp.errors import BadInput, NotFound
 from trainer.attribute.anchors import anchors_digest, load_anchors
 from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig, PartitionConfig
 from trainer.data.samples import load_samples
@@ -137,8 +138,7 @@ def _train(db: Database, entry: ArmEntry, base_id: str, budget: Budget) -> Adapt
 def _checked(found: AdapterSet, entry: ArmEntry, base_id: str) -> AdapterSet:
     assert entry.arm.recipe is not None
     needed = 1 if entry.arm.recipe.is_single else entry.k
-    if found.base_id != base_id:
-        raise AdapterMismatch(f"adapter set {found.name!r} was made for {found.base_id}; pass --base {found.base_id}")
+    check_made_for(found, base_id)
     if found.k < needed:
         raise BadInput(
             f"adapter set {found.name!r} has {found.k} adapters, arm {entry.label!r} needs {needed}; lower --k"
