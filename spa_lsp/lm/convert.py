@@ -153,9 +153,9 @@ def _convert_directly(
     *,
     with_floats: bool,
 ) -> dict[str, Written]:
+    _save_config(fields, tensors, folder)  # first: transformers' names must not be asked for by two threads at once
     with ThreadPoolExecutor(1) as beside:  # the vocabulary is ten seconds of Python, the weights are not
         tokenizer = beside.submit(_save_tokenizer, weights, folder)
-        _save_config(fields, tensors, folder)
         names = [INT8_NAME, FLOATS_NAME] if with_floats else [INT8_NAME]
         written = {name: _write_file(base, folder / name, tensors, progress) for name in names}
         if not tokenizer.done():
@@ -193,6 +193,7 @@ def _save_tokenizer(weights: Path, folder: Path) -> None:
 
 def _save_config(fields: Mapping[str, Any], tensors: Mapping[str, Readable], folder: Path) -> None:
     """The same as transformers makes of the file, in no time."""
+    from transformers import AutoTokenizer as _  # noqa: F401  (its modules, before another thread wants them)
     from transformers import Qwen2Config
 
     def field(name: str) -> Any:
