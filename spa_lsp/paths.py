@@ -40,7 +40,7 @@ def runtime_dir() -> Path:
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if not runtime:
         return _temporary_dir()
-    if not _can_be_made(Path(runtime)) or _is_of_another(runtime):
+    if not _can_be_made(Path(runtime)):
         _say_once(f"XDG_RUNTIME_DIR={runtime} cannot be used: the engine's socket lies in {_temporary_dir()}")
         return _temporary_dir()
     return Path(runtime) / "spa-lsp"
@@ -103,14 +103,6 @@ def _can_be_made(folder: Path) -> bool:
         return True
     existing = next(parent for parent in folder.absolute().parents if os.path.exists(parent))
     return os.path.isdir(existing) and os.access(existing, os.W_OK | os.X_OK)
-
-
-def _is_of_another(folder: str) -> bool:
-    """Whether it is there and another user's, as after `su`."""
-    try:
-        return os.stat(folder).st_uid != os.getuid()
-    except OSError:
-        return False
 
 
 @cache
