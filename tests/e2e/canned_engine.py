@@ -35,7 +35,7 @@ class CannedCompleter(FakeCompleter):
             if is_cancelled and is_cancelled():
                 return CompletionResult(**self.describe(), is_cancelled=True)
             time.sleep(0.01)
-        line = request.prefix.rpartition("\n")[2]
+        line = (request.prefix + request.begun).rpartition("\n")[2]
         typed = line.lstrip()
         indent = line.removesuffix(typed)
         texts = [text.replace("{indent}", indent) for text in self.texts]
