@@ -29,6 +29,7 @@ CODE = '''def median(values):
 print(median([3, 1, 2]))
 '''
 CURSOR = types.Position(line=2, character=4)
+OPTIONS = {"maxTokens": 24, "deadlineS": 120}  # what a slow machine answers counts, too
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def shipped_set():
 
 @pytest_lsp.fixture(config=ClientServerConfig(server_command=[sys.executable, "-m", "spa_lsp", "--stdio"]))
 async def client(lsp_client: LanguageClient, shipped_set):
-    params = types.InitializeParams(capabilities=types.ClientCapabilities(), initialization_options={"maxTokens": 24})
+    params = types.InitializeParams(capabilities=types.ClientCapabilities(), initialization_options=OPTIONS)
     result = await lsp_client.initialize_session(params)
     assert result.capabilities.inline_completion_provider is not None
     lsp_client.text_document_did_open(
