@@ -1,7 +1,6 @@
 """The set that a person chose for each base: one small file."""
 
 import json
-import os
 from pathlib import Path
 
 from spa_lsp import paths
@@ -9,6 +8,7 @@ from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.errors import Damaged
 from spa_lsp.storage import store
 from spa_lsp.storage.private_files import locked, write_private_file
+from spa_lsp.storage.whole_files import written_whole
 
 SELECTION_NAME = "selected-sets.json"
 
@@ -52,10 +52,8 @@ def clear_selection(base_id: str | None = None) -> None:
 
 
 def _write_selection(selection: dict[str, str]) -> None:
-    path = _path()
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    write_private_file(unfinished, f"{store.canonical_json(selection)}\n".encode())
-    unfinished.replace(path)
+    with written_whole(_path()) as unfinished:
+        write_private_file(unfinished, f"{store.canonical_json(selection)}\n".encode())
 
 
 def _path() -> Path:
