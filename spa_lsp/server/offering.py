@@ -204,10 +204,10 @@ class Offering:
         await asyncio.sleep(SETTLE_S)
         spot = spot_of(ask.question, ask.document.text)
         found = self.anchors.find(spot)
-        window = window_at(ask.question, ask.document, self._size(seconds=READ_S))
         if found is None or any(not work.is_over for work in self._works.values()):
             return
         anchor, begun = found
+        window = window_at(ask.question, ask.document, self._size(seconds=READ_S))
         if len(begun) < SETTLED_CHARS and len(anchor.window.prefix) + len(begun) >= len(window.prefix):
             return
         request = await self._request(ask, window, begun="")
