@@ -44,6 +44,9 @@ RATIOS = (
         denominator="prefill_{k}",
     ),
 )
+_GRAPH = Ratio(
+    name="eager / captured, a step of {k}", goal=4.0, is_at_most=False, numerator="eager_{k}", denominator="decode_{k}"
+)
 _ON_CUDA = {"decode_{k} / decode_1": 1.25, "peft / total_{k}": 15.0}
 WARM = Goal(name="{k} alternatives over a warm prompt", goal=2.0, unit="s")
 DECODE_ON_CUDA = Goal(name="decode of {k}", goal=0.06, unit="s")  # 8 x 32 tokens of the default base
@@ -52,7 +55,8 @@ DECODE_ON_CUDA = Goal(name="decode of {k}", goal=0.06, unit="s")  # 8 x 32 token
 def ratios(k: int, device: str) -> list[Ratio]:
     """The ratios for k rows; those that compare k rows with one, or one twice, are left out where k is 1."""
     goals: Mapping[str, float] = _ON_CUDA if device == "cuda" else {}
-    asked = [replace(ratio, goal=goals.get(_sides(ratio), ratio.goal)) for ratio in RATIOS]
+    every = (*RATIOS, _GRAPH) if device == "cuda" else RATIOS
+    asked = [replace(ratio, goal=goals.get(_sides(ratio), ratio.goal)) for ratio in every]
     named = [_with_k(ratio, k) for ratio in asked]
     if k > 1:
         return named

@@ -102,6 +102,8 @@ def _jobs(
     jobs: dict[str, Round] = {"k rows": ours.time_k}
     if shape.k > 1:
         jobs["one row"] = ours.time_one
+    if ours.base.device == "cuda":
+        jobs["eager"] = ours.time_eager
     if adapter_set:
         jobs["base rows"] = ours.time_base
     else:

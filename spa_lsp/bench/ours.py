@@ -88,6 +88,15 @@ class Ours:
         timing = self._time(self._prompt(f"base_{number}"), k=self._shape.k, use_base=True)
         return {"decode_base": timing.decode_ms}
 
+    def time_eager(self, number: int) -> dict[str, float]:
+        """All rows without captured steps, where there are some."""
+        static, self._completer.static = self._completer.static, None
+        try:
+            timing = self._time(self._prompt(f"eager_{number}"), k=self._shape.k)
+        finally:
+            self._completer.static = static
+        return {f"eager_{self._shape.k}": timing.decode_ms}
+
     def time_steps(self, number: int) -> dict[str, float]:
         """Only the decoding, of all rows and of one, when another precision is compared with this one."""
         prompt = self._prompt(f"steps_{number}")

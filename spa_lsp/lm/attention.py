@@ -75,6 +75,14 @@ class KeyValues:
         """Those of other rows over the same prefix; they have nothing of their own yet."""
         return KeyValues(len(self.keys), prefix=self.prefix, groups=self.groups, capacity=self.capacity)
 
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+        """Store the new tokens and let them look at all before them: `[rows, H, T, D]`."""
+        own_key, own_value = self.append(layer, key, value)
+        if self.groups:
+            return _attend_groups(query, own_key, own_value, layer, self.groups, scaling=scaling)
+        prefix = self.prefix.if_any(layer) if self.prefix else None
+        return attend(query, own_key, own_value, prefix, scaling)
+
     def append(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Store the new tokens' `[rows, Hkv, T, D]` behind the valid ones; all own keys and values come back.
 
@@ -130,7 +138,15 @@ def _keep_rows(groups: Sequence[Group], rows: Sequence[int]) -> list[Group]:
     return kept
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, prefix: tuple[Tensor, Tensor] | None, scaling: float) -> Tensor:
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    prefix: tuple[Tensor, Tensor] | None,
+    scaling: float,
+    *,
+    hidden: Tensor | None = None,
+) -> Tensor:
     """Causal attention over a shared prefix and own tokens, `[B, H, T, D]`; softmax in float32.
 
     Args:
@@ -139,6 +155,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, prefix: tuple[Tensor, Tens
         value: the same shape.
         prefix: keys and values that all B rows share, `[1, Hkv, P, D]` each.
         scaling: factor of the scores, usually D ** -0.5.
+        hidden: places of prefix and own tokens that nobody may look at, `[P + S]`.
     """
     B, H, T, D = query.shape
     Hkv, S = key.shape[1], key.shape[2]
@@ -146,8 +163,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, prefix: tuple[Tensor, Tens
     grouped = query.reshape(B, Hkv, G * T, D)
     scores = torch.matmul(grouped, key.transpose(-1, -2))  # [B, Hkv, G*T, S]
     if T > 1:
-        hidden = torch.ones(T, S, dtype=torch.bool, device=query.device).triu(S - T + 1)
-        scores = scores.masked_fill(hidden.repeat(G, 1), float("-inf"))
+        future = torch.ones(T, S, dtype=torch.bool, device=query.device).triu(S - T + 1)
+        scores = scores.masked_fill(future.repeat(G, 1), float("-inf"))
     if prefix is None:
         weights = torch.softmax(scores * scaling, dim=-1, dtype=torch.float32).to(query.dtype)
         return torch.matmul(weights, value).reshape(B, H, T, D)
@@ -156,7 +173,10 @@ def attend(query: Tensor, key: Tensor, value: Tensor, prefix: tuple[Tensor, Tens
     folded = grouped.transpose(0, 1).reshape(Hkv, B * G * T, D)
     shared = torch.matmul(folded, prefix_key[0].transpose(-1, -2))  # [Hkv, B*G*T, P]
     shared = shared.view(Hkv, B, G * T, P).transpose(0, 1)
-    weights = torch.softmax(torch.cat([shared, scores], -1) * scaling, dim=-1, dtype=torch.float32).to(query.dtype)
+    scores = torch.cat([shared, scores], -1)
+    if hidden is not None:
+        scores = scores.masked_fill(hidden, float("-inf"))
+    weights = torch.softmax(scores * scaling, dim=-1, dtype=torch.float32).to(query.dtype)
     own = torch.matmul(weights[..., P:], value)
     folded_weights = weights[..., :P].transpose(0, 1).reshape(Hkv, B * G * T, P)
     from_prefix = torch.matmul(folded_weights, prefix_value[0]).view(Hkv, B, G * T, D).transpose(0, 1)
@@ -185,14 +205,7 @@ def _shared_prefix_attention(
         return output, None
     if key_values.is_cancelled and key_values.is_cancelled():
         raise Interrupted
-    layer: int = module.layer_idx
-    own_key, own_value = key_values.append(layer, key, value)
-    if key_values.groups:
-        output = _attend_groups(query, own_key, own_value, layer, key_values.groups, scaling=scaling)
-    else:
-        prefix = key_values.prefix.if_any(layer) if key_values.prefix else None
-        output = attend(query, own_key, own_value, prefix, scaling)
-    return output.transpose(1, 2), None
+    return key_values.attend(module.layer_idx, query, key, value, scaling).transpose(1, 2), None
 
 
 def _attend_groups(

@@ -39,6 +39,7 @@ from spa_lsp.lm.pack import halve_embedding, pack_linears
 from spa_lsp.lm.prefix_cache import PrefixCache, WholePrompts, prefill, prefill_rows
 from spa_lsp.lm.request_plan import Prompt, RowPlan, alternative_of, check_request, plan_rows, prompt_of, rules_of
 from spa_lsp.lm.speed import prompt_tokens_per_s
+from spa_lsp.lm.static_decode import StaticDecoder, fits
 from spa_lsp.lm.vocabulary import read_vocabulary
 from spa_lsp.prompt import clean_text, encode_text
 
@@ -50,7 +51,10 @@ OnLoad = Callable[[str, float], None]  # what is being loaded, and how much of t
 class LocalCompleter:
     """Completes in this process; on a CPU it packs the weights of the base that it is given."""
 
-    def __init__(self, base: LoadedBase, adapter_set: AdapterSet | None = None) -> None:
+    def __init__(
+        self, base: LoadedBase, adapter_set: AdapterSet | None = None, *, is_static: bool | None = None
+    ) -> None:
+        is_static = base.device == "cuda" if is_static is None else is_static
         if base.device == "cpu":
             pack_linears(base.model)
             halve_embedding(base.model)
@@ -61,6 +65,8 @@ class LocalCompleter:
         self._vocabulary = read_vocabulary(base.tokenizer)
         self._cache = PrefixCache(base.n_layers)
         self._whole_prompts = WholePrompts(base.n_layers)
+        # a captured step pays where launching kernels is what takes the time
+        self.static = StaticDecoder(base, self._bank, self._vocabulary) if is_static else None
         if adapter_set is not None:
             self.swap_set(adapter_set)
 
@@ -105,14 +111,19 @@ class LocalCompleter:
             Damaged: a file of the set is not what its manifest says.
         """
         if adapter_set is None:
-            self._bank.load([], [])
+            self._load_bank([], [])
             self.adapter_set = None
             return
         check_made_for(adapter_set, self.base.base_id)
         adapters = _read_adapters(adapter_set)
-        self._bank.load(adapters, [adapter_set.alpha / adapter_set.rank] * len(adapters))
+        self._load_bank(adapters, [adapter_set.alpha / adapter_set.rank] * len(adapters))
         self.adapter_set = adapter_set
         logger.info("serving adapter set %s, %d adapters", adapter_set.name, adapter_set.k)
+
+    def _load_bank(self, adapters: Sequence[dict[str, Tensor]], scalings: Sequence[float]) -> None:
+        self._bank.load(adapters, scalings)
+        if self.static:
+            self.static.clear()
 
     def complete(
         self,
@@ -289,6 +300,10 @@ class LocalCompleter:
     ) -> Iterator[Row]:
         """The rows as they finish, row i under `adapters[i]`, or all under the base alone when there are none."""
         going = torch.tensor(adapters, dtype=torch.long, device=self.base.device)
+        if self.static and fits(key_values):
+            rest = yield from self.static.decode(rows, adapters, key_values.prefix, is_over)
+            rows, key_values = rest.rows, rest.key_values
+            going = going[rest.places] if adapters else going
         self._bank.select(going)
 
         def keep_rows(kept: Tensor) -> None:

@@ -19,7 +19,8 @@ from spa_lsp.lm.vocabulary import Vocabulary
 from spa_lsp.text.stopping import Cut
 
 # Sorting a vocabulary of 150,000 takes longer than the layers do for a row; a few tokens usually have it all.
-_FEW_TOKENS = 256
+FEW_TOKENS = 256
+_RANDOMS = 64  # that a row fetches at once
 HALF_CHARACTER = "\ufffd"  # what the last token may decode to when it is a part of a character
 
 
@@ -49,6 +50,7 @@ class Row:
     n_repaid: int = 0  # tokens that wrote nothing but owed text; they do not count against `max_tokens`
     text: str = ""
     finish: Finish | None = None
+    _randoms: Tensor = field(default_factory=lambda: torch.empty(0))
 
     def __post_init__(self) -> None:
         self.still_owed = self.owed.encode()
@@ -56,6 +58,13 @@ class Row:
     def make_greedy(self) -> None:
         """Let this row take the likeliest token at every step, whatever the others do."""
         self.rules, self.generator = replace(self.rules, temperature=0.0), None
+
+    def randoms(self, n: int) -> Tensor:
+        """The random numbers `[n]`, in 0 to 1, that its next n tokens are drawn with."""
+        n_drawn = len(self.logprobs)
+        while len(self._randoms) < n_drawn + n:
+            self._randoms = torch.cat([self._randoms, torch.rand(_RANDOMS, generator=self.generator)])
+        return self._randoms[n_drawn : n_drawn + n]
 
     @property
     def mean_logprob(self) -> float:
@@ -85,20 +94,20 @@ def decode(
 
     Args:
         base: the base; adapters, if any, are switched on by the caller.
-        rows: fresh rows, of one request or of several; row i runs on batch row i.
-        key_values: of the prompts but for their last tokens, one row per row, usually behind shared prefixes.
+        rows: of one request or of several, fresh or begun; row i runs on batch row i.
+        key_values: of all but the last token of each row, usually behind shared prefixes.
         keep_rows: told which batch rows go on when some have finished, so that the bank can follow.
         is_over: asked before every step.
         vocabulary: of the base's tokenizer; needed when a row owes text.
     """
     open_rows = list(rows)
-    ids = torch.tensor([[row.last_token] for row in open_rows], device=base.device)
+    ids = torch.tensor([row.ids[-1:] or [row.last_token] for row in open_rows], device=base.device)
     while open_rows and not is_over():
         hidden = forward(base, ids, key_values)
         logits = base.logits(hidden[:, -1])  # [n, V]
         tokens = _choose(logits, open_rows, vocabulary)
         for row, token in zip(open_rows, tokens, strict=True):
-            _extend(row, token, base, vocabulary)
+            extend(row, token, base, vocabulary)
         yield from (row for row in open_rows if row.finish)
         going = [n for n, row in enumerate(open_rows) if not row.finish]
         if len(going) < len(open_rows):
@@ -142,7 +151,7 @@ def _only(logits: Tensor, tokens: Tensor) -> Tensor:
 def _sample(logits: Tensor, rows: Sequence[Row]) -> list[int]:
     """One token for each row at its temperature, from the fewest tokens that have `top_p` of the probability."""
     logits = logits.cpu() / torch.tensor([[row.rules.temperature] for row in rows])
-    top, tokens = logits.topk(min(_FEW_TOKENS, logits.shape[-1]))
+    top, tokens = logits.topk(min(FEW_TOKENS, logits.shape[-1]))
     top = (top - logits.logsumexp(-1, keepdim=True)).exp()
     return [_draw(*each) for each in zip(top, tokens, rows, logits, strict=True)]
 
@@ -154,11 +163,12 @@ def _draw(top: Tensor, tokens: Tensor, row: Row, logits: Tensor) -> int:
         top, tokens = torch.softmax(logits, -1).sort(descending=True)
         is_inside = (top.cumsum(0) - top < row.rules.top_p) & (top > 0)
     cumulative = top[is_inside].cumsum(0)
-    place = int(torch.searchsorted(cumulative, torch.rand(1, generator=row.generator) * cumulative[-1], right=True))
+    place = int(torch.searchsorted(cumulative, row.randoms(1) * cumulative[-1], right=True))
     return int(tokens[min(place, len(cumulative) - 1)])
 
 
-def _extend(row: Row, token: int, base: LoadedBase, vocabulary: Vocabulary | None) -> None:
+def extend(row: Row, token: int, base: LoadedBase, vocabulary: Vocabulary | None) -> None:
+    """Let a row have its next token, and see whether that ends it."""
     if row.finish:  # disabled
         row.text = ""
         return

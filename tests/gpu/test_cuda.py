@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -41,6 +42,16 @@ def test_rows_are_as_good_as_likeliest_under_peft(folders, quantization):
     found = parity.compare(folders, quantization=quantization, device="cuda")
     assert max(found.to_likeliest, found.of_logprobs) < TOLERANCES[quantization]
     assert len(set(found.rows)) > 1
+
+
+@pytest.mark.parametrize("changes", [{}, {"lead_first": True}, {"temperature": 0.8}, {"prefix": "retu"}, {"k": 1}])
+def test_captured_steps_write_what_eager_ones_write(folders, changes):
+    completer = LocalCompleter.load(TINY_ID, adapter_set=install_set("tiny", folders), quantization="fp32")
+    request = replace(REQUEST, **changes)
+    captured = [completer.complete(request).alternatives for _ in range(2)]
+    completer.static = None
+    eager = [a.text for a in completer.complete(request).alternatives]
+    assert [[a.text for a in each] for each in captured] == [eager, eager]
 
 
 def test_auto_is_nf4_on_the_device(folders):

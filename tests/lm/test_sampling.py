@@ -17,9 +17,17 @@ def row(seed=0, **changes):
     return Row(index=0, last_token=0, rules=rules(**changes), generator=torch.Generator().manual_seed(seed))
 
 
+def draw(logits, rows):
+    """One token for each row, which has it from now on."""
+    tokens = _sample(logits, rows)
+    for each in rows:
+        each.logprobs.append(0.0)
+    return tokens
+
+
 def draws(n, **changes):
     drawn_from = row(**changes)
-    return [token for _ in range(n) for token in _sample(LOGITS[None], [drawn_from])]
+    return [token for _ in range(n) for token in draw(LOGITS[None], [drawn_from])]
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
@@ -39,15 +47,15 @@ def test_the_nucleus_of_a_large_vocabulary_is_that_of_a_full_sort():
     ordered, order = torch.softmax(logits, 0).sort(descending=True)
     nucleus = set(order[: int((ordered.cumsum(0) - ordered < 0.9).sum())].tolist())
     drawn_from = row(temperature=1.0, top_p=0.9)
-    drawn = {_sample(logits[None], [drawn_from])[0] for _ in range(2000)}
+    drawn = {draw(logits[None], [drawn_from])[0] for _ in range(2000)}
     assert drawn <= nucleus and len(drawn) > 1000  # 256 tokens would not do
     every = [row(seed, temperature=1.0, top_p=1.0) for seed in range(2000)]
-    assert not set(_sample(logits.expand(2000, -1), every)) <= nucleus
+    assert not set(draw(logits.expand(2000, -1), every)) <= nucleus
 
 
 def test_rows_of_one_step_keep_their_own_temperature_and_seed():
     cold, hot = row(temperature=1e-3), row(temperature=100.0)
-    drawn = [_sample(LOGITS.expand(2, -1), [cold, hot]) for _ in range(200)]
+    drawn = [draw(LOGITS.expand(2, -1), [cold, hot]) for _ in range(200)]
     assert {token for token, _ in drawn} == {0} and {token for _, token in drawn} == {0, 1, 2, 3}
     alone = row(temperature=100.0)
-    assert [token for _, token in drawn] == [_sample(LOGITS[None], [alone])[0] for _ in range(200)]
+    assert [token for _, token in drawn] == [draw(LOGITS[None], [alone])[0] for _ in range(200)]
