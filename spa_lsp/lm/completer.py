@@ -35,6 +35,7 @@ from spa_lsp.lm.decode import HALF_CHARACTER, Row, decode, new_rows
 from spa_lsp.lm.forward import device_clock
 from spa_lsp.lm.likelihood import log_likelihoods, next_token_logprobs
 from spa_lsp.lm.load import LoadedBase, load_base
+from spa_lsp.lm.memory import give_back_memory
 from spa_lsp.lm.pack import halve_embedding, pack_linears
 from spa_lsp.lm.prefix_cache import PrefixCache, WholePrompts, prefill, prefill_rows
 from spa_lsp.lm.request_plan import Prompt, RowPlan, alternative_of, check_request, plan_rows, prompt_of, rules_of
@@ -100,6 +101,7 @@ class LocalCompleter:
         if chosen is not None:
             report(f"adapter set {chosen.name}", 0.9)
             completer.swap_set(chosen)
+        give_back_memory()
         report("ready", 1.0)
         return completer
 
