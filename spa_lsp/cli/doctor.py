@@ -354,7 +354,6 @@ def check_broken_sets() -> Finding:
 
 def check_engine() -> Finding:
     """Whether an engine runs, and what it holds."""
-    from spa_lsp import paths
     from spa_lsp.engine.client import engine_status
 
     status = engine_status()
@@ -365,11 +364,6 @@ def check_engine() -> Finding:
         return Finding(
             name="engine", state="bad", text=text, mend="mend that, then: spa-lsp engine stop", details=status
         )
-    ours = str(paths.store_path().resolve())
-    if status.get("store", ours) != ours:
-        text = f"process {status.get('pid')} uses another store, {status['store']}, than this command, {ours}"
-        mend = "set SPA_HOME to one folder for all programs, then: spa-lsp engine stop"
-        return Finding(name="engine", state="note", text=text, mend=mend, details=status)
     resident = status.get("resident_bytes", 0) / GB
     text = f"process {status.get('pid')} is {status.get('state')}, {status.get('base')}, {resident:.1f} GB resident"
     return Finding(name="engine", text=text, details=status)

@@ -79,7 +79,7 @@ class Service:
         self._idle_s = idle_s
         self._about = about
         self._path = path
-        self._store = str(paths.store_path().resolve())  # clients may have another, and say so
+        self._store = str(paths.store_path().resolve())  # for `engine status`
         self._max_memory_mb = max_memory_mb
         self._watchdog = watchdog
         self._state: Literal["loading", "ready", "failed"] = "loading"

@@ -33,8 +33,12 @@ logger = logging.getLogger(__name__)
 
 
 def socket_path(base_id: str, quantization: str) -> Path:
-    """Where the engine of this base, quantization and version of spa-lsp listens."""
-    name = f"{base_id}-{quantization}-{__version__}"
+    """Where the engine of this base, quantization and version of spa-lsp listens, for who has this store and cache.
+
+    Another store may have another set in use, or none: its programs have an engine of their own.
+    """
+    folders = "\0".join(str(folder.resolve()) for folder in (paths.store_path(), paths.cache_dir()))
+    name = f"{base_id}-{quantization}-{__version__}-{hashlib.sha256(folders.encode()).hexdigest()[:8]}"
     path = paths.runtime_dir() / f"{name}.sock"
     if len(os.fsencode(path)) <= _MAX_PATH_BYTES:
         return path

@@ -9,7 +9,7 @@ from typing import Any
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
-from spa_lsp import __version__, errors, paths
+from spa_lsp import __version__, errors
 from spa_lsp.engine.client import EngineLink, open_link
 from spa_lsp.server import feedback
 from spa_lsp.server.adapter_names import AdapterNames
@@ -53,7 +53,6 @@ class SpaServer(LanguageServer):
             False  # the user has changed those of the engine, which may have been started with others
         )
         self._used = self.settings  # by the link and for the answers that are kept
-        self._is_store_told = False
         self._shown: set[type[errors.SpaError]] = set()
 
     @property
@@ -108,18 +107,6 @@ class SpaServer(LanguageServer):
         if event["type"] == "names":
             self.offering.adapter_set = event["adapter_set"]
             self.offering.tokens_per_s = event.get("prompt_tokens_per_s") or self.offering.tokens_per_s
-            self._compare_stores(event.get("store", ""))
-
-    def _compare_stores(self, store: str) -> None:
-        """Tell the user once when the engine has another store, as it may when one of us lives in a snap."""
-        ours = str(paths.store_path().resolve())
-        if store in ("", ours) or self._is_store_told:
-            return
-        self._is_store_told = True
-        what = f"the engine was started with another store, {store}, this editor's is {ours}"
-        way_out = "set SPA_HOME to one folder for all programs, then run the command spa-lsp.restartEngine"
-        logger.warning("%s", what)
-        self.show(f"spa-lsp: {what}: sets published in one are not seen in the other; {way_out}")
 
     def progress_bar(self) -> Bar | None:
         """The client's progress bar, if it has one."""

@@ -28,7 +28,6 @@ from spa_lsp.cli.doctor import (
     read_cpu_flags,
 )
 from spa_lsp.storage import store
-from tests.command_engine import serving
 from tests.tiny_set import make_adapters, make_set
 from trainer.evaluate.sandbox import landlock_inside
 
@@ -244,11 +243,6 @@ def test_store_in_a_folder_that_is_only_called_snap_is_fine(monkeypatch):
 
 
 # #11
-def test_an_engine_with_another_store_is_a_note(monkeypatch, tmp_path):
-    with serving():
-        monkeypatch.setenv("SPA_HOME", str(tmp_path / "other"))
-        found = check_engine()
-    assert found.state == "note" and str(tmp_path / "home") in found.text and "SPA_HOME" in found.mend
 
 
 def test_no_engine_is_fine():

@@ -79,8 +79,24 @@ def test_a_long_life_makes_good_for_earlier_deaths(clock):
 
 
 def test_each_base_and_quantization_has_a_socket_of_its_own():
-    assert supervisor.socket_path("base-a", "nf4").name == "base-a-nf4-0.1.0.sock"
+    assert supervisor.socket_path("base-a", "nf4").name.startswith("base-a-nf4-0.1.0-")
     assert supervisor.socket_path("base-a", "nf4") != supervisor.socket_path("base-a", "fp32")
+
+
+@pytest.mark.parametrize("name", ["SPA_HOME", "SPA_CACHE"])
+def test_who_has_another_store_or_cache_has_another_engine(monkeypatch, tmp_path, name):
+    ours = supervisor.socket_path("base-a", "nf4")
+    monkeypatch.setenv(name, str(tmp_path / "other"))
+    assert supervisor.socket_path("base-a", "nf4") != ours
+
+
+def test_a_store_by_another_path_has_the_same_engine(monkeypatch, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    monkeypatch.setenv("SPA_HOME", str(tmp_path / "real"))
+    ours = supervisor.socket_path("base-a", "nf4")
+    monkeypatch.setenv("SPA_HOME", str(tmp_path / "link"))
+    assert supervisor.socket_path("base-a", "nf4") == ours
 
 
 def test_a_long_name_still_gives_a_short_socket(monkeypatch):

@@ -127,24 +127,3 @@ async def test_switched_off_is_told_and_nothing_is_offered(front, arguments):
     assert await client.items(1, 4) == []
     await client.call("workspace/executeCommand", {"command": "spa-lsp.toggle"})
     assert states(client)[-1] == "ready" and await client.items(1, 4)
-
-
-# #11
-async def test_an_engine_with_another_store_is_told_to_the_user_once(front, monkeypatch, tmp_path):
-    def load(on_progress):  # the engine is there: from now on it is another home
-        monkeypatch.setenv("SPA_HOME", str(tmp_path / "other"))
-        return FakeCompleter()
-
-    client = await front(load=load)
-    await eventually(lambda: client.messages)
-    client.server.link.ask_names()
-    await client.call("workspace/executeCommand", {"command": "spa-lsp.metrics"})
-    client.server.link.ask_names()
-    await eventually(lambda: client.statuses[-1]["state"] == "ready")
-    assert len(client.messages) == 1 and "another store, " + str(tmp_path / "home") in client.messages[0]
-
-
-async def test_an_engine_with_the_same_store_is_nothing_to_tell(front):
-    client = await front()
-    await eventually(lambda: client.statuses[-1]["base"] == "fake-base")
-    assert client.messages == []
