@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any, BinaryIO, NoReturn
 
@@ -12,13 +13,13 @@ from lsprotocol import types
 
 from spa_lsp.offline import forbid_network, go_offline
 from spa_lsp.outcomes.records import Answered
-from spa_lsp.server import context, feedback, menu, panel, refusal, stdio
+from spa_lsp.server import feedback, menu, panel, refusal, stdio
 from spa_lsp.server.answers import Answer
 from spa_lsp.server.clients import asks_again
 from spa_lsp.server.commands import COMMANDS, tell
 from spa_lsp.server.configuration import SECTIONS, first_section, section_of
 from spa_lsp.server.documents import Document, offset_at, position_at
-from spa_lsp.server.offering import Ask
+from spa_lsp.server.offering import Ask, window_at
 from spa_lsp.server.spots import Question, is_inside_word
 from spa_lsp.server.state import SpaServer
 from spa_lsp.server.window_size import PLACE
@@ -61,6 +62,9 @@ def make_server(engine_command: Sequence[str] | None = None) -> SpaServer:
     server.feature(types.TEXT_DOCUMENT_DID_OPEN)(did_open)
     server.feature(types.TEXT_DOCUMENT_DID_SAVE)(did_save)
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(did_close)
+    server.feature(types.NOTEBOOK_DOCUMENT_DID_OPEN)(did_open_notebook)
+    server.feature(types.NOTEBOOK_DOCUMENT_DID_CHANGE)(did_change_notebook)
+    server.feature(types.NOTEBOOK_DOCUMENT_DID_CLOSE)(did_close_notebook)
     server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(inline_completion)
     server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(did_change_configuration)
     server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)(did_change_workspace_folders)
@@ -155,9 +159,35 @@ def did_save(ls: SpaServer, params: types.DidSaveTextDocumentParams) -> None:
 
 def did_close(ls: SpaServer, params: types.DidCloseTextDocumentParams) -> None:
     """Forget its answers: when it is opened again, its versions may begin anew."""
-    if asking := ls.asking.get(params.text_document.uri):
+    forget(ls, params.text_document.uri)
+
+
+def forget(ls: SpaServer, uri: str) -> None:
+    """Forget the answers of a closed document; who waits for one gets none."""
+    if asking := ls.asking.get(uri):
         asking.cancel()
-    ls.offering.forget(params.text_document.uri)
+    ls.offering.forget(uri)
+
+
+def did_open_notebook(ls: SpaServer, params: types.DidOpenNotebookDocumentParams) -> None:
+    """Its beginning may be of use to other documents."""
+    documents = map(ls.protocol.documents.get, ls.protocol.notebooks.cells(params.notebook_document.uri))
+    first = next((each for each in documents if each and each.language != "markdown"), None)
+    if first is not None:
+        ls.offering.neighbours.opened(ls.protocol.notebooks.program(first).document)
+
+
+def did_change_notebook(ls: SpaServer, params: types.DidChangeNotebookDocumentParams) -> None:
+    """Forget the answers of cells that are gone, or have another language."""
+    structure = params.change.cells.structure if params.change.cells else None
+    for closed in (structure.did_close if structure else None) or ():
+        forget(ls, closed.uri)
+
+
+def did_close_notebook(ls: SpaServer, params: types.DidCloseNotebookDocumentParams) -> None:
+    """Forget the answers of its cells."""
+    for uri in ls.protocol.notebooks.cells(params.notebook_document.uri):
+        forget(ls, uri)
 
 
 async def inline_completion(ls: SpaServer, params: types.InlineCompletionParams) -> types.InlineCompletionList:
@@ -205,9 +235,8 @@ async def offer(
     question = _question(document, params, ls.protocol.documents.encoding)
     if is_automatic and is_inside_word(question, document.text):
         return []  # who types inside a word mends it
-    ask = Ask(
-        question=question,
-        document=document,
+    ask = replace(
+        _ask(ls, question, document),
         is_hasty=ls.takes_first and is_automatic,
         is_asked=not is_automatic and not is_menu,
     )
@@ -215,7 +244,7 @@ async def offer(
     answer = await ls.offering.answer(ask)
     if answer is not None:
         ls.n_answers["automatic" if is_automatic else "invoked", is_cached] += 1
-    note_answer(ls, answer, document, question, began=began, is_cached=is_cached)
+    note_answer(ls, answer, ask, began=began, is_cached=is_cached)
     is_current = ls.protocol.documents.get(document.uri) is document
     if answer is None or not is_current:
         return []
@@ -228,16 +257,14 @@ def refresh(ls: SpaServer) -> None:
     ls.use_settings()
 
 
-def note_answer(
-    ls: SpaServer, answer: Answer | None, document: Document, question: Question, *, began: float, is_cached: bool
-) -> None:
+def note_answer(ls: SpaServer, answer: Answer | None, ask: Ask, *, began: float, is_cached: bool) -> None:
     """Note how long the answer took, and its texts where the user lets them be stored."""
     if answer is None or not ls.settings.record_outcomes:
         return
     latency_ms = (time.perf_counter() - began) * 1000
     answered = Answered(
         set_id=answer.adapter_set,
-        language=document.language,
+        language=ask.document.language,
         latency_ms=latency_ms,
         n_items=len(answer.alternatives),
         is_cached=is_cached,
@@ -245,14 +272,7 @@ def note_answer(
     )
     ls.recorder.note_answer(answered)
     if ls.settings.record_outcomes == "text":
-        window = context.make_window(
-            document.text,
-            question.start,
-            question.end,
-            prefix_chars=PLACE.prefix,
-            suffix_chars=0,
-            typed=question.typed,
-        )
+        window = window_at(ask.question, ask.document, replace(PLACE, suffix=0))
         for alternative in answer.alternatives:
             ls.recorder.remember_text(answer.adapter_set, alternative, prefix=window.prefix)
 
@@ -271,6 +291,13 @@ def _question(document: Document, params: types.InlineCompletionParams, encoding
     )
 
 
+def _ask(ls: SpaServer, question: Question, document: Document) -> Ask:
+    """What to ask at this cursor: of a notebook's cell as a part of its program."""
+    program = ls.protocol.notebooks.program(document)
+    start, end = question.start + program.start, question.end + program.start
+    return Ask(question=replace(question, start=start, end=end), document=program.document)
+
+
 def _items(answer: Answer, question: Question, document: Document, encoding: str) -> list[types.InlineCompletionItem]:
     """One item per alternative."""
     range_of = _ranges(question, document, encoding)
@@ -278,7 +305,7 @@ def _items(answer: Answer, question: Question, document: Document, encoding: str
         types.InlineCompletionItem(
             insert_text=question.typed + offer.text,
             range=range_of(offer.n_replaced),
-            command=feedback.accept_command(offer.alternative, answer.adapter_set, document.language),
+            command=feedback.accept_command(offer.alternative, answer.adapter_set, answer.language),
         )
         for offer in answer.offers
     ]
@@ -327,7 +354,7 @@ async def alternatives(ls: SpaServer, params: Any) -> dict[str, Any]:
         return panel.empty_panel(refused or "unusable", message)
     question = _question(document, asked, ls.protocol.documents.encoding)
     try:
-        answer = await ls.offering.answer(Ask(question=question, document=document, is_asked=True))
+        answer = await ls.offering.answer(replace(_ask(ls, question, document), is_asked=True))
     except Exception:  # the handler border: an error would be shown to the user
         logger.exception("no alternatives")
         answer = None

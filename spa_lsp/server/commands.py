@@ -41,7 +41,7 @@ def tell(kind: EventKind, ls: SpaServer, arguments: Any) -> None:
 def _look_ahead(ls: SpaServer, taken: Outcome) -> None:
     if ls.settings.record_outcomes:
         ls.offering.learned.add(taken.language, taken.adapter)
-    ls.offering.accepted(taken.set_id, taken.index, ls.protocol.documents.get)
+    ls.offering.accepted(taken.set_id, taken.index, ls.protocol.program)
 
 
 def toggle(ls: SpaServer, *arguments: Any) -> dict[str, bool]:

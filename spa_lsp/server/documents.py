@@ -28,7 +28,13 @@ class Document:
     language: str  # LSP language id, whatever the client calls it
     version: int
     text: str
+    notebook: str = ""  # URI of the notebook that it is a cell of
     is_desynced: bool = False  # a change came out of order: the text is not the client's until it is sent whole
+
+    @property
+    def file_uri(self) -> str:
+        """The URI of the file that it is, or is in."""
+        return self.notebook or self.uri
 
 
 class Documents:
@@ -42,10 +48,11 @@ class Documents:
         """The newest version of an open document; nothing is ever read from the disk."""
         return self._documents.get(uri)
 
-    def open(self, item: types.TextDocumentItem) -> None:
-        """The client opened it, or sends it afresh."""
+    def open(self, item: types.TextDocumentItem, *, notebook: str = "") -> None:
+        """The client opened it, or sends it afresh; `notebook` is the URI of the one that it is a cell of."""
+        language = canonical(item.language_id)
         self._documents[item.uri] = Document(
-            uri=item.uri, language=canonical(item.language_id), version=item.version, text=item.text
+            uri=item.uri, language=language, version=item.version, text=item.text, notebook=notebook
         )
 
     def close(self, uri: str) -> None:

@@ -88,7 +88,7 @@ class Neighbours:
         if self._last is not None:
             last, place = self._last
             is_far = abs(_line(document.text, cursor) - _line(last.text, place)) >= FAR_LINES
-            if last.uri != document.uri or is_far:
+            if last.file_uri != document.file_uri or is_far:
                 self._take(last, place)
         self._last = (document, cursor)
 
@@ -105,12 +105,12 @@ class Neighbours:
         return path.name
 
     def _take(self, document: Document, cursor: int) -> None:
-        if not document.is_desynced and is_for_context(document.uri) and not self._is_ignored(document.uri):
+        if not document.is_desynced and is_for_context(document.file_uri) and not self._is_ignored(document.file_uri):
             text = plain_text(chunk_at(document.text, cursor))
-            self.ring.add(Chunk(uri=document.uri, language=document.language, text=text))
+            self.ring.add(Chunk(uri=document.file_uri, language=document.language, text=text))
 
     def _key(self, document: Document, cursor: int, n_chars: int, n_diff_chars: int) -> _Key:
-        is_python = document.language == "python" and uri_path(document.uri) and self._folders()
+        is_python = document.language == "python" and uri_path(document.file_uri) and self._folders()
         return _Key(
             imports=tuple(find_imports(_other_lines(document.text, cursor))) if is_python else (),
             ring_version=self.ring.version,
@@ -154,7 +154,7 @@ class Neighbours:
             return []
 
         def is_wanted(path: Path) -> bool:
-            return str(path) != uri_path(document.uri) and not self._is_ignored(path.as_uri())
+            return str(path) != uri_path(document.file_uri) and not self._is_ignored(path.as_uri())
 
         changes = find_changes(self._folders(), n_chars=key.n_diff_chars, is_wanted=is_wanted)
         return [self._as_found(each.path.as_uri(), each.text, suffix=".diff") for each in changes]
@@ -163,7 +163,7 @@ class Neighbours:
         return _Found(uri=uri, piece=ContextPiece(path=self.label(uri) + suffix, text=clean_text(text)))
 
     def _declared(self, document: Document, imports: Sequence[Import], n_chars: int) -> list[_Found]:
-        path, folders = Path(uri_path(document.uri) or ""), self._folders()
+        path, folders = Path(uri_path(document.file_uri) or ""), self._folders()
         pieces: dict[Path, str] = {}
         for imported in imports:
             found = find_file(imported, path, folders)

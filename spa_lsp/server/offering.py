@@ -19,6 +19,7 @@ from spa_lsp.server.spots import Question, Spot, spot_of, typed_since
 from spa_lsp.server.window_size import COLD_S, PLACE, READ_S, WindowSize, window_size
 from spa_lsp.server.work import Complete, Job, Names, Work
 from spa_lsp.settings.schema import Settings
+from spa_lsp.text.ipython import as_python
 
 SETTLE_S = 1.5  # without a request, before a larger prompt is read where the user is
 IDLE_S = 0.05  # without a request, before what may follow is asked for: editors ask within this time or wait longer
@@ -143,10 +144,10 @@ class Offering:
         request = await self._request(ask, anchored[0].window, begun=anchored[1])
         if request.k is not None and 0 < len(await self._names(self.adapter_set)) <= request.k:
             request = replace(request, k=None)  # more than there are would be refused
-        language, around = ask.document.language, window_at(ask.question, ask.document, PLACE)
+        language = ask.document.language
         return Job(
             spot=spot,
-            place=Place(prefix=around.prefix, suffix=around.suffix, language=language),
+            place=_place(ask),
             request=request,
             counts=self.learned.of(language) if self._settings().learned_order else {},
             adapter_set=self.adapter_set,
@@ -164,7 +165,7 @@ class Offering:
             self._settings(),
             begun=begun,
             context=pieces,
-            path=self.neighbours.label(document.uri),
+            path=self.neighbours.label(document.file_uri),
             is_asked=ask.is_asked,
         )
 
@@ -221,6 +222,16 @@ def _is_enough(answer: Answer | None, ask: Ask) -> bool:
     if answer is None or (answer.is_late and ask.is_asked):  # who asks again waits for what the deadline had cut
         return False
     return answer.is_whole or ask.is_hasty
+
+
+def _place(ask: Ask) -> Place:
+    """What the rules look at."""
+    around, language = window_at(ask.question, ask.document, PLACE), ask.document.language
+    prefix, suffix = around.prefix, around.suffix
+    if ask.document.notebook and language == "python":
+        text = as_python(prefix + suffix)
+        prefix, suffix = text[: len(prefix)], text[len(prefix) :]
+    return Place(prefix=prefix, suffix=suffix, language=language)
 
 
 def window_at(question: Question, document: Document, size: WindowSize) -> Window:

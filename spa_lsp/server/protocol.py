@@ -14,7 +14,8 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from pygls.protocol import LanguageServerProtocol, default_converter, lsp_method
 
-from spa_lsp.server.documents import Documents
+from spa_lsp.server.documents import Document, Documents
+from spa_lsp.server.notebooks import Notebooks
 
 ERRORS = types.ErrorCodes
 
@@ -39,6 +40,7 @@ class SpaProtocol(LanguageServerProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.documents = Documents()
+        self.notebooks = Notebooks(self.documents)
         self.exit_status: int | None = None  # set by `exit`
         self._is_initialized = False
 
@@ -46,6 +48,11 @@ class SpaProtocol(LanguageServerProtocol):
     def is_shut_down(self) -> bool:
         """Whether the client asked for the end."""
         return self._shutdown
+
+    def program(self, uri: str) -> Document | None:
+        """An open document; a notebook's cell with the text of those around it."""
+        document = self.documents.get(uri)
+        return self.notebooks.program(document).document if document else None
 
     def structure(self, data: Any, kind: type[Any]) -> Any:
         """The parameters of a method that LSP does not have, as this type.
@@ -104,7 +111,9 @@ class SpaProtocol(LanguageServerProtocol):
         except (JsonRpcException, RecursionError):
             logger.warning("cannot read the parameters of %s", data.get("method", "an answer"))
             if data.get("method") == types.TEXT_DOCUMENT_DID_CHANGE:
-                self.documents.distrust(_uri_of(data))
+                self.documents.distrust(_uri_of(data, "textDocument"))
+            elif data.get("method") == types.NOTEBOOK_DOCUMENT_DID_CHANGE:
+                self.notebooks.distrust(_uri_of(data, "notebookDocument"))
             if "method" in data and "id" in data:  # P3
                 self._refuse(data["id"], ERRORS.InvalidParams, "the parameters do not fit the method")
             return
@@ -168,10 +177,28 @@ class SpaProtocol(LanguageServerProtocol):
         self.documents.close(params.text_document.uri)
         yield self.fm.features[types.TEXT_DOCUMENT_DID_CLOSE], (params,), None  # as pygls's own do: run the handler
 
+    @lsp_method(types.NOTEBOOK_DOCUMENT_DID_OPEN)
+    def lsp_notebook_document__did_open(self, params: types.DidOpenNotebookDocumentParams) -> Iterator[Any]:
+        """A notebook was opened, with all its cells."""
+        self.notebooks.open(params)
+        yield self.fm.features[types.NOTEBOOK_DOCUMENT_DID_OPEN], (params,), None
 
-def _uri_of(data: dict[str, Any]) -> str:
+    @lsp_method(types.NOTEBOOK_DOCUMENT_DID_CHANGE)
+    def lsp_notebook_document__did_change(self, params: types.DidChangeNotebookDocumentParams) -> Iterator[Any]:
+        """A notebook has other cells, or a cell another text."""
+        self.notebooks.change(params)
+        yield self.fm.features[types.NOTEBOOK_DOCUMENT_DID_CHANGE], (params,), None
+
+    @lsp_method(types.NOTEBOOK_DOCUMENT_DID_CLOSE)
+    def lsp_notebook_document__did_close(self, params: types.DidCloseNotebookDocumentParams) -> Iterator[Any]:
+        """A notebook was closed, and with it its cells, of which the handler may still ask."""
+        yield self.fm.features[types.NOTEBOOK_DOCUMENT_DID_CLOSE], (params,), None
+        self.notebooks.close(params.notebook_document.uri)
+
+
+def _uri_of(data: dict[str, Any], name: str) -> str:
     """The document that unreadable parameters are about, "" when they do not even say that."""
-    document = params.get("textDocument") if isinstance(params := data.get("params"), dict) else None
+    document = params.get(name) if isinstance(params := data.get("params"), dict) else None
     return str(document.get("uri")) if isinstance(document, dict) else ""
 
 

@@ -20,13 +20,19 @@ def why_not(ls: SpaServer, document: Document | None) -> Reason | None:
         return "off"
     if document is None or not context.is_usable(document):
         return "unusable"
-    return "ignored" if ls.configuration.why_ignored(document.uri, document.language) else None
+    return "ignored" if _ignore_rule(ls, document) else None
 
 
 def rule_of(ls: SpaServer, document: Document | None) -> str:
     """What a person should know of a file that is left alone: by which rule; empty for others."""
-    rule = ls.configuration.why_ignored(document.uri, document.language) if document else ""
+    rule = _ignore_rule(ls, document) if document else ""
     return f"this file is left alone ({rule})" if rule else ""
+
+
+def _ignore_rule(ls: SpaServer, document: Document) -> str:
+    """A cell's own URI need not have the path of its notebook."""
+    own = ls.configuration.why_ignored(document.uri, document.language)
+    return own or ls.configuration.why_ignored(document.file_uri, document.language)
 
 
 def why_none(ls: SpaServer, answer: Answer | None) -> Reason | None:

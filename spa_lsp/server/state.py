@@ -22,6 +22,11 @@ from spa_lsp.settings.schema import Settings
 
 logger = logging.getLogger(__name__)
 
+# of every kind of notebook all cells: what is not offered in a language is a setting
+_ALL_NOTEBOOKS = types.NotebookDocumentSyncOptions(
+    notebook_selector=[types.NotebookDocumentFilterWithNotebook(notebook="*")]
+)
+
 
 class SpaServer(LanguageServer):
     """The state of one front."""
@@ -29,7 +34,13 @@ class SpaServer(LanguageServer):
     protocol: SpaProtocol
 
     def __init__(self, engine_command: Sequence[str] | None = None) -> None:
-        super().__init__("spa-lsp", __version__, protocol_cls=SpaProtocol, converter_factory=make_converter)
+        super().__init__(
+            "spa-lsp",
+            __version__,
+            protocol_cls=SpaProtocol,
+            converter_factory=make_converter,
+            notebook_document_sync=_ALL_NOTEBOOKS,
+        )
         self.configuration = Configuration()
         self.status = Status(self.protocol.notify, self.progress_bar)
         self.recorder = feedback.Recorder()
