@@ -22,7 +22,7 @@ export interface ClientParts {
 export function makeClient(parts: ClientParts): LanguageClient {
   const server = { command: parts.program, args: [], transport: TransportKind.stdio };
   return new QuietClient('spaLsp', 'spa-lsp', server, {
-    documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }],
+    documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }, { scheme: 'vscode-notebook-cell' }],
     initializationOptions: parts.options,
     outputChannel: parts.log,
     revealOutputChannelOn: RevealOutputChannelOn.Never,
