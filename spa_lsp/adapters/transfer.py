@@ -3,7 +3,6 @@
 Nothing here chooses a set; that is `finding.py`.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,10 @@ from pathlib import Path
 from spa_lsp import paths
 from spa_lsp.adapters import check, reading, writing
 from spa_lsp.adapters.manifest import AdapterSet, with_name
+from spa_lsp.adapters.peft_folder import with_note, without_note, write_peft_folder
 from spa_lsp.adapters.tensor_file import read_shapes
 from spa_lsp.bases.catalog import FLOATS_NAME, INT8_NAME, find_base, installed_base
 from spa_lsp.errors import AdapterMismatch, BadInput, NotFound, SpaError
-from spa_lsp.storage.private_files import write_private_file
 
 # formats that can run code when they are read; a set that brings one along is not to be trusted
 PICKLE_SUFFIXES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}
@@ -45,7 +44,8 @@ def import_set(source: Path, *, name: str | None = None, is_replacing: bool = Fa
     adapters = {info.name: reading.read_adapter(found, info.name) for info in found.adapters}
     for info in found.adapters:
         _check_named(info.file, adapters[info.name], found, shapes)
-    return writing.write_set(target, found, adapters, card=reading.read_card(found), is_replacing=is_replacing)
+    card = without_note(reading.read_card(found))
+    return writing.write_set(target, found, adapters, card=card, is_replacing=is_replacing)
 
 
 def _refuse_pickles(folder: Path) -> None:
@@ -118,28 +118,12 @@ def export_set(adapter_set: AdapterSet, folder: Path, *, is_peft: bool = False) 
     """Write a set as a new folder, for `peft` with one sub-folder per adapter that `PeftModel.from_pretrained` reads.
 
     Raises:
-        BadInput: the folder exists. Damaged: a file of the set is not what it should be; nothing is written then.
+        BadInput: the folder exists. Damaged: a file of the set is not what it should be. NotFound: for `peft`, the base
+        is not in the catalog or not on this machine. Nothing is written then.
     """
     adapters = {info.name: reading.read_adapter(adapter_set, info.name) for info in adapter_set.adapters}
+    card = reading.read_card(adapter_set)
     with writing.finished_folder(folder) as unfinished:
-        writing.write_files(unfinished, adapter_set, adapters, reading.read_card(adapter_set))
+        writing.write_files(unfinished, adapter_set, adapters, with_note(card, adapter_set) if is_peft else card)
         for name, data in adapters.items() if is_peft else ():
-            (unfinished / name).mkdir(mode=0o700)
-            write_private_file(unfinished / name / "adapter_config.json", _peft_config(adapter_set))
-            write_private_file(unfinished / name / "adapter_model.safetensors", data)
-
-
-def _peft_config(adapter_set: AdapterSet) -> bytes:
-    config = {
-        "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": adapter_set.base_id,  # the id in our catalog: PEFT only shows it
-        "r": adapter_set.rank,
-        "lora_alpha": adapter_set.alpha,
-        "target_modules": list(adapter_set.target_modules),
-        "bias": "none",
-        "lora_dropout": 0.0,
-        "fan_in_fan_out": False,
-        "inference_mode": True,
-    }
-    return f"{json.dumps(config, indent=2)}\n".encode()
+            write_peft_folder(unfinished / name, adapter_set, data)

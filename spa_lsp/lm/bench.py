@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import torch
 
 from spa_lsp.adapters.manifest import AdapterSet
-from spa_lsp.adapters.transfer import export_set
+from spa_lsp.adapters.peft_folder import write_peft_folder
+from spa_lsp.adapters.reading import read_adapter
 from spa_lsp.errors import Unavailable
 from spa_lsp.lm.load import load_base
 
@@ -42,8 +44,11 @@ class PeftRival:
         self._base = load_base(adapter_set.base_id, quantization=quantization, device=device, is_training=True)
         self._base.model.set_attn_implementation("sdpa")  # ours is for ours
         with TemporaryDirectory() as parent:
-            folder = Path(parent) / "set"
-            export_set(adapter_set, folder, is_peft=True)
+            folder = Path(parent)
+            # acting everywhere, which PEFT batches with the least work: its aLoRA looks for tokens and masks rows
+            everywhere = replace(adapter_set, activation="all")
+            for name in self._names:
+                write_peft_folder(folder / name, everywhere, read_adapter(adapter_set, name))
             first, *others = self._names
             # in the base's own precision, as ours: PEFT would otherwise compute the adapters in float32
             self._model: Any = PeftModel.from_pretrained(

@@ -336,7 +336,9 @@ def test_export_of_a_damaged_set_writes_nothing(source, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_exported_peft_folder_gives_the_logits_of_the_original(source, tiny_base, tiny_peft_adapters, tmp_path):
+def test_peft_folder_of_a_set_that_acts_everywhere_gives_the_logits_of_the_original(
+    source, tiny_base, tiny_peft_adapters, tmp_path
+):
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
@@ -346,6 +348,7 @@ def test_exported_peft_folder_gives_the_logits_of_the_original(source, tiny_base
         with torch.no_grad():
             return PeftModel.from_pretrained(base, str(folder))(torch.arange(12)[None]).logits
 
+    edit_manifest(source, activation="all")
     run("import", source)
     run("export", "mine", tmp_path / "out", "--peft")
     assert torch.equal(logits(tmp_path / "out" / "a2"), logits(tiny_peft_adapters["a2"]))

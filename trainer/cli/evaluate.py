@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -39,7 +40,7 @@ DEFAULT_ARMS = "base,base@0.2,base@0.8,influence"
 SHOWN = (
     "dc_exact", "dc_ast", "dc_near", "dc_approach", "distinct_exact", "distinct_ast", "utility_near", "pass_at_1",
     "pass_at_1_min", "pass_at_5", "pass_at_k", "accuracy_loglik", "diversity", "average_kl", "parse_share",
-    "stops_share", "n_tokens", "seconds",
+    "stops_share", "needs_share", "n_tokens", "seconds",
 )  # fmt: skip
 
 
@@ -77,6 +78,7 @@ SHOWN = (
 @options.rank
 @options.alpha
 @options.seed
+@options.allow_package
 @options.unsafe_no_sandbox
 @click.option("--export", "export_path", type=_EXPORT, metavar="FILE", help="File for all of it as JSON.")
 @options.as_json
@@ -100,6 +102,7 @@ def evaluate(
     rank: int,
     alpha: int,
     seed: int,
+    allow_packages: tuple[str, ...],
     unsafe_no_sandbox: bool,
     export_path: Path | None,
     as_json: bool,
@@ -130,8 +133,15 @@ def evaluate(
     from trainer.pipeline.stages import open_trainer
     from trainer.rows.kept_exports import evaluation_path
 
-    require_sandbox(may_be_none=unsafe_no_sandbox)  # before the minutes that training and loading take
-    settings = EvaluationSettings(base_id=base_id, quantization=quantization, max_tokens=max_tokens, seed=seed)
+    # before the minutes that training and loading take
+    require_sandbox(may_be_none=unsafe_no_sandbox, packages=allow_packages)
+    settings = EvaluationSettings(
+        base_id=base_id,
+        quantization=quantization,
+        max_tokens=max_tokens,
+        seed=seed,
+        allow_packages=tuple(sorted(set(allow_packages))),
+    )
     finetune = FinetuneConfig(steps=steps, rank=rank, alpha=alpha)
     budget = Budget(finetune=finetune, n_samples=samples, anchors_path=anchors, seed=seed)
     with open_trainer() as db:
@@ -259,7 +269,17 @@ def _table(result: Any) -> str:
         cells = [_cell(arm.figures.get(name)) for arm in result.arms]
         if any(cells):
             lines.append(f"{name:<16}" + "".join(cell.rjust(width) for cell in cells))
-    return "\n".join(lines)
+    return "\n".join([*lines, *_needs(result)])
+
+
+def _needs(result: Any) -> list[str]:
+    """A line for each package that programs were not judged without."""
+    from trainer.evaluate.figures.estimates import needed_packages
+
+    found = Counter[str]()
+    for arm in result.arms:
+        found.update(needed_packages(arm.attempts))
+    return [f"not judged: {n} completions need {name}, see --allow-package" for name, n in found.most_common()]
 
 
 def _cell(found: Any) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,7 @@ from trainer.evaluate.benchmarks.hub import hub_rows
 from trainer.evaluate.benchmarks.load import CODE_BENCHMARKS, CodeBenchmark, load_benchmark
 from trainer.evaluate.benchmarks.problems import Problem
 from trainer.evaluate.judge.process_pool import stopped_on_interrupt
-from trainer.evaluate.judge.verdict import Verdict, judge
+from trainer.evaluate.judge.verdict import NEEDS, Verdict, judge
 from trainer.evaluate.sandbox import require_sandbox
 
 
@@ -30,6 +31,7 @@ from trainer.evaluate.sandbox import require_sandbox
 @click.option(
     "--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Programs that run at the same time."
 )
+@options.allow_package
 @options.unsafe_no_sandbox
 @options.as_json
 def judge_command(
@@ -39,19 +41,20 @@ def judge_command(
     limit: int | None,
     seed: int,
     workers: int,
+    allow_packages: tuple[str, ...],
     unsafe_no_sandbox: bool,
     as_json: bool,
 ) -> None:
     """Judge the published solutions of a benchmark: all must pass, and those that do not are listed with the reason.
 
-    The exit status is 1 when one does not.
+    The exit status is 1 when one fails. Those that need a package that the sandbox does not have are counted apart.
 
     \b
         trainer judge --canonical humaneval --json
         trainer judge --canonical mbpp-plus --data ~/benchmarks --limit 50
     """
     problems = load_benchmark(canonical, data, limit=limit, seed=seed, from_hub=hub_rows if hub else None)
-    sandbox = require_sandbox(may_be_none=unsafe_no_sandbox)
+    sandbox = require_sandbox(may_be_none=unsafe_no_sandbox, packages=allow_packages)
     started = time.monotonic()
     with progress(f"judge {canonical}", len(problems), "solutions") as shown:
         verdicts = _judge_all(problems, workers=workers, shown=shown)
@@ -80,14 +83,16 @@ def _figures(name: str, problems: Sequence[Problem], verdicts: Sequence[Verdict]
     exceptions = [
         {"task_id": problem.task_id, "entry_point": problem.entry_point, "kind": verdict.kind, "reason": verdict.error}
         for problem, verdict in zip(problems, verdicts, strict=True)
-        if verdict.kind != "pass"
+        if verdict.kind not in ("pass", "needs_package")
     ]
+    needs = Counter(verdict.label for verdict in verdicts if verdict.kind == "needs_package")
     n_problems = len(problems)
     return {
         "benchmark": name,
         "n_problems": n_problems,
-        "n_passed": n_problems - len(exceptions),
+        "n_passed": sum(verdict.kind == "pass" for verdict in verdicts),
         "exceptions": exceptions,
+        "needs": {label.removeprefix(NEEDS): n for label, n in needs.most_common()},
     }
 
 
@@ -96,4 +101,5 @@ def _text(figures: dict[str, Any]) -> str:
     lines = [
         f"{item['task_id']} {item['entry_point']}: {item['kind']}, {item['reason']}" for item in figures["exceptions"]
     ]
+    lines += [f"not judged: {n} need {name}, see --allow-package" for name, n in figures["needs"].items()]
     return "\n".join([f"{head}, {figures['seconds']} s, {figures['sandbox']}", *lines])

@@ -72,3 +72,10 @@ data = click.option(
 )
 hub = click.option("--hub", is_flag=True, help="Download humaneval and mbpp-sanitized where nothing else has them.")
 unsafe_no_sandbox = click.option("--unsafe-no-sandbox", is_flag=True, help="Run programs even where no sandbox works.")
+allow_package = click.option(
+    "--allow-package",
+    "allow_packages",
+    multiple=True,
+    metavar="NAME",
+    help="Let programs import this installed package, as in numpy; may be given again.",
+)

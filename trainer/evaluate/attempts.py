@@ -9,7 +9,6 @@ from sqlite_utils import Database
 from spa_lsp.completion import Finish
 from spa_lsp.storage.store import transaction
 from trainer.evaluate.benchmarks.problems import Problem
-from trainer.evaluate.judge.verdict import VerdictKind
 from trainer.evaluate.sameness.distinct import LEVELS, Classes
 from trainer.rows.runs import Run, content_id
 
@@ -29,9 +28,9 @@ class Attempt:
     mean_logprob: float
     finish: Finish
     seconds: float  # of the whole problem, the same in all its attempts
-    verdict: VerdictKind
+    verdict: str  # a `VerdictKind`, or `needs numpy`
     verdict_s: float
-    raw_verdict: VerdictKind
+    raw_verdict: str
     sandbox: str
     quantization: str
     device: str

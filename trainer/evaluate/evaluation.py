@@ -48,6 +48,7 @@ class EvaluationSettings:
     quantization: str = "auto"
     max_tokens: int | None = None
     seed: int = 0  # of sampling; every problem gets its own from it
+    allow_packages: tuple[str, ...] = ()  # what programs may import besides the standard library
     batch_problems: int = MAX_BATCH_ROWS  # at most; what a broken evaluation loses
 
 
@@ -177,6 +178,7 @@ def arm_run(
         "base": settings.base_id,
         "quantization": settings.quantization,
         "adapter_set": adapter_set.name if adapter_set else "",
+        **({"allow_packages": sorted(settings.allow_packages)} if settings.allow_packages else {}),
     }
     adapters = [info.sha256 for info in adapter_set.adapters] if adapter_set else []
     return begin_run(db, "evaluate", config, inputs=adapters, seed=settings.seed)
@@ -269,9 +271,9 @@ def _attempts(problem: Problem, answer: ArmAnswer) -> list[Attempt]:
             average_kl=answer.average_kl,
             is_likeliest=answer.is_likeliest.get(item.adapter),
             **_measured(item),
-            verdict=shown_verdicts[place].kind,
+            verdict=shown_verdicts[place].label,
             verdict_s=shown_verdicts[place].seconds,
-            raw_verdict=raw_verdicts[place].kind,
+            raw_verdict=raw_verdicts[place].label,
             **class_fields(classes, place),
             **class_fields(raw_classes, place, prefix="raw_"),
         )

@@ -22,6 +22,7 @@ TITLES = {
     "average_kl": "average KL, nats",
     "parse_share": "parses",
     "stops_share": "stops by itself",
+    "needs_share": "needs a package",
     "n_tokens": "tokens",
     "seconds": "s per problem",
 }

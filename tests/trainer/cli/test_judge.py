@@ -5,7 +5,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from spa_lsp.errors import NotFound
+from spa_lsp.errors import BadInput, NotFound
 from tests.trainer.evaluate.benchmarks import tiny_benchmarks
 from trainer.cli.judge import judge_command
 
@@ -51,6 +51,27 @@ def test_without_json_it_is_text(request):
     first, second = result.stdout.splitlines()
     assert first.startswith("humaneval: 1/2 solutions pass, ")
     assert second.startswith("HumanEval/0 total: fail, AssertionError")
+
+
+# #13
+@pytest.mark.usefixtures("sandbox")
+def test_a_solution_that_needs_a_package_is_counted_apart_and_is_no_exception(monkeypatch, request):
+    body = "    import no_such_package\n    return no_such_package.f()\n"
+    needing = {**tiny_benchmarks.HUMANEVAL[0], "canonical_solution": body}
+    monkeypatch.setattr(tiny_benchmarks, "HUMANEVAL", [needing, tiny_benchmarks.HUMANEVAL[1]])
+    data = request.getfixturevalue("tiny_data")
+    result = invoke("--canonical", "humaneval", "--data", data, "--json")
+    figures = json.loads(result.stdout)
+    assert (result.exit_code, figures["n_passed"], figures["exceptions"]) == (0, 1, [])
+    assert figures["needs"] == {"no_such_package": 1}
+    assert "not judged: 1 need no_such_package" in invoke("--canonical", "humaneval", "--data", data).stdout
+
+
+# #13
+@pytest.mark.usefixtures("sandbox")
+def test_a_package_that_is_not_installed_is_refused(tiny_data):
+    error = invoke("--canonical", "humaneval", "--data", tiny_data, "--allow-package", "no_such_package").exception
+    assert isinstance(error, BadInput) and "pip install no_such_package" in str(error)
 
 
 @pytest.mark.usefixtures("sandbox")

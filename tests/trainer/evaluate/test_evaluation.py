@@ -12,7 +12,7 @@ from tests.tiny_set import make_adapters, make_set
 from trainer.evaluate.arms import parse_arms
 from trainer.evaluate.benchmarks.problems import anchor_back
 from trainer.evaluate.evaluation import EvaluationSettings, evaluate_arm
-from trainer.evaluate.figures.estimates import likeliest_by_adapter
+from trainer.evaluate.figures.estimates import likeliest_by_adapter, needed_packages
 from trainer.pipeline.stages import open_trainer
 
 pytestmark = pytest.mark.usefixtures("sandbox")
@@ -41,7 +41,8 @@ def problems(problem):
 def evaluate(db):
     def run(completer, problems, arms="influence", *, adapter_set=None, **options):
         (entry,) = parse_arms(arms, k=5)
-        settings = EvaluationSettings(base_id="fake-base", batch_problems=2, seed=options.pop("seed", 0))
+        fields = {"seed": options.pop("seed", 0), "allow_packages": options.pop("allow_packages", ())}
+        settings = EvaluationSettings(base_id="fake-base", batch_problems=2, **fields)
         chosen = (adapter_set or make_set()) if entry.arm.recipe else None
         return evaluate_arm(db, completer, problems, entry, settings, adapter_set=chosen, **options)
 
@@ -80,6 +81,35 @@ def test_a_text_is_counted_as_it_came_and_as_it_is_shown(evaluate, problems):
     names = ("distinct_exact", "distinct_ast", "diversity")
     assert means(result, *names) == [1, 1, 0]
     assert means(result, *(f"raw_{name}" for name in names)) == [2, 2, 1]
+
+
+# #13
+def test_what_needs_a_package_is_counted_apart_and_never_as_wrong(evaluate, problems):
+    needing = "    import no_such_package as np\n    result = np.sum(numbers)\n"
+    result = evaluate(FakeCompleter(texts=(LOOP, needing, WRONG, needing)), problems)
+    assert means(result, "pass_at_1", "needs_share", "raw_needs_share", "dc_ast", "distinct_ast") == [
+        0.5,
+        0.5,
+        0.5,
+        1,
+        3,
+    ]
+    assert [own.verdict for own in next(iter(result.attempts.values()))][1] == "needs no_such_package"
+    assert needed_packages(result.attempts) == {"no_such_package": 6}
+
+
+# #13
+def test_where_nothing_could_be_judged_there_is_no_figure_of_what_is_right(evaluate, problems):
+    needing = "    import no_such_package as np\n    result = np.sum(numbers)\n"
+    result = evaluate(FakeCompleter(texts=(needing,)), problems)
+    assert result.figures["needs_share"].mean == 1
+    assert not {"pass_at_1", "pass_at_k", "dc_ast", "utility_ast", "pass_at_1_min"} & result.figures.keys()
+
+
+# #13
+def test_other_packages_are_another_run(evaluate, problems):
+    one, other = (evaluate(FakeCompleter(texts=(LOOP,)), problems, **own) for own in ({}, {"allow_packages": ("x",)}))
+    assert one.run.id != other.run.id
 
 
 def test_the_figures_and_attempts_are_rows(evaluate, problems, db):

@@ -1,8 +1,10 @@
 """From the attempts of an arm to its figures: a value per problem, a mean over problems with its interval.
 
 Every figure of completions comes twice: as a person sees them, and with `raw_` before the server's post-processing.
+Completions that need a package were not judged: figures of what is right leave them out, `needs_share` counts them.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -12,10 +14,12 @@ from spa_lsp.storage.store import transaction
 from trainer.evaluate.attempts import Attempt
 from trainer.evaluate.figures import metrics
 from trainer.evaluate.figures.bootstrap import Estimate, estimate, minimum_estimate
+from trainer.evaluate.judge.verdict import NEEDS
 from trainer.evaluate.sameness.distinct import LEVELS, Level
 from trainer.rows.runs import Run, content_id
 
 ViewName = Literal["shown", "raw"]
+NEEDS_SHARE = "needs_share"  # left out where no completion of an arm needs a package
 MINIMUM = "pass_at_1_min"  # over adapters: no value per problem, so no paired difference
 N_ATTEMPTS = 5  # the paper's pass@5
 # what two arms are compared in
@@ -35,22 +39,34 @@ def values_of(attempts: Mapping[str, Sequence[Attempt]], *, is_code: bool) -> Va
     levels: Sequence[Level] = LEVELS if is_code else ("exact",)
     each = {problem_id: _problem_values(own, levels) for problem_id, own in attempts.items()}
     names = dict.fromkeys(name for values in each.values() for name in values)
-    return {name: {key: values[name] for key, values in each.items() if name in values} for name in names}
+    found = {name: {key: values[name] for key, values in each.items() if name in values} for name in names}
+    return {name: own for name, own in found.items() if not name.endswith(NEEDS_SHARE) or any(own.values())}
 
 
 def estimates_of(values: Values, attempts: Mapping[str, Sequence[Attempt]]) -> dict[str, Estimate]:
     """The figures over all problems, and the least adapter's pass@1."""
     found = {name: estimate(list(own.values())) for name, own in values.items()}
     by_adapter = passes_by_adapter(attempts)
-    columns = [list(own.values()) for own in by_adapter.values()]
-    if columns and len({len(column) for column in columns}) == 1:
-        found[MINIMUM] = minimum_estimate(columns)
+    judged = [key for key in attempts if by_adapter and all(key in own for own in by_adapter.values())]
+    if judged:
+        found[MINIMUM] = minimum_estimate([[own[key] for key in judged] for own in by_adapter.values()])
     return found
+
+
+def needed_packages(attempts: Mapping[str, Sequence[Attempt]]) -> dict[str, int]:
+    """How many completions, as a person sees them, were not judged for want of each package; most wanted first."""
+    verdicts = [attempt.verdict for own in attempts.values() for attempt in own]
+    return dict(Counter(verdict.removeprefix(NEEDS) for verdict in verdicts if not is_judged(verdict)).most_common())
+
+
+def is_judged(verdict: str) -> bool:
+    """Whether an attempt is right or wrong, and not without a package that it needs."""
+    return not verdict.startswith(NEEDS)
 
 
 def passes_by_adapter(attempts: Mapping[str, Sequence[Attempt]]) -> dict[str, dict[str, float]]:
     """For each adapter the share of its completions that pass, by problem."""
-    return _by_adapter(attempts, lambda attempt: attempt.verdict == "pass")
+    return _by_adapter(attempts, lambda attempt: attempt.verdict == "pass" if is_judged(attempt.verdict) else None)
 
 
 def likeliest_by_adapter(attempts: Mapping[str, Sequence[Attempt]]) -> dict[str, dict[str, float]]:
@@ -96,21 +112,33 @@ def _problem_values(attempts: Sequence[Attempt], levels: Sequence[Level]) -> dic
 
 def _view_values(attempts: Sequence[Attempt], view: ViewName, levels: Sequence[Level]) -> dict[str, float]:
     is_raw = view == "raw"
-    passes = [(attempt.raw_verdict if is_raw else attempt.verdict) == "pass" for attempt in attempts]
+    verdicts = [attempt.raw_verdict if is_raw else attempt.verdict for attempt in attempts]
     texts = [attempt.raw_text if is_raw else attempt.shown_text for attempt in attempts]
     prefix = "raw_class_" if is_raw else "class_"
-    found: dict[str, float] = {}
-    for level in levels:
-        keys = [getattr(attempt, f"{prefix}{level}") for attempt in attempts]
-        found[f"distinct_{level}"] = metrics.distinct_at_k(keys)
-        found[f"dc_{level}"] = metrics.dc_at_k(keys, passes)
-        found[f"utility_{level}"] = metrics.utility_at_k(keys, passes)
-    found["pass_at_1"] = metrics.pass_at_1(passes)
-    found["pass_at_k"] = float(metrics.pass_any(passes))
-    if len(attempts) >= N_ATTEMPTS:
-        found["pass_at_5"] = metrics.pass_at_n(passes, N_ATTEMPTS)
+    keys = {level: [getattr(attempt, f"{prefix}{level}") for attempt in attempts] for level in levels}
+    found: dict[str, float] = {f"distinct_{level}": metrics.distinct_at_k(keys[level]) for level in levels}
+    found |= _passed_values(verdicts, keys)
     if (diversity := metrics.diversity(texts)) is not None:
         found["diversity"] = diversity
     if "ast" in levels:
-        found["parse_share"] = metrics.parse_share([getattr(attempt, f"{prefix}ast") for attempt in attempts])
+        found["parse_share"] = metrics.parse_share(keys["ast"])
+        found[NEEDS_SHARE] = sum(not is_judged(verdict) for verdict in verdicts) / len(verdicts)
+    return found
+
+
+def _passed_values(verdicts: Sequence[str], keys: Mapping[Level, Sequence[int | None]]) -> dict[str, float]:
+    """What depends on what is right, over the completions that were judged; nothing where none was."""
+    judged = [place for place, verdict in enumerate(verdicts) if is_judged(verdict)]
+    if not judged:
+        return {}
+    passes = [verdicts[place] == "pass" for place in judged]
+    found: dict[str, float] = {}
+    for level, own in keys.items():
+        classes = [own[place] for place in judged]
+        found[f"dc_{level}"] = metrics.dc_at_k(classes, passes)
+        found[f"utility_{level}"] = metrics.utility_at_k(classes, passes)
+    found["pass_at_1"] = metrics.pass_at_1(passes)
+    found["pass_at_k"] = float(metrics.pass_any(passes))
+    if len(passes) >= N_ATTEMPTS:
+        found["pass_at_5"] = metrics.pass_at_n(passes, N_ATTEMPTS)
     return found

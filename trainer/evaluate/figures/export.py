@@ -1,7 +1,8 @@
 """The export of an evaluation: one JSON document with all that a report needs. Makes plain data, computes no figure.
 
     {"format": 1,
-     "settings": {"base", "quantization", "device", "sandbox", "k", "seed", "max_tokens", "top_p", "budget": {...},
+     "settings": {"base", "quantization", "device", "sandbox", "k", "seed", "max_tokens", "top_p",
+                  "allow_packages": [NAME], "budget": {...},
                   "versions": {package: version}, "git_commit", "machine": {"processor", "n_cores", "memory_gib"}},
      "benchmarks": [
        {"name", "n_problems",
@@ -9,6 +10,7 @@
           {"arm", "about", "adapter_set", "method", "training": {...} | null, "k", "temperature", "run_id",
            "figures": {NAME: {"mean", "low", "high", "standard_error"}},
            "n_samples": of the training data | null,
+           "needs": {package: completions that were not judged because the sandbox does not have it},
            "by_adapter": [{"adapter", "label", "n_samples", "pass_at_1": {"mean", "low", "high", "standard_error"},
                            ["accuracy_loglik": {...} where there are questions with options]}],
            "problems": [
@@ -25,6 +27,8 @@ mean), `seconds` (of a problem), `average_kl` (nats per token, greedy sets only)
 options, beside `pass_at_1`, which is that of the generated answers). Questions have the level `exact` alone and no
 `parse_share`: their answers are no programs.
 `low` and `high` bound the 95 % bootstrap interval over problems, paired in `differences`, which are `first - second`.
+A `verdict` is `needs numpy` where a program was not judged for want of a package; figures of what is right leave such
+completions out, and `needs_share` is their share, where there are any.
 `standard_error` is null for a single problem. A class is a number within its problem, null for no class.
 """
 
@@ -42,7 +46,7 @@ from trainer.evaluate.arms import pairs
 from trainer.evaluate.benchmarks.problems import Problem
 from trainer.evaluate.evaluation import ArmResult, EvaluationSettings
 from trainer.evaluate.figures.bootstrap import estimate, paired_bootstrap
-from trainer.evaluate.figures.estimates import COMPARED, likeliest_by_adapter, passes_by_adapter
+from trainer.evaluate.figures.estimates import COMPARED, likeliest_by_adapter, needed_packages, passes_by_adapter
 from trainer.evaluate.sameness.distinct import LEVELS
 
 FORMAT = 1
@@ -117,6 +121,7 @@ def _settings(
         "seed": settings.seed,
         "max_tokens": settings.max_tokens,
         "top_p": TOP_P,
+        "allow_packages": list(settings.allow_packages),
         "budget": budget,
         "versions": run.versions,
         "git_commit": run.git_commit,
@@ -152,6 +157,7 @@ def _arm(result: ArmResult, problems: Sequence[Problem]) -> dict[str, Any]:
         "method": chosen.method if chosen else "",
         "training": chosen.figures.get("config") if chosen else None,
         "n_samples": chosen.data.get("n_samples") if chosen else None,
+        "needs": needed_packages(result.attempts),
         "k": result.entry.n_rows,
         "temperature": result.entry.temperature,
         "run_id": result.run.id,
@@ -194,13 +200,14 @@ def _problem(problem: Problem, attempts: Sequence[Any]) -> dict[str, Any]:
 
 
 def differences(arms: Sequence[ArmResult]) -> list[dict[str, Any]]:
-    """Every two arms in every figure that both have for the same problems."""
+    """Every two arms in every figure, over the problems for which both have it."""
     by_label = {arm.entry.label: arm for arm in arms}
     found = []
     for first, second in pairs([arm.entry for arm in arms]):
         for name in COMPARED:
             values = [by_label[entry.label].values.get(name, {}) for entry in (first, second)]
-            if values[0] and values[0].keys() == values[1].keys():
-                interval = paired_bootstrap(*(list(own.values()) for own in values))
+            common = [key for key in values[0] if key in values[1]]
+            if common:
+                interval = paired_bootstrap(*([own[key] for key in common] for own in values))
                 found.append({"first": first.label, "second": second.label, "figure": name, **asdict(interval)})
     return found

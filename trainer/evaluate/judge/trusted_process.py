@@ -18,6 +18,7 @@ from typing import IO, Any
 from trainer.evaluate.judge.candidate import Candidate, Ended
 from trainer.evaluate.sandbox.interpreter import Interpreter
 from trainer.evaluate.sandbox.limits import Limits
+from trainer.evaluate.sandbox.packages import Package
 from trainer.evaluate.sandbox.process import Backend, end, start
 
 MEMORY_BYTES = 4 << 30  # ours: the largest result that may cross takes a quarter of it
@@ -26,7 +27,8 @@ MEMORY_BYTES = 4 << 30  # ours: the largest result that may cross takes a quarte
 def main() -> None:
     """Answer jobs until stdin ends; `argv` is the back end as JSON, and a descriptor that closes when we are to die."""
     fields, life = json.loads(sys.argv[1]), int(sys.argv[2])
-    backend = Backend(**{**fields, "interpreter": Interpreter(**fields["interpreter"])})
+    packages = tuple(Package(**package) for package in fields["packages"])
+    backend = Backend(**{**fields, "interpreter": Interpreter(**fields["interpreter"]), "packages": packages})
     _die_with(life)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     jobs, answers = os.fdopen(os.dup(0), "r"), os.fdopen(os.dup(1), "w")

@@ -11,9 +11,11 @@ from typing import Literal
 
 from trainer.evaluate.benchmarks.problems import Problem
 from trainer.evaluate.judge.process_pool import borrow, stopped_on_interrupt
+from trainer.evaluate.judge.third_party import missing_package, without_unused
 from trainer.evaluate.sandbox import Backend, BackendKind, Limits, OutcomeKind, require_backend
 
-VerdictKind = Literal["pass", "fail", "timeout", "memory", "killed", "sandbox_error"]
+VerdictKind = Literal["pass", "fail", "timeout", "memory", "killed", "needs_package", "sandbox_error"]
+NEEDS = "needs "  # begins the label of a program that was not judged for want of a package
 
 KINDS: dict[OutcomeKind, VerdictKind] = {
     "completed": "pass",
@@ -29,7 +31,7 @@ DOUBTFUL = ("wall clock", "signal 9")  # a busy machine, one short of memory
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """Only `pass` is a pass; `sandbox_error` is nobody's failure and must not be counted as one.
+    """Only `pass` is a pass; `sandbox_error` and `needs_package` are nobody's failure and must not be counted as one.
 
     `sandbox` is what confined the program.
     """
@@ -39,6 +41,11 @@ class Verdict:
     error: str = ""
     sandbox: BackendKind = "bubblewrap"
 
+    @property
+    def label(self) -> str:
+        """The kind in one word, or `needs numpy`."""
+        return self.error if self.kind == "needs_package" else self.kind
+
 
 def judge(
     problem: Problem, completions: Sequence[str], workers: int = 2, *, limits: Limits | None = None
@@ -46,7 +53,8 @@ def judge(
     """One verdict per completion, in their order; equal ones are run once, about 40 ms each.
 
     `program(completion)` of the problem is the module that is judged, `test` defines `check`, which gets its
-    `entry_point` and may use it and all that `program(solution)` defines by name.
+    `entry_point` and may use it and all that `program(solution)` defines by name. Third-party imports that it never
+    uses are left out; one that it uses and the sandbox does not have is no failure, but `needs_package`.
 
     What may be owed to a busy machine is run again, once, one at a time and with more patience: sandbox errors, and
     timeouts by the wall clock, not those by processor time. `limits` are the problem's unless given.
@@ -68,16 +76,19 @@ def judge(
 
 
 def _run(problem: Problem, completion: str, backend: Backend, limits: Limits) -> Verdict:
+    program = without_unused(problem.program(completion))
     job = {
-        "program": problem.program(completion),
+        "program": program,
         "helpers": problem.program(problem.solution),
         "test": problem.test,
         "entry_point": problem.entry_point,
     }
     with borrow(backend) as tester:
         answer = tester.ask(job, limits)
-    kind = KINDS[answer["kind"]]
-    return Verdict(kind=kind, seconds=answer["seconds"], error=answer["error"], sandbox=backend.kind)
+    kind, error = KINDS[answer["kind"]], answer["error"]
+    if kind == "fail" and (package := missing_package(program, error)):
+        kind, error = "needs_package", f"{NEEDS}{package}"
+    return Verdict(kind=kind, seconds=answer["seconds"], error=error, sandbox=backend.kind)
 
 
 def _is_doubtful(verdict: Verdict) -> bool:

@@ -5,8 +5,9 @@ Inside: no network, no home, no environment, no other processes, nothing that ca
 """
 
 import functools
+from collections.abc import Sequence
 
-from trainer.evaluate.sandbox.backend import allow_no_sandbox, describe, require_backend
+from trainer.evaluate.sandbox.backend import allow_no_sandbox, allow_packages, describe, require_backend
 from trainer.evaluate.sandbox.limits import Limits
 from trainer.evaluate.sandbox.outcome import Outcome, OutcomeKind
 from trainer.evaluate.sandbox.process import Backend, BackendKind
@@ -19,6 +20,7 @@ __all__ = [
     "Outcome",
     "OutcomeKind",
     "allow_no_sandbox",
+    "allow_packages",
     "require_backend",
     "require_sandbox",
     "run_program",
@@ -26,14 +28,16 @@ __all__ = [
 ]
 
 
-def require_sandbox(*, may_be_none: bool = False) -> str:
+def require_sandbox(*, may_be_none: bool = False, packages: Sequence[str] = ()) -> str:
     """Try the sandbox with a program that attempts escapes, once per process; the answer describes it.
 
-    With `may_be_none` (`--unsafe-no-sandbox`) programs run from now on without one, where none works.
+    With `may_be_none` (`--unsafe-no-sandbox`) programs run from now on without one, where none works. They may import
+    these `packages` (`--allow-package`) of our own Python.
 
     Raises:
-        Unavailable: see `backend.require_backend`.
+        Unavailable: see `backend.require_backend`; or a package does not work inside. BadInput: it is not installed.
     """
+    allow_packages(packages)
     if may_be_none:
         allow_no_sandbox()
     return _describe(require_backend())

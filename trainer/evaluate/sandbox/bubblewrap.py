@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from trainer.evaluate.sandbox.limits import TMP_BYTES
@@ -15,21 +16,24 @@ def find_bubblewrap() -> str:
     return os.path.realpath(found) if found else ""
 
 
-def bubblewrap_command(program: str, prefix: str, *, seccomp_fd: int, environment: dict[str, str]) -> list[str]:
+def bubblewrap_command(
+    program: str, prefix: str, *, packages: Sequence[str], seccomp_fd: int, environment: dict[str, str]
+) -> list[str]:
     """Everything before the interpreter's command line; `program` is bwrap, `prefix` the interpreter's folder."""
     identity = ["--uid", str(UNPRIVILEGED_ID), "--gid", str(UNPRIVILEGED_ID)]
     confine = ["--unshare-all", "--unshare-user", "--disable-userns", *identity, "--cap-drop", "ALL"]
     lifetime = ["--die-with-parent", "--new-session", "--hostname", "sandbox"]
     variables = [word for item in environment.items() for word in ("--setenv", *item)]
     start = ["--clearenv", *variables, "--chdir", "/tmp", "--seccomp", str(seccomp_fd)]
-    return [program, *confine, *lifetime, *_mounts(prefix), *start]
+    return [program, *confine, *lifetime, *_mounts(prefix, packages), *start]
 
 
-def _mounts(prefix: str) -> list[str]:
-    """Read-only system and interpreter, a small /tmp; /dev and /dev/shm would otherwise take half of the memory."""
+def _mounts(prefix: str, packages: Sequence[str]) -> list[str]:
+    """Read-only system, interpreter, packages; a small /tmp; /dev and /dev/shm would otherwise take half the memory."""
     system = ["--ro-bind", "/usr", "/usr", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
     links = [word for name in ("bin", "lib", "lib64") for word in ("--symlink", f"usr/{name}", f"/{name}")]
     own = [] if Path(prefix).is_relative_to("/usr") else ["--ro-bind", prefix, prefix]
     devices = ["--proc", "/proc", "--dev", "/dev", "--size", str(1 << 20), "--tmpfs", "/dev/shm"]
     scratch = ["--size", str(TMP_BYTES), "--tmpfs", "/tmp"]
-    return [*system, *links, *own, *devices, *scratch, "--remount-ro", "/dev", "--remount-ro", "/"]
+    bound = [word for path in packages for word in ("--ro-bind", path, path)]  # last, one may lie below /tmp
+    return [*system, *links, *own, *devices, *scratch, *bound, "--remount-ro", "/dev", "--remount-ro", "/"]

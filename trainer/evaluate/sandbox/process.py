@@ -14,11 +14,19 @@ from trainer.evaluate.sandbox.bubblewrap import UNPRIVILEGED_ID, bubblewrap_comm
 from trainer.evaluate.sandbox.interpreter import Interpreter
 from trainer.evaluate.sandbox.limits import Limits, rlimits
 from trainer.evaluate.sandbox.memory import find_tree
+from trainer.evaluate.sandbox.packages import Package
 from trainer.evaluate.sandbox.seccomp import build_filter
 
 BackendKind = Literal["bubblewrap", "landlock", "none"]
 
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "PYTHONHASHSEED": "0", "TZ": "UTC", "LC_ALL": "C.UTF-8"}
+ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "HOME": "/tmp",
+    "PYTHONHASHSEED": "0",
+    "TZ": "UTC",
+    "LC_ALL": "C.UTF-8",
+    "OPENBLAS_NUM_THREADS": "1",  # of numpy: each thread would take of the few processes and of the memory
+}
 READABLE = ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/dev/urandom", "/dev/zero")
 DEVICES = ("/dev/null",)
 READY = b"ready\n"
@@ -34,6 +42,7 @@ class Backend:
     kind: BackendKind
     interpreter: Interpreter
     program: str = ""
+    packages: tuple[Package, ...] = ()
 
     @property
     def is_alone(self) -> bool:
@@ -69,6 +78,7 @@ def start(
         "n_source_bytes": n_source_bytes,
         "rlimits": rlimits(limits, is_alone=backend.is_alone),
         "entry_point": entry_point,
+        "packages": {package.name: package.module for package in backend.packages},
         "landlock": _landlock(backend) if backend.kind == "landlock" else None,
     }
     # not -I, with which the seed of hashes in ENVIRONMENT would be ignored; there is no other variable
@@ -127,8 +137,13 @@ def _prefix(backend: Backend) -> Iterator[tuple[list[str], list[int]]]:
     try:
         os.write(descriptor, _filter(is_alone=True))
         os.lseek(descriptor, 0, os.SEEK_SET)
-        prefix = backend.interpreter.prefix
-        command = bubblewrap_command(backend.program, prefix, seccomp_fd=descriptor, environment=ENVIRONMENT)
+        command = bubblewrap_command(
+            backend.program,
+            backend.interpreter.prefix,
+            packages=_package_paths(backend),
+            seccomp_fd=descriptor,
+            environment=ENVIRONMENT,
+        )
         yield command, [descriptor]
     finally:
         os.close(descriptor)
@@ -136,9 +151,14 @@ def _prefix(backend: Backend) -> Iterator[tuple[list[str], list[int]]]:
 
 def _landlock(backend: Backend) -> dict[str, Any]:
     """The arguments of `landlock_inside.confine`."""
-    folders = [path for path in (*READABLE, backend.interpreter.prefix) if os.path.exists(path)]
+    wanted = (*READABLE, backend.interpreter.prefix, *_package_paths(backend))
+    folders = [path for path in wanted if os.path.exists(path)]
     seccomp = _filter(is_alone=False).hex()
     return {"folders": folders, "devices": DEVICES, "parent": os.getpid(), "seccomp": seccomp}
+
+
+def _package_paths(backend: Backend) -> list[str]:
+    return [path for package in backend.packages for path in package.paths]
 
 
 _filter = functools.cache(build_filter)

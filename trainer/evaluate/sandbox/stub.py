@@ -46,6 +46,20 @@ def _set_up() -> None:
         _limit(name, limit)
     if SETTINGS["landlock"]:
         confine(**SETTINGS["landlock"])
+    if SETTINGS["packages"]:
+        _offer(SETTINGS["packages"])
+
+
+def _offer(modules: dict[str, str]) -> None:
+    """Let these be imported, by name and file; the folder that they lie in cannot be listed, as a search would."""
+    from importlib.util import spec_from_file_location
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
+            return spec_from_file_location(name, modules[name]) if name in modules else None
+
+    sys.meta_path.append(Finder)
 
 
 def _limit(name: str, limit: tuple[int, int]) -> None:

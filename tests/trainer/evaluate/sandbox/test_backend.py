@@ -77,7 +77,7 @@ def test_a_sandbox_that_cannot_start_is_a_sandbox_error(backend):
 
 def test_a_back_end_with_a_hole_is_not_used(monkeypatch, backend, untried):
     real = bubblewrap._mounts
-    monkeypatch.setattr(bubblewrap, "_mounts", lambda prefix: ["--ro-bind", "/etc", "/etc", *real(prefix)])
+    monkeypatch.setattr(bubblewrap, "_mounts", lambda *args: ["--ro-bind", "/etc", "/etc", *real(*args)])
     monkeypatch.setattr("trainer.evaluate.sandbox.process.READABLE", ("/usr", "/lib", "/lib64", "/etc"))
     with pytest.raises(Unavailable, match=f"{backend.kind}: [^;]*files of the host.*--unsafe"):
         run_program("print(1)")
