@@ -7,6 +7,7 @@ Unlike Git, a file that is tracked although a rule names it counts as ignored: t
 import os
 import re
 import stat
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -15,7 +16,7 @@ from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 from spa_lsp.text.languages import is_source
 from spa_lsp.workspace.git import excludes_files
-from spa_lsp.workspace.rules import IgnoreRule, last_rule, parse_rules
+from spa_lsp.workspace.rules import IgnoreRule, Rules, parse_rules
 
 # each kind speaks for itself: a `!` in one of them takes back nothing of another
 IGNORE_FILES = (".gitignore", ".spaignore", ".aiignore", ".copilotignore", ".cursorignore")
@@ -71,10 +72,12 @@ _netrc
 service-account*.json
 *.agekey
 """
-_SECRET_RULES = parse_rules(SECRETS.encode(), ignore_case=True)
-_SECRET_FILES = tuple(rule for rule in _SECRET_RULES if not rule.is_for_folders)
-_SECRET_FOLDERS = tuple(rule for rule in _SECRET_RULES if rule.is_for_folders)
+_SECRET_RULES = parse_rules(SECRETS.encode(), ignore_case=True).rules
+_SECRET_FILES = Rules(rule for rule in _SECRET_RULES if not rule.is_for_folders)
+_SECRET_FOLDERS = Rules(rule for rule in _SECRET_RULES if rule.is_for_folders)
+_NO_RULES = Rules(())
 
+_reading = threading.Lock()
 _verdicts: dict[tuple[str, str, tuple[str, ...], bool, str], tuple[float, str]] = {}
 
 
@@ -203,13 +206,13 @@ def _top(path: bytes, root: bytes) -> bytes:
 def _secret_rule(path: bytes, root: bytes, patterns: tuple[str, ...], *, is_folder: bool, language: str) -> str:
     for step, is_step_folder in _steps(path, b"/", is_folder=is_folder):
         rules = _SECRET_FOLDERS if is_step_folder else _SECRET_FILES
-        secret = last_rule(rules, step, is_folder=is_step_folder)
+        secret = rules.last(step, is_folder=is_step_folder)
         if secret is not None and not is_step_folder and is_source(os.fsdecode(step), language):
             secret = None
         wish = None
         if patterns and _is_below(b"/" + step, root):
             inner = os.path.relpath(b"/" + step, root)
-            wish = last_rule(_parse_patterns(patterns), inner, is_folder=is_step_folder)
+            wish = _parse_patterns(patterns).last(inner, is_folder=is_step_folder)
         if wish is not None and not wish.is_negated:
             return f"setting ignore: {wish.line}"
         if wish is None and secret is not None:
@@ -230,43 +233,44 @@ def _ruling_out(path: bytes, top: bytes, kind: str, *, is_folder: bool) -> Ignor
     return None
 
 
-def _last_word(rules: list[tuple[bytes, tuple[IgnoreRule, ...]]], path: bytes, *, is_folder: bool) -> IgnoreRule | None:
+def _last_word(rules: list[tuple[bytes, Rules]], path: bytes, *, is_folder: bool) -> IgnoreRule | None:
     """The rule nearest to the path that is about it."""
     for folder, found in reversed(rules):
         if _is_below(path, folder):
-            rule = last_rule(found, os.path.relpath(path, folder), is_folder=is_folder)
+            rule = found.last(os.path.relpath(path, folder), is_folder=is_folder)
             if rule is not None:
                 return rule
     return None
 
 
-def _personal_rules(top: bytes) -> list[tuple[IgnoreRule, ...]]:
+def _personal_rules(top: bytes) -> list[Rules]:
     """Those that Git knows beside `.gitignore`, the weakest first."""
     return [found for file in excludes_files(top) if (found := _rules_of(file, follow_symlinks=True))]
 
 
-def _rules_of(file: bytes, *, follow_symlinks: bool = False) -> tuple[IgnoreRule, ...]:
+def _rules_of(file: bytes, *, follow_symlinks: bool = False) -> Rules:
     """The rules of a file; as for Git, one that lies in the workspace must not be a link."""
     try:
         about = os.stat(file, follow_symlinks=follow_symlinks)
     except OSError:
-        return ()
+        return _NO_RULES
     if not stat.S_ISREG(about.st_mode):  # a pipe would hang us
-        return ()
-    return _read_rules(file, about.st_mtime_ns, about.st_size)
+        return _NO_RULES
+    with _reading:  # a long file is parsed once, however many threads wait for it
+        return _read_rules(file, about.st_mtime_ns, about.st_size)
 
 
 @lru_cache(maxsize=512)
-def _read_rules(file: bytes, mtime_ns: int, n_bytes: int) -> tuple[IgnoreRule, ...]:
+def _read_rules(file: bytes, mtime_ns: int, n_bytes: int) -> Rules:
     try:
         with open(file, "rb") as opened:
             return parse_rules(opened.read(MAX_FILE_BYTES))
     except OSError:
-        return ()
+        return _NO_RULES
 
 
 @lru_cache(maxsize=64)
-def _parse_patterns(patterns: tuple[str, ...]) -> tuple[IgnoreRule, ...]:
+def _parse_patterns(patterns: tuple[str, ...]) -> Rules:
     return parse_rules("\n".join(patterns).encode("utf-8", "surrogateescape"))
 
 

@@ -6,12 +6,14 @@ Source: gitignore(5), Git's wildmatch.c and dir.c; `tests/workspace/test_ignores
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 MAX_LINE_BYTES = 4096
 
 _LITERAL = re.compile(rb"[^*?\[\\]*")
+_TAIL = re.compile(rb"[^*?\[\]\\/]*\Z")  # of the name only: the slash of a `**/` may stand for nothing
 _CLASSES = {  # of one byte in the C locale
     b"alnum": b"0-9A-Za-z",
     b"alpha": b"A-Za-z",
@@ -34,37 +36,106 @@ class _NeverMatches(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class IgnoreRule:
-    """One line. `regex` matches the whole path from the folder of the rules, or only the name when `is_name`."""
+    """One line. It is about the whole path from the folder of the rules, or only about the name when `is_name`."""
 
-    regex: re.Pattern[bytes]
+    pattern: bytes
     is_negated: bool
     is_name: bool
     is_for_folders: bool
+    ignore_case: bool
     line: str  # as it is written
 
     def matches(self, path: bytes, *, is_folder: bool) -> bool:
         """Whether the line is about this path, which is relative to the folder of the rules."""
         if self.is_for_folders and not is_folder:
             return False
-        return bool(self.regex.fullmatch(path.rpartition(b"/")[2] if self.is_name else path))
+        text = path.rpartition(b"/")[2] if self.is_name else path
+        folded = text.lower() if self.ignore_case else text
+        if not (folded.startswith(self.head) and folded.endswith(self.tail)):
+            return False
+        return self._regex is not None and bool(self._regex.fullmatch(text))
+
+    @cached_property
+    def head(self) -> bytes:
+        """What every path that matches begins with."""
+        found = _LITERAL.match(self.pattern)
+        assert found is not None
+        return found[0].lower() if self.ignore_case else found[0]
+
+    @cached_property
+    def tail(self) -> bytes:
+        """What the name of every path that matches ends with."""
+        found = _TAIL.search(self.pattern)
+        assert found is not None
+        return found[0].lower() if self.ignore_case else found[0]
+
+    @cached_property
+    def _regex(self) -> re.Pattern[bytes] | None:
+        # compiled when a path comes near: of the ten thousands of a generated file that is hardly one
+        try:
+            return re.compile(_translate(self.pattern), re.DOTALL | (re.IGNORECASE if self.ignore_case else 0))
+        except _NeverMatches:
+            return None
 
 
-def parse_rules(text: bytes, *, ignore_case: bool = False) -> tuple[IgnoreRule, ...]:
-    """The rules of a file, in its order."""
+class Rules:
+    """The rules of a file in its order, found by what is literal in them, so that a path is compared with few."""
+
+    def __init__(self, rules: Iterable[IgnoreRule]) -> None:
+        self.rules = tuple(rules)
+        self._ignore_case = any(rule.ignore_case for rule in self.rules)
+        self._under: dict[bytes, list[int]] = {}  # by the folders that a pattern begins with, or all of it
+        self._named: dict[bytes, list[int]] = {}  # by the name that it ends with
+        self._ending: dict[bytes, list[int]] = {}  # by the extension
+        self._others: list[int] = []
+        for n, rule in enumerate(self.rules):
+            self._place_of(rule).append(n)
+
+    def __bool__(self) -> bool:
+        return bool(self.rules)
+
+    def last(self, path: bytes, *, is_folder: bool) -> IgnoreRule | None:
+        """The rule that decides about this path."""
+        near = sorted(self._near(path.lower() if self._ignore_case else path), reverse=True)
+        return next((self.rules[n] for n in near if self.rules[n].matches(path, is_folder=is_folder)), None)
+
+    def _place_of(self, rule: IgnoreRule) -> list[int]:
+        folders, slash, _ = rule.head.rpartition(b"/")
+        name = rule.pattern.rpartition(b"/")[2]
+        if len(rule.head) == len(rule.pattern) and not rule.is_name:
+            return self._under.setdefault(rule.head, [])
+        if slash:
+            return self._under.setdefault(folders, [])
+        if rule.tail and len(rule.tail) == len(name):
+            return self._named.setdefault(rule.tail, [])
+        if b"." in rule.tail:
+            return self._ending.setdefault(rule.tail.rpartition(b".")[2], [])
+        return self._others
+
+    def _near(self, path: bytes) -> Iterator[int]:
+        """The numbers of the rules that may be about this path."""
+        name = path.rpartition(b"/")[2]
+        at = len(path)
+        while at >= 0:
+            yield from self._under.get(path[:at], ())
+            at = path.rfind(b"/", 0, at)
+        yield from self._named.get(name, ())
+        if b"." in name:
+            yield from self._ending.get(name.rpartition(b".")[2], ())
+        yield from self._others
+
+
+def parse_rules(text: bytes, *, ignore_case: bool = False) -> Rules:
+    """The rules of a file."""
     lines = text.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     rules = (_parse_line(line.removesuffix(b"\r"), ignore_case=ignore_case) for line in lines)
-    return tuple(rule for rule in rules if rule is not None)
+    return Rules(rule for rule in rules if rule is not None)
 
 
-def decide(rules: Sequence[IgnoreRule], path: bytes, *, is_folder: bool) -> bool | None:
+def decide(rules: Rules, path: bytes, *, is_folder: bool) -> bool | None:
     """Whether the last rule about this path ignores it; None when none is about it."""
-    rule = last_rule(rules, path, is_folder=is_folder)
+    rule = rules.last(path, is_folder=is_folder)
     return None if rule is None else not rule.is_negated
-
-
-def last_rule(rules: Sequence[IgnoreRule], path: bytes, *, is_folder: bool) -> IgnoreRule | None:
-    """The rule that decides about this path."""
-    return next((rule for rule in reversed(rules) if rule.matches(path, is_folder=is_folder)), None)
 
 
 def _parse_line(line: bytes, *, ignore_case: bool) -> IgnoreRule | None:
@@ -77,15 +148,12 @@ def _parse_line(line: bytes, *, ignore_case: bool) -> IgnoreRule | None:
     pattern = pattern[:-1] if is_for_folders else pattern
     if not pattern:
         return None
-    try:
-        regex = re.compile(_translate(pattern.removeprefix(b"/")), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
-    except _NeverMatches:
-        return None
     return IgnoreRule(
-        regex=regex,
+        pattern=pattern.removeprefix(b"/"),
         is_negated=is_negated,
         is_name=b"/" not in pattern,
         is_for_folders=is_for_folders,
+        ignore_case=ignore_case,
         line=line.decode("utf-8", "replace"),
     )
 
