@@ -229,8 +229,10 @@ async def offer(
     refresh(ls)
     is_automatic = params.context.trigger_kind != types.InlineCompletionTriggerKind.Invoked
     document = ls.protocol.documents.get(params.text_document.uri)
-    is_unwanted = is_automatic and ls.settings.trigger == "manual"
-    if document is None or is_unwanted or refusal.why_not(ls, document):
+    if document is None:
+        return []
+    is_unwanted = is_automatic and ls.configuration.settings_of(document.file_uri).trigger == "manual"
+    if is_unwanted or await refusal.why_not(ls, document):
         return []
     question = _question(document, params, ls.protocol.documents.encoding)
     if is_automatic and is_inside_word(question, document.text):
@@ -259,7 +261,8 @@ def refresh(ls: SpaServer) -> None:
 
 def note_answer(ls: SpaServer, answer: Answer | None, ask: Ask, *, began: float, is_cached: bool) -> None:
     """Note how long the answer took, and its texts where the user lets them be stored."""
-    if answer is None or not ls.settings.record_outcomes:
+    recorded = ls.configuration.settings_of(ask.document.file_uri).record_outcomes
+    if answer is None or not recorded:
         return
     latency_ms = (time.perf_counter() - began) * 1000
     answered = Answered(
@@ -271,7 +274,7 @@ def note_answer(ls: SpaServer, answer: Answer | None, ask: Ask, *, began: float,
         set_sha256=next((each.set_sha256 for each in answer.alternatives if each.set_sha256), None),
     )
     ls.recorder.note_answer(answered)
-    if ls.settings.record_outcomes == "text":
+    if recorded == "text":
         window = window_at(ask.question, ask.document, replace(PLACE, suffix=0))
         for alternative in answer.alternatives:
             ls.recorder.remember_text(answer.adapter_set, alternative, prefix=window.prefix)
@@ -348,9 +351,9 @@ async def alternatives(ls: SpaServer, params: Any) -> dict[str, Any]:
     asked: types.InlineCompletionParams = ls.protocol.structure(feedback.plain(params), types.InlineCompletionParams)
     refresh(ls)
     document = ls.protocol.documents.get(asked.text_document.uri)
-    refused = refusal.why_not(ls, document)
+    refused = await refusal.why_not(ls, document)
     if document is None or refused:
-        message = refusal.rule_of(ls, document) if refused == "ignored" else ""
+        message = await refusal.rule_of(ls, document) if refused == "ignored" else ""
         return panel.empty_panel(refused or "unusable", message)
     question = _question(document, asked, ls.protocol.documents.encoding)
     try:

@@ -4,7 +4,7 @@ After llama.vim: a chunk is taken where the cursor leaves, one that is nearly th
 like the text at the cursor are not shown to the model, which would repeat them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 MAX_CHUNKS = 16  # llama.vim's
@@ -37,6 +37,11 @@ class ChunkRing:
             return
         kept = [known for known in self.chunks if similarity(_lines(known.text), lines) <= SAME]
         self.chunks = [*kept, chunk][-MAX_CHUNKS:]
+        self.version += 1
+
+    def drop(self, uris: Collection[str]) -> None:
+        """Forget the chunks of these documents."""
+        self.chunks = [chunk for chunk in self.chunks if chunk.uri not in uris]
         self.version += 1
 
 

@@ -28,18 +28,27 @@ def tell(kind: EventKind, ls: SpaServer, arguments: Any) -> None:
     except errors.BadInput as error:
         logger.warning("an outcome was not recorded: %s", error)
         return
+    recorded: bool | str = _recorded_everywhere(ls)
     if shown := ls.offering.answers.latest(outcome.set_id, outcome.index):
         outcome = replace(outcome, set_sha256=shown[1].alternative.set_sha256 or None)
+        document = ls.protocol.documents.get(shown[0].spot.uri)
+        recorded = ls.configuration.settings_of(document.file_uri if document else shown[0].spot.uri).record_outcomes
     if kind == "accepted":
-        _look_ahead(ls, outcome)
+        _look_ahead(ls, outcome, is_learned=bool(recorded))
     elif kind in ("shown", "partial"):
         ls.offering.is_on_screen(outcome.set_id, outcome.index)
-    if ls.settings.record_outcomes:
-        ls.recorder.add(outcome, with_text=ls.settings.record_outcomes == "text")
+    if recorded:
+        ls.recorder.add(outcome, with_text=recorded == "text")
 
 
-def _look_ahead(ls: SpaServer, taken: Outcome) -> None:
-    if ls.settings.record_outcomes:
+def _recorded_everywhere(ls: SpaServer) -> bool | str:
+    """What may be recorded where it is not known of which document it is."""
+    found = {each.record_outcomes for each in ls.configuration.all_settings}
+    return False if False in found else "text" if found == {"text"} else True
+
+
+def _look_ahead(ls: SpaServer, taken: Outcome, *, is_learned: bool) -> None:
+    if is_learned:
         ls.offering.learned.add(taken.language, taken.adapter)
     ls.offering.accepted(taken.set_id, taken.index, ls.protocol.program)
 

@@ -1,6 +1,7 @@
 """The settings of one front while it lives: the client's, those of files that may change, and what a command chose."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,26 +9,42 @@ from lsprotocol import types
 
 from spa_lsp.settings.files import Signature, read_layers, signature
 from spa_lsp.settings.schema import Layer, Resolved, Settings, resolve, to_snake_case
-from spa_lsp.workspace.ignores import path_of, uri_path, why_uri_ignored
+from spa_lsp.workspace.folders import folder_of
+from spa_lsp.workspace.ignores import uri_path, why_uri_ignored
 
 SECTIONS = ("spaLsp", "spa-lsp", "spa_lsp")  # under which clients keep our settings in a tree of theirs
 
 
 class Configuration:
-    """Resolved settings, read anew when a file or the client changed."""
+    """Resolved settings, read anew when a file or the client changed.
+
+    The window's are those of its first folder. A document goes by those of the folder that it lies in, and by the
+    window's when it lies in none; what decides about the engine is one for the window.
+    """
 
     def __init__(self) -> None:
         self.resolved = Resolved()
         self.folders: list[Path] = []
         self._client: Any = None
         self._chosen: dict[str, Any] = {}
-        self._read_at: Signature | None = None
+        self._read_at: list[Signature] = []
+        self._by_folder: dict[Path, Settings] = {}
         self._told: set[str] = set()
 
     @property
     def settings(self) -> Settings:
         """The settings as they were read last."""
         return self.resolved.settings
+
+    def settings_of(self, uri: str) -> Settings:
+        """Those by which a document goes."""
+        folder = folder_of(uri, self.folders)
+        return self._by_folder.get(folder, self.settings) if folder else self.settings
+
+    @property
+    def all_settings(self) -> list[Settings]:
+        """Of the window, then of each folder: equal while nothing that counts has changed."""
+        return [self.settings, *self._by_folder.values()]
 
     @property
     def has_client_options(self) -> bool:
@@ -42,7 +59,7 @@ class Configuration:
 
     def refresh(self) -> None:
         """Read the files again if one changed; a few microseconds if none did."""
-        if signature(self._root) != self._read_at:
+        if self._signatures() != self._read_at:
             self._read()
 
     def set_client(self, values: Any) -> None:
@@ -82,23 +99,24 @@ class Configuration:
 
     def why_ignored(self, uri: str, language: str = "") -> str:
         """The rule by which it is left alone, with its origin; empty: by none."""
-        path = path_of(uri)
-        folders = [folder for folder in self.folders if path and Path(path).is_relative_to(folder)]
-        folder = max(folders, key=lambda each: len(each.parts), default=None)
-        return why_uri_ignored(uri, folder, patterns=self.settings.ignore, language=language)
+        folder = folder_of(uri, self.folders)
+        return why_uri_ignored(uri, folder, patterns=self.settings_of(uri).ignore, language=language)
 
-    @property
-    def _root(self) -> Path | None:
-        return self.folders[0] if self.folders else None
+    def _signatures(self) -> list[Signature]:
+        return [signature(folder) for folder in self.folders or [None]]
 
     def _read(self) -> None:
-        self._read_at = signature(self._root)  # before the files: a change in between is seen the next time
-        layers, problems = read_layers(self._root)
+        self._read_at = self._signatures()  # before the files: a change in between is seen the next time
+        found = [self._resolve(folder) for folder in self.folders or [None]]
+        complaints = dict.fromkeys(complaint for each in found for complaint in each.complaints)
+        self.resolved = replace(found[0], complaints=tuple(complaints))
+        self._by_folder = {folder: each.settings for folder, each in zip(self.folders, found, strict=False)}
+
+    def _resolve(self, folder: Path | None) -> Resolved:
+        layers, problems = read_layers(folder)
         client = [Layer(source="client", values=self._client), Layer(source="command", values=self._chosen)]
         found = resolve([*layers, *client])
-        self.resolved = Resolved(
-            settings=found.settings, sources=found.sources, complaints=(*problems, *found.complaints)
-        )
+        return replace(found, complaints=(*problems, *found.complaints))
 
 
 def section_of(values: Any) -> Any:

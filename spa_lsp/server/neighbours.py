@@ -16,6 +16,7 @@ from spa_lsp.server.chunk_ring import Chunk, ChunkRing, chunk_at, pick
 from spa_lsp.server.context import Window, plain_text
 from spa_lsp.server.documents import Document
 from spa_lsp.server.imports import MAX_FILES, Declarations, Import, find_file, find_imports
+from spa_lsp.workspace.folders import folder_of
 from spa_lsp.workspace.ignores import is_for_context, uri_path
 
 BUDGET_S = 0.02  # of each request; what takes longer is there for the next one
@@ -66,12 +67,13 @@ class Neighbours:
         self.visit(document, cursor)
         key = self._key(document, cursor, n_chars, n_diff_chars)
         if self._found.get(document.uri, (None,))[0] != key:
+            await asyncio.to_thread(self._drop_ignored)
             if not key.imports and not self.ring.chunks and not n_diff_chars:
                 return ()
             gathering = self._gather(document, key, window)
             await asyncio.wait({gathering}, timeout=BUDGET_S)
         found = self._found.get(document.uri, (None, ()))[1]
-        return tuple(each.piece for each in found if not self._is_ignored(each.uri))  # it may have become so
+        return await asyncio.to_thread(self._shown, found)
 
     def opened(self, document: Document) -> None:
         """A document was opened: its beginning may be of use to others."""
@@ -99,18 +101,30 @@ class Neighbours:
     def label(self, uri: str) -> str:
         """How a document is called: its path in the workspace, or its name."""
         path = Path(uri_path(uri) or uri.rpartition("/")[2])
-        for folder in self._folders():
-            if path.is_relative_to(folder):
-                return path.relative_to(folder).as_posix()
-        return path.name
+        folder = folder_of(uri, self._folders()) if uri_path(uri) else None
+        return path.relative_to(folder).as_posix() if folder else path.name
+
+    def _shown(self, found: tuple[_Found, ...]) -> tuple[ContextPiece, ...]:
+        """In a thread, as wherever it is asked what is ignored: something may have become so."""
+        return tuple(each.piece for each in found if not self._is_ignored(each.uri))
+
+    def _drop_ignored(self) -> None:
+        ignored = {chunk.uri for chunk in self.ring.chunks if self._is_ignored(chunk.uri)}
+        if ignored:
+            self.ring.drop(ignored)
+
+    def _own_folders(self, document: Document) -> list[Path]:
+        """The folder that the document lies in: what lies in others belongs to other projects."""
+        folder = folder_of(document.file_uri, self._folders())
+        return [folder] if folder else []
 
     def _take(self, document: Document, cursor: int) -> None:
-        if not document.is_desynced and is_for_context(document.file_uri) and not self._is_ignored(document.file_uri):
+        if not document.is_desynced and is_for_context(document.file_uri):
             text = plain_text(chunk_at(document.text, cursor))
             self.ring.add(Chunk(uri=document.file_uri, language=document.language, text=text))
 
     def _key(self, document: Document, cursor: int, n_chars: int, n_diff_chars: int) -> _Key:
-        is_python = document.language == "python" and uri_path(document.file_uri) and self._folders()
+        is_python = document.language == "python" and uri_path(document.file_uri) and self._own_folders(document)
         return _Key(
             imports=tuple(find_imports(_other_lines(document.text, cursor))) if is_python else (),
             ring_version=self.ring.version,
@@ -142,11 +156,15 @@ class Neighbours:
         """Reads files: not for the event loop. What changes least comes first; declarations get half the room."""
         declared = self._declared(document, key.imports, key.n_chars // 2)
         room = key.n_chars - sum(len(each.piece.text) for each in declared)
-        chunks = [chunk for chunk in chunks if not self._is_ignored(chunk.uri)]
+        folders = self._own_folders(document)
+        chunks = [chunk for chunk in chunks if self._is_near(chunk.uri, folders) and not self._is_ignored(chunk.uri)]
         near = window.prefix[-800:] + window.suffix[:800]
         shown = window.prefix + window.suffix
         picked = pick(chunks, language=document.language, window=shown, near=near, n_chars=room)
         return (*declared, *(self._as_found(each.uri, each.text) for each in picked), *self._changed(document, key))
+
+    def _is_near(self, uri: str, folders: Sequence[Path]) -> bool:
+        return folder_of(uri, self._folders()) == (folders[0] if folders else None)
 
     def _changed(self, document: Document, key: _Key) -> list[_Found]:
         """Diffs of other files: of the document itself the model sees how it is now."""
@@ -156,14 +174,14 @@ class Neighbours:
         def is_wanted(path: Path) -> bool:
             return str(path) != uri_path(document.file_uri) and not self._is_ignored(path.as_uri())
 
-        changes = find_changes(self._folders(), n_chars=key.n_diff_chars, is_wanted=is_wanted)
+        changes = find_changes(self._own_folders(document), n_chars=key.n_diff_chars, is_wanted=is_wanted)
         return [self._as_found(each.path.as_uri(), each.text, suffix=".diff") for each in changes]
 
     def _as_found(self, uri: str, text: str, *, suffix: str = "") -> _Found:
         return _Found(uri=uri, piece=ContextPiece(path=self.label(uri) + suffix, text=clean_text(text)))
 
     def _declared(self, document: Document, imports: Sequence[Import], n_chars: int) -> list[_Found]:
-        path, folders = Path(uri_path(document.file_uri) or ""), self._folders()
+        path, folders = Path(uri_path(document.file_uri) or ""), self._own_folders(document)
         pieces: dict[Path, str] = {}
         for imported in imports:
             found = find_file(imported, path, folders)

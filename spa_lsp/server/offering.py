@@ -41,7 +41,7 @@ class Offering:
     """The state behind the answers of one front; lives in the event loop."""
 
     def __init__(
-        self, complete: Complete, names: Names, settings: Callable[[], Settings], neighbours: Neighbours
+        self, complete: Complete, names: Names, settings_of: Callable[[str], Settings], neighbours: Neighbours
     ) -> None:
         self.answers = AnswerCache()
         self.anchors = Anchors()
@@ -49,7 +49,7 @@ class Offering:
         self.neighbours = neighbours
         self._complete = complete
         self._names = names
-        self._settings = settings
+        self._settings_of = settings_of
         self._works: dict[str, Work] = {}
         self.adapter_set = ""  # that the engine holds, as far as is known
         self.pace = Pace()
@@ -69,7 +69,7 @@ class Offering:
             await work.all()  # what was shown in part is being completed
             return self.answers.find(spot)
         work = self._fitting_work(spot) or await self._start_for(ask, spot, kept=answer.offers if answer else ())
-        return await work.first(self._settings().first_items_ms / 1000) if ask.is_hasty else await work.all()
+        return await work.first(self._settings(ask).first_items_ms / 1000) if ask.is_hasty else await work.all()
 
     def knows(self, ask: Ask) -> bool:
         """Whether the answer comes without the engine."""
@@ -83,7 +83,7 @@ class Offering:
         self._stop_speculating()
         found = self.answers.latest(adapter_set, index)
         document = find(found[0].spot.uri) if found else None
-        if found is None or document is None or not self._settings().speculative:
+        if found is None or document is None or not self._settings_of(document.file_uri).speculative:
             return
         answer, offer = found
         question = question_after(answer, offer.text, document)
@@ -136,7 +136,7 @@ class Offering:
 
     async def _job(self, ask: Ask, spot: Spot) -> Job:
         self._last = ask
-        window = window_at(ask.question, ask.document, self._size())
+        window = window_at(ask.question, ask.document, self._size(ask))
         anchored = self.anchors.find(spot)
         if anchored is None:
             self.anchors.put(anchor := Anchor(spot=spot, window=window))
@@ -149,35 +149,38 @@ class Offering:
             spot=spot,
             place=_place(ask),
             request=request,
-            counts=self.learned.of(language) if self._settings().learned_order else {},
+            counts=self.learned.of(language) if self._settings(ask).learned_order else {},
             adapter_set=self.adapter_set,
         )
 
     async def _request(self, ask: Ask, window: Window, *, begun: str) -> CompletionRequest:
         """What the engine is asked, with what other files have to say."""
-        document, size = ask.document, self._size()
+        document, size = ask.document, self._size(ask)
         pieces = await self.neighbours.pieces(
             document, ask.question.start, window, n_chars=size.files, n_diff_chars=size.diff
         )
         return make_request(
             window,
             document,
-            self._settings(),
+            self._settings(ask),
             begun=begun,
             context=pieces,
             path=self.neighbours.label(document.file_uri),
             is_asked=ask.is_asked,
         )
 
-    def _size(self, seconds: float = COLD_S) -> WindowSize:
-        return window_size(self._settings(), self.tokens_per_s, seconds=seconds)
+    def _settings(self, ask: Ask) -> Settings:
+        return self._settings_of(ask.document.file_uri)
+
+    def _size(self, ask: Ask, seconds: float = COLD_S) -> WindowSize:
+        return window_size(self._settings(ask), self.tokens_per_s, seconds=seconds)
 
     def _keep(self, answer: Answer) -> None:
         self.adapter_set = answer.adapter_set
         if answer.offers:  # nothing may have come for want of time
             self.answers.put(answer)
         is_idle = self._speculation is None or self._speculation.done()
-        if answer.is_whole and is_idle and self._last is not None and self._settings().speculative:
+        if answer.is_whole and is_idle and self._last is not None and self._settings(self._last).speculative:
             self._speculation = asyncio.create_task(self._settle(self._last))
 
     def _stop_all_works(self, *, but: Spot | None) -> None:
@@ -208,7 +211,7 @@ class Offering:
         if found is None or any(not work.is_over for work in self._works.values()):
             return
         anchor, begun = found
-        window = window_at(ask.question, ask.document, self._size(seconds=READ_S))
+        window = window_at(ask.question, ask.document, self._size(ask, seconds=READ_S))
         if len(begun) < SETTLED_CHARS and len(anchor.window.prefix) + len(begun) >= len(window.prefix):
             return
         request = await self._request(ask, window, begun="")

@@ -1,5 +1,6 @@
 """Whether alternatives are offered at a place, and why there are none: one word for clients."""
 
+import asyncio
 from typing import Literal
 
 from spa_lsp.server import context
@@ -14,25 +15,34 @@ from spa_lsp.text.languages import canonical
 Reason = Literal["off", "ignored", "unusable", "starting", "loading", "error", "nothing"]
 
 
-def why_not(ls: SpaServer, document: Document | None) -> Reason | None:
+async def why_not(ls: SpaServer, document: Document | None) -> Reason | None:
     """Why nothing is offered in this document; None: something is."""
-    if not ls.is_on or (document is not None and document.language in map(canonical, ls.settings.disabled_languages)):
+    if not ls.is_on or (document is not None and _is_disabled(ls, document)):
         return "off"
     if document is None or not context.is_usable(document):
         return "unusable"
-    return "ignored" if _ignore_rule(ls, document) else None
+    return "ignored" if await _rule(ls, document) else None
 
 
-def rule_of(ls: SpaServer, document: Document | None) -> str:
+async def rule_of(ls: SpaServer, document: Document | None) -> str:
     """What a person should know of a file that is left alone: by which rule; empty for others."""
-    rule = _ignore_rule(ls, document) if document else ""
+    rule = await _rule(ls, document) if document else ""
     return f"this file is left alone ({rule})" if rule else ""
 
 
-def _ignore_rule(ls: SpaServer, document: Document) -> str:
+async def _rule(ls: SpaServer, document: Document) -> str:
+    """In a thread: ignore files are read, which may be long, and Git may be asked."""
+    return await asyncio.to_thread(_rule_now, ls, document)
+
+
+def _rule_now(ls: SpaServer, document: Document) -> str:
     """A cell's own URI need not have the path of its notebook."""
     own = ls.configuration.why_ignored(document.uri, document.language)
     return own or ls.configuration.why_ignored(document.file_uri, document.language)
+
+
+def _is_disabled(ls: SpaServer, document: Document) -> bool:
+    return document.language in map(canonical, ls.configuration.settings_of(document.file_uri).disabled_languages)
 
 
 def why_none(ls: SpaServer, answer: Answer | None) -> Reason | None:

@@ -49,7 +49,7 @@ class SpaServer(LanguageServer):
         self.offering = Offering(
             lambda request, on_alternative=None: self.link.complete(request, on_alternative),
             lambda adapter_set: self.names.of(self.settings.base, adapter_set),
-            lambda: self.settings,
+            self.configuration.settings_of,
             Neighbours(lambda: self.configuration.folders, self.configuration.is_ignored),
         )
         self.takes_first = False  # the client asks again when the user wants to see others
@@ -63,7 +63,8 @@ class SpaServer(LanguageServer):
         self._are_limits_new = (
             False  # the user has changed those of the engine, which may have been started with others
         )
-        self._used = self.settings  # by the link and for the answers that are kept
+        self._used = self.settings  # by the link
+        self._all_used = self.configuration.all_settings  # and for the answers that are kept
         self._shown: set[type[errors.SpaError]] = set()
 
     @property
@@ -94,13 +95,14 @@ class SpaServer(LanguageServer):
             logger.warning("%s", self.configuration.without_folders(complaint))
             self.show(f"spa-lsp: {complaint}")
         before, self._used = self._used, self.settings
+        all_before, self._all_used = self._all_used, self.configuration.all_settings
         limits = self.settings.engine_idle_s, self.settings.max_memory_mb
         if self._link is not None and limits != (before.engine_idle_s, before.max_memory_mb):
             self._are_limits_new = True
         if self._link is not None and _engine_of(before) != _engine_of(self.settings):
             self.leave_engine()
             self.link.start()
-        elif before != self.settings:
+        elif all_before != self._all_used:
             self.offering.clear()
         if self.settings.learned_order and self._learning is None:
             self._learning = asyncio.get_running_loop().run_in_executor(None, self.offering.learned.load)

@@ -77,7 +77,7 @@ class Desk:
     def __init__(self, engine, **settings):
         self.engine = engine
         self.settings = Settings(**settings)
-        self.offering = Offering(engine.complete, engine.names, lambda: self.settings, neighbours())
+        self.offering = Offering(engine.complete, engine.names, lambda uri: self.settings, neighbours())
         self.version = 0
         self.write("")
 
@@ -322,7 +322,7 @@ async def test_a_failure_is_raised_to_who_waits():
         raise RuntimeError
 
     desk = Desk(Engine())
-    desk.offering = Offering(fail, desk.engine.names, Settings, neighbours())
+    desk.offering = Offering(fail, desk.engine.names, lambda uri: Settings(), neighbours())
     with pytest.raises(RuntimeError):
         await desk.texts()
 

@@ -8,6 +8,7 @@ import pytest
 
 from spa_lsp.workspace import ignores
 from spa_lsp.workspace.ignores import is_for_context, is_ignored, is_uri_ignored, path_of, uri_path, why_ignored
+from spa_lsp.workspace.rules import parse_rules
 from tests.work import count_calls, not_for_ever
 
 N_CASES, N_PATHS = 60, 20  # per seed
@@ -367,3 +368,42 @@ def test_the_user_s_rules_hold_outside_the_workspace(root):
 def test_documents_of_unknown_schemes_are_no_context():
     assert is_for_context("file:///w/a.py") and is_for_context("vscode-notebook-cell:/w/n.ipynb#1")
     assert not is_for_context("output:tasks") and not is_for_context("git:/w/a.py")
+
+
+def of_45000(pattern):
+    return parse_rules("\n".join(pattern.format(n) for n in range(45_000)).encode())
+
+
+MANY = ["build/out-{}/**/*.o", "build/file-{}.o", "*.o{}", "name-{}", "**/name-{}/", "/a/*/name-{}"]
+
+
+# issue 13
+@pytest.mark.parametrize("pattern", MANY)
+def test_of_a_huge_file_a_path_is_compared_with_few_lines(pattern, monkeypatch):
+    rules, compiled = of_45000(pattern), []
+    monkeypatch.setattr("spa_lsp.workspace.rules._translate", lambda pattern: compiled.append(pattern) or b"x")
+    for step in ("build", "build/out-17", "build/out-17/x.o17", "a/b/name-17"):
+        rules.last(step.encode(), is_folder=True)
+    assert len(compiled) <= 2
+
+
+# issue 13
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ("build/out-17/**/*.o", "build/out-17/a/b.o"),
+        ("build/out-17/**/*.o", "build/out-17/b.o"),
+        ("*.tar.gz", "x/a.tar.gz"),
+        ("**/name", "name"),
+        ("a/**/name", "a/name"),
+        ("a/**", "a/b"),
+        ("a**/b", "a/b"),
+        ("x*", "y/x.y"),
+        ("a/b/c", "a/b/c"),
+        ("/a[b]c", "abc"),
+        (r"a\*c", "q/a*c"),
+    ],
+)
+def test_a_rule_is_found_by_whatever_of_it_is_literal(line, path):
+    found = parse_rules(f"other\n{line}\n!elsewhere".encode()).last(path.encode(), is_folder=False)
+    assert found is not None and found.line == line
