@@ -3,6 +3,7 @@
 local alternatives = require('spa_lsp.alternatives')
 local commands = require('spa_lsp.commands')
 local config = require('spa_lsp.config')
+local folders = require('spa_lsp.folders')
 local insert = require('spa_lsp.insert')
 local panel = require('spa_lsp.panel')
 
@@ -36,6 +37,25 @@ function M.an_alternative_of_the_panel_takes_the_place_of_its_range()
   local place = { bufnr = bufnr, at = { 0, 11 }, encoding = 'utf-16' }
   same(panel.stop_of(place, { range = { ['end'] = { line = 0, character = 9 } } }), { 0, 12 })
   same(panel.stop_of(place, {}), { 0, 11 })
+end
+
+-- issue 13: the settings of a second project were never read
+function M.a_client_that_is_used_again_is_told_of_the_folder_once_it_has_started()
+  local told = {}
+  local client = { id = 7, workspace_folders = { { uri = 'file:///one', name = '/one' } } }
+  client.notify = function(...)
+    local arguments = { ... }
+    table.insert(told, arguments[#arguments].event.added)
+  end
+  folders.add(client, '/two')
+  folders.add(client, '/one')
+  folders.add(client, nil)
+  same(told, {})
+  client.initialized = true
+  folders.tell(client)
+  folders.add(client, '/two')
+  folders.add(client, '/three')
+  same(told, { { { uri = 'file:///two', name = '/two' } }, { { uri = 'file:///three', name = '/three' } } })
 end
 
 function M.what_was_typed_is_taken_off()

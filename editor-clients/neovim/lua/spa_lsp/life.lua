@@ -2,6 +2,7 @@
 
 local config = require('spa_lsp.config')
 local crashes = require('spa_lsp.crashes')
+local folders = require('spa_lsp.folders')
 local server = require('spa_lsp.server')
 
 local M = {}
@@ -34,9 +35,13 @@ function M.client_config()
         on_dir(M.root(bufnr))
       end
     end,
-    reuse_client = function(client)
-      -- one for all folders: the server looks at open documents only
-      return client.name == server.name and not server.call(client, 'is_stopped')
+    reuse_client = function(client, wanted)
+      -- one for all folders: it is told of each, for every document goes by the settings of its own
+      local is_ours = client.name == server.name and not server.call(client, 'is_stopped')
+      if is_ours then
+        folders.add(client, wanted and wanted.root_dir)
+      end
+      return is_ours
     end,
     handlers = { ['spa-lsp/status'] = server.on_status },
     on_init = M.on_init,
@@ -165,6 +170,7 @@ end
 ---@param client vim.lsp.Client
 ---@param result table
 function M.on_init(client, result)
+  folders.tell(client)
   local about = result.serverInfo or {}
   local program = (server.command() or { 'the server' })[1]
   if about.name ~= 'spa-lsp' then
@@ -194,6 +200,7 @@ function M.on_exit(code, signal, client_id)
   has_crashed = false
   vim.schedule(function()
     server.forget(client_id)
+    folders.forget(client_id)
     local go_on = after_exit[client_id]
     after_exit[client_id] = nil
     if go_on then
