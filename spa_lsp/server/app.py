@@ -69,6 +69,7 @@ def make_server(engine_command: Sequence[str] | None = None) -> SpaServer:
     server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(did_change_configuration)
     server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)(did_change_workspace_folders)
     server.feature(panel.REQUEST)(alternatives)
+    server.feature(refusal.REQUEST)(why_not)
     for method, kind in feedback.NOTIFICATIONS.items():
         server.feature(method)(partial(tell, kind))
     for name, command in COMMANDS.items():
@@ -340,6 +341,14 @@ async def completion(ls: SpaServer, params: types.CompletionParams) -> types.Com
     if document is None or not items:
         return types.CompletionList(is_incomplete=True, items=[])
     return menu.to_menu(items, document.text, params.position, ls.protocol.documents.encoding)
+
+
+async def why_not(ls: SpaServer, params: Any) -> dict[str, str]:
+    """Why nothing is offered in a document, for what stands in a status bar; two empty words where something is."""
+    asked = ls.protocol.structure(feedback.plain(params)["textDocument"], types.TextDocumentIdentifier)
+    refresh(ls)
+    document = ls.protocol.documents.get(asked.uri)
+    return {"reason": await refusal.why_not(ls, document) or "", "message": await refusal.rule_of(ls, document)}
 
 
 async def alternatives(ls: SpaServer, params: Any) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from spa_lsp.server.documents import Document
 from spa_lsp.server.state import SpaServer
 from spa_lsp.text.languages import canonical
 
+REQUEST = "spa-lsp/whyNot"  # of a document, as its status bar asks
+
 # off: switched off, for all or for this language · ignored: the file is private · unusable: the document is not open,
 # too long, or its changes came out of order · starting, loading, error: the engine is so · nothing: no adapter had
 # anything to say, or the user has typed on

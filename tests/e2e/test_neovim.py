@@ -17,6 +17,7 @@ from tests.fakes import wait_until
 
 pytestmark = pytest.mark.editors
 
+STATUS_LINE = "return require('spa_lsp').statusline()"
 MESSAGES = "return vim.fn.execute('messages')"
 GHOST_ANYWHERE = """
 local n = 0
@@ -354,3 +355,23 @@ def test_an_option_that_cannot_be_used_is_said(start):
     nvim = start(debounce_ms="-1", typo="1")
     assert 'option "debounce_ms" must be milliseconds, 0 or more; its default is kept' in nvim.messages()
     assert 'unknown option "typo"' in nvim.messages()
+
+
+# issue 13: the second project went by the settings of the first, and nothing said why a file got nothing
+def test_a_second_project_goes_by_its_own_settings_and_the_status_line_names_the_rule(nvim, tmp_path):
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".spa-lsp.toml").write_text('ignore = ["*.py"]')
+    nvim.keys(f"<Esc>:write! | edit {tmp_path / 'second.py'}<CR>")
+    nvim.wait_for_server()
+    nvim.wait_for(STATUS_LINE, "spa: this file is left alone (setting ignore: *.py)")
+    nvim.keys(f"<Esc>:edit {nvim.file}<CR>")
+    nvim.wait_for(STATUS_LINE, "spa: ready")
+
+
+def test_two_projects_have_one_server(nvim, tmp_path):
+    (tmp_path / ".git").mkdir()
+    nvim.keys(f"<Esc>:write! | edit {tmp_path / 'second.py'}<CR>")
+    nvim.wait_for_server()
+    assert nvim.lua("return #vim.lsp.get_clients({ name = 'spa_lsp' })") == 1
+    nvim.keys(f"<Esc>:edit {nvim.file}<CR>")
+    nvim.wait_for_server()

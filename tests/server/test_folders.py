@@ -153,3 +153,20 @@ async def test_an_ignore_file_is_parsed_once(front, tmp_path, monkeypatch):
         client.open(CODE, uri=(tmp_path / f"{name}.py").as_uri())
         await client.items(1, 4, uri=(tmp_path / f"{name}.py").as_uri())
     assert n_parsed.count(b"build-once/\n") == 1
+
+
+async def why_not(client, path):
+    return await client.call("spa-lsp/whyNot", {"textDocument": {"uri": path.as_uri()}})
+
+
+async def test_a_status_bar_is_told_why_a_file_gets_nothing(front, tmp_path):
+    client = await front(root=tmp_path, settings={"ignore": ["/private/"]})
+    client.open(CODE, uri=(tmp_path / "private" / "a.py").as_uri())
+    told = {"reason": "ignored", "message": "this file is left alone (setting ignore: /private/)"}
+    assert await why_not(client, tmp_path / "private" / "a.py") == told
+
+
+async def test_of_a_file_that_is_served_a_status_bar_is_told_nothing(front, tmp_path):
+    client = await front(root=tmp_path)
+    client.open(CODE, uri=(tmp_path / "a.py").as_uri())
+    assert await why_not(client, tmp_path / "a.py") == {"reason": "", "message": ""}

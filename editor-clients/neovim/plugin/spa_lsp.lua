@@ -34,6 +34,7 @@ vim.api.nvim_create_autocmd('LspAttach', {
     if client and client.name == 'spa_lsp' then
       require('spa_lsp.keymaps').set() -- for `vim.lsp.enable('spa_lsp')` without `setup`
       require('spa_lsp.display').refresh(event.buf)
+      require('spa_lsp.refusal').ask(event.buf)
     end
   end,
 })
@@ -44,6 +45,17 @@ vim.api.nvim_create_autocmd({ 'LspDetach', 'BufUnload' }, {
     local client = data and data.client_id and vim.lsp.get_client_by_id(data.client_id)
     if not client or client.name == 'spa_lsp' then
       require('spa_lsp.display').detach(event.buf)
+      require('spa_lsp.refusal').forget(event.buf)
+    end
+  end,
+})
+-- a rule may have come or gone: an ignore file was written, here or elsewhere
+vim.api.nvim_create_autocmd({ 'BufEnter', 'BufWritePost', 'FocusGained' }, {
+  group = group,
+  callback = function()
+    local bufnr = vim.api.nvim_get_current_buf()
+    if package.loaded['spa_lsp.server'] then
+      require('spa_lsp.refusal').ask(bufnr)
     end
   end,
 })

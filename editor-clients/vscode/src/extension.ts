@@ -7,6 +7,7 @@ import { Notices } from './notices';
 import { Panel } from './panel';
 import { isRecord } from './protocol';
 import { watchInterpreter } from './python';
+import { Refusal } from './refusal';
 import { Server } from './server';
 import { StatusBar } from './statusBar';
 import { Tracker } from './tracker';
@@ -23,17 +24,20 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   const statusBar = new StatusBar();
   const panel = new Panel(context.extensionUri, running);
   const metrics = new Metrics(running);
+  const refusal = new Refusal(running);
   const update = (): void => {
-    statusBar.update(isEnabled() ? running.status : { ...running.status, state: 'off', message: '' }, tracker.showing);
+    const status = isEnabled() ? running.status : ({ ...running.status, state: 'off', message: '' } as const);
+    statusBar.update(status, tracker.showing, refusal.message);
     void vscode.commands.executeCommand('setContext', 'spaLsp.showing', tracker.showing !== undefined);
     void vscode.commands.executeCommand('setContext', 'spaLsp.ready', running.status.state === 'ready');
   };
   const extensionId = context.extension.id;
   context.subscriptions.push(
-    ...[log, running, tracker, statusBar, panel, metrics],
+    ...[log, running, tracker, statusBar, panel, metrics, refusal],
     ...registerCommands({ server: running, tracker, panel, metrics, notices, log, extensionId }),
     running.onDidChangeStatus(update),
     tracker.onDidChange(update),
+    refusal.onDidChange(update),
     ...watchSettings(running, tracker, update),
   );
   update();

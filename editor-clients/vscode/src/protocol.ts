@@ -11,6 +11,7 @@ export const DID_SHOW = 'spa-lsp/didShow';
 export const DID_PARTIALLY_ACCEPT = 'spa-lsp/didPartiallyAccept';
 export const DID_DISMISS = 'spa-lsp/didDismiss';
 export const ALTERNATIVES = 'spa-lsp/alternatives';
+export const WHY_NOT = 'spa-lsp/whyNot';
 
 export type State = 'starting' | 'loading' | 'ready' | 'busy' | 'off' | 'error';
 

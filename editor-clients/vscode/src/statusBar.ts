@@ -14,8 +14,8 @@ export class StatusBar implements vscode.Disposable {
     this.item.show();
   }
 
-  update(status: Status, showing: Showing | undefined): void {
-    const look = statusLook(status, showing && title(showing));
+  update(status: Status, showing: Showing | undefined, refusal?: string): void {
+    const look = statusLook(status, showing && title(showing), refusal);
     this.item.text = look.text;
     this.item.command = look.command;
     const tooltip = new vscode.MarkdownString(look.tooltip);

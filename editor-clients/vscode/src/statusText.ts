@@ -38,22 +38,27 @@ const LINKS = [
   ['spaLsp.showLog', 'Log'],
 ] as const;
 
-/** The status bar item; `shown` is the title of the alternative on screen. */
-export function statusLook(status: Status, shown: string | undefined): StatusLook {
-  const text = shown && status.state !== 'off' ? `${ICONS.ready} ${shown}` : `${ICONS[status.state]} SPA`;
+/**
+ * The status bar item.
+ * `shown` is the title of the alternative on screen, `refusal` why the file in the editor gets nothing.
+ */
+export function statusLook(status: Status, shown: string | undefined, refusal?: string): StatusLook {
+  const isRefused = refusal !== undefined && status.state !== 'off' && status.state !== 'error';
+  const icon = isRefused ? ICONS.off : ICONS[status.state];
+  const text = shown && status.state !== 'off' ? `${ICONS.ready} ${shown}` : `${icon} SPA`;
   const isProblem = status.state === 'error';
   const links = LINKS.map(([command]) => command);
-  return { text, tooltip: tooltip(status), isProblem, command: isProblem ? 'spaLsp.showProblem' : 'spaLsp.toggle', links };
+  return { text, tooltip: tooltip(status, isRefused ? refusal : undefined), isProblem, command: isProblem ? 'spaLsp.showProblem' : 'spaLsp.toggle', links };
 }
 
-function tooltip(status: Status): string {
+function tooltip(status: Status, refusal: string | undefined): string {
   const facts = [
     ['base', status.base],
     ['adapter set', status.adapter_set],
     ['adapters', status.k],
   ].filter(([, value]) => value !== undefined && value !== null && value !== '');
   const lines = [
-    `**spa-lsp** – ${escape(status.message || WORDS[status.state])}`,
+    `**spa-lsp** – ${escape(refusal ?? (status.message || WORDS[status.state]))}`,
     ...facts.map(([name, value]) => `${name}: ${escape(String(value))}`),
     LINKS.map(([command, title]) => `[${title}](command:${command})`).join(' · '),
   ];

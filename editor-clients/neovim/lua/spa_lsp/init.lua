@@ -51,7 +51,7 @@ function M.toggle(what)
   require('spa_lsp.display').refresh_all()
 end
 
---- For a status line: "2/5 · label" while something is shown, else what the server does; '' where it does not run.
+--- For a status line: "2/5 · label" while something is shown, else why it serves nothing here or what the server does; '' where it does not run.
 ---@return string
 function M.statusline()
   local bufnr = vim.api.nvim_get_current_buf()
@@ -66,6 +66,10 @@ function M.statusline()
   end
   if not require('spa_lsp.toggles').is_on(bufnr) then
     return 'spa: off'
+  end
+  local message = require('spa_lsp.refusal').of(bufnr)
+  if message then
+    return 'spa: ' .. message
   end
   local status = server.status[client.id]
   return 'spa: ' .. (status and status.state or 'ready')

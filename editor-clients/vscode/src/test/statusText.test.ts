@@ -22,6 +22,18 @@ test('a problem is marked, and its click says what it is', () => {
   assert.match(look.tooltip, /no base/);
 });
 
+// issue 13
+test('a file that is left alone is marked, and the tooltip names the rule', () => {
+  const look = statusLook({ state: 'ready' }, undefined, 'this file is left alone (built-in: .env)');
+  assert.equal(look.text, '$(circle-slash) SPA');
+  assert.match(look.tooltip, /built-in: \.env/);
+  assert.equal(look.isProblem, false);
+});
+
+test('what is wrong comes before the rule', () => {
+  assert.match(statusLook({ state: 'error', message: 'no base' }, undefined, 'left alone').tooltip, /no base/);
+});
+
 test("the server's words cannot become links", () => {
   const look = statusLook({ state: 'error', message: '[x](command:evil)' }, undefined);
   assert.doesNotMatch(look.tooltip, /\[x\]\(command:evil\)/);

@@ -1,0 +1,41 @@
+-- Why a file is left alone, for the status line: asked of the server when a buffer is entered or written.
+
+local server = require('spa_lsp.server')
+
+local M = {}
+
+---@type table<integer, string> by buffer
+local messages = {}
+
+--- The sentence about a buffer that gets nothing; nil for others.
+---@param bufnr integer
+---@return string?
+function M.of(bufnr)
+  return messages[bufnr]
+end
+
+--- Ask about a buffer; a server of before this request says nothing.
+---@param bufnr integer
+function M.ask(bufnr)
+  local client = vim.api.nvim_buf_is_loaded(bufnr) and server.client(bufnr)
+  if not client then
+    messages[bufnr] = nil
+    return
+  end
+  local params = { textDocument = { uri = vim.uri_from_bufnr(bufnr) } }
+  server.call(client, 'request', 'spa-lsp/whyNot', params, function(err, result)
+    local message = not err and type(result) == 'table' and result.message ~= '' and result.message or nil
+    if messages[bufnr] ~= message then
+      messages[bufnr] = message
+      server.announce()
+    end
+  end, bufnr)
+end
+
+--- The buffer is no more.
+---@param bufnr integer
+function M.forget(bufnr)
+  messages[bufnr] = nil
+end
+
+return M
