@@ -27,6 +27,6 @@ def check_own_folder(folder: Path, *, way_out: str) -> None:
     """
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise BadInput(f"{folder} belongs to someone else, who could read your code; {way_out}")
+        raise BadInput(f"{folder} belongs to someone else, who could read or change what is yours; {way_out}")
     if stat.S_IMODE(found.st_mode) & 0o022:
-        raise BadInput(f"others can write in {folder}, and so could read your code; {way_out}")
+        raise BadInput(f"others can write in {folder}, and so could read or change what is yours; {way_out}")

@@ -40,7 +40,7 @@ def runtime_dir() -> Path:
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if not runtime:
         return _temporary_dir()
-    if not _can_be_made(Path(runtime)):
+    if not _can_be_made(Path(runtime)) or _is_anothers(Path(runtime)):
         _say_once(f"XDG_RUNTIME_DIR={runtime} cannot be used: the engine's socket lies in {_temporary_dir()}")
         return _temporary_dir()
     return Path(runtime) / "spa-lsp"
@@ -95,6 +95,11 @@ def _home(default: str) -> Path:
 
 def _temporary_dir() -> Path:
     return Path(tempfile.gettempdir()) / f"spa-lsp-{os.getuid()}"
+
+
+def _is_anothers(folder: Path) -> bool:
+    """Whether another user's, as after `su`, which keeps the environment."""
+    return os.path.exists(folder) and os.stat(folder).st_uid != os.getuid()
 
 
 def _can_be_made(folder: Path) -> bool:

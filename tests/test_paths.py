@@ -83,3 +83,11 @@ def test_a_home_and_a_runtime_folder_that_can_be_used_are(temporary, monkeypatch
     monkeypatch.setenv("HOME", str(tmp_path))
     assert paths.data_dir() == tmp_path / ".local/share/spa-lsp"
     assert str(paths.runtime_dir()) == os.environ["XDG_RUNTIME_DIR"] + "/spa-lsp" and caplog.text == ""
+
+
+# #13
+def test_the_runtime_folder_of_another_user_is_as_none(temporary, monkeypatch, tmp_path, caplog):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    owner = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: owner + 1)
+    assert paths.runtime_dir() == paths._temporary_dir() and "cannot be used" in caplog.text

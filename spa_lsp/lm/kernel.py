@@ -9,7 +9,6 @@ import logging
 import os
 import platform
 import shutil
-import stat
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -20,6 +19,8 @@ import torch
 from torch import Tensor
 
 from spa_lsp import paths
+from spa_lsp.errors import BadInput
+from spa_lsp.own_folder import check_own_folder
 from spa_lsp.storage.private_files import make_private_folder
 
 logger = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ def find_kernel(path: str | None = None) -> Kernel:
 
 def build_kernel(*, compilers: Sequence[str] = COMPILERS) -> Path:
     """The compiled library in the cache, made with the first compiler that can; see `find_kernel`."""
-    _check_private(_folder())
+    _make_own(_folder())
     target = _target()
     if _is_whole(target):
         return target
@@ -161,15 +162,15 @@ def _target() -> Path:
     return _folder() / f"int8-{hashlib.sha256(key.encode()).hexdigest()[:16]}.so"
 
 
-def _check_private(folder: Path) -> None:
+def _make_own(folder: Path) -> None:
     """Make the folder unless it is there; code is loaded from it, so nobody else may write to it."""
     try:
         make_private_folder(folder)
-        found = folder.lstat()
+        check_own_folder(folder, way_out="remove it")
     except OSError as error:
         raise NoKernel(f"{folder} cannot be made ({error})") from error
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
-        raise NoKernel(f"{folder} can be written by others; remove it")
+    except BadInput as error:
+        raise NoKernel(str(error)) from error
 
 
 def _is_whole(path: Path) -> bool:

@@ -92,15 +92,29 @@ def make_foreign(monkeypatch, folder, how):
         lambda path: EngineClient(path, command=fake_engine_command(path)),
         EngineClient,
         stop_engine,
-        lambda path: engine_status(),
     ],
-    ids=["start", "connect", "stop", "status"],
+    ids=["start", "connect", "stop"],
 )
 def test_nothing_is_said_to_a_socket_in_a_folder_that_is_not_ours_alone(place, stranger, monkeypatch, how, use):
     make_foreign(monkeypatch, place.parent, how)
     with pytest.raises(BadInput, match="set XDG_RUNTIME_DIR to a folder of your own"):
         use(place)
     assert stranger() == b""
+
+
+# #11
+@pytest.mark.parametrize("how", ["link", "writable"])
+def test_the_status_is_not_asked_there(place, stranger, monkeypatch, how):
+    make_foreign(monkeypatch, place.parent, how)
+    with pytest.raises(BadInput, match="set XDG_RUNTIME_DIR to a folder of your own"):
+        engine_status()
+    assert stranger() == b""
+
+
+# #13
+def test_in_the_runtime_folder_of_another_user_no_engine_is_looked_for(place, stranger, monkeypatch):
+    make_foreign(monkeypatch, place.parent, "owner")
+    assert engine_status() is None and stranger() == b""
 
 
 # #11
