@@ -103,11 +103,15 @@ class Configuration:
         return why_uri_ignored(uri, folder, patterns=self.settings_of(uri).ignore, language=language)
 
     def _signatures(self) -> list[Signature]:
-        return [signature(folder) for folder in self.folders or [None]]
+        return [signature(folder) for folder in self._roots]
+
+    @property
+    def _roots(self) -> list[Path | None]:
+        return [*self.folders] or [None]
 
     def _read(self) -> None:
         self._read_at = self._signatures()  # before the files: a change in between is seen the next time
-        found = [self._resolve(folder) for folder in self.folders or [None]]
+        found = [self._resolve(folder) for folder in self._roots]
         complaints = dict.fromkeys(complaint for each in found for complaint in each.complaints)
         self.resolved = replace(found[0], complaints=tuple(complaints))
         self._by_folder = {folder: each.settings for folder, each in zip(self.folders, found, strict=False)}
