@@ -130,19 +130,3 @@ def request_from_json(data: dict[str, Any]) -> CompletionRequest:
     if "context" in known:
         known["context"] = tuple(ContextPiece(path=piece["path"], text=piece["text"]) for piece in known["context"])
     return CompletionRequest(**known)
-
-
-def result_from_json(data: dict[str, Any]) -> CompletionResult:
-    """The result that `to_json` made."""
-    return CompletionResult(
-        **{
-            **data,
-            "alternatives": tuple(alternative_from_json(item) for item in data["alternatives"]),
-            "timing": Timing(**data["timing"]),
-        }
-    )
-
-
-def alternative_from_json(data: dict[str, Any]) -> Alternative:
-    """The alternative that `asdict` made."""
-    return Alternative(**data)

@@ -8,7 +8,7 @@ from spa_lsp.engine.client import engine_status, stop_engine
 from spa_lsp.errors import NotFound
 from spa_lsp.outcomes.file import read_outcomes
 from spa_lsp.server.clients import asks_again
-from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, FakeCompleter, engine_in_thread
+from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, FakeCompleter, beside, engine_in_thread
 from tests.server.conftest import eventually
 from tests.server.front import Front
 
@@ -151,7 +151,7 @@ async def test_nothing_is_offered_while_the_engine_loads(front):
     client.open(CODE)
     assert await client.items(1, 4) == []
     gate.set()
-    await eventually(lambda: engine_status()["state"] == "ready")
+    await eventually(lambda: beside(engine_status)["state"] == "ready")
     assert await client.texts(1, 4) == list(SOME_TEXTS)
     assert client.notifications == []
 
@@ -380,7 +380,7 @@ async def test_a_base_that_is_not_there_is_told_once_with_the_way_out(front):
 
     client = await front(load=load)
     client.open(CODE)
-    await eventually(lambda: engine_status()["state"] == "failed")
+    await eventually(lambda: beside(engine_status)["state"] == "failed")
     assert [await client.items(1, 4) for _ in range(3)] == [[], [], []]
     assert client.messages == [f"spa-lsp: {MISSING}"]
 
