@@ -44,7 +44,8 @@ class CompletionRequest:
     adapters: tuple[str, ...] = ()  # names, in the order wanted; empty: all of the set
     k: int | None = None  # at most this many alternatives; None: one per adapter
     # one adapter, the first of `adapters` or the one that leads the set, answers first, greedily and alone, then the
-    # others: it is there in a part of the time that all take, and what a deadline cuts are the others, as a rule
+    # others: it is there in a part of the time that all take, and what a deadline cuts are the others, as a rule.
+    # Adapters that act on the prompt are computed together, and told in this order.
     lead_first: bool = False
     use_base: bool = False  # rows without adapters; k of them (1 when k is None)
     max_tokens: int = 64
