@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import logging
 import socket
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -197,7 +198,7 @@ async def open_channel(
     """
     hello = {"type": "hello", "protocol": wire.PROTOCOL, "adapter_set": adapter_set, **(limits or {})}
     for _ in range(3):  # an engine may be just ending when we come
-        channel = await Channel.over(await asyncio.to_thread(_connect, path, command), on_notice)
+        channel = await Channel.over(await _connect_beside(path, command), on_notice)
         try:
             answer = await channel.demand(hello, HELLO_TIMEOUT_S)
             if isinstance(answer, Failed):
@@ -209,6 +210,23 @@ async def open_channel(
             channel.close()
             raise
     raise Unavailable(f"the engine ends as soon as it is started; see its log, {supervisor.log_path(path)}")
+
+
+async def _connect_beside(path: Path, command: Sequence[str] | None) -> socket.socket:
+    """In a thread; what comes when nobody waits any more is closed."""
+    is_given_up = threading.Event()
+
+    def connect() -> socket.socket:
+        sock = _connect(path, command)
+        if is_given_up.is_set():
+            sock.close()
+        return sock
+
+    try:
+        return await asyncio.to_thread(connect)
+    except asyncio.CancelledError:
+        is_given_up.set()
+        raise
 
 
 def _connect(path: Path, command: Sequence[str] | None) -> socket.socket:
