@@ -44,7 +44,8 @@ class CompletionRequest:
     adapters: tuple[str, ...] = ()  # names, in the order wanted; empty: all of the set
     k: int | None = None  # at most this many alternatives; None: one per adapter
     # one adapter, the first of `adapters` or the one that leads the set, answers first, greedily and alone, then the
-    # others: it is there in a part of the time that all take, and what a deadline cuts are the others, as a rule
+    # others: it is there in a part of the time that all take, and what a deadline cuts are the others, as a rule.
+    # Adapters that act on the prompt are computed together, and told in this order.
     lead_first: bool = False
     use_base: bool = False  # rows without adapters; k of them (1 when k is None)
     max_tokens: int = 64
@@ -130,19 +131,3 @@ def request_from_json(data: dict[str, Any]) -> CompletionRequest:
     if "context" in known:
         known["context"] = tuple(ContextPiece(path=piece["path"], text=piece["text"]) for piece in known["context"])
     return CompletionRequest(**known)
-
-
-def result_from_json(data: dict[str, Any]) -> CompletionResult:
-    """The result that `to_json` made."""
-    return CompletionResult(
-        **{
-            **data,
-            "alternatives": tuple(alternative_from_json(item) for item in data["alternatives"]),
-            "timing": Timing(**data["timing"]),
-        }
-    )
-
-
-def alternative_from_json(data: dict[str, Any]) -> Alternative:
-    """The alternative that `asdict` made."""
-    return Alternative(**data)

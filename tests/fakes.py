@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -98,9 +99,15 @@ def engine_in_thread(socket_path, load, *, idle_s=60.0):
     try:
         yield
     finally:
-        stop_engine(socket_path)
+        beside(stop_engine, socket_path)
         thread.join(PATIENCE_S)
         assert not thread.is_alive()
+
+
+def beside(function, *args):
+    """What a function gives that has an event loop of its own, where one may be running."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function, *args).result()
 
 
 def is_listening(socket_path):

@@ -103,7 +103,8 @@ def floor_of(name: str) -> int:
 
 
 def is_client(name: str) -> bool:
-    return name == "spa_lsp.engine.client"
+    """What others may know of the engine: the way to it, and what it says."""
+    return name in ("spa_lsp.engine.client", "spa_lsp.engine.events")
 
 
 def may_import(name: str, target: str) -> bool:

@@ -3,6 +3,7 @@
 import os
 import pwd
 import tempfile
+from contextlib import closing
 
 import pytest
 
@@ -71,8 +72,8 @@ def test_an_engine_is_there_though_the_runtime_folder_cannot_be_made(temporary, 
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "file" / "run"))
     path = socket_path("fake-base", "auto")
-    client = EngineClient(path, command=fake_engine_command(path))
-    assert client.complete(CompletionRequest(prefix="x")).alternatives and path.parent == temporary
+    with closing(EngineClient(path, command=fake_engine_command(path))) as client:
+        assert client.complete(CompletionRequest(prefix="x")).alternatives and path.parent == temporary
     assert temporary.stat().st_mode & 0o777 == 0o700 and caplog.text.count("cannot be used") == 1
     stop_engine(path)
 

@@ -73,7 +73,7 @@ def main(
         spa-lsp demo
         spa-lsp --stdio
     """
-    _set_up_logging(log_file)
+    _set_up_logging(ctx, log_file)
     ways = [name for name, value in (("--stdio", stdio), ("--tcp", tcp), ("--pipe", pipe)) if value]
     if len(ways) > 1:
         raise click.UsageError(f"{' and '.join(ways)} are ways to reach one server; choose one")
@@ -96,7 +96,7 @@ def _serve(tcp: str | None, pipe: Path | None, client_process_id: int | None) ->
         serve_stdio(client_process_id=client_process_id)
 
 
-def _set_up_logging(log_file: Path | None) -> None:
+def _set_up_logging(ctx: click.Context, log_file: Path | None) -> None:
     to_person = logging.StreamHandler()
     to_person.setLevel(logging.WARNING)
     to_person.setFormatter(logging.Formatter("spa-lsp: %(message)s"))
@@ -104,5 +104,6 @@ def _set_up_logging(log_file: Path | None) -> None:
     if log_file:
         to_file = logging.FileHandler(log_file, encoding="utf-8")
         to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        ctx.call_on_close(to_file.close)
         handlers.append(to_file)
     logging.basicConfig(level=logging.INFO, handlers=handlers)

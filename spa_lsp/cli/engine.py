@@ -1,6 +1,7 @@
 """`spa-lsp engine`: the process that holds the base for all editors and commands of this user."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,11 @@ def start(
         client = EngineClient.connect(
             base_id, set_name, quantization, idle_s=idle_s, max_memory_mb=max_memory_mb, on_loading=on_loading
         )
-        client.wait_until_loaded()
-        shown.advance(100 - done)
-    _show([client.status()], as_json=as_json)
+        with closing(client):
+            client.wait_until_loaded()
+            shown.advance(100 - done)
+            status = client.status()
+    _show([status], as_json=as_json)
 
 
 @engine.command()

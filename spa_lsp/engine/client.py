@@ -3,33 +3,26 @@
 Nothing here imports torch; the engine is a process of its own, started when it is not there.
 """
 
+import asyncio
 import logging
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from spa_lsp import paths
 from spa_lsp.bases.catalog import DEFAULT_BASE
-from spa_lsp.completion import (
-    CompletionRequest,
-    CompletionResult,
-    IsCancelled,
-    OnAlternative,
-    alternative_from_json,
-    result_from_json,
-)
+from spa_lsp.completion import CompletionRequest, CompletionResult, IsCancelled, OnAlternative
 from spa_lsp.engine import supervisor, wire
-from spa_lsp.engine.connection import Connection, ConnectionLost, open_connection
+from spa_lsp.engine.channel import Channel, ConnectionLost, open_channel
+from spa_lsp.engine.events import Event, Failed, Found, Loading, Result, Status
 from spa_lsp.engine.link import EngineLink, OnEvent
-from spa_lsp.engine.private_socket import kill_peer, try_connect
+from spa_lsp.engine.private_socket import try_connect
 from spa_lsp.errors import SpaError, Unavailable
 
 IDLE_S = 1800.0
-POLL_S = 0.02  # how soon a cancel is noticed
 
 _STATUS_TIMEOUT_S = 5.0
 _STOP_TIMEOUT_S = 30.0
@@ -37,6 +30,7 @@ _STOP_TIMEOUT_S = 30.0
 __all__ = ["EngineClient", "EngineLink", "engine_status", "open_link", "running_engines", "stop_engine"]
 
 OnLoading = Callable[[str, float], None]  # stage, fraction of the whole load
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -53,13 +47,17 @@ class EngineClient:
         on_loading: OnLoading | None = None,
     ) -> None:
         self._path = path
-        self._command = command
-        self._adapter_set = adapter_set
+        self._may_start = command is not None
         self._on_loading = on_loading
         self._backoff = supervisor.Backoff()
         self._lock = threading.Lock()
-        self._n_calls = 0
-        self._connection = open_connection(path, command=command, adapter_set=adapter_set)
+        self._open = partial(open_channel, path, command=command, adapter_set=adapter_set)
+        self._runner = _new_runner()  # its event loop runs during calls only
+        try:
+            self._channel = self._runner.run(self._open())
+        except BaseException:
+            self._runner.close()
+            raise
 
     @classmethod
     def connect(
@@ -104,7 +102,8 @@ class EngineClient:
         """Ask the engine, waiting while it loads. After its death alternatives may be announced a second time."""
         message = {"type": "complete", "request": asdict(request), "wait": True}
         answer = self._call(message, on_alternative, is_cancelled)
-        return result_from_json(answer["result"])
+        assert isinstance(answer, Result)
+        return answer.result
 
     def wait_until_loaded(self) -> None:
         """Return when the engine has its base; an engine whose load failed tries again.
@@ -116,7 +115,9 @@ class EngineClient:
 
     def status(self) -> dict[str, Any]:
         """What `spa-lsp engine status --json` prints; answered while loading and computing too."""
-        return _without_head(self._call({"type": "status"}))
+        answer = self._call({"type": "status"})
+        assert isinstance(answer, Status)
+        return answer.status
 
     def stop(self) -> None:
         """End the engine, whoever else uses it."""
@@ -124,76 +125,55 @@ class EngineClient:
 
     def close(self) -> None:
         """End this client; the engine goes on."""
-        self._connection.close()
+        with self._lock:
+            self._channel.close()
+            self._runner.close()
 
     def _call(
         self,
         message: wire.Message,
         on_alternative: OnAlternative | None = None,
         is_cancelled: IsCancelled | None = None,
-    ) -> wire.Message:
-        with self._lock:
-            try:
-                return self._ask(message, on_alternative, is_cancelled)
-            except ConnectionLost as loss:
-                self._reconnect(loss)
-            try:
-                return self._ask(message, on_alternative, is_cancelled)
-            except ConnectionLost as loss:
-                raise Unavailable(f"{loss} twice over one request; {self._see_log()}") from loss
+    ) -> Event:
+        def on_event(event: Event) -> None:
+            match event:
+                case Found(alternative=alternative) if on_alternative:
+                    on_alternative(alternative)
+                case Loading(stage=stage, fraction=fraction) if self._on_loading:
+                    self._on_loading(stage, fraction)
 
-    def _reconnect(self, loss: ConnectionLost) -> None:
-        self._connection.close()
-        if self._command is None:
+        with self._lock:
+            answer = self._runner.run(self._ask(message, on_event, is_cancelled))
+        if isinstance(answer, Failed):
+            raise answer.error
+        return answer
+
+    async def _ask(
+        self, message: wire.Message, on_event: Callable[[Event], None], is_cancelled: IsCancelled | None
+    ) -> Event:
+        """The answer; of another engine when the first one dies over it."""
+        try:
+            return await self._channel.ask(message, on_event, is_cancelled=is_cancelled)
+        except ConnectionLost as loss:
+            await self._reconnect(loss)
+        try:
+            return await self._channel.ask(message, on_event, is_cancelled=is_cancelled)
+        except ConnectionLost as loss:
+            raise loss.last_word or Unavailable(f"{loss} twice over one request; {self._see_log()}") from loss
+
+    async def _reconnect(self, loss: ConnectionLost) -> None:
+        if loss.last_word:
+            raise loss.last_word from loss
+        if not self._may_start:
             raise Unavailable(f"{loss}; start it again with: spa-lsp engine start") from loss
         if not loss.is_intended:
             self._backoff.record_death()
         if self._backoff.is_off:
             raise Unavailable(f"the engine died {supervisor.MAX_DEATHS} times in a short while; {self._see_log()}")
-        logger.warning("%s; starting it again in %.0f s", loss, self._backoff.delay_s())
-        time.sleep(self._backoff.delay_s())
-        self._connection = open_connection(self._path, command=self._command, adapter_set=self._adapter_set)
-
-    def _ask(
-        self, message: wire.Message, on_alternative: OnAlternative | None, is_cancelled: IsCancelled | None
-    ) -> wire.Message:
-        self._n_calls += 1
-        call = {"id": self._n_calls}
-        self._connection.send({**message, **call})
-        try:
-            return self._await_answer(call, on_alternative, is_cancelled)
-        except (SpaError, ConnectionLost):
-            raise
-        except BaseException:
-            self._connection.send({"type": "cancel", **call})  # the caller gave up: free the engine
-            raise
-
-    def _await_answer(
-        self, call: wire.Message, on_alternative: OnAlternative | None, is_cancelled: IsCancelled | None
-    ) -> wire.Message:
-        is_told = False
-        while True:
-            message = self._connection.receive(POLL_S if is_cancelled else None)
-            if is_cancelled and not is_told and is_cancelled():
-                self._connection.send({"type": "cancel", **call})
-                is_told = True
-            if message is None:
-                continue
-            if message["type"] == "error" and message.get("id") is None:
-                raise wire.to_error(message)  # it ends, and says why
-            if message.get("id") != call["id"]:
-                continue  # what is left of a call given up has another id
-            match message["type"]:
-                case "alternative":
-                    if on_alternative:
-                        on_alternative(alternative_from_json(message["alternative"]))
-                case "loading":
-                    if self._on_loading:
-                        self._on_loading(message["stage"], message["fraction"])
-                case "error":
-                    raise wire.to_error(message)
-                case _:
-                    return message
+        delay_s = self._backoff.delay_s()
+        logger.warning("%s; starting it again in %.0f s", loss, delay_s)
+        await asyncio.sleep(delay_s)
+        self._channel = await self._open()
 
     def _see_log(self) -> str:
         return f"see its log, {supervisor.log_path(self._path)}"
@@ -213,13 +193,8 @@ def open_link(
 ) -> EngineLink:
     """A front's link to the engine of a base; nothing is connected or started until it is asked or told to `start`.
 
-    Args:
-        base_id: of the catalog.
-        adapter_set: a set's name; None: the selected one.
-        quantization: as in `LocalCompleter.load`.
-        idle_s: a started engine ends after so many seconds without a client.
-        max_memory_mb: and when it has more memory than this.
-        are_limits_new: these two are to be those of one that runs already, too.
+    Args, beside those of `EngineClient.connect`:
+        are_limits_new: the last two are to be those of an engine that runs already, too.
         on_problem: told, in the event loop, what only the user can mend.
         on_event: told there how the engine is, see `link.OnEvent`.
         command: starts another engine than the usual one.
@@ -227,8 +202,8 @@ def open_link(
     command = command or supervisor.engine_command(base_id, adapter_set, quantization, idle_s, max_memory_mb)
     path = supervisor.socket_path(base_id, quantization)
     limits = {"idle_s": idle_s, "max_memory_mb": max_memory_mb or 0} if are_limits_new else None
-    connect = partial(open_connection, path, command=command, adapter_set=adapter_set, limits=limits)
-    return EngineLink(connect, on_problem, on_event=on_event)
+    connect = partial(open_channel, path, command=command, adapter_set=adapter_set, limits=limits)
+    return EngineLink(lambda on_notice: connect(on_notice=on_notice), on_problem, on_event=on_event)
 
 
 def stop_engine_of(base_id: str, quantization: str) -> None:
@@ -242,7 +217,7 @@ def stop_engine_of(base_id: str, quantization: str) -> None:
 
 def running_engines() -> list[dict[str, Any]]:
     """The status of every engine of this user."""
-    found = [_ask_status(path) for path in sorted(paths.runtime_dir().glob("*.sock"))]
+    found = [_run(_ask_status(path)) for path in sorted(paths.runtime_dir().glob("*.sock"))]
     return [status for status in found if status is not None]
 
 
@@ -255,44 +230,41 @@ def stop_engine(path: Path) -> None:
     """End the engine at this socket, whoever uses it; does nothing when there is none.
 
     Raises:
-        Unavailable: it did not end; the message names its process.
+        Unavailable: it did not end, and cannot be killed.
     """
+    _run(_stop(path))
+
+
+async def _stop(path: Path) -> None:
     if sock := try_connect(path):
-        connection = Connection(sock)
+        channel = await Channel.over(sock)
         try:
-            _stop(connection)
+            await channel.demand({"type": "stop"}, _STOP_TIMEOUT_S)
+        except ConnectionLost:
+            pass  # which is what is wanted
         finally:
-            connection.close()
+            channel.close()
 
 
-def _stop(connection: Connection) -> None:
-    """Ask and wait for the end of the connection, which is the engine's end; kill it when it does not listen."""
-    try:
-        connection.send({"type": "stop"})
-        while connection.receive(_STOP_TIMEOUT_S):
-            pass
-    except ConnectionLost:
-        return
-    if not kill_peer(connection.sock):
-        raise Unavailable(f"the engine did not end within {_STOP_TIMEOUT_S:.0f} s; end its process")
-
-
-def _ask_status(path: Path) -> dict[str, Any] | None:
-    sock = try_connect(path)
-    if sock is None:
+async def _ask_status(path: Path) -> dict[str, Any] | None:
+    if (sock := try_connect(path)) is None:
         return None
-    connection = Connection(sock)
+    channel = await Channel.over(sock)
     try:
-        connection.send({"type": "status", "id": 0})
-        while message := connection.receive(_STATUS_TIMEOUT_S):
-            if message["type"] == "status":
-                return _without_head(message)
-    except ConnectionLost:
+        async with asyncio.timeout(_STATUS_TIMEOUT_S):
+            answer = await channel.ask({"type": "status"})
+    except (ConnectionLost, TimeoutError):
         return None
     finally:
-        connection.close()
-    return None
+        channel.close()
+    return answer.status if isinstance(answer, Status) else None
 
 
-def _without_head(message: wire.Message) -> dict[str, Any]:
-    return {name: value for name, value in message.items() if name not in ("type", "id")}
+def _run(coroutine: Coroutine[Any, Any, T]) -> T:
+    with _new_runner() as runner:
+        return runner.run(coroutine)
+
+
+def _new_runner() -> asyncio.Runner:
+    """One that leaves the thread's own event loop as it is."""
+    return asyncio.Runner(loop_factory=asyncio.new_event_loop)

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import struct
-from asyncio.trsock import TransportSocket
 from contextlib import suppress
 from pathlib import Path
 
@@ -59,7 +58,7 @@ def listen(path: Path) -> socket.socket:
     return listener
 
 
-def kill_peer(connection: "socket.socket | TransportSocket") -> bool:
+def kill_peer(connection: socket.socket) -> bool:
     """End the process at the other end, which does not answer any more; whether that was possible."""
     pid, _ = _peer(connection) or (0, 0)
     if pid in (0, os.getpid()):
@@ -76,7 +75,7 @@ def _check_peer(connection: socket.socket, path: Path) -> None:
         raise BadInput(f"user {found[1]} listens at {path} and could read your code; {_WAY_OUT}")
 
 
-def _peer(connection: "socket.socket | TransportSocket") -> tuple[int, int] | None:
+def _peer(connection: socket.socket) -> tuple[int, int] | None:
     """Process and user at the other end; None where only the folder guards the socket: Linux alone says it so."""
     if not hasattr(socket, "SO_PEERCRED"):
         return None

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ import psutil
 from spa_lsp import __version__, paths
 from spa_lsp.completion import Alternative, CompletionRequest, CompletionResult, request_from_json
 from spa_lsp.engine import private_socket, supervisor, wire
+from spa_lsp.engine.events import Failed, Found, Hello, Loading, Ready, Result, Status, Stopping
 from spa_lsp.engine.jobs import EngineJob, JobQueue
 from spa_lsp.engine.session import Session
 from spa_lsp.engine.watchdog import Watchdog, log_threads
@@ -179,7 +180,7 @@ class Service:
         self._trouble = trouble
         logger.error("ending: %s", trouble)
         for session in self._sessions:
-            session.send(wire.error_message(None, trouble))  # not `stopping`: it counts as a death
+            session.send(Failed.of(trouble, None))  # not `stopping`: it counts as a death
         self._is_ended.set()
 
     def _clients(self) -> list[Session]:
@@ -188,14 +189,15 @@ class Service:
     def _end(self, reason: str) -> None:
         logger.info("ending: %s", reason)
         for session in self._sessions:
-            session.send({"type": "stopping"})
+            session.send(Stopping())
         self._is_ended.set()
 
     def _receive(self, session: Session, message: wire.Message) -> None:
         try:
             self._handle(session, message)
         except SpaError as error:
-            session.send(wire.error_message(message.get("id"), error))
+            call_id = message.get("id")
+            session.send(Failed.of(error, call_id if isinstance(call_id, int) else None))
 
     def _handle(self, session: Session, message: wire.Message) -> None:
         match message:
@@ -209,7 +211,7 @@ class Service:
             case {"type": "wait", "id": int(call_id)}:
                 self._wait(session, call_id)
             case {"type": "status", "id": int(call_id)}:
-                session.send({"type": "status", "id": call_id, **self._status()})
+                session.send(Status(id=call_id, status=self._status()))
             case {"type": "stop"}:
                 self._end("asked to")
             case _:
@@ -225,7 +227,8 @@ class Service:
             case {"idle_s": int() | float() as idle_s, "max_memory_mb": int(max_memory_mb)}:  # the newest settings
                 self._idle_s, self._max_memory_mb = idle_s, max_memory_mb or None
         self._watch_idle()
-        session.send({"type": "hello", "protocol": wire.PROTOCOL, "version": __version__, "pid": os.getpid()})
+        hello = Hello(id=message.get("id"), protocol=wire.PROTOCOL, version=__version__, pid=os.getpid())
+        session.send(hello)
 
     def _status(self) -> dict[str, Any]:
         return {
@@ -260,7 +263,7 @@ class Service:
         if self._state == "loading" and not is_patient:
             stage, fraction = self._progress
             error = Unavailable(f"the engine is loading ({stage}, {fraction:.0%}); try again in a while")
-            job.owner.send(wire.error_message(job.id, error, is_loading=True))
+            job.owner.send(Failed.of(error, job.id, is_loading=True))
             return
         if self._jobs.is_full_for(job.owner):
             raise Unavailable("too many requests wait for the engine; try again in a while")
@@ -284,7 +287,7 @@ class Service:
         took_s = time.monotonic() - self._job_began_at
         self._worked_s += took_s
         if isinstance(answer, SpaError):
-            job.owner.send(wire.error_message(job.id, answer))
+            job.owner.send(Failed.of(answer, job.id))
         else:
             if answer.is_cancelled:
                 self._n_cancelled += 1
@@ -311,14 +314,14 @@ class Service:
     def _wait(self, session: Session, call_id: int) -> None:
         self._reload_if_failed()
         if self._state == "ready":
-            session.send({"type": "ready", "id": call_id})
+            session.send(Ready(id=call_id))
         else:
             self._waiters.append((session, call_id))
 
     def _on_progress(self, stage: str, fraction: float) -> None:
         self._progress = (stage, fraction)
         for session, call_id in self._all_who_wait():
-            session.send({"type": "loading", "id": call_id, "stage": stage, "fraction": fraction})
+            session.send(Loading(id=call_id, stage=stage, fraction=fraction))
 
     def _on_load_done(self, outcome: About | SpaError) -> None:
         if isinstance(outcome, SpaError):
@@ -327,7 +330,7 @@ class Service:
         logger.info("ready: %s", outcome)
         self._state, self._about, self._progress = "ready", outcome, ("ready", 1.0)
         for session, call_id in self._waiters:
-            session.send({"type": "ready", "id": call_id})
+            session.send(Ready(id=call_id))
         self._waiters.clear()
         self._start_next_job()
 
@@ -335,7 +338,7 @@ class Service:
         logger.error("could not load: %s", error)
         self._state, self._failure, self._failed_at = "failed", error, time.monotonic()
         for session, call_id in self._all_who_wait():
-            session.send(wire.error_message(call_id, error))
+            session.send(Failed.of(error, call_id))
         self._waiters.clear()
         self._jobs.waiting.clear()
         self._watch_idle()
@@ -356,11 +359,11 @@ def _read_request(data: dict[str, Any]) -> CompletionRequest:
 
 
 def _send_alternative(job: EngineJob, alternative: Alternative) -> None:
-    job.owner.send({"type": "alternative", "id": job.id, "alternative": asdict(alternative)})
+    job.owner.send(Found(id=job.id, alternative=alternative))
 
 
 def _send_result(job: EngineJob, result: CompletionResult) -> None:
-    job.owner.send({"type": "result", "id": job.id, "result": result.to_json()})
+    job.owner.send(Result(id=job.id, result=result))
 
 
 def _names(about: About) -> dict[str, Any]:

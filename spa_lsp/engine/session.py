@@ -3,6 +3,7 @@
 import asyncio
 
 from spa_lsp.engine import wire
+from spa_lsp.engine.events import Event, to_message
 
 MAX_UNREAD_BYTES = 8 << 20  # a client that does not read its answers is dropped
 CLOSE_TIMEOUT_S = 1.0
@@ -16,11 +17,11 @@ class Session:
         self.is_greeted = False
         self.adapter_set: str | None = None  # None: the selected one
 
-    def send(self, message: wire.Message) -> None:
+    def send(self, event: Event) -> None:
         """Write without waiting; does nothing when the client is gone."""
         if self._writer.is_closing():
             return
-        self._writer.write(wire.encode(message))
+        self._writer.write(wire.encode(to_message(event)))
         if self._writer.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
             self.abort()
 

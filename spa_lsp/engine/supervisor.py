@@ -1,6 +1,6 @@
 """One engine per base: where its socket lies, how it is started, when it may be started again.
 
-Who may be at the socket is `private_socket.py`; no messages are exchanged here, that is `client.py`.
+Who may be at the socket is `private_socket.py`; no messages are exchanged here, that is `channel.py`.
 """
 
 import hashlib

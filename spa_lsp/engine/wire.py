@@ -1,14 +1,14 @@
 """Frames between the engine and its clients: a 4-byte big-endian length, then one JSON object. No sockets here.
 
-From a client                                   From the engine
-  hello    protocol, adapter_set,                 hello        protocol, version, pid
+From a client                                   From the engine (as types: `events.py`)
+  hello    id, protocol, adapter_set,             hello        id, protocol, version, pid
            idle_s, max_memory_mb
   complete id, request, wait                      loading      id, stage, fraction   (only to those who wait)
-  cancel   id                                     alternative  id, alternative
+  cancel   id                                     found        id, alternative
   wait     id                                     result       id, result  |  ready  id
-  status   id                                     status       id, and what `engine status --json` prints
+  status   id                                     status       id, status (what `engine status --json` prints)
   stop                                            stopping     to everyone, before the engine ends by intention
-                                                  error        id, kind (name of a SpaError), message, is_loading
+                                                  failed       id, kind (name of a SpaError), message, is_loading
                                                              (without an id: why the engine ends against its will)
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 
 from spa_lsp import errors
 
-PROTOCOL = 2
+PROTOCOL = 3
 MAX_FRAME_BYTES = 16 << 20
 
 Message = dict[str, Any]
@@ -72,24 +72,6 @@ class FrameDecoder:
         body = bytes(self._buffer[_HEADER.size : end])
         del self._buffer[:end]
         return body
-
-
-def error_message(call_id: Any, error: errors.SpaError, *, is_loading: bool = False) -> Message:
-    """The `error` event that carries a SpaError; `is_loading`: the same request will be served in a while."""
-    return {
-        "type": "error",
-        "id": call_id,
-        "kind": type(error).__name__,
-        "message": str(error),
-        "is_loading": is_loading,
-    }
-
-
-def to_error(message: Message) -> errors.SpaError:
-    """The SpaError that an `error` event carries; a kind of a newer version becomes a plain SpaError."""
-    kinds = {kind.__name__: kind for kind in errors.SpaError.__subclasses__()}
-    kind = kinds.get(str(message.get("kind")), errors.SpaError)
-    return kind(str(message.get("message")))
 
 
 def _parse(body: bytes) -> Message:

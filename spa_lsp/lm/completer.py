@@ -6,7 +6,7 @@ Not thread-safe: whoever owns it calls it from one thread.
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -291,6 +291,9 @@ class LocalCompleter:
         self, rows: Sequence[Row], plan: RowPlan, key_values: KeyValues, is_over: IsCancelled
     ) -> Iterator[Row]:
         """The rows as they finish, the lead before all others."""
+        if plan.has_lead and not plan.is_shared:
+            yield from _with_first_in_front(self._decode(rows, plan.adapters, key_values, is_over))
+            return
         n_first = 1 if plan.has_lead else 0
         if n_first:
             yield from self._decode(rows[:1], plan.adapters[:1], key_values.behind_same_prefix(), is_over)
@@ -331,6 +334,21 @@ class LocalCompleter:
             timing=timing,
             is_cancelled=is_cancelled,
         )
+
+
+def _with_first_in_front(rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows in their order, but for the first of all, for which those that come before it wait."""
+    waiting: list[Row] = []
+    has_first = False
+    for row in rows:
+        has_first = has_first or row.index == 0
+        if not has_first:
+            waiting.append(row)
+            continue
+        yield row
+        yield from waiting
+        waiting.clear()
+    yield from waiting
 
 
 def _timing(started: float, prefilled: float, ended: float, *, n_tokens: int, n_cached: int) -> Timing:

@@ -29,7 +29,7 @@ class RowPlan:
     adapters: tuple[int, ...]
     n_rows: int
     is_shared: bool  # the adapters leave the prompt alone
-    has_lead: bool = False  # the first row is decoded alone and greedily, before the others
+    has_lead: bool = False  # the first row is greedy and told before all others
 
     @property
     def streams(self) -> list[int]:
@@ -86,7 +86,7 @@ def plan_rows(request: CompletionRequest, adapter_set: AdapterSet | None) -> Row
         adapters=chosen,
         n_rows=len(chosen),
         is_shared=adapter_set.activation == "completion",
-        has_lead=request.lead_first and adapter_set.activation == "completion",
+        has_lead=request.lead_first,
     )
 
 

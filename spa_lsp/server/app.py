@@ -15,7 +15,7 @@ from spa_lsp.offline import forbid_network, go_offline
 from spa_lsp.outcomes.records import Answered
 from spa_lsp.server import feedback, menu, panel, refusal, stdio
 from spa_lsp.server.answers import Answer
-from spa_lsp.server.clients import asks_again
+from spa_lsp.server.clients import asks_again, shows_first
 from spa_lsp.server.commands import COMMANDS, tell
 from spa_lsp.server.configuration import SECTIONS, first_section, section_of
 from spa_lsp.server.documents import Document, offset_at, position_at
@@ -23,6 +23,8 @@ from spa_lsp.server.offering import Ask, window_at
 from spa_lsp.server.spots import Question, is_inside_word
 from spa_lsp.server.state import SpaServer
 from spa_lsp.server.window_size import PLACE
+
+FIRST_ITEMS = "spa-lsp/firstItems"
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +83,7 @@ def initialize(ls: SpaServer, params: types.InitializeParams) -> None:
     """Read the settings; nothing slow."""
     ls.configuration.start(params)
     ls.takes_first = asks_again(params.client_info)
+    ls.shows_first = shows_first(feedback.plain(params.capabilities.experimental))
     if ls.settings.completion_fallback:
         ls.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())(completion)
     ls.protocol.documents.encoding = types.PositionEncodingKind(ls.workspace.position_encoding).value
@@ -244,7 +247,7 @@ async def offer(
         is_asked=not is_automatic and not is_menu,
     )
     is_cached = ls.offering.knows(ask)
-    answer = await ls.offering.answer(ask)
+    answer = await ls.offering.answer(ask, partial(tell_first, ls, ask) if ls.shows_first and not is_menu else None)
     if answer is not None:
         ls.n_answers["automatic" if is_automatic else "invoked", is_cached] += 1
     note_answer(ls, answer, ask, began=began, is_cached=is_cached)
@@ -252,6 +255,14 @@ async def offer(
     if answer is None or not is_current:
         return []
     return _items(answer, question, document, ls.protocol.documents.encoding)
+
+
+def tell_first(ls: SpaServer, ask: Ask, answer: Answer) -> None:
+    """Show what is there before the answer, which comes when all are."""
+    document, encoding = ask.document, ls.protocol.documents.encoding
+    position = position_at(document.text, ask.question.end, encoding)
+    place = {"textDocument": {"uri": document.uri, "version": document.version}, "position": position}
+    ls.protocol.notify(FIRST_ITEMS, {**place, "items": _items(answer, ask.question, document, encoding)})
 
 
 def refresh(ls: SpaServer) -> None:

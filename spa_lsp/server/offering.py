@@ -57,8 +57,11 @@ class Offering:
         self._speculation: asyncio.Task[None] | None = None
         self._last: Ask | None = None  # that the engine was asked for
 
-    async def answer(self, ask: Ask) -> Answer | None:
-        """The alternatives here; None when there are none."""
+    async def answer(self, ask: Ask, on_part: Callable[[Answer], None] | None = None) -> Answer | None:
+        """The alternatives here; None when there are none.
+
+        `on_part` gets what would do for who is hasty, when that is not all.
+        """
         if not ask.is_asked:
             self.pace.key(time.monotonic())
         spot = spot_of(ask.question, ask.document.text)
@@ -66,10 +69,18 @@ class Offering:
         if _is_enough(answer, ask):
             return answer
         if answer is not None and (work := self._running_work(spot)):
+            if on_part:
+                on_part(answer)
             await work.all()  # what was shown in part is being completed
             return self.answers.find(spot)
         work = self._fitting_work(spot) or await self._start_for(ask, spot, kept=answer.offers if answer else ())
-        return await work.first(self._settings(ask).first_items_ms / 1000) if ask.is_hasty else await work.all()
+        if not ask.is_hasty and not on_part:
+            return await work.all()
+        first = await work.first(self._settings(ask).first_items_ms / 1000)
+        if ask.is_hasty or not on_part or first is None or first.is_whole:
+            return first
+        on_part(first)
+        return await work.all()
 
     def knows(self, ask: Ask) -> bool:
         """Whether the answer comes without the engine."""

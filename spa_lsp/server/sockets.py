@@ -89,14 +89,15 @@ def _split(address: str) -> tuple[str, int]:
 
 
 def _listen_at(path: Path) -> socket.socket:
+    if path.exists() and not stat.S_ISSOCK(path.stat().st_mode):
+        raise BadInput(f"{path} is not a socket; choose another name for --pipe")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     umask = os.umask(0o177)  # from the first moment on for this user only
     try:
-        if path.exists() and not stat.S_ISSOCK(path.stat().st_mode):
-            raise BadInput(f"{path} is not a socket; choose another name for --pipe")
         path.unlink(missing_ok=True)  # nobody listens there any more
         listener.bind(str(path))
     except OSError as error:
+        listener.close()
         raise Unavailable(f"cannot listen at {path}: {error.strerror or error}; choose another name") from error
     finally:
         os.umask(umask)

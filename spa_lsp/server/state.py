@@ -11,6 +11,7 @@ from pygls.lsp.server import LanguageServer
 
 from spa_lsp import __version__, errors
 from spa_lsp.engine.client import EngineLink, open_link
+from spa_lsp.engine.events import LinkEvent, Names
 from spa_lsp.server import feedback
 from spa_lsp.server.adapter_names import AdapterNames
 from spa_lsp.server.configuration import Configuration
@@ -53,6 +54,7 @@ class SpaServer(LanguageServer):
             Neighbours(lambda: self.configuration.folders, self.configuration.is_ignored),
         )
         self.takes_first = False  # the client asks again when the user wants to see others
+        self.shows_first = False  # the client is told what comes first while its request runs
         self.asking: dict[str, asyncio.Task[Any]] = {}  # by document: the request that has no answer yet
         self.n_answers: Counter[tuple[str, bool]] = Counter()  # by how they were asked for, and whether from the cache
         self.starting: asyncio.Task[None] | None = None  # kept, or it could be collected before it is done
@@ -115,11 +117,11 @@ class SpaServer(LanguageServer):
         self.offering.clear()
         self._shown.clear()
 
-    def _on_engine_event(self, event: dict[str, Any]) -> None:
+    def _on_engine_event(self, event: LinkEvent) -> None:
         self.status.on_event(event)
-        if event["type"] == "names":
-            self.offering.adapter_set = event["adapter_set"]
-            self.offering.tokens_per_s = event.get("prompt_tokens_per_s") or self.offering.tokens_per_s
+        if isinstance(event, Names):
+            self.offering.adapter_set = event.adapter_set
+            self.offering.tokens_per_s = event.prompt_tokens_per_s or self.offering.tokens_per_s
 
     def progress_bar(self) -> Bar | None:
         """The client's progress bar, if it has one."""

@@ -7,6 +7,8 @@ from typing import Any, Literal, Protocol
 
 from lsprotocol import types
 
+from spa_lsp.engine import events
+
 STATUS = "spa-lsp/status"
 BUSY_AFTER_S = 0.15  # what is over sooner is not worth a flicker
 PROGRESS_TOKEN = "spa-lsp/load"
@@ -62,28 +64,28 @@ class Status:
         self._is_off = is_off
         self.tell()
 
-    def on_event(self, event: dict[str, Any]) -> None:
+    def on_event(self, event: events.LinkEvent) -> None:
         """Take an event of the engine's link, see `EngineLink`."""
         match event:
-            case {"type": "starting"}:
+            case events.Starting():
                 self._become("starting", "the engine is starting")
-            case {"type": "loading", "stage": str(stage), "fraction": float(fraction)}:
+            case events.Loading(stage=stage, fraction=fraction):
                 self._become("loading", f"{stage}, {fraction:.0%}")
                 self._show_bar(stage, fraction)
-            case {"type": "ready"}:
+            case events.Ready():
                 self._become("ready", "")
-            case {"type": "names"}:
+            case events.Names():
                 self._learn(event)
-            case {"type": "busy"}:
+            case events.Busy():
                 self._n_busy += 1
                 if self._busy_timer is None:
                     self._busy_timer = asyncio.get_running_loop().call_later(BUSY_AFTER_S, self._become, "busy", "")
-            case {"type": "done", "is_served": bool(is_served)}:
+            case events.Done(is_served=is_served):
                 self._n_busy -= 1
                 self._calm_down(is_served=is_served)
-            case {"type": "error", "message": str(message)}:
+            case events.Failed(message=message):
                 self._become("error", message)
-            case {"type": "gone"} if self.state != "error":
+            case events.Gone() if self.state != "error":
                 self._become("starting", "the engine ended; it is started again when it is needed")
 
     def _calm_down(self, *, is_served: bool) -> None:
@@ -95,8 +97,9 @@ class Status:
             self._busy_timer.cancel()
             self._busy_timer = None
 
-    def _learn(self, event: dict[str, Any]) -> None:
-        names = {name: event.get(name, self._names[name]) for name in self._names}
+    def _learn(self, held: events.Names) -> None:
+        k = self._names["k"] if held.k is None else held.k
+        names = {"base": held.base, "adapter_set": held.adapter_set, "k": k}
         if names != self._names:
             self._names = names
             self.tell()

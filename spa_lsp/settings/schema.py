@@ -48,7 +48,7 @@ class Settings:
     alternatives: int | None = None  # at most so many, of the set's first adapters; None: one per adapter
     max_tokens: int = 64  # per alternative
     deadline_s: float | Literal["auto"] = AUTO  # after which alternatives are shown as far as they have come
-    first_items_ms: int = 300  # after which VS Code gets what is there, when nobody asked for more
+    first_items_ms: int = 300  # after which the first are shown that are there, when nobody asked for all
     stop: StopPolicy | Literal["auto"] = AUTO  # auto: one line inside a line, a block where one begins or is asked for
     prefix_chars: int | Literal["auto"] = AUTO  # of the document before the cursor; auto: about a second of work
     suffix_chars: int | Literal["auto"] = AUTO  # and after it

@@ -1,4 +1,5 @@
 import json
+from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
@@ -55,8 +56,7 @@ def test_status_shows_why_an_engine_could_not_load(path):
         raise NotFound("the base is not here")
 
     with engine_in_thread(path, load):
-        client = EngineClient(path)
-        with pytest.raises(NotFound):
+        with closing(EngineClient(path)) as client, pytest.raises(NotFound):
             client.wait_until_loaded()
         assert "failed: the base is not here" in run("status").output
 

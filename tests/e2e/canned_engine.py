@@ -21,12 +21,14 @@ class CannedCompleter(FakeCompleter):
 
     `{indent}` in a text is what the line begins with. Each adapter is so much surer than the next that what was taken
     before does not change their order. While the file `slowly` is there every adapter takes half a second and says the
-    line itself instead, so that a late answer can be told from a new one.
+    line itself instead, so that a late answer can be told from a new one. While the file `haltingly` is there only the
+    first one is told.
     """
 
     texts: tuple[str, ...] = TEXTS
     labels: tuple[str, ...] = field(default=LABELS)
     slowly: str = ""
+    haltingly: str = ""
 
     def complete(self, request, *, on_alternative=None, is_cancelled=None):
         is_slow = bool(self.slowly) and Path(self.slowly).is_file()
@@ -45,6 +47,13 @@ class CannedCompleter(FakeCompleter):
             for index, (rest, label) in enumerate(zip(rests, self.labels, strict=True))
             if rest
         ]
+        while self.haltingly and Path(self.haltingly).is_file():
+            if is_cancelled and is_cancelled():
+                return CompletionResult(**self.describe(), is_cancelled=True)
+            if on_alternative and alternatives:
+                on_alternative(alternatives[0])
+                on_alternative = None
+            time.sleep(0.01)
         return CompletionResult(**self.describe(), alternatives=tuple(alternatives[: request.k]))
 
 

@@ -49,7 +49,9 @@ class Session(Neovim):
         self.engine_path = socket_path(BASE, "auto")
         self.engines = folder / "engines"
         self.slowly = folder / "slowly"
-        engine = canned_engine.command(self.engine_path, log=str(self.engines), slowly=str(self.slowly))
+        self.haltingly = folder / "haltingly"
+        files = {"log": self.engines, "slowly": self.slowly, "haltingly": self.haltingly}
+        engine = canned_engine.command(self.engine_path, **{name: str(file) for name, file in files.items()})
         init = folder / "init.lua"
         init.write_text(
             f"vim.opt.runtimepath:prepend({str(PLUGIN)!r})\n" * plugin

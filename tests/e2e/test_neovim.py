@@ -174,6 +174,48 @@ def test_what_is_accepted_is_one_undo_step_of_its_own(nvim, keys, accepted):
     wait_until(lambda: len(nvim.accepted()) == (accepted != "turn"))  # it may come late, and must not into another test
 
 
+def begin_haltingly(nvim, name):
+    """Begin another function while the engine has told its first alternative only, which is on screen then."""
+    nvim.haltingly.touch()
+    nvim.start_typing(f"idef {name}(a, b):<CR>", is_asked=False)
+    nvim.wait_for_ghost(TEXTS[0])
+    nvim.wait_for_hint("1/1 · operators")
+
+
+# issue 12
+def test_the_lead_is_shown_at_once_and_the_others_come_without_a_flicker(nvim):
+    begin_haltingly(nvim, "at_once")
+    nvim.haltingly.unlink()
+    seen = {nvim.ghost() for _ in watch(1)}
+    nvim.wait_for_hint("1/3 · operators")
+    assert seen == {nvim.ghost()} == {TEXTS[0]}
+    nvim.keys("<M-]>")
+    nvim.wait_for_ghost(TEXTS[1])
+    assert nvim.messages() == ""
+
+
+# issue 12
+def test_the_lead_is_accepted_while_the_others_are_computed(nvim):
+    begin_haltingly(nvim, "accepted")
+    nvim.keys("<Tab>")
+    wait_until(lambda: nvim.accepted() == [("a1", 0)])
+    assert nvim.text() == ["def accepted(a, b):", "    " + TEXTS[0]]
+    nvim.haltingly.unlink()
+    assert {nvim.ghost() for _ in watch(1)} == {""}
+    assert nvim.messages().strip() == ""  # 0.10 now and then has an empty line
+
+
+# issue 12
+def test_one_types_through_the_lead_while_the_others_are_computed(nvim):
+    begin_haltingly(nvim, "through")
+    nvim.keys("return ")
+    nvim.wait_for_ghost("a + b")
+    seen = {nvim.ghost() for _ in watch(1)}
+    nvim.haltingly.unlink()
+    nvim.wait_for_hint("1/2 · operators")
+    assert seen == {nvim.ghost()} == {"a + b"}
+
+
 def test_tab_is_a_tab_where_nothing_is_shown(nvim):
     nvim.keys("<C-u>    zzz")
     nvim.wait_for_ghost("")

@@ -1,12 +1,28 @@
 from contextlib import ExitStack
+from functools import partialmethod
 
 import pytest
 
 from spa_lsp import paths
 from spa_lsp.engine.client import EngineClient, stop_engine
+from tests.engine.raw_connection import RawConnection
 from tests.fakes import FakeCompleter, engine_in_thread, wait_until
 
 __all__ = ["wait_until"]
+
+
+@pytest.fixture(autouse=True)
+def closed(monkeypatch):
+    """Clients that a test makes are closed behind it."""
+    with ExitStack() as stack:
+        for kind in (EngineClient, RawConnection):
+            monkeypatch.setattr(kind, "__init__", partialmethod(make_and_close_later, kind.__init__, stack))
+        yield
+
+
+def make_and_close_later(client, make, stack, *arguments, **options):
+    make(client, *arguments, **options)
+    stack.callback(client.close)
 
 
 @pytest.fixture

@@ -8,14 +8,16 @@ import pytest
 
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.engine import wire
-from spa_lsp.engine.connection import Connection
+from spa_lsp.engine.channel import Channel
+from spa_lsp.engine.events import Failed, Loading, Ready, Stopping, to_message
 from spa_lsp.engine.link import EngineLink
 from spa_lsp.engine.supervisor import Backoff
 from spa_lsp.errors import BadInput, NoMemory, Unavailable
 
 ASKED = CompletionRequest(prefix="x = ")
-LAST_WORD = wire.error_message(None, NoMemory("above the limit"))
-LOADING = {"type": "loading", "id": 0, "stage": "weights", "fraction": 0.5}
+LAST_WORD = Failed.of(NoMemory("above the limit"), None)
+LOADING = Loading(id=0, stage="weights", fraction=0.5)
+READY = Ready(id=0)
 
 
 @pytest.fixture
@@ -24,6 +26,15 @@ def ends():
     yield ours, theirs
     ours.close()
     theirs.close()
+
+
+def said(event):
+    return wire.encode(to_message(event))
+
+
+def over(sock):
+    """Opens a channel over this socket."""
+    return lambda on_notice: Channel.over(sock, on_notice)
 
 
 async def run(link):
@@ -36,16 +47,13 @@ async def test_an_engine_that_ends_by_intention_before_it_has_read_all_did_not_d
 
     def say_and_leave():  # what is unread makes the other side's end an error
         theirs.recv(1)
-        theirs.sendall(wire.encode({"type": "stopping"}))
+        theirs.sendall(said(Stopping()))
         theirs.close()
 
     threading.Thread(target=say_and_leave).start()
-    link = EngineLink(lambda: Connection(ours), pytest.fail)
+    link = EngineLink(over(ours), pytest.fail)
     await asyncio.wait_for(run(link), 60)
     assert link._backoff.delay_s() == 0
-
-
-READY = {"type": "ready", "id": 0}
 
 
 class Clock:
@@ -70,20 +78,20 @@ def engines():
     def make(*engines, on_problem=pytest.fail, step_s=20.0):
         left = list(engines)
 
-        def open_connection():
+        async def open_channel(on_notice):
             starts.append(len(starts))
             does = left.pop(0)
             if isinstance(does, Exception):
                 raise does
             near, far = socket.socketpair()
             ends.extend((near, far))
-            for message in does:
-                far.sendall(wire.encode(message))
+            for event in does:
+                far.sendall(said(event))
             if READY not in does[-1:]:
                 far.shutdown(socket.SHUT_WR)  # what was sent is still read
-            return Connection(near)
+            return await Channel.over(near, on_notice)
 
-        return EngineLink(open_connection, on_problem, backoff=Backoff(Clock(step_s))), starts
+        return EngineLink(open_channel, on_problem, backoff=Backoff(Clock(step_s))), starts
 
     yield make
     for end in ends:
@@ -97,14 +105,14 @@ async def told(link, wanted, do):
     async with asyncio.timeout(60):
         await do
         while wanted not in seen:
-            seen.append((await events.get())["type"])
+            seen.append(type(await events.get()).__name__)
     return seen
 
 
 @pytest.mark.parametrize("failed", [Unavailable("it ended at its start"), [], [LOADING]])
 async def test_asking_once_brings_the_engine_up_however_often_it_fails_before(engines, failed):
     link, starts = engines(failed, failed, [READY])
-    await told(link, "ready", link.complete(ASKED))
+    await told(link, "Ready", link.complete(ASKED))
     link.close()
     assert len(starts) == 3
 
@@ -113,7 +121,7 @@ async def test_asking_once_brings_the_engine_up_however_often_it_fails_before(en
 async def test_engines_that_never_get_ready_are_left_off_with_one_message(engines, seconds):
     problems = []
     link, starts = engines(*9 * [[LOADING]], on_problem=problems.append, step_s=16.0 + seconds)
-    assert "error" in await told(link, "error", link.complete(ASKED))
+    assert "Failed" in await told(link, "Failed", link.complete(ASKED))
     await asyncio.sleep(0.1)
     assert (len(starts), link._task) == (5, None)
     assert [str(problem).split(" in ")[0] for problem in problems] == ["the engine died 5 times"]
@@ -146,7 +154,7 @@ async def test_what_only_the_user_can_mend_is_told_once_and_not_tried_again(engi
     async with asyncio.timeout(60):
         while link._task and not link.is_connected:
             await asyncio.sleep(0)
-        await told(link, "error", link.complete(ASKED)) if link._task else None
+        await told(link, "Failed", link.complete(ASKED)) if link._task else None
         while link._task:
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
@@ -167,7 +175,7 @@ async def test_a_link_that_is_closed_before_the_engine_may_start_starts_none(eng
 # #11
 async def test_a_link_that_is_cancelled_as_its_event_loop_ends_begins_no_other_task(ends):
     """Though a request came to nothing: nobody would run it, and Python warns of a coroutine never awaited."""
-    link = EngineLink(lambda: Connection(ends[0]), pytest.fail)
+    link = EngineLink(over(ends[0]), pytest.fail)
     assert await link.complete(ASKED) is None
     while not link.is_connected:
         await asyncio.sleep(0.01)

@@ -1,3 +1,4 @@
+import signal
 import socket
 import stat
 import threading
@@ -8,9 +9,10 @@ import pytest
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.engine import private_socket, wire
 from spa_lsp.engine.client import EngineClient, engine_status
-from spa_lsp.engine.connection import Connection
+from spa_lsp.engine.events import to_event
 from spa_lsp.engine.service import serve
 from spa_lsp.errors import BadInput, NoMemory, NotFound, TooNew, Unavailable
+from tests.engine.raw_connection import RawConnection
 from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, FakeCompleter, is_listening, wait_until
 
 REQUEST = CompletionRequest(prefix="def add(a, b):\n    ", document="file:///a.py")
@@ -21,11 +23,6 @@ def ask_later(client, request=REQUEST, **options):
     results = []
     threading.Thread(target=lambda: results.append(client.complete(request, **options)), daemon=True).start()
     return results
-
-
-def raw_connection(path):
-    sock = private_socket.try_connect(path)
-    return Connection(sock)
 
 
 def test_a_request_is_answered_with_all_alternatives(start):
@@ -50,7 +47,7 @@ def test_the_request_reaches_the_completer_whole(start):
 def test_a_newer_request_of_the_document_wins(start, socket_path):
     completer = FakeCompleter(**SLOW)
     client = start(completer)
-    connection = raw_connection(socket_path)
+    connection = RawConnection(socket_path)
     connection.send({"type": "complete", "id": 1, "request": {"prefix": "old", "document": "d"}, "wait": True})
     assert completer.is_busy.wait(PATIENCE_S)
     completer.n_steps = 1
@@ -63,7 +60,7 @@ def test_a_newer_request_of_the_document_wins(start, socket_path):
 def test_of_many_requests_of_a_document_only_the_newest_is_computed(start, socket_path):
     completer = FakeCompleter(**SLOW)
     start(completer)
-    connection = raw_connection(socket_path)
+    connection = RawConnection(socket_path)
     for call_id in range(50):
         request = {"prefix": str(call_id), "document": "d"}
         connection.send({"type": "complete", "id": call_id, "request": request, "wait": True})
@@ -86,10 +83,28 @@ def test_a_cancel_ends_the_work(start):
     assert status["worked_s"] >= status["cancelled_s"] > 0
 
 
+def test_ctrl_c_frees_the_engine(start):
+    completer = FakeCompleter(pause_s=PATIENCE_S)
+    client = start(completer)
+    with pytest.raises(KeyboardInterrupt):
+        client.complete(REQUEST, on_alternative=lambda alternative: signal.raise_signal(signal.SIGINT))
+    completer.pause_s = 0
+    assert client.complete(REQUEST).alternatives
+
+
+def test_an_error_of_who_is_told_of_alternatives_is_the_callers_and_frees_the_engine(start):
+    completer = FakeCompleter(pause_s=PATIENCE_S)
+    client = start(completer)
+    with pytest.raises(ZeroDivisionError):
+        client.complete(REQUEST, on_alternative=lambda alternative: 1 / 0)
+    completer.pause_s = 0
+    assert client.complete(REQUEST).alternatives
+
+
 def test_the_work_of_a_client_that_goes_away_is_cancelled(start, socket_path):
     completer = FakeCompleter(**SLOW)
     client = start(completer)
-    leaver = raw_connection(socket_path)
+    leaver = RawConnection(socket_path)
     leaver.send({"type": "complete", "id": 1, "request": {"prefix": "x"}, "wait": True})
     assert completer.is_busy.wait(PATIENCE_S)
     leaver.close()
@@ -100,7 +115,7 @@ def test_the_work_of_a_client_that_goes_away_is_cancelled(start, socket_path):
 def test_the_status_is_answered_while_the_engine_computes(start, socket_path):
     completer = FakeCompleter(**SLOW)
     start(completer)
-    connection = raw_connection(socket_path)
+    connection = RawConnection(socket_path)
     connection.send({"type": "complete", "id": 1, "request": {"prefix": "x"}, "wait": True})
     assert completer.is_busy.wait(PATIENCE_S)
     assert engine_status()["state"] == "ready"
@@ -167,14 +182,14 @@ def test_an_engine_over_its_limit_of_memory_tells_its_clients_and_ends(socket_pa
     said = []
 
     def load(on_progress):
-        connection = raw_connection(socket_path)
+        connection = RawConnection(socket_path)
         threading.Thread(target=lambda: said.append(connection.receive(PATIENCE_S))).start()
         return FakeCompleter()
 
     with pytest.raises(NoMemory, match="over the 1 MB of the setting maxMemoryMb; raise that, or close"):
         serve(socket_path, load, 60, max_memory_mb=1)
     wait_until(lambda: said)
-    assert (said[0]["type"], said[0]["kind"]) == ("error", "NoMemory") and not socket_path.exists()
+    assert (said[0]["type"], said[0]["kind"]) == ("failed", "NoMemory") and not socket_path.exists()
 
 
 def test_an_engine_under_its_limit_of_memory_goes_on(socket_path, monkeypatch):
@@ -185,7 +200,7 @@ def test_an_engine_under_its_limit_of_memory_goes_on(socket_path, monkeypatch):
 @pytest.mark.parametrize("request_", [{"adapters": 3}, {"prefix": "x", "context": [{}]}, {}])
 def test_a_request_that_cannot_be_read_is_bad_input(start, socket_path, request_):
     start()
-    connection = raw_connection(socket_path)
+    connection = RawConnection(socket_path)
     connection.send({"type": "complete", "id": 1, "request": request_})
     error = connection.receive(PATIENCE_S)
     assert (error["kind"], error["id"]) == ("BadInput", 1)
@@ -194,27 +209,27 @@ def test_a_request_that_cannot_be_read_is_bad_input(start, socket_path, request_
 @pytest.mark.parametrize("message", [{"type": "novel", "id": 1}, {"type": "complete"}, {"id": 1}])
 def test_an_unknown_message_is_an_error_and_the_connection_lives(start, socket_path, message):
     start()
-    connection = raw_connection(socket_path)
+    connection = RawConnection(socket_path)
     connection.send(message)
-    assert type(wire.to_error(connection.receive(PATIENCE_S))) is BadInput
+    assert type(to_event(connection.receive(PATIENCE_S)).error) is BadInput
     connection.send({"type": "status", "id": 2})
     assert connection.receive(PATIENCE_S)["type"] == "status"
 
 
 def test_garbage_drops_only_the_client_that_sent_it(start, socket_path):
     client = start()
-    sock = private_socket.try_connect(socket_path)
-    sock.sendall(b"\xff\xff\xff\xffgarbage")
-    sock.settimeout(PATIENCE_S)
-    assert sock.recv(10) == b""
+    with private_socket.try_connect(socket_path) as sock:
+        sock.sendall(b"\xff\xff\xff\xffgarbage")
+        sock.settimeout(PATIENCE_S)
+        assert sock.recv(10) == b""
     assert client.complete(REQUEST).alternatives
 
 
 def test_another_protocol_is_refused_with_the_way_out(start, socket_path):
     start()
-    connection = raw_connection(socket_path)
+    connection = RawConnection(socket_path)
     connection.send({"type": "hello", "protocol": 99})
-    error = wire.to_error(connection.receive(PATIENCE_S))
+    error = to_event(connection.receive(PATIENCE_S)).error
     assert type(error) is TooNew and "spa-lsp engine stop" in str(error)
 
 
@@ -252,7 +267,7 @@ def test_the_status_shows_how_far_the_load_is(start):
 def test_a_front_is_answered_at_once_while_the_base_loads(start, socket_path):
     gate = threading.Event()
     start(load=lambda on_progress: gate.wait(PATIENCE_S) and FakeCompleter())
-    connection = raw_connection(socket_path)
+    connection = RawConnection(socket_path)
     connection.send({"type": "complete", "id": 1, "request": {"prefix": "x"}})
     error = connection.receive(PATIENCE_S)
     assert error["is_loading"] and error["kind"] == "Unavailable"
@@ -283,7 +298,7 @@ def test_a_failed_load_is_not_tried_again_at_every_keystroke(start, socket_path)
 
     start(load=load)
     wait_until(lambda: engine_status()["state"] == "failed")
-    connection = raw_connection(socket_path)
+    connection = RawConnection(socket_path)
     for call_id in range(3):
         connection.send({"type": "complete", "id": call_id, "request": {"prefix": "x"}})
         assert connection.receive(PATIENCE_S)["kind"] == "NotFound"
@@ -324,7 +339,7 @@ def test_the_engine_ends_some_time_after_its_last_client(start, socket_path):
 
 
 def greet(socket_path, **limits):
-    connection = raw_connection(socket_path)
+    connection = RawConnection(socket_path)
     connection.send({"type": "hello", "protocol": wire.PROTOCOL, **limits})
     assert connection.receive(PATIENCE_S)["type"] == "hello"
     return connection
@@ -359,7 +374,7 @@ def test_asking_for_the_status_does_not_keep_an_idle_engine(start, socket_path):
 def test_stop_ends_the_engine_in_the_middle_of_its_work(start, socket_path):
     completer = FakeCompleter(**SLOW)
     client = start(completer)
-    connection = raw_connection(socket_path)
+    connection = RawConnection(socket_path)
     connection.send({"type": "complete", "id": 1, "request": {"prefix": "x"}, "wait": True})
     assert completer.is_busy.wait(PATIENCE_S)
     client.stop()

@@ -1,9 +1,9 @@
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import textwrap
-import time
 from contextlib import suppress
 
 import psutil
@@ -163,11 +163,11 @@ def test_two_clients_that_start_at_the_same_moment_share_one_engine(socket_path,
 
 
 def test_a_killed_engine_is_started_again_after_its_delay(socket_path, monkeypatch):
-    naps, sleep = [], time.sleep
+    naps, sleep = [], asyncio.sleep
     client = EngineClient(socket_path, command=fake_engine_command(socket_path))
     pid = client.status()["pid"]
     monkeypatch.setattr(supervisor, "DELAYS_S", (3600.0,))
-    monkeypatch.setattr(time, "sleep", lambda s: naps.append(s) or sleep(min(s, 0.02)))
+    monkeypatch.setattr(asyncio, "sleep", lambda s: naps.append(s) or sleep(min(s, 0.02)))
     os.kill(pid, 9)
     assert client.complete(REQUEST).alternatives
     assert client.status()["pid"] != pid
@@ -258,7 +258,7 @@ def test_an_engine_that_does_not_hear_is_killed_to_stop_it(socket_path, stopped,
 
 
 def test_an_engine_that_greets_nobody_is_killed_and_another_started(socket_path, stopped, monkeypatch):
-    monkeypatch.setattr("spa_lsp.engine.connection.HELLO_TIMEOUT_S", 5.0)
+    monkeypatch.setattr("spa_lsp.engine.channel.HELLO_TIMEOUT_S", 5.0)
     client = EngineClient(socket_path, command=fake_engine_command(socket_path))
     assert client.status()["pid"] != stopped.pid and client.complete(REQUEST).alternatives
 

@@ -3,8 +3,11 @@ import struct
 
 import pytest
 
+from spa_lsp.completion import CompletionResult
 from spa_lsp.engine import wire
+from spa_lsp.engine.events import Failed, Loading, Result, Stopping, to_event, to_message
 from spa_lsp.errors import BadInput, NotFound, SpaError
+from tests.fakes import make_alternative
 
 
 def frame(body: bytes) -> bytes:
@@ -54,10 +57,28 @@ def test_an_http_request_is_refused():
 
 
 def test_an_error_keeps_its_kind_and_message():
-    message = wire.error_message(3, NotFound("no base 'x'"))
-    error = wire.to_error(json.loads(json.dumps(message)))
+    message = to_message(Failed.of(NotFound("no base 'x'"), 3))
+    error = to_event(json.loads(json.dumps(message))).error
     assert type(error) is NotFound and str(error) == "no base 'x'"
 
 
 def test_an_error_of_an_unknown_kind_is_a_plain_one():
-    assert type(wire.to_error({"kind": "Novel", "message": "m"})) is SpaError
+    assert type(Failed(kind="Novel", message="m").error) is SpaError
+
+
+RESULT = CompletionResult(
+    base="b", adapter_set="", quantization="fp32", device="cpu", alternatives=(make_alternative("x"),)
+)
+
+
+@pytest.mark.parametrize(
+    "event", [Loading(id=0, stage="weights", fraction=0.5), Stopping(), Result(id=2, result=RESULT)], ids=str
+)
+def test_an_event_comes_back_as_it_was_said(event):
+    assert to_event(json.loads(json.dumps(to_message(event)))) == event
+
+
+@pytest.mark.parametrize("message", [{"type": "novel"}, {}, {"type": "ready"}, {"type": "loading", "id": []}])
+def test_what_no_engine_says_is_refused(message):
+    with pytest.raises(wire.FrameError, match="something unknown"):
+        to_event(message)

@@ -136,6 +136,20 @@ def test_of_adapters_asked_for_by_name_the_first_leads(completer):
     assert announced[0].adapter == "a5"
 
 
+def test_where_adapters_act_on_the_prompt_the_lead_is_told_first_too(adapter_set, completer, files, tmp_path):
+    """All rows are computed together, and others are done before it."""
+    completer.swap_set(make_set(files, tmp_path, name="everywhere", activation="all"))
+    request = replace(REQUEST, temperature=2.0, lead_first=True, stop="single")
+
+    def first_told(lead):
+        announced = []
+        others = [name for name in files if name != lead]
+        completer.complete(replace(request, adapters=(lead, *others)), on_alternative=announced.append)
+        return announced[0].adapter
+
+    assert [first_told(name) for name in files] == list(files)
+
+
 def test_base_rows_use_no_adapter(completer):
     result = completer.complete(replace(REQUEST, use_base=True, k=2))
     assert [alternative.adapter for alternative in result.alternatives] == ["base", "base"]

@@ -7,7 +7,7 @@ import pytest
 
 from spa_lsp.engine.client import engine_status, stop_engine
 from spa_lsp.outcomes import file as outcomes
-from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, FakeCompleter
+from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, FakeCompleter, beside
 from tests.server.conftest import eventually
 from tests.server.front import CAPABILITIES, URI, Front
 
@@ -76,10 +76,10 @@ async def test_a_restarted_engine_is_another_one(start):
     client.initialize(settings={"base": "fake-base"})
     client.open(CODE)
     await asyncio.to_thread(client.items_once_loaded, 1, 4)
-    before = engine_status()["pid"]
+    before = beside(engine_status)["pid"]
     command = {"command": "spa-lsp.restartEngine", "arguments": []}
     await asyncio.to_thread(client.call, "workspace/executeCommand", command)
-    await eventually(lambda: (engine_status() or {"pid": before})["pid"] != before)
+    await eventually(lambda: (beside(engine_status) or {"pid": before})["pid"] != before)
     assert client.notifications == []
 
 

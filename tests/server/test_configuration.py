@@ -8,7 +8,7 @@ from spa_lsp.outcomes.file import write
 from spa_lsp.outcomes.records import Outcome
 from spa_lsp.server.configuration import first_section, section_of
 from spa_lsp.workspace import ignores
-from tests.fakes import SOME_TEXTS, FakeCompleter
+from tests.fakes import SOME_TEXTS, FakeCompleter, beside
 from tests.server.conftest import eventually
 from tests.server.front import CAPABILITIES, Front
 
@@ -143,7 +143,7 @@ async def test_a_new_idle_time_is_that_of_the_engine_that_runs(front):
     await eventually(lambda: client.server.settings.engine_idle_s == 1)
     await eventually(lambda: client.server.link.is_connected)
     client.server.link.close()
-    await eventually(lambda: engine_status() is None)
+    await eventually(lambda: beside(engine_status) is None)
 
 
 async def test_folders_that_the_client_opens_and_closes_count(front, tmp_path):

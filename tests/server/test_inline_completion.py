@@ -8,9 +8,9 @@ from spa_lsp.engine.client import engine_status, stop_engine
 from spa_lsp.errors import NotFound
 from spa_lsp.outcomes.file import read_outcomes
 from spa_lsp.server.clients import asks_again
-from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, FakeCompleter, engine_in_thread
+from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, FakeCompleter, beside, engine_in_thread
 from tests.server.conftest import eventually
-from tests.server.front import Front
+from tests.server.front import CAPABILITIES, URI, Front
 
 CODE = "def add(a, b):\n    \n"
 MISSING = "the base fake-base is not on this machine; run: spa-lsp models pull fake-base"
@@ -52,6 +52,42 @@ async def test_other_editors_get_all_alternatives_at_once(front):
     client = await front(FakeCompleter(pause_s=0.1), client="Neovim", settings={"firstItemsMs": 1})
     client.open(CODE)
     assert await client.texts(1, 4) == list(SOME_TEXTS)
+
+
+SHOWS_FIRST = {**CAPABILITIES, "experimental": {"spaLspFirstItems": True}}
+
+
+def first_items(client):
+    return [params for method, params in client.notifications if method == "spa-lsp/firstItems"]
+
+
+async def test_who_shows_first_items_is_told_the_lead_and_answered_with_all(front):
+    completer = FakeCompleter(pause_s=0.5)
+    client = await front(completer, capabilities=SHOWS_FIRST, settings={"firstItemsMs": 1})
+    client.open(CODE, version=7)
+    items = await client.items(1, 4)
+    (told,) = first_items(client)
+    assert told["textDocument"] == {"uri": URI, "version": 7} and told["position"] == {"line": 1, "character": 4}
+    assert told["items"][0] == items[0] and len(told["items"]) < len(items) == 3
+    assert len(completer.asked) == 1
+
+
+async def test_what_comes_at_once_is_not_told_before_the_answer(front):
+    client = await front(FakeCompleter(), capabilities=SHOWS_FIRST, settings={"firstItemsMs": 60_000})
+    client.open(CODE)
+    assert len(await client.items(1, 4)) == 3 and first_items(client) == []
+
+
+async def test_who_types_through_the_first_items_is_told_what_is_left_of_them(front):
+    client = await front(FakeCompleter(pause_s=0.5), capabilities=SHOWS_FIRST, settings={"firstItemsMs": 1})
+    client.open(CODE)
+    asked = client.ask_items(1, 4)
+    await eventually(lambda: first_items(client))
+    end = {"line": 1, "character": 4}
+    client.change({"range": {"start": end, "end": end}, "text": "return "}, version=2)
+    assert (await client.items(1, 11))[0]["insertText"] == "a + b"
+    assert first_items(client)[-1]["items"][0]["insertText"] == "a + b"
+    assert (await asked)["error"]["code"] == -32800
 
 
 async def test_alternatives_are_served_from_the_cache_while_they_are_typed(front):
@@ -151,7 +187,7 @@ async def test_nothing_is_offered_while_the_engine_loads(front):
     client.open(CODE)
     assert await client.items(1, 4) == []
     gate.set()
-    await eventually(lambda: engine_status()["state"] == "ready")
+    await eventually(lambda: beside(engine_status)["state"] == "ready")
     assert await client.texts(1, 4) == list(SOME_TEXTS)
     assert client.notifications == []
 
@@ -380,7 +416,7 @@ async def test_a_base_that_is_not_there_is_told_once_with_the_way_out(front):
 
     client = await front(load=load)
     client.open(CODE)
-    await eventually(lambda: engine_status()["state"] == "failed")
+    await eventually(lambda: beside(engine_status)["state"] == "failed")
     assert [await client.items(1, 4) for _ in range(3)] == [[], [], []]
     assert client.messages == [f"spa-lsp: {MISSING}"]
 

@@ -8,7 +8,7 @@ import queue
 import random
 import signal
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from statistics import quantiles
 
 import psutil
@@ -231,7 +231,8 @@ def test_ten_fronts_share_one_engine(start, engine_path, found, tally):
         client.initialize(settings=SETTINGS)
         client.open(CODE)
     answers = [client.items_once_loaded(1, 4) for client in clients]
-    status = EngineClient(engine_path).status()
+    with closing(EngineClient(engine_path)) as watcher:
+        status = watcher.status()
     fronts = [psutil.Process(client.process.pid).memory_info().rss / 1e6 for client in clients]
     engine = status["resident_bytes"] / 1e6
     sums = f"engine {engine:.0f} MB (a fake one, without a base) + 10 fronts {sum(fronts):.0f} MB"

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from spa_lsp.engine.events import Loading
 from spa_lsp.errors import NotFound
 from spa_lsp.server import status
 from tests.fakes import PATIENCE_S, SLOW, FakeCompleter
@@ -34,7 +35,7 @@ async def loading_front(front, **options):
         return FakeCompleter()
 
     client = await front(load=load, **options)
-    client.server.link._send({"type": "wait", "id": 0})  # ask again: the first progress may be over already
+    client.server.link._channel.send({"type": "wait", "id": 0})  # ask again: the first progress may be over already
     return client, gate
 
 
@@ -62,7 +63,7 @@ async def test_loading_is_told_with_its_stage(front):
 
 async def test_a_client_with_progress_bars_gets_one_for_the_load(front):
     client, gate = await loading_front(front, capabilities=WITH_BARS)
-    client.server.status.on_event({"type": "loading", "stage": "weights", "fraction": 0.3})
+    client.server.status.on_event(Loading(id=0, stage="weights", fraction=0.3))
     await eventually(lambda: "begin" in progress(client))
     gate.set()
     await eventually(lambda: "end" in progress(client))

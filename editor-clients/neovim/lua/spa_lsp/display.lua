@@ -2,6 +2,7 @@
 
 local config = require('spa_lsp.config')
 local hint = require('spa_lsp.hint')
+local leaving = require('spa_lsp.leaving')
 local report = require('spa_lsp.report')
 local server = require('spa_lsp.server')
 local toggles = require('spa_lsp.toggles')
@@ -69,6 +70,24 @@ function M.on_change(bufnr)
     hint.show(bufnr, shown)
     report.shown(bufnr, shown and shown.alternative)
     server.announce()
+  end
+end
+
+--- Show what comes first while the request goes on, unless the user has moved or something that fits is shown.
+---@param params table
+---@param context lsp.HandlerContext
+function M.on_first_items(_, params, context)
+  local bufnr = vim.uri_to_bufnr(params.textDocument.uri)
+  local drawer, client = drawers[bufnr], vim.lsp.get_client_by_id(context.client_id)
+  if
+    drawer
+    and client
+    and leaving.is_typing(bufnr)
+    and vim.lsp.util.buf_versions[bufnr] == params.textDocument.version
+    and vim.deep_equal(server.params(client, 2).position, params.position)
+  then
+    drawer.take_first(bufnr, params, client)
+    M.on_change(bufnr)
   end
 end
 

@@ -149,6 +149,16 @@ function M.take(bufnr, found, encoding)
   M.draw(bufnr)
 end
 
+--- Show the first alternatives of an answer that is still to come.
+---@param bufnr integer
+---@param result table with `items`
+---@param client vim.lsp.Client
+function M.take_first(bufnr, result, client)
+  if ghosts[bufnr].asked and not M.is_shown(bufnr) then
+    M.take(bufnr, alternatives.from_result(result), client.offset_encoding)
+  end
+end
+
 --- What is left to insert of an alternative at the cursor; nil: it does not fit what was typed.
 ---@param bufnr integer
 ---@param alternative spa_lsp.Alternative

@@ -29,6 +29,8 @@ function M.client_config()
       local theirs = params.initializationOptions -- of `vim.lsp.config`
       local settings = vim.tbl_extend('force', type(theirs) == 'table' and theirs or {}, config.current.settings)
       params.initializationOptions = next(settings) and settings or nil -- an empty table would be sent as a list
+      local more = { experimental = { spaLspFirstItems = true } }
+      params.capabilities = vim.tbl_deep_extend('force', params.capabilities, more)
     end,
     root_dir = function(bufnr, on_dir)
       if M.is_served(bufnr) and M.may_start() then
@@ -43,7 +45,10 @@ function M.client_config()
       end
       return is_ours
     end,
-    handlers = { ['spa-lsp/status'] = server.on_status },
+    handlers = {
+      ['spa-lsp/status'] = server.on_status,
+      ['spa-lsp/firstItems'] = function(...) require('spa_lsp.display').on_first_items(...) end,
+    },
     on_init = M.on_init,
     on_exit = M.on_exit,
   }

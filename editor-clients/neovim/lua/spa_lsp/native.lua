@@ -82,16 +82,41 @@ function M.detach(bufnr)
   kept[bufnr] = nil
 end
 
+--- Show the first alternatives of an answer that is still to come.
+---@param bufnr integer
+---@param result table with `items`
+---@param client vim.lsp.Client
+function M.take_first(bufnr, result, client)
+  local completor = M.completor(bufnr)
+  local shown = completor and completor.current
+  local fits = kept[bufnr] or shown and M.left(bufnr, shown, alternatives.from_item(shown).text)
+  if completor and not fits and #M.pending(client, bufnr) > 0 then
+    completor:handler(nil, result, { client_id = client.id })
+  end
+end
+
 --- Let go of requests: their answers would come to an object that is no more, which Neovim 0.12.4 does not survive.
 ---@param bufnr integer
 function M.cancel(bufnr)
   for _, client in ipairs(vim.lsp.get_clients({ bufnr = bufnr, method = method })) do
-    for id, request in pairs(client.requests) do
-      if request.bufnr == bufnr and request.method == method and request.type == 'pending' then
-        client:cancel_request(id)
-      end
+    for _, id in ipairs(M.pending(client, bufnr)) do
+      client:cancel_request(id)
     end
   end
+end
+
+--- The requests of a buffer that have no answer yet.
+---@param client vim.lsp.Client
+---@param bufnr integer
+---@return integer[] ids
+function M.pending(client, bufnr)
+  local found = {}
+  for id, request in pairs(client.requests) do
+    if request.bufnr == bufnr and request.method == method and request.type == 'pending' then
+      table.insert(found, id)
+    end
+  end
+  return found
 end
 
 --- Whether anything is shown, of this server or of another one.
