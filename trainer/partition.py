@@ -5,7 +5,6 @@ an adapter that saw three samples is no alternative: samples that are surest of 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,24 +147,20 @@ def _squared_distances(rows: NDArray[np.float64], centers: NDArray[np.float64]) 
     return distances
 
 
-def describe(
-    assignment: Assignment, influence: Influence, names: Sequence[str], config: PartitionConfig
-) -> dict[str, Any]:
-    """Sizes and balance of the parts, and the share of samples that are not with the anchor they help most.
-
-    That share is None where parts have no anchor.
-    """
+def part_sizes(assignment: Assignment, names: Sequence[str], config: PartitionConfig) -> dict[str, int]:
+    """The number of samples of each part by its name."""
     sizes = np.bincount(assignment, minlength=len(names))
     if config.method == "whole":
         sizes = np.full(len(names), len(assignment))
-    has_anchors = config.method in ("balanced", "argmax")
+    return {name: int(size) for name, size in zip(names, sizes, strict=True)}
+
+
+def moved_share(assignment: Assignment, influence: Influence, config: PartitionConfig) -> float | None:
+    """The share of samples that are not with the anchor they help most; None where parts have no anchor."""
+    if config.method not in ("balanced", "argmax"):
+        return None
     best = normalize(influence, config.normalize).argmax(axis=1)
-    return {
-        "sizes": {name: int(size) for name, size in zip(names, sizes, strict=True)},
-        "smallest_share": float(sizes.min() / len(assignment)),
-        "largest_share": float(sizes.max() / len(assignment)),
-        "moved_share": float((best != assignment).mean()) if has_anchors else None,
-    }
+    return float((best != assignment).mean())
 
 
 def stability(

@@ -4,29 +4,31 @@ from typing import Any
 
 from spa_lsp.progress import BYTES, format_amount, format_seconds
 from trainer.data.samples import ImportReport
-from trainer.rows.runs import StageResult, run_record
+from trainer.rows.records import read_record
+from trainer.rows.runs import StageResult
+from trainer.rows.stages import ATTRIBUTE, PARTITION, AttributeFigures, PartitionFigures
 
 _MAX_BAD_LINES = 20  # in the text; the JSON has all
 _ID_LENGTH = 12
 
 
-def result_json(result: ImportReport | StageResult) -> dict[str, Any]:
+def result_json(result: ImportReport | StageResult[Any, Any, Any]) -> dict[str, Any]:
     """One object per stage; every one has `stage` and `was_done`."""
     if isinstance(result, ImportReport):
         bad = [{"line": bad.line, "reason": bad.reason} for bad in result.bad]
         counts = {"new": result.n_new, "known": result.n_known, "bad": bad}
         return {"stage": "import", "was_done": result.n_new == 0, "dataset_id": result.dataset_id, **counts}
-    return {"was_done": result.was_done, **run_record(result.run)}
+    return {"was_done": result.was_done, **result.run.record}
 
 
-def result_text(result: ImportReport | StageResult) -> str:
+def result_text(result: ImportReport | StageResult[Any, Any, Any]) -> str:
     """A line for the stage and a few below it."""
     if isinstance(result, ImportReport):
         return "\n".join(_import_lines(result))
-    run = result.run
+    run = result.run.record
     how = "already done" if result.was_done else "done"
     return "\n".join(
-        [f"{run.stage}: {how} (run {run.id[:_ID_LENGTH]})", *(f"  {line}" for line in _figure_lines(run_record(run)))]
+        [f"{run['stage']}: {how} (run {run['id'][:_ID_LENGTH]})", *(f"  {line}" for line in _figure_lines(run))]
     )
 
 
@@ -62,27 +64,25 @@ def _figure_lines(run: dict[str, Any]) -> list[str]:
     figures = run["figures"]
     if not run["is_finished"]:
         return []
-    if run["stage"] == "attribute":
-        return _attribute_lines(figures)
-    if run["stage"] == "partition":
-        return _partition_lines(figures)
+    if run["stage"] == ATTRIBUTE.name:
+        return _attribute_lines(read_record(AttributeFigures, figures, of="the run"))
+    if run["stage"] == PARTITION.name:
+        return _partition_lines(read_record(PartitionFigures, figures, of="the run"))
     plain = {name: value for name, value in figures.items() if isinstance(value, (str, int, float))}
     return [f"{name} {_number(value)}" for name, value in plain.items()]
 
 
-def _attribute_lines(figures: dict[str, Any]) -> list[str]:
-    counts = f"{figures['n_samples']} samples, {figures['n_skipped']} left out"
-    anchors = (
-        f"{len(figures['anchors'])} anchors of {figures['n_items']} items, correlation {figures['correlation']:.2f}"
-    )
-    return [f"{figures['method']}: {counts}", anchors]
+def _attribute_lines(figures: AttributeFigures) -> list[str]:
+    counts = f"{figures.n_samples} samples, {figures.n_skipped} left out"
+    anchors = f"{len(figures.anchors)} anchors of {figures.n_items} items, correlation {figures.correlation:.2f}"
+    return [f"{figures.method}: {counts}", anchors]
 
 
-def _partition_lines(figures: dict[str, Any]) -> list[str]:
-    sizes = ", ".join(f"{name} {n}" for name, n in figures["sizes"].items())
-    stability, chance = _share(figures["stability"]), _share(figures.get("stability_by_chance"))
-    known = figures["moved_share"] is not None
-    moved = f", not with their best anchor {figures['moved_share']:.0%}" if known else ""
+def _partition_lines(figures: PartitionFigures) -> list[str]:
+    sizes = ", ".join(f"{name} {n}" for name, n in figures.sizes.items())
+    stability, chance = _share(figures.stability), _share(figures.stability_by_chance)
+    share = figures.moved_share
+    moved = "" if share is None else f", not with their best anchor {share:.0%}"
     return [sizes, f"stability {stability} ({chance} by chance){moved}"]
 
 

@@ -147,7 +147,7 @@ def test_an_interrupted_import_exits_with_130_and_leaves_nothing_half(tmp_path):
 @pytest.mark.parametrize("name", ["rank", "alpha", "steps", "k"])  # (#11)
 def test_an_option_that_several_commands_have_is_the_same_in_all(name):
     commands = [main.get_command(None, command) for command in main.list_commands(None)]
-    found = [option for command in commands for option in command.params if option.name == name]
+    found = [option for command in commands for option in command.params if f"--{name}" in option.opts]
     assert len(found) >= 3 and len({(option.default, option.help) for option in found}) == 1
 
 
@@ -233,13 +233,13 @@ def test_more_parts_than_samples_is_one_sentence(attributed):
 def test_partition_goes_on_from_the_run_asked_for_last(attributed):
     trainer("attribute", "--method", "random")
     trainer("attribute", "--method", "bm25")
-    assert trainer_json("partition")[0]["inputs"] == [attributed["id"]]
+    assert trainer_json("partition")[0]["parents"] == {"attribute_run": attributed["id"], "within_run": None}
 
 
 def test_partition_takes_the_start_of_a_runs_id(attributed):
     other = trainer_json("attribute", "--method", "random")[0]
-    assert trainer_json("partition", attributed["id"][:10])[0]["inputs"] == [attributed["id"]]
-    assert trainer_json("partition", other["id"])[0]["inputs"] == [other["id"]]
+    assert trainer_json("partition", attributed["id"][:10])[0]["parents"]["attribute_run"] == attributed["id"]
+    assert trainer_json("partition", other["id"])[0]["parents"]["attribute_run"] == other["id"]
 
 
 def test_an_unknown_run_is_named(attributed):
