@@ -175,7 +175,9 @@ ATTEMPTS = EvaluateSettings(
 
 def test_the_adapters_of_an_older_evaluation_are_read(db):
     run = begin_run(db, EVALUATE, ATTEMPTS, parents=EvaluateParents(adapters=("x", "y")), seed=0)
-    assert run.id == old_id("evaluate", {name: v for name, v in vars(ATTEMPTS).items() if v != ""}, ["x", "y"])
+    assert run.id == old_id(
+        "evaluate", {name: v for name, v in vars(ATTEMPTS).items() if v not in ("", ())}, ["x", "y"]
+    )
     db.table("runs").update(run.id, {"inputs": '["x","y"]'})
     assert find_run(db, EVALUATE, run.id).parents.adapters == ("x", "y")
 
