@@ -154,7 +154,7 @@ def run(path: Path, as_json: bool, **asked: Any) -> None:
 @click.command()
 @options.as_json
 def status(as_json: bool) -> None:
-    """Show what was imported and which stages ran, with their times and sizes.
+    """Show what was imported, which stages ran, with times and sizes, what is stale and why, and what comes next.
 
     \b
         trainer status --json

@@ -43,6 +43,10 @@ def status_text(status: dict[str, Any]) -> str:
     lines.append("samples: " + ", ".join(f"{n} {lang}" for lang, n in status["samples"].items()))
     for run in status["runs"]:
         lines += ["", _run_line(run), *(f"  {line}" for line in _figure_lines(run))]
+    stale = [
+        f"{state['stage']} is to do: {'; '.join(state['reasons'])}" for state in status["stages"] if state["reasons"]
+    ]
+    lines += ["", *stale, f"next: {status['next']}" if status["next"] else "all is done; nothing is stale"]
     return "\n".join(lines)
 
 
@@ -57,7 +61,8 @@ def _run_line(run: dict[str, Any]) -> str:
     state = (
         f"finished in {format_seconds(run['seconds'])}" if run["is_finished"] else "not finished; the same call resumes"
     )
-    return f"{run['stage']} {run['id'][:_ID_LENGTH]}: {state}, started {run['started'][:19]}"
+    size = f", {format_amount(run['n_bytes'], BYTES)}" if run["n_bytes"] else ""
+    return f"{run['stage']} {run['id'][:_ID_LENGTH]}: {state}, started {run['started'][:19]}{size}"
 
 
 def _figure_lines(run: dict[str, Any]) -> list[str]:

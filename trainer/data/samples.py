@@ -308,7 +308,7 @@ def _check_field(row: dict[str, Any], field: str) -> None:
 
 
 def _insert_dataset(db: Database, dataset_id: str, path: Path) -> None:
-    imported = datetime.now(UTC).isoformat(timespec="seconds")
+    imported = datetime.now(UTC).isoformat(timespec="microseconds")
     row = {"id": dataset_id, "name": path.name, "n_bytes": path.stat().st_size, "imported": imported}
     db.table("datasets").insert(row, ignore=True)
 

@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
+from spa_lsp import paths
 from spa_lsp.errors import BadInput, NotFound
 from spa_lsp.storage.store import open_store, transaction
 from trainer.data.samples import Sample, samples_by_id
+from trainer.pipeline.staleness import next_step, run_bytes, stage_states
+from trainer.rows.records import plain
 from trainer.rows.runs import (
     Figures,
     Parents,
@@ -107,8 +110,11 @@ def data_record(db: Database, divided: PartitionRun) -> dict[str, Any]:
 
 
 def read_status() -> dict[str, Any]:
-    """What the store holds, read without disturbing a trainer at work: `datasets`, `samples` by language, `runs`."""
-    nothing: dict[str, Any] = {"datasets": [], "samples": {}, "runs": []}
+    """What the store holds, read without disturbing a trainer at work: `datasets`, `samples` by language, `runs`.
+
+    With their sizes, which stages are stale and why (`stages`), and the command to go on with (`next`).
+    """
+    nothing: dict[str, Any] = {"datasets": [], "samples": {}, "runs": [], "stages": [], "next": "trainer import FILE"}
     try:
         db = open_store()
     except NotFound:
@@ -121,8 +127,14 @@ def read_status() -> dict[str, Any]:
             "FROM datasets JOIN dataset_samples ON dataset_id = id GROUP BY id ORDER BY imported"
         )
         samples = "SELECT lang, count(*) AS n FROM samples GROUP BY lang ORDER BY n DESC, lang"
+        by_language = {row["lang"]: row["n"] for row in db.query(samples)}
+        is_current = "is_of_arm" in db.table("runs").columns_dict  # else no trainer of this version has opened it yet
+        states = stage_states(db) if is_current else []
         return {
             "datasets": list(db.query(datasets)),
-            "samples": {row["lang"]: row["n"] for row in db.query(samples)},
-            "runs": list(list_records(db)),
+            "samples": by_language,
+            "n_bytes": paths.store_path().stat().st_size,
+            "runs": [{**record, "n_bytes": run_bytes(record["id"])} for record in list_records(db)],
+            "stages": [plain(state) for state in states],
+            "next": next_step(states, has_samples=bool(by_language)),
         }

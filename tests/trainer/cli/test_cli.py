@@ -274,6 +274,29 @@ def test_status_counts_samples_and_lists_runs(attributed):
     assert [(run["stage"], run["is_finished"]) for run in status["runs"]] == [("attribute", True), ("partition", True)]
 
 
+def states():
+    return {own["stage"]: own["reasons"] for own in json.loads(trainer("status", "--json").stdout)["stages"]}
+
+
+def test_status_names_the_next_stage(attributed):  # (#14)
+    assert trainer("status").stdout.splitlines()[-1] == "next: trainer partition"
+    assert states()["partition"] == ["it has not run yet"] and states()["attribute"] == []
+
+
+def test_status_says_that_samples_came_since(attributed, tmp_path):  # (#14)
+    (tmp_path / "more.jsonl").write_text(row(99))
+    trainer("import", tmp_path / "more.jsonl")
+    assert states()["attribute"] == ["1 samples were imported since (more.jsonl)"]
+
+
+def test_what_was_made_of_something_stale_is_stale(attributed):  # (#14)
+    trainer("partition")
+    trainer("attribute", "--method", "random")
+    assert states()["partition"] == ["attribute has another newest run since"]
+    trainer("attribute", "--method", "bm25")
+    assert states()["partition"] == []
+
+
 def test_status_reads_while_a_trainer_writes(attributed):
     writer = open_store(write=True)
     try:
