@@ -19,7 +19,7 @@ AttributeMethod = Literal["datainf", "bm25", "random"]
 # balanced: parts of one size, each sample where it helps most · argmax: the paper's, of any size · kmeans: parts of one
 # size, alike in their influence · whole: no division, every adapter gets all samples
 PartitionMethod = Literal["balanced", "argmax", "kmeans", "whole"]
-Normalize = Literal["none", "zscore", "contrast"]
+Normalize = Literal["none", "zscore", "rank", "contrast"]
 Activation = Literal["completion", "all"]
 
 # the seven linears of a Llama-like block; LoRA on all of them

@@ -69,12 +69,15 @@ def comparable_items(item_influence: Influence, how: Normalize) -> Influence:
 def normalize(influence: Influence, how: Normalize) -> Influence:
     """Influence with comparable columns, `[N, K]`.
 
-    `zscore`: each column with mean 0 and deviation 1, so that no anchor attracts more for its scale alone. `contrast`:
+    `zscore`: each column with mean 0 and deviation 1, so that no anchor attracts more for its scale alone. `rank`: the
+    share of the samples that a column finds less helpful, whatever the shape of its values. `contrast`:
     of that, what a sample does for one anchor more than for the others, again as z-scores: anchors that share their
     tasks have most of their influence in common, and what they share does not tell their approaches apart.
     """
     if how == "none":
         return influence
+    if how == "rank":
+        return np.stack([_ranks(column) for column in influence.T], axis=1).astype(np.float32)
     scores = _zscore(influence.astype(np.float64))
     if how == "contrast":
         scores = _zscore(scores - scores.mean(axis=1, keepdims=True))

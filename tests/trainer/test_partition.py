@@ -99,6 +99,13 @@ def test_more_parts_than_samples_is_refused():
         choose_columns(noise(3, 8), 8)
 
 
+def test_ranks_do_not_depend_on_the_shape_of_a_column():  # (#14)
+    influence = noise(9, 3)
+    stretched = np.exp(3 * influence)
+    assert (normalize(influence, "rank") == normalize(stretched, "rank")).all()
+    assert normalize(matrix([1], [5], [5], [9]), "rank").ravel().tolist() == [0.125, 0.5, 0.5, 0.875]
+
+
 def test_figures_count_sizes_and_moved_samples():
     influence = matrix([2, 1], [3, 0], [3, 1], [1, 0.5])
     assignment = assign_balanced(influence)
