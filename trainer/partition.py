@@ -29,7 +29,7 @@ def choose_columns(influence: Influence, k: int) -> list[int]:
     if k < 1:
         raise BadInput(f"k is {k}; choose at least 1")
     if k > Q:
-        raise BadInput(f"k is {k}, but there are {Q} anchors; choose k <= {Q} or give more anchors")
+        raise BadInput(f"k is {k}, but there are {Q} anchors; choose k <= {Q}, --method kmeans or more anchors")
     if k > N:
         raise BadInput(f"k is {k}, but there are only {N} samples; import more or choose a smaller k")
     return sorted(int(column) for column in np.argsort(-influence.var(axis=0), kind="stable")[:k])

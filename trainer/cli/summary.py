@@ -88,7 +88,7 @@ def _partition_lines(figures: PartitionFigures) -> list[str]:
     stability, chance = _share(figures.stability), _share(figures.stability_by_chance)
     share = figures.moved_share
     moved = "" if share is None else f", not with their best anchor {share:.0%}"
-    return [sizes, f"stability {stability} ({chance} by chance){moved}"]
+    return [sizes, f"stability {stability} ({chance} by chance){moved}", *([figures.advice] if figures.advice else [])]
 
 
 def _share(value: float | None) -> str:

@@ -32,15 +32,13 @@ from trainer.data.samples import (
     make_items,
 )
 from trainer.partition import (
-    N_BOOTSTRAPS,
-    chance_stability,
     choose_columns,
     comparable_items,
     moved_share,
     part_sizes,
     partition,
-    stability,
 )
+from trainer.pipeline.gate import advice, stabilities
 from trainer.pipeline.stage_rows import data_record, finish_with_rows, load_influence, load_parts, source_run
 from trainer.rows.build_set import build_set, has_adapter_files
 from trainer.rows.records import content_id
@@ -71,8 +69,6 @@ Attributed = StageResult[AttributeSettings, AttributeParents, AttributeFigures]
 Divided = StageResult[PartitionSettings, PartitionParents, PartitionFigures]
 Trained = StageResult[FinetuneSettings, FinetuneParents, FinetuneFigures]
 Published = StageResult[PublishConfig, PublishParents, PublishFigures]
-
-_LEAST_SIGNAL = 0.1  # stability above chance; below, most of the division is an accident of the query items
 
 
 @contextmanager
@@ -172,7 +168,7 @@ def run_partition(
     assignment = partition(chosen.mean(axis=2), config)
     names, labels = _part_names(source, columns, config)
     sizes = part_sizes(assignment, names, config)
-    own, by_chance = _stabilities(chosen, config, seed)
+    own, by_chance = stabilities(chosen, config, seed)
     figures = PartitionFigures(
         sizes=sizes,
         smallest_share=min(sizes.values()) / len(assignment),
@@ -184,7 +180,9 @@ def run_partition(
         labels=labels,
         attribute_method=source.figures.method,
     )
-    _warn_if_unstable(figures)
+    if warning := advice(figures, influence[:, columns], config, seed):
+        logger.warning("%s", warning)
+        figures = replace(figures, advice=warning)
     rows = list(zip(sample_ids, assignment.tolist(), strict=True))
     return StageResult(run=finish_with_rows(db, run, figures, "part_members", "part", rows), was_done=False)
 
@@ -316,16 +314,6 @@ def _column_correlation(influence: NDArray[np.float32]) -> float:
     return float((np.corrcoef(influence.T).sum() - Q) / (Q * (Q - 1)))
 
 
-def _stabilities(
-    influence: NDArray[np.float32], config: PartitionConfig, seed: int
-) -> tuple[float | None, float | None]:
-    """Of the parts, and by chance."""
-    with progress("bootstraps", 2 * N_BOOTSTRAPS) as shown:
-        own = stability(influence, config, seed=seed, on_draw=shown.advance)
-        by_chance = chance_stability(influence, config, seed=seed, on_draw=shown.advance)
-    return own, by_chance
-
-
 def _columns(influence: NDArray[np.float32], config: PartitionConfig) -> list[int]:
     """The anchors that the parts are made for; all of them where parts are not named after anchors."""
     N, Q = influence.shape[:2]
@@ -357,15 +345,3 @@ def _part_names(
 def _numbered(n_parts: int, name: str, label: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     numbers = range(1, n_parts + 1)
     return tuple(f"{name}-{n}" for n in numbers), tuple(f"{label} {n}" for n in numbers)
-
-
-def _warn_if_unstable(figures: PartitionFigures) -> None:
-    value, chance = figures.stability, figures.stability_by_chance
-    if value is None or chance is None or figures.attribute_method == "random":
-        return
-    if value < chance + _LEAST_SIGNAL:
-        logger.warning(
-            "the parts are hardly more stable (%.2f) than by chance (%.2f): other query items would give others",
-            value,
-            chance,
-        )

@@ -81,6 +81,7 @@ class PartitionFigures:
     names: tuple[str, ...]
     labels: tuple[str, ...]
     attribute_method: AttributeMethod
+    advice: str = ""  # what is wrong with the parts and what would be better
 
 
 @dataclass(frozen=True, kw_only=True)
