@@ -85,6 +85,29 @@ def partition(as_json: bool, **asked: Any) -> None:
         _print(run_partition(db, **asked), as_json=as_json)
 
 
+@click.command("partition show")
+@_run_id
+@options.as_json
+def partition_show(run_id: str | None, as_json: bool) -> None:
+    """Explain each part of a partition: the words that set it apart, typical samples, a label that would fit.
+
+    RUN is the start of its id, by default the newest.
+
+    
+        trainer partition show
+    """
+    from trainer.cli.summary import parts_text
+    from trainer.pipeline.explain import explain
+    from trainer.pipeline.stage_rows import source_run
+    from trainer.pipeline.stages import open_trainer
+    from trainer.rows.records import plain
+    from trainer.rows.stages import PARTITION
+
+    with open_trainer() as db:
+        views = explain(db, source_run(db, PARTITION, run_id))
+    click.echo(json.dumps(plain(views)) if as_json else parts_text(views))
+
+
 @click.command()
 @_run_id
 @options.of_config(FinetuneConfig, "config")

@@ -1,12 +1,16 @@
 """What the stages print: one record as JSON-able data or as text. Pure; the printing is the commands'."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from spa_lsp.progress import BYTES, format_amount, format_seconds
 from trainer.data.samples import ImportReport
 from trainer.rows.records import read_record
 from trainer.rows.runs import StageResult
 from trainer.rows.stages import ATTRIBUTE, PARTITION, AttributeFigures, PartitionFigures
+
+if TYPE_CHECKING:
+    from trainer.pipeline.explain import PartView
 
 _MAX_BAD_LINES = 20  # in the text; the JSON has all
 _ID_LENGTH = 12
@@ -48,6 +52,18 @@ def status_text(status: dict[str, Any]) -> str:
     ]
     lines += ["", *stale, f"next: {status['next']}" if status["next"] else "all is done; nothing is stale"]
     return "\n".join(lines)
+
+
+def parts_text(parts: "Sequence[PartView]") -> str:
+    """Each part with its terms, a few of its samples and a label to choose."""
+    return "\n\n".join("\n".join(_part_lines(part)) for part in parts)
+
+
+def _part_lines(part: "PartView") -> list[str]:
+    terms = ", ".join(part.terms) or "no word sets it apart"
+    label = [f"  a label that would fit: {part.proposed}"] if part.proposed else []
+    return [f"{part.name} ({part.label}): {part.n_samples} samples", f"  {terms}", *label,
+            *(f"  - {example}" for example in part.examples)]  # fmt: skip
 
 
 def _import_lines(report: ImportReport) -> list[str]:

@@ -218,6 +218,18 @@ def test_partition_is_done_once(attributed):
     assert [trainer_json("partition")[0]["was_done"] for _ in range(2)] == [False, True]
 
 
+def test_partition_show_explains_every_part(attributed):  # (#14)
+    names = trainer_json("partition", "--k", "2")[0]["figures"]["names"]
+    (views,) = trainer_json("partition", "show")
+    assert [view["name"] for view in views] == names and all(len(view["examples"]) == 5 for view in views)
+    text = trainer("partition", "show").stdout
+    assert f"{names[0]} (" in text and ": 12 samples" in text and "- Add up, but at most" in text
+
+
+def test_partition_show_of_nothing_says_what_to_do(attributed):  # (#14)
+    assert "run: trainer partition" in sentence(trainer("partition", "show"))
+
+
 def test_fewer_parts_take_fewer_anchors(attributed):
     assert len(trainer_json("partition", "--k", "3")[0]["figures"]["sizes"]) == 3
 
