@@ -46,6 +46,7 @@ FLOORS = {
         "train": 3,
         "attribute": 4,
         "partition": 4,
+        "solutions": 4,
         "evaluate": 4,
         "report": 4,
         "pipeline": 5,

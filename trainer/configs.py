@@ -1,32 +1,65 @@
-"""One frozen dataclass per stage: the only home of a default. Flags of `trainer` read default and help here.
+"""One frozen dataclass per stage: the only home of an option, with its default, its help and its bounds.
 
-All fields are part of a run's key, unless they say `is_in_key: False`: those change how it is computed, not what.
+A new option is one line here, `name: type = option(default, "Help.", low=1)`, and nothing else:
+- `trainer.cli.options.of_config(FinetuneConfig, "config")` makes click options of all fields that have a help text (int
+  and float with bounds, a `Literal` is a choice, a tuple may be given several times) and hands the command the config
+  itself, as its argument `config`; `only=("k",)` takes some of them, `flags={"method": "--partition-method"}` renames.
+- the config is part of the stage's settings (`trainer.rows.stages`, the home of what a stage's run says), and those are
+  its key. A field that is added later says `is_added=True`: it counts only where it is not the default, so that runs
+  from before are found again. One that changes how it is computed and not what says `is_in_key=False`.
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
+
+from spa_lsp.adapters.manifest import MAX_TEMPERATURE
 
 AttributeMethod = Literal["datainf", "bm25", "random"]
 # balanced: parts of one size, each sample where it helps most · argmax: the paper's, of any size · kmeans: parts of one
 # size, alike in their influence · whole: no division, every adapter gets all samples
 PartitionMethod = Literal["balanced", "argmax", "kmeans", "whole"]
-Normalize = Literal["none", "zscore", "contrast"]
+Normalize = Literal["none", "zscore", "rank", "contrast"]
 Activation = Literal["completion", "all"]
 
 # the seven linears of a Llama-like block; LoRA on all of them
 ALL_LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
-def _flag(default: Any, help_text: str, *, is_in_key: bool = True) -> Any:
-    """A field that commands have as a flag, of which this is the help."""
-    return field(default=default, metadata={"help": help_text, "is_in_key": is_in_key})
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """What a command line says of a field: its help, its bounds (`is_open`: without the lower one) and its name."""
+
+    help: str
+    low: float | None = None
+    high: float | None = None
+    is_open: bool = False
+    metavar: str | None = None
+    flag: str | None = None  # where it is not called as the field
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    is_open: bool = False,
+    metavar: str | None = None,
+    flag: str | None = None,
+    is_in_key: bool = True,
+    is_added: bool = False,
+) -> Any:
+    """A field of a config that commands have as an option."""
+    shown = Option(help=help, low=low, high=high, is_open=is_open, metavar=metavar, flag=flag)
+    return field(default=default, metadata={"option": shown, "is_in_key": is_in_key, "is_added": is_added})
 
 
 @dataclass(frozen=True, kw_only=True)
 class ItemsConfig:
     """How samples become training items (`samples.py`)."""
 
-    infill_share: float = _flag(0.8, "Share of infill items; the rest are instruct items.")
+    infill_share: float = option(0.8, "Share of infill items; the rest are instruct items.", low=0, high=1)
     infill_per_sample: int = 2  # different middles taken from one sample's code
     single_line_share: float = 0.1  # of the spans; the others have 2 to 8 lines
     editor_share: float = (
@@ -34,7 +67,7 @@ class ItemsConfig:
     )
     typed_share: float = 0.5  # of the infill items: the cursor stands some characters further, at any place
     # longer items are skipped and counted: cutting one would teach a false end
-    max_tokens: int = _flag(320, "Longest item, in tokens; longer ones are left out.")
+    max_tokens: int = option(320, "Longest item, in tokens; longer ones are left out.", low=16)
     holdout: int = 48  # samples never trained on: held-out loss
 
 
@@ -42,16 +75,19 @@ class ItemsConfig:
 class AttributeConfig:
     """Influence of every sample on every anchor."""
 
-    method: AttributeMethod = _flag("datainf", "Method of attribution.")
+    method: AttributeMethod = option("datainf", "Method of attribution.")
     # LESS warms up on 5 % of the data; a converged adapter destroys the signal
-    warmup_samples: int = _flag(48, "datainf: samples of the warm-up adapter.")
+    warmup_samples: int = option(48, "datainf: samples of the warm-up adapter.", low=1)
     warmup_rank: int = 4
-    learning_rate: float = _flag(5e-4, "datainf: learning rate of the warm-up adapter.")
+    learning_rate: float = option(5e-4, "datainf: learning rate of the warm-up adapter.", low=0, is_open=True)
     projected: int = 8  # columns kept of each LoRA gradient: 4 x 8 numbers per tensor
     batch: int = 8  # samples per backward pass
     # its gradient would cost too much
-    max_tokens: int = _flag(220, "datainf: samples whose shortest item is longer are left out.")
-    damping: float = _flag(0.1, "datainf: share of the mean squared gradient.")  # λ, DataInf's own constant
+    max_tokens: int = option(
+        220, "datainf: samples whose shortest item is longer are left out.", low=1, flag="--gradient-tokens"
+    )
+    # λ, DataInf's own constant
+    damping: float = option(0.1, "datainf: share of the mean squared gradient.", low=0, is_open=True)
 
 
 # Of the sets that are published. Sampled, the shipped set has half as much again that is distinct and correct as
@@ -63,24 +99,55 @@ SERVED_TEMPERATURE = 0.8
 class PartitionConfig:
     """From influence `[N, Q]` to k disjoint parts."""
 
-    method: PartitionMethod = _flag("balanced", "Method of division.")
-    normalize: Normalize = _flag("contrast", "How the anchors' columns are made comparable.")
-    k: int = _flag(8, "Parts, each of which gets an adapter.")
+    method: PartitionMethod = option("balanced", "Method of division.")
+    normalize: Normalize = option("contrast", "How the anchors' columns are made comparable.")
+    k: int = option(8, "Parts, each of which gets an adapter.", low=1, high=64)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig:
     """One adapter per part, all k in one pass."""
 
-    rank: int = _flag(4, "LoRA rank r.")
-    alpha: int = _flag(8, "LoRA scale; the adapter counts alpha / rank times.")
+    rank: int = option(4, "LoRA rank r.", low=1, high=256)
+    alpha: int = option(8, "LoRA scale; the adapter counts alpha / rank times.", low=1)
     target_modules: tuple[str, ...] = ALL_LINEARS
-    activation: Activation = _flag(
+    activation: Activation = option(
         "completion", "Where adapters act: on the completion (one shared prompt pass) or on all tokens."
     )
-    steps: int = _flag(20, "Optimizer steps of each adapter.")
-    accumulate: int = _flag(4, "Items per adapter and step.")
-    learning_rate: float = _flag(1e-3, "Learning rate at its highest.")
+    steps: int = option(20, "Optimizer steps of each adapter.", low=1)
+    accumulate: int = option(4, "Items per adapter and step.", low=1)
+    learning_rate: float = option(1e-3, "Learning rate at its highest.", low=0, is_open=True)
     warmup_steps: int = 3
     weight_decay: float = 0.01
-    checkpoint_every: int = _flag(4, "Steps between checkpoints.", is_in_key=False)  # changes no weight
+    checkpoint_every: int = option(4, "Steps between checkpoints.", low=1, is_in_key=False)  # changes no weight
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishConfig:
+    """The set that is served."""
+
+    name: str | None = option(None, "Name of the adapter set.  [default: method and run]", metavar="NAME")
+    temperature: float = option(
+        SERVED_TEMPERATURE, "Temperature at which the set is served; 0 is greedy.", low=0, high=MAX_TEMPERATURE
+    )
+    limit: int | None = None  # only that many adapters, the first ones
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmRecipe:
+    """How the adapters of an evaluation's arm are made; everything not here is the budget, equal for all arms."""
+
+    attribute: AttributeMethod
+    partition: PartitionMethod
+    is_single: bool = False  # one adapter that alone sees as many items as the k of another arm together
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What every arm that is trained gets alike; `finetune.steps` are those of one of k adapters."""
+
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    items: ItemsConfig = field(default_factory=ItemsConfig)
+    n_samples: int | None = None  # at most so many of the store's; None: all
+    anchors_path: Path | None = None  # None: the bundled ones
+    seed: int = 0

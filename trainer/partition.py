@@ -5,7 +5,6 @@ an adapter that saw three samples is no alternative: samples that are surest of 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +29,7 @@ def choose_columns(influence: Influence, k: int) -> list[int]:
     if k < 1:
         raise BadInput(f"k is {k}; choose at least 1")
     if k > Q:
-        raise BadInput(f"k is {k}, but there are {Q} anchors; choose k <= {Q} or give more anchors")
+        raise BadInput(f"k is {k}, but there are {Q} anchors; choose k <= {Q}, --method kmeans or more anchors")
     if k > N:
         raise BadInput(f"k is {k}, but there are only {N} samples; import more or choose a smaller k")
     return sorted(int(column) for column in np.argsort(-influence.var(axis=0), kind="stable")[:k])
@@ -70,12 +69,15 @@ def comparable_items(item_influence: Influence, how: Normalize) -> Influence:
 def normalize(influence: Influence, how: Normalize) -> Influence:
     """Influence with comparable columns, `[N, K]`.
 
-    `zscore`: each column with mean 0 and deviation 1, so that no anchor attracts more for its scale alone. `contrast`:
+    `zscore`: each column with mean 0 and deviation 1, so that no anchor attracts more for its scale alone. `rank`: the
+    share of the samples that a column finds less helpful, whatever the shape of its values. `contrast`:
     of that, what a sample does for one anchor more than for the others, again as z-scores: anchors that share their
     tasks have most of their influence in common, and what they share does not tell their approaches apart.
     """
     if how == "none":
         return influence
+    if how == "rank":
+        return np.stack([_ranks(column) for column in influence.T], axis=1).astype(np.float32)
     scores = _zscore(influence.astype(np.float64))
     if how == "contrast":
         scores = _zscore(scores - scores.mean(axis=1, keepdims=True))
@@ -148,24 +150,20 @@ def _squared_distances(rows: NDArray[np.float64], centers: NDArray[np.float64]) 
     return distances
 
 
-def describe(
-    assignment: Assignment, influence: Influence, names: Sequence[str], config: PartitionConfig
-) -> dict[str, Any]:
-    """Sizes and balance of the parts, and the share of samples that are not with the anchor they help most.
-
-    That share is None where parts have no anchor.
-    """
+def part_sizes(assignment: Assignment, names: Sequence[str], config: PartitionConfig) -> dict[str, int]:
+    """The number of samples of each part by its name."""
     sizes = np.bincount(assignment, minlength=len(names))
     if config.method == "whole":
         sizes = np.full(len(names), len(assignment))
-    has_anchors = config.method in ("balanced", "argmax")
+    return {name: int(size) for name, size in zip(names, sizes, strict=True)}
+
+
+def moved_share(assignment: Assignment, influence: Influence, config: PartitionConfig) -> float | None:
+    """The share of samples that are not with the anchor they help most; None where parts have no anchor."""
+    if config.method not in ("balanced", "argmax"):
+        return None
     best = normalize(influence, config.normalize).argmax(axis=1)
-    return {
-        "sizes": {name: int(size) for name, size in zip(names, sizes, strict=True)},
-        "smallest_share": float(sizes.min() / len(assignment)),
-        "largest_share": float(sizes.max() / len(assignment)),
-        "moved_share": float((best != assignment).mean()) if has_anchors else None,
-    }
+    return float((best != assignment).mean())
 
 
 def stability(

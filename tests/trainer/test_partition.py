@@ -13,8 +13,9 @@ from trainer.partition import (
     chance_stability,
     choose_columns,
     comparable_items,
-    describe,
+    moved_share,
     normalize,
+    part_sizes,
     partition,
     stability,
 )
@@ -98,10 +99,18 @@ def test_more_parts_than_samples_is_refused():
         choose_columns(noise(3, 8), 8)
 
 
+def test_ranks_do_not_depend_on_the_shape_of_a_column():  # (#14)
+    influence = noise(9, 3)
+    stretched = np.exp(3 * influence)
+    assert (normalize(influence, "rank") == normalize(stretched, "rank")).all()
+    assert normalize(matrix([1], [5], [5], [9]), "rank").ravel().tolist() == [0.125, 0.5, 0.5, 0.875]
+
+
 def test_figures_count_sizes_and_moved_samples():
     influence = matrix([2, 1], [3, 0], [3, 1], [1, 0.5])
-    figures = describe(assign_balanced(influence), influence, ["a", "b"], BALANCED)
-    assert (figures["sizes"], figures["moved_share"], figures["largest_share"]) == ({"a": 2, "b": 2}, 0.5, 0.5)
+    assignment = assign_balanced(influence)
+    assert part_sizes(assignment, ["a", "b"], BALANCED) == {"a": 2, "b": 2}
+    assert moved_share(assignment, influence, BALANCED) == 0.5
 
 
 def test_rand_index_of_equal_partitions_is_one_whatever_the_names():
@@ -211,6 +220,7 @@ def test_kmeans_of_equal_samples_still_divides():
 
 def test_without_division_every_part_has_all_samples_and_no_stability():
     influence = noise(7, 3)
-    figures = describe(partition(influence, WHOLE), influence, ["a", "b", "c"], WHOLE)
-    assert figures["sizes"] == {"a": 7, "b": 7, "c": 7} and figures["moved_share"] is None
+    assignment = partition(influence, WHOLE)
+    assert part_sizes(assignment, ["a", "b", "c"], WHOLE) == {"a": 7, "b": 7, "c": 7}
+    assert moved_share(assignment, influence, WHOLE) is None
     assert stability(noise(7, 3, 2), WHOLE, seed=0) is None

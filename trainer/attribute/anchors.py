@@ -16,7 +16,7 @@ from spa_lsp.adapters.manifest import check_label, check_name
 from spa_lsp.completion import Layout
 from spa_lsp.errors import BadInput, NotFound
 from trainer.data.samples import Item
-from trainer.rows.runs import content_id
+from trainer.rows.records import content_id
 
 _BUNDLED = "anchors.jsonl"
 _MIN_ITEMS = 3  # one query is a noisy anchor

@@ -23,7 +23,7 @@ from trainer.configs import AttributeConfig, ItemsConfig
 from trainer.data.items import TokenItem, check_layouts, token_items
 from trainer.data.samples import Sample, make_items
 from trainer.rows.build_set import run_folder
-from trainer.rows.runs import Run
+from trainer.rows.stages import AttributeRun
 
 
 def datainf_stage(
@@ -32,7 +32,7 @@ def datainf_stage(
     anchors: Sequence[Anchor],
     config: AttributeConfig,
     items_config: ItemsConfig,
-    run: Run,
+    run: AttributeRun,
     base_id: str,
 ) -> NDArray[np.float32]:
     """Influence of every sample on every anchor item, `[N, Q, items]`; NaN for a sample that has no item short enough.
@@ -85,24 +85,31 @@ def _anchor_items(anchor: Anchor, base: LoadedBase) -> list[TokenItem]:
     return items
 
 
-def _warm_up(base: LoadedBase, bank: AdapterBank, items: list[TokenItem], config: AttributeConfig, run: Run) -> None:
+def _warm_up(
+    base: LoadedBase, bank: AdapterBank, items: list[TokenItem], config: AttributeConfig, run: AttributeRun
+) -> None:
     spread = items[:: max(1, len(items) // config.warmup_samples)][: config.warmup_samples]
     with progress("warm-up", max(1, len(spread) // config.batch), "steps") as bar:
         warm_up(base, bank, spread, config, seed=run.seed, checkpoint=_warm_up_path(run), on_step=bar.advance)
 
 
-def _warm_up_path(run: Run) -> Path:
+def _warm_up_path(run: AttributeRun) -> Path:
     return run_folder(run) / "warm-up.safetensors"
 
 
-def _stored_gradients(db: Database, run: Run) -> dict[str, Tensor]:
+def _stored_gradients(db: Database, run: AttributeRun) -> dict[str, Tensor]:
     """Gradients `[L, P]` that the run has written, by key."""
     rows = db.query("SELECT sample_id, data FROM gradients WHERE run_id = ?", [run.id])
     return {row["sample_id"]: _unpack(row["data"]) for row in rows}
 
 
 def _new_gradients(
-    db: Database, base: LoadedBase, bank: AdapterBank, items: dict[str, TokenItem], config: AttributeConfig, run: Run
+    db: Database,
+    base: LoadedBase,
+    bank: AdapterBank,
+    items: dict[str, TokenItem],
+    config: AttributeConfig,
+    run: AttributeRun,
 ) -> dict[str, Tensor]:
     """Compute and write the gradient of every item, shortest first so that little is padded."""
     keys = sorted(items, key=lambda key: items[key].n_tokens)

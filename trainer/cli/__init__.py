@@ -23,6 +23,7 @@ _COMMANDS = {
     "import": ("stages", "import_samples"),
     "attribute": ("stages", "attribute"),
     "partition": ("stages", "partition"),
+    "partition show": ("stages", "partition_show"),
     "finetune": ("stages", "finetune"),
     "publish": ("stages", "publish"),
     "run": ("stages", "run"),
@@ -37,6 +38,12 @@ _COMMANDS = {
 class _Trainer(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        two = " ".join(args[:2])  # as in `partition show`; the start of an id is no such word
+        return super().resolve_command(ctx, [two, *args[2:]] if two in _COMMANDS else args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:

@@ -19,7 +19,7 @@ from spa_lsp.errors import BadInput
 from spa_lsp.progress import progress
 from spa_lsp.storage.private_files import make_private_folder
 from trainer.cli import options
-from trainer.configs import FinetuneConfig
+from trainer.configs import Budget, FinetuneConfig
 from trainer.evaluate.arms import ARMS, ArmEntry, parse_arms
 from trainer.evaluate.benchmarks.hub import hub_rows
 from trainer.evaluate.benchmarks.load import CHOICE_BENCHMARKS, CODE_BENCHMARKS, Benchmark, load_benchmark
@@ -74,9 +74,7 @@ SHOWN = (
 @click.option(
     "--anchors", type=click.Path(path_type=Path), help="JSONL of anchors to train arms with.  [default: bundled]"
 )
-@options.steps
-@options.rank
-@options.alpha
+@options.of_config(FinetuneConfig, "finetune", only=("steps", "rank", "alpha"))
 @options.seed
 @options.allow_package
 @options.unsafe_no_sandbox
@@ -98,9 +96,7 @@ def evaluate(
     no_train: bool,
     samples: int | None,
     anchors: Path | None,
-    steps: int,
-    rank: int,
-    alpha: int,
+    finetune: FinetuneConfig,
     seed: int,
     allow_packages: tuple[str, ...],
     unsafe_no_sandbox: bool,
@@ -129,7 +125,7 @@ def evaluate(
     from trainer.evaluate.evaluation import EvaluationSettings
     from trainer.evaluate.figures.export import BenchmarkResult, export, without_problems, without_prompts, write_export
     from trainer.evaluate.sandbox import require_sandbox
-    from trainer.pipeline.arm_sets import Budget, check_budgets
+    from trainer.pipeline.arm_sets import check_budgets
     from trainer.pipeline.stages import open_trainer
     from trainer.rows.kept_exports import evaluation_path
 
@@ -142,7 +138,6 @@ def evaluate(
         seed=seed,
         allow_packages=tuple(sorted(set(allow_packages))),
     )
-    finetune = FinetuneConfig(steps=steps, rank=rank, alpha=alpha)
     budget = Budget(finetune=finetune, n_samples=samples, anchors_path=anchors, seed=seed)
     with open_trainer() as db:
         sets = _sets(db, entries, base_id=base_id, budget=budget, may_train=not no_train)

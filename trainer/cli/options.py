@@ -1,63 +1,99 @@
-"""The options that several commands of the trainer have, each written once. Imports nothing heavy."""
+"""Click options: those that a stage's config describes, and those that several commands have. Imports nothing heavy."""
 
-from collections.abc import Callable
-from dataclasses import fields
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import Field, fields
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import click
 
 from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.settings.schema import QUANTIZATIONS
-from trainer.configs import (
-    Activation,
-    AttributeConfig,
-    AttributeMethod,
-    FinetuneConfig,
-    ItemsConfig,
-    Normalize,
-    PartitionConfig,
-    PartitionMethod,
-)
+from trainer.configs import Option, PartitionConfig
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 SEED = click.IntRange(0, 2**31 - 1)  # what every generator takes
 
 
-def of_field(
-    config: type, name: str, kind: "click.ParamType[Any]", *, flag: str | None = None
-) -> Callable[[_Command], _Command]:
-    """The option of a stage config's field, with its default and help; `flag` where it is not called as the field."""
+def of_config(
+    config: type, argument: str, *, only: Sequence[str] = (), flags: Mapping[str, str] | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Options of a config's fields; the command gets the config that they make as this argument.
+
+    Args:
+        config: a config of `trainer.configs`; fields without an option keep their defaults.
+        argument: the command's.
+        only: names of the fields to take; all by default.
+        flags: other names for the options of some fields.
+    """
+    chosen = [each for each in fields(config) if "option" in each.metadata and (not only or each.name in only)]
+    parameters = {each.name: f"{argument}_{each.name}" for each in chosen}
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def with_config(*args: Any, **values: Any) -> Any:
+            own = {name: values.pop(parameter) for name, parameter in parameters.items()}
+            return command(*args, **values, **{argument: config(**own)})
+
+        decorated: Callable[..., Any] = with_config
+        for each in reversed(chosen):
+            decorated = _option(config, each, parameters[each.name], (flags or {}).get(each.name))(decorated)
+        return decorated
+
+    return decorate
+
+
+def of_field(config: type, name: str) -> Callable[[_Command], _Command]:
+    """The option of one field of a config; the command gets its value under the field's name."""
     (found,) = (each for each in fields(config) if each.name == name)
-    text = found.metadata["help"]
+    return _option(config, found, name, None)
+
+
+def _option(config: type, each: "Field[Any]", parameter: str, flag: str | None) -> Callable[[_Command], _Command]:
+    said: Option = each.metadata["option"]
+    kind, is_many = _kind(get_type_hints(config)[each.name])
     return click.option(
-        flag or f"--{name.replace('_', '-')}", type=kind, default=found.default, show_default=True, help=text
+        flag or said.flag or f"--{each.name.replace('_', '-')}",
+        parameter,
+        type=_param_type(kind, said),
+        default=each.default,
+        show_default=each.default not in (None, ()),
+        metavar=said.metavar,
+        multiple=is_many,
+        is_flag=kind is bool,
+        help=said.help,
     )
 
 
-_ABOVE_0 = click.FloatRange(min=0, min_open=True)
-_FROM_1 = click.IntRange(min=1)
+def _kind(hint: Any) -> tuple[Any, bool]:
+    """What one value of an option is, and whether there may be several (`tuple[Path, ...]`); None says "not given"."""
+    if get_origin(hint) is tuple:
+        return get_args(hint)[0], True
+    if get_origin(hint) not in (Union, UnionType):
+        return hint, False
+    kinds = [each for each in get_args(hint) if each is not type(None)]
+    if len(kinds) == 1:
+        return kinds[0], False
+    return Literal[tuple(choice for each in kinds for choice in get_args(each))], False  # Literal["all"] | Recipe
 
-infill_share = of_field(ItemsConfig, "infill_share", click.FloatRange(0, 1))
-max_tokens = of_field(ItemsConfig, "max_tokens", click.IntRange(min=16))
-attribute_method = of_field(AttributeConfig, "method", click.Choice(get_args(AttributeMethod)))
-warmup_samples = of_field(AttributeConfig, "warmup_samples", _FROM_1)
-gradient_tokens = of_field(AttributeConfig, "max_tokens", _FROM_1, flag="--gradient-tokens")
-damping = of_field(AttributeConfig, "damping", _ABOVE_0)
-warmup_learning_rate = of_field(AttributeConfig, "learning_rate", _ABOVE_0)
-_divide = click.Choice(get_args(PartitionMethod))
-partition_method = of_field(PartitionConfig, "method", _divide)
-partition_method_too = of_field(PartitionConfig, "method", _divide, flag="--partition-method")
-normalize = of_field(PartitionConfig, "normalize", click.Choice(get_args(Normalize)))
-k = of_field(PartitionConfig, "k", click.IntRange(1, 64))
-rank = of_field(FinetuneConfig, "rank", click.IntRange(1, 256))
-alpha = of_field(FinetuneConfig, "alpha", _FROM_1)
-activation = of_field(FinetuneConfig, "activation", click.Choice(get_args(Activation)))
-steps = of_field(FinetuneConfig, "steps", _FROM_1)
-accumulate = of_field(FinetuneConfig, "accumulate", _FROM_1)
-learning_rate = of_field(FinetuneConfig, "learning_rate", _ABOVE_0)
-checkpoint_every = of_field(FinetuneConfig, "checkpoint_every", _FROM_1)
+
+def _param_type(kind: Any, said: Option) -> "click.ParamType[Any]":
+    if get_origin(kind) is Literal:
+        return click.Choice(get_args(kind))
+    if kind is int:
+        low, high = (None if bound is None else int(bound) for bound in (said.low, said.high))
+        return click.IntRange(low, high)
+    if kind is float:
+        return click.FloatRange(said.low, said.high, min_open=said.is_open)
+    if kind is Path:
+        return click.Path(path_type=Path)
+    return click.BOOL if kind is bool else click.STRING
+
+
+k = of_field(PartitionConfig, "k")
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 base = click.option(
@@ -67,6 +103,11 @@ quantization = click.option(
     "--quantization", type=click.Choice(QUANTIZATIONS), default="auto", show_default=True, help="Precision of the base."
 )
 seed = click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of everything that is drawn.")
+limit = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N samples.  [default: all]")
+language = click.option("--language", default="python", show_default=True, help="Language of the samples.")
+anchors = click.option(
+    "--anchors", "anchors_path", type=click.Path(path_type=Path), help="JSONL of own anchors.  [default: bundled]"
+)
 data = click.option(
     "--data", envvar="SPA_DATA", type=click.Path(path_type=Path), help="Folder of the benchmarks.  [env: SPA_DATA]"
 )

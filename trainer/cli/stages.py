@@ -1,60 +1,36 @@
-"""The commands of the stages, in their order: each unpacks its options, calls its stage and prints the figures.
+"""The commands of the stages, in their order: each calls its stage and prints the figures.
 
-Defaults and help of a stage's options live in `trainer/configs.py`; torch is imported by the stages.
+A stage's own options are those of its config in `trainer/configs.py`; torch is imported by the stages. What was asked
+is handed on by name (`asked`): the stage's signature says it, a second list here could only differ from it.
 """
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from spa_lsp.adapters.manifest import MAX_TEMPERATURE
 from trainer.cli import options
-from trainer.configs import (
-    SERVED_TEMPERATURE,
-    Activation,
-    AttributeConfig,
-    AttributeMethod,
-    FinetuneConfig,
-    ItemsConfig,
-    Normalize,
-    PartitionConfig,
-    PartitionMethod,
-)
+from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig, PartitionConfig, PublishConfig
 
 if TYPE_CHECKING:
     from trainer.data.samples import ImportReport
     from trainer.rows.runs import StageResult
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 
-
-def _common(command: _Command) -> _Command:
+def _common(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that every stage has."""
-    return options.seed(options.as_json(command))
+    return options.limit(options.seed(options.as_json(command)))
 
 
-_limit = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N samples.  [default: all]")
-_language = click.option("--language", default="python", show_default=True, help="Language of the samples.")
-_anchors = click.option(
-    "--anchors", "anchors_path", type=click.Path(path_type=Path), help="JSONL of own anchors.  [default: bundled]"
-)
-_name = click.option("--name", metavar="NAME", help="Name of the adapter set.  [default: method and run]")
-_temperature = click.option(
-    "--temperature",
-    type=click.FloatRange(min=0, max=MAX_TEMPERATURE),
-    default=SERVED_TEMPERATURE,
-    show_default=True,
-    help="Temperature at which the set is served; 0 is greedy.",
-)
+_run_id = click.argument("run_id", metavar="[RUN]", required=False)
 
 
 @click.command("import")
 @click.argument("path", metavar="[FILE]", type=click.Path(path_type=Path), required=False)
 @click.option("--from-outcomes", is_flag=True, help="What was accepted in editors, where its text may be stored.")
-@_limit
 @_common
 def import_samples(path: Path | None, from_outcomes: bool, limit: int | None, seed: int, as_json: bool) -> None:
     """Read samples from OSS-Instruct JSONL: lang, problem and solution in each object, other fields kept.
@@ -74,33 +50,13 @@ def import_samples(path: Path | None, from_outcomes: bool, limit: int | None, se
 
 
 @click.command()
-@options.attribute_method
-@options.warmup_samples
-@options.gradient_tokens
-@options.damping
-@options.warmup_learning_rate
-@_anchors
-@options.infill_share
-@options.max_tokens
-@_language
+@options.of_config(AttributeConfig, "config")
+@options.of_config(ItemsConfig, "items")
+@options.anchors
+@options.language
 @options.base
-@_limit
 @_common
-def attribute(
-    method: AttributeMethod,
-    warmup_samples: int,
-    gradient_tokens: int,
-    damping: float,
-    learning_rate: float,
-    anchors_path: Path | None,
-    infill_share: float,
-    max_tokens: int,
-    language: str,
-    base_id: str,
-    limit: int | None,
-    seed: int,
-    as_json: bool,
-) -> None:
+def attribute(as_json: bool, **asked: Any) -> None:
     """Compute the influence of every sample on every anchor.
 
     \b
@@ -109,44 +65,15 @@ def attribute(
     """
     from trainer.pipeline.stages import open_trainer, run_attribute
 
-    config = AttributeConfig(
-        method=method,
-        warmup_samples=warmup_samples,
-        max_tokens=gradient_tokens,
-        damping=damping,
-        learning_rate=learning_rate,
-    )
-    items = ItemsConfig(infill_share=infill_share, max_tokens=max_tokens)
     with open_trainer() as db:
-        result = run_attribute(
-            db,
-            config,
-            items,
-            base_id=base_id,
-            language=language,
-            limit=limit,
-            anchors_path=anchors_path,
-            seed=seed,
-        )
-    _print(result, as_json=as_json)
+        _print(run_attribute(db, **asked), as_json=as_json)
 
 
 @click.command()
-@click.argument("run_id", metavar="[RUN]", required=False)
-@options.partition_method
-@options.normalize
-@options.k
-@_limit
+@_run_id
+@options.of_config(PartitionConfig, "config")
 @_common
-def partition(
-    run_id: str | None,
-    method: PartitionMethod,
-    normalize: Normalize,
-    k: int,
-    limit: int | None,
-    seed: int,
-    as_json: bool,
-) -> None:
+def partition(as_json: bool, **asked: Any) -> None:
     """Divide the samples into k parts by influence; RUN is the start of an attribute run's id, by default the newest.
 
     \b
@@ -154,42 +81,40 @@ def partition(
     """
     from trainer.pipeline.stages import open_trainer, run_partition
 
-    config = PartitionConfig(method=method, normalize=normalize, k=k)
     with open_trainer() as db:
-        result = run_partition(db, config, run_id=run_id, limit=limit, seed=seed)
-    _print(result, as_json=as_json)
+        _print(run_partition(db, **asked), as_json=as_json)
+
+
+@click.command("partition show")
+@_run_id
+@options.as_json
+def partition_show(run_id: str | None, as_json: bool) -> None:
+    """Explain each part of a partition: the words that set it apart, typical samples, a label that would fit.
+
+    RUN is the start of its id, by default the newest.
+
+    
+        trainer partition show
+    """
+    from trainer.cli.summary import parts_text
+    from trainer.pipeline.explain import explain
+    from trainer.pipeline.stage_rows import source_run
+    from trainer.pipeline.stages import open_trainer
+    from trainer.rows.records import plain
+    from trainer.rows.stages import PARTITION
+
+    with open_trainer() as db:
+        views = explain(db, source_run(db, PARTITION, run_id))
+    click.echo(json.dumps(plain(views)) if as_json else parts_text(views))
 
 
 @click.command()
-@click.argument("run_id", metavar="[RUN]", required=False)
-@options.rank
-@options.alpha
-@options.activation
-@options.steps
-@options.accumulate
-@options.learning_rate
-@options.checkpoint_every
-@options.infill_share
-@options.max_tokens
+@_run_id
+@options.of_config(FinetuneConfig, "config")
+@options.of_config(ItemsConfig, "items")
 @options.base
-@_limit
 @_common
-def finetune(
-    run_id: str | None,
-    rank: int,
-    alpha: int,
-    activation: Activation,
-    steps: int,
-    accumulate: int,
-    learning_rate: float,
-    checkpoint_every: int,
-    infill_share: float,
-    max_tokens: int,
-    base_id: str,
-    limit: int | None,
-    seed: int,
-    as_json: bool,
-) -> None:
+def finetune(as_json: bool, **asked: Any) -> None:
     """Train one adapter for each part of a partition; RUN is the start of its id, by default the newest.
 
     Resumes at the last checkpoint. With --limit, at most N samples of each part.
@@ -199,30 +124,17 @@ def finetune(
     """
     from trainer.pipeline.stages import open_trainer, run_finetune
 
-    config = FinetuneConfig(
-        rank=rank,
-        alpha=alpha,
-        activation=activation,
-        steps=steps,
-        accumulate=accumulate,
-        learning_rate=learning_rate,
-        checkpoint_every=checkpoint_every,
-    )
-    items = ItemsConfig(infill_share=infill_share, max_tokens=max_tokens)
     with open_trainer() as db:
-        result = run_finetune(db, config, items, base_id=base_id, run_id=run_id, limit=limit, seed=seed)
-    _print(result, as_json=as_json)
+        _print(run_finetune(db, **asked), as_json=as_json)
 
 
 @click.command()
-@click.argument("run_id", metavar="[RUN]", required=False)
-@_name
+@_run_id
+@options.of_config(PublishConfig, "config")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The first N adapters only.  [default: all]")
-@_temperature
-@_common
-def publish(
-    run_id: str | None, name: str | None, limit: int | None, temperature: float, seed: int, as_json: bool
-) -> None:
+@options.seed
+@options.as_json
+def publish(config: PublishConfig, limit: int | None, as_json: bool, **asked: Any) -> None:
     """Make the adapters of a finetune run the set that is served; RUN is the start of its id, by default the newest.
 
     Nothing is drawn here: --seed only goes into the record of the run.
@@ -233,48 +145,21 @@ def publish(
     from trainer.pipeline.stages import open_trainer, run_publish
 
     with open_trainer() as db:
-        result = run_publish(db, name=name, run_id=run_id, temperature=temperature, limit=limit, seed=seed)
-    _print(result, as_json=as_json)
+        _print(run_publish(db, replace(config, limit=limit), **asked), as_json=as_json)
 
 
 @click.command()
 @click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
-@options.attribute_method
-@options.partition_method_too
-@options.k
-@options.rank
-@options.alpha
-@options.activation
-@options.steps
-@options.infill_share
-@options.max_tokens
-@_anchors
-@_language
+@options.of_config(AttributeConfig, "attribute", only=("method",))
+@options.of_config(PartitionConfig, "divide", flags={"method": "--partition-method"})
+@options.of_config(FinetuneConfig, "finetune")
+@options.of_config(ItemsConfig, "items")
+@options.of_config(PublishConfig, "publish")
+@options.anchors
+@options.language
 @options.base
-@_name
-@_temperature
-@_limit
 @_common
-def run(
-    path: Path,
-    method: AttributeMethod,
-    partition_method: PartitionMethod,
-    k: int,
-    rank: int,
-    alpha: int,
-    activation: Activation,
-    steps: int,
-    infill_share: float,
-    max_tokens: int,
-    anchors_path: Path | None,
-    language: str,
-    base_id: str,
-    name: str | None,
-    temperature: float,
-    limit: int | None,
-    seed: int,
-    as_json: bool,
-) -> None:
+def run(path: Path, as_json: bool, **asked: Any) -> None:
     """Do all of it: import FILE, attribute, partition, finetune, publish; finished stages are skipped.
 
     The adapters learn from all samples of the language in the store. With --json, one object per line and stage.
@@ -285,29 +170,14 @@ def run(
     from trainer.pipeline.stages import open_trainer, run_all
 
     with open_trainer() as db:
-        results = run_all(
-            db,
-            path,
-            attribute=AttributeConfig(method=method),
-            divide=PartitionConfig(method=partition_method, k=k),
-            finetune=FinetuneConfig(rank=rank, alpha=alpha, activation=activation, steps=steps),
-            items=ItemsConfig(infill_share=infill_share, max_tokens=max_tokens),
-            base_id=base_id,
-            language=language,
-            anchors_path=anchors_path,
-            name=name,
-            temperature=temperature,
-            limit=limit,
-            seed=seed,
-        )
-        for result in results:  # each stage is computed when it is asked for
+        for result in run_all(db, path, **asked):  # each stage is computed when it is asked for
             _print(result, as_json=as_json)
 
 
 @click.command()
 @options.as_json
 def status(as_json: bool) -> None:
-    """Show what was imported and which stages ran, with their times and sizes.
+    """Show what was imported, which stages ran, with times and sizes, what is stale and why, and what comes next.
 
     \b
         trainer status --json
@@ -319,7 +189,7 @@ def status(as_json: bool) -> None:
     click.echo(json.dumps(found, indent=1) if as_json else status_text(found))
 
 
-def _print(result: "ImportReport | StageResult", *, as_json: bool) -> None:
+def _print(result: "ImportReport | StageResult[Any, Any, Any]", *, as_json: bool) -> None:
     from trainer.cli.summary import result_json, result_text
 
     click.echo(json.dumps(result_json(result)) if as_json else result_text(result))

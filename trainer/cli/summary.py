@@ -1,32 +1,38 @@
 """What the stages print: one record as JSON-able data or as text. Pure; the printing is the commands'."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from spa_lsp.progress import BYTES, format_amount, format_seconds
 from trainer.data.samples import ImportReport
-from trainer.rows.runs import StageResult, run_record
+from trainer.rows.records import read_record
+from trainer.rows.runs import StageResult
+from trainer.rows.stages import ATTRIBUTE, PARTITION, AttributeFigures, PartitionFigures
+
+if TYPE_CHECKING:
+    from trainer.pipeline.explain import PartView
 
 _MAX_BAD_LINES = 20  # in the text; the JSON has all
 _ID_LENGTH = 12
 
 
-def result_json(result: ImportReport | StageResult) -> dict[str, Any]:
+def result_json(result: ImportReport | StageResult[Any, Any, Any]) -> dict[str, Any]:
     """One object per stage; every one has `stage` and `was_done`."""
     if isinstance(result, ImportReport):
         bad = [{"line": bad.line, "reason": bad.reason} for bad in result.bad]
         counts = {"new": result.n_new, "known": result.n_known, "bad": bad}
         return {"stage": "import", "was_done": result.n_new == 0, "dataset_id": result.dataset_id, **counts}
-    return {"was_done": result.was_done, **run_record(result.run)}
+    return {"was_done": result.was_done, **result.run.record}
 
 
-def result_text(result: ImportReport | StageResult) -> str:
+def result_text(result: ImportReport | StageResult[Any, Any, Any]) -> str:
     """A line for the stage and a few below it."""
     if isinstance(result, ImportReport):
         return "\n".join(_import_lines(result))
-    run = result.run
+    run = result.run.record
     how = "already done" if result.was_done else "done"
     return "\n".join(
-        [f"{run.stage}: {how} (run {run.id[:_ID_LENGTH]})", *(f"  {line}" for line in _figure_lines(run_record(run)))]
+        [f"{run['stage']}: {how} (run {run['id'][:_ID_LENGTH]})", *(f"  {line}" for line in _figure_lines(run))]
     )
 
 
@@ -41,7 +47,23 @@ def status_text(status: dict[str, Any]) -> str:
     lines.append("samples: " + ", ".join(f"{n} {lang}" for lang, n in status["samples"].items()))
     for run in status["runs"]:
         lines += ["", _run_line(run), *(f"  {line}" for line in _figure_lines(run))]
+    stale = [
+        f"{state['stage']} is to do: {'; '.join(state['reasons'])}" for state in status["stages"] if state["reasons"]
+    ]
+    lines += ["", *stale, f"next: {status['next']}" if status["next"] else "all is done; nothing is stale"]
     return "\n".join(lines)
+
+
+def parts_text(parts: "Sequence[PartView]") -> str:
+    """Each part with its terms, a few of its samples and a label to choose."""
+    return "\n\n".join("\n".join(_part_lines(part)) for part in parts)
+
+
+def _part_lines(part: "PartView") -> list[str]:
+    terms = ", ".join(part.terms) or "no word sets it apart"
+    label = [f"  a label that would fit: {part.proposed}"] if part.proposed else []
+    return [f"{part.name} ({part.label}): {part.n_samples} samples", f"  {terms}", *label,
+            *(f"  - {example}" for example in part.examples)]  # fmt: skip
 
 
 def _import_lines(report: ImportReport) -> list[str]:
@@ -55,35 +77,34 @@ def _run_line(run: dict[str, Any]) -> str:
     state = (
         f"finished in {format_seconds(run['seconds'])}" if run["is_finished"] else "not finished; the same call resumes"
     )
-    return f"{run['stage']} {run['id'][:_ID_LENGTH]}: {state}, started {run['started'][:19]}"
+    size = f", {format_amount(run['n_bytes'], BYTES)}" if run["n_bytes"] else ""
+    return f"{run['stage']} {run['id'][:_ID_LENGTH]}: {state}, started {run['started'][:19]}{size}"
 
 
 def _figure_lines(run: dict[str, Any]) -> list[str]:
     figures = run["figures"]
     if not run["is_finished"]:
         return []
-    if run["stage"] == "attribute":
-        return _attribute_lines(figures)
-    if run["stage"] == "partition":
-        return _partition_lines(figures)
+    if run["stage"] == ATTRIBUTE.name:
+        return _attribute_lines(read_record(AttributeFigures, figures, of="the run"))
+    if run["stage"] == PARTITION.name:
+        return _partition_lines(read_record(PartitionFigures, figures, of="the run"))
     plain = {name: value for name, value in figures.items() if isinstance(value, (str, int, float))}
     return [f"{name} {_number(value)}" for name, value in plain.items()]
 
 
-def _attribute_lines(figures: dict[str, Any]) -> list[str]:
-    counts = f"{figures['n_samples']} samples, {figures['n_skipped']} left out"
-    anchors = (
-        f"{len(figures['anchors'])} anchors of {figures['n_items']} items, correlation {figures['correlation']:.2f}"
-    )
-    return [f"{figures['method']}: {counts}", anchors]
+def _attribute_lines(figures: AttributeFigures) -> list[str]:
+    counts = f"{figures.n_samples} samples, {figures.n_skipped} left out"
+    anchors = f"{len(figures.anchors)} anchors of {figures.n_items} items, correlation {figures.correlation:.2f}"
+    return [f"{figures.method}: {counts}", anchors]
 
 
-def _partition_lines(figures: dict[str, Any]) -> list[str]:
-    sizes = ", ".join(f"{name} {n}" for name, n in figures["sizes"].items())
-    stability, chance = _share(figures["stability"]), _share(figures.get("stability_by_chance"))
-    known = figures["moved_share"] is not None
-    moved = f", not with their best anchor {figures['moved_share']:.0%}" if known else ""
-    return [sizes, f"stability {stability} ({chance} by chance){moved}"]
+def _partition_lines(figures: PartitionFigures) -> list[str]:
+    sizes = ", ".join(f"{name} {n}" for name, n in figures.sizes.items())
+    stability, chance = _share(figures.stability), _share(figures.stability_by_chance)
+    share = figures.moved_share
+    moved = "" if share is None else f", not with their best anchor {share:.0%}"
+    return [sizes, f"stability {stability} ({chance} by chance){moved}", *([figures.advice] if figures.advice else [])]
 
 
 def _share(value: float | None) -> str:

@@ -31,7 +31,7 @@ from spa_lsp.storage.store import transaction
 from trainer.configs import ItemsConfig
 from trainer.data.fences import plain_lines
 from trainer.data.middles import Span, body_spans, code_of, line_spans, python_code_of, text_spans
-from trainer.rows.runs import content_id
+from trainer.rows.records import content_id
 
 MAX_LINE_CHARACTERS = 200_000
 MAX_BEGUN = 60  # characters; then the server anchors anew
@@ -308,7 +308,7 @@ def _check_field(row: dict[str, Any], field: str) -> None:
 
 
 def _insert_dataset(db: Database, dataset_id: str, path: Path) -> None:
-    imported = datetime.now(UTC).isoformat(timespec="seconds")
+    imported = datetime.now(UTC).isoformat(timespec="microseconds")
     row = {"id": dataset_id, "name": path.name, "n_bytes": path.stat().st_size, "imported": imported}
     db.table("datasets").insert(row, ignore=True)
 

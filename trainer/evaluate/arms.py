@@ -9,18 +9,9 @@ from dataclasses import dataclass
 
 from spa_lsp.adapters.manifest import check_temperature
 from spa_lsp.errors import BadInput
-from trainer.configs import AttributeMethod, PartitionMethod
+from trainer.configs import ArmRecipe
 
 _ASKED = re.compile(r"(?P<name>[a-z]+)(=(?P<set>[a-z0-9][a-z0-9_-]{0,63}))?(@(?P<temperature>\d+(\.\d+)?))?")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How the adapters of an arm are made; everything not here is the budget, equal for all arms."""
-
-    attribute: AttributeMethod
-    partition: PartitionMethod
-    is_single: bool = False  # one adapter that alone sees as many items as the k of another arm together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +20,7 @@ class Arm:
 
     name: str
     about: str
-    recipe: Recipe | None = None
+    recipe: ArmRecipe | None = None
     temperature: float = 0.0  # when none is asked for
 
 
@@ -38,14 +29,16 @@ ARMS = (
     Arm(
         name="single",
         about="one adapter on all samples, k times the steps, sampled (the paper's baseline)",
-        recipe=Recipe(attribute="datainf", partition="whole", is_single=True),
+        recipe=ArmRecipe(attribute="datainf", partition="whole", is_single=True),
         temperature=0.1,
     ),
-    Arm(name="random", about="k parts by chance", recipe=Recipe(attribute="random", partition="balanced")),
-    Arm(name="lexical", about="k parts by BM25+ (the paper's)", recipe=Recipe(attribute="bm25", partition="balanced")),
-    Arm(name="influence", about="k parts by influence", recipe=Recipe(attribute="datainf", partition="balanced")),
-    Arm(name="kmeans", about="k clusters of influence", recipe=Recipe(attribute="datainf", partition="kmeans")),
-    Arm(name="seeds", about="k seeds, all samples each", recipe=Recipe(attribute="datainf", partition="whole")),
+    Arm(name="random", about="k parts by chance", recipe=ArmRecipe(attribute="random", partition="balanced")),
+    Arm(
+        name="lexical", about="k parts by BM25+ (the paper's)", recipe=ArmRecipe(attribute="bm25", partition="balanced")
+    ),
+    Arm(name="influence", about="k parts by influence", recipe=ArmRecipe(attribute="datainf", partition="balanced")),
+    Arm(name="kmeans", about="k clusters of influence", recipe=ArmRecipe(attribute="datainf", partition="kmeans")),
+    Arm(name="seeds", about="k seeds, all samples each", recipe=ArmRecipe(attribute="datainf", partition="whole")),
 )
 
 

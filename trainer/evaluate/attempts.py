@@ -10,7 +10,8 @@ from spa_lsp.completion import Finish
 from spa_lsp.storage.store import transaction
 from trainer.evaluate.benchmarks.problems import Problem
 from trainer.evaluate.sameness.distinct import LEVELS, Classes
-from trainer.rows.runs import Run, content_id
+from trainer.rows.records import content_id
+from trainer.rows.stages import EvaluateRun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,19 +60,19 @@ def class_fields(classes: Classes, place: int, *, prefix: str = "") -> dict[str,
     return {f"{prefix}class_{level}": classes[level][place] for level in LEVELS}
 
 
-def known_problems(db: Database, run: Run) -> set[str]:
+def known_problems(db: Database, run: EvaluateRun) -> set[str]:
     """The ids of the problems that the run has attempts for."""
     query = "SELECT DISTINCT problem_id FROM attempts WHERE run_id = ?"
     return {row["problem_id"] for row in db.query(query, [run.id])}
 
 
-def write_attempts(db: Database, run: Run, attempts: Sequence[Attempt]) -> None:
+def write_attempts(db: Database, run: EvaluateRun, attempts: Sequence[Attempt]) -> None:
     """Add the attempts of a batch, all or none."""
     with transaction(db):
         db.table("attempts").insert_all({"run_id": run.id, **asdict(attempt)} for attempt in attempts)
 
 
-def load_attempts(db: Database, run: Run, problem_ids: Sequence[str]) -> dict[str, list[Attempt]]:
+def load_attempts(db: Database, run: EvaluateRun, problem_ids: Sequence[str]) -> dict[str, list[Attempt]]:
     """The attempts of these problems in their order, each problem's by place."""
     found: dict[str, list[Attempt]] = {problem_id: [] for problem_id in problem_ids}
     for row in db.query("SELECT * FROM attempts WHERE run_id = ? ORDER BY problem_id, place", [run.id]):
@@ -81,7 +82,7 @@ def load_attempts(db: Database, run: Run, problem_ids: Sequence[str]) -> dict[st
     return found
 
 
-def made_with(db: Database, run: Run) -> tuple[str, str] | None:
+def made_with(db: Database, run: EvaluateRun) -> tuple[str, str] | None:
     """Quantization and device of the attempts that the run has; None when it has none."""
     query = "SELECT quantization, device FROM attempts WHERE run_id = ? LIMIT 1"
     return next(((row["quantization"], row["device"]) for row in db.query(query, [run.id])), None)

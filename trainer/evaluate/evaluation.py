@@ -30,7 +30,8 @@ from trainer.evaluate.figures.estimates import Values, estimates_of, values_of, 
 from trainer.evaluate.judge.verdict import Verdict, judge
 from trainer.evaluate.sameness.distinct import classify
 from trainer.evaluate.views import View, raw_view, shown_view
-from trainer.rows.runs import Run, begin_run, finish_run
+from trainer.rows.runs import begin_run, finish_run
+from trainer.rows.stages import EVALUATE, EvaluateFigures, EvaluateParents, EvaluateRun, EvaluateSettings
 
 STOP: StopPolicy = "multi"  # what an editor asks for, on single lines too; an instruct answer ends with its code
 # of one completion, when none is asked for: a block in an editor, a function with its explanation, a letter and why
@@ -81,7 +82,7 @@ class ArmResult:
 
     entry: ArmEntry
     adapter_set: AdapterSet | None
-    run: Run
+    run: EvaluateRun
     attempts: dict[str, list[Attempt]]
     values: Values
     figures: dict[str, Estimate]
@@ -104,8 +105,9 @@ def evaluate_arm(
     values = values_of(attempts, is_code=problems[0].layout != "choice")
     figures = estimates_of(values, attempts)
     write_figures(db, run, ids, figures)
-    headline = {name: figures[name].mean for name in HEADLINE if name in figures}
-    run = finish_run(db, run, {"n_problems": len(ids), **headline})
+    dc, one, k, choice = (figures[name].mean if name in figures else None for name in HEADLINE)
+    headline = EvaluateFigures(n_problems=len(ids), dc_near=dc, pass_at_1=one, pass_at_k=k, accuracy_loglik=choice)
+    run = finish_run(db, run, headline)
     return ArmResult(entry=entry, adapter_set=adapter_set, run=run, attempts=attempts, values=values, figures=figures)
 
 
@@ -120,7 +122,7 @@ def answer_missing(
     measure_kl: MeasureKl | None = None,
     measure_likelihoods: MeasureLikelihoods | None = None,
     on_problems: Callable[[int], object] = lambda _: None,
-) -> Run:
+) -> EvaluateRun:
     """Complete and judge the problems that the arm has no attempts for; batch by batch they are written.
 
     Args:
@@ -159,32 +161,32 @@ def answer_missing(
 
 def arm_run(
     db: Database, problem: Problem, entry: ArmEntry, settings: EvaluationSettings, adapter_set: AdapterSet | None
-) -> Run:
+) -> EvaluateRun:
     """The run of one arm on one benchmark.
 
     Its key is all that one attempt depends on, so not the number of problems; a set that is trained anew under its
     name is another one.
     """
-    config: dict[str, Any] = {
-        "arm": entry.label,
-        "benchmark": problem.benchmark,
-        "layout": problem.layout,
-        **({"answer_start": problem.begun} if problem.begun and problem.layout == "instruct" else {}),
-        "k": entry.n_rows,
-        "temperature": entry.temperature,
-        "top_p": TOP_P if entry.temperature else 1.0,
-        "max_tokens": settings.max_tokens or MAX_TOKENS[problem.layout],
-        "stop": _stop(problem),
-        "base": settings.base_id,
-        "quantization": settings.quantization,
-        "adapter_set": adapter_set.name if adapter_set else "",
-        **({"allow_packages": sorted(settings.allow_packages)} if settings.allow_packages else {}),
-    }
-    adapters = [info.sha256 for info in adapter_set.adapters] if adapter_set else []
-    return begin_run(db, "evaluate", config, inputs=adapters, seed=settings.seed)
+    asked = EvaluateSettings(
+        arm=entry.label,
+        benchmark=problem.benchmark,
+        layout=problem.layout,
+        answer_start=problem.begun if problem.layout == "instruct" else "",
+        k=entry.n_rows,
+        temperature=entry.temperature,
+        top_p=TOP_P if entry.temperature else 1.0,
+        max_tokens=settings.max_tokens or MAX_TOKENS[problem.layout],
+        stop=_stop(problem),
+        base=settings.base_id,
+        quantization=settings.quantization,
+        adapter_set=adapter_set.name if adapter_set else "",
+        allow_packages=tuple(sorted(settings.allow_packages)),
+    )
+    adapters = tuple(info.sha256 for info in adapter_set.adapters) if adapter_set else ()
+    return begin_run(db, EVALUATE, asked, parents=EvaluateParents(adapters=adapters), seed=settings.seed)
 
 
-def missing_problems(db: Database, run: Run, problems: Sequence[Problem]) -> list[Problem]:
+def missing_problems(db: Database, run: EvaluateRun, problems: Sequence[Problem]) -> list[Problem]:
     """The problems that the run has no attempts for."""
     known = known_problems(db, run)
     return [problem for problem in problems if problem_id(problem) not in known]
@@ -237,11 +239,11 @@ def _stop(problem: Problem) -> StopPolicy:
     return "none" if problem.layout == "choice" else STOP
 
 
-def _check_precision(db: Database, run: Run, answer: ArmAnswer) -> None:
+def _check_precision(db: Database, run: EvaluateRun, answer: ArmAnswer) -> None:
     before, now = made_with(db, run), (answer.result.quantization, answer.result.device)
     if before and before != now:
         raise BadInput(
-            f"the store holds attempts of {run.config['arm']} in {' on '.join(before)}, these are in "
+            f"the store holds attempts of {run.settings.arm} in {' on '.join(before)}, these are in "
             f"{' on '.join(now)}; pass --quantization {before[0]} or --seed another"
         )
 

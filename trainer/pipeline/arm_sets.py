@@ -6,8 +6,7 @@ one adapter of a set, so that it sees as many items as all k together.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from sqlite_utils import Database
@@ -20,26 +19,17 @@ from spa_lsp.adapters.writing import write_set
 from spa_lsp.bases.catalog import find_base, installed_base
 from spa_lsp.errors import BadInput, NotFound
 from trainer.attribute.anchors import anchors_digest, load_anchors
-from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig, PartitionConfig
+from trainer.configs import AttributeConfig, Budget, PartitionConfig
 from trainer.data.samples import load_samples
 from trainer.evaluate.arms import ArmEntry
 from trainer.pipeline.stage_rows import data_record
 from trainer.pipeline.stages import run_attribute, run_finetune, run_partition
 from trainer.rows.build_set import build_set, run_folder
-from trainer.rows.runs import begin_run, content_id, finish_run, finished_run
+from trainer.rows.records import content_id
+from trainer.rows.runs import begin_run, finish_run, finished_run
+from trainer.rows.stages import ARM, ArmFigures, ArmParents, ArmSettings
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Budget:
-    """What every arm that is trained gets alike; `finetune.steps` are those of one of k adapters."""
-
-    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
-    items: ItemsConfig = field(default_factory=ItemsConfig)
-    n_samples: int | None = None  # at most so many of the store's; None: all
-    anchors_path: Path | None = None  # None: the bundled ones
-    seed: int = 0
 
 
 def arm_set(db: Database, entry: ArmEntry, *, base_id: str, budget: Budget, may_train: bool) -> AdapterSet | None:
@@ -89,26 +79,31 @@ def _named_set(entry: ArmEntry, base_id: str) -> AdapterSet | None:
 
 
 def _trained_before(db: Database, entry: ArmEntry, base_id: str, budget: Budget) -> AdapterSet | None:
-    config, inputs = _key(db, entry, base_id, budget)
-    run = finished_run(db, "arm", config, inputs=inputs, seed=budget.seed)
+    settings, parents = _key(db, entry, base_id, budget)
+    run = finished_run(db, ARM, settings, parents=parents, seed=budget.seed)
     folder = run_folder(run) / "set" if run else None
     return read_set(folder) if folder and folder.is_dir() else None
 
 
-def _key(db: Database, entry: ArmEntry, base_id: str, budget: Budget) -> tuple[dict[str, Any], list[str]]:
-    """Config and inputs of the run that makes an arm's set."""
-    assert entry.arm.recipe is not None
-    samples = content_id([sample.id for sample in load_samples(db, limit=budget.n_samples)])
-    config = {"arm": entry.arm.name, "recipe": entry.arm.recipe, "k": entry.k, "budget": budget, "base": base_id}
-    return config, [samples, anchors_digest(load_anchors(budget.anchors_path)), find_base(base_id).sha256]
+def _key(db: Database, entry: ArmEntry, base_id: str, budget: Budget) -> tuple[ArmSettings, ArmParents]:
+    """Settings and parents of the run that makes an arm's set."""
+    recipe = entry.arm.recipe
+    assert recipe is not None
+    settings = ArmSettings(arm=entry.arm.name, recipe=recipe, k=entry.k, budget=budget, base=base_id)
+    parents = ArmParents(
+        samples=content_id([sample.id for sample in load_samples(db, limit=budget.n_samples)]),
+        anchors=anchors_digest(load_anchors(budget.anchors_path)),
+        base=find_base(base_id).sha256,
+    )
+    return settings, parents
 
 
 def _train(db: Database, entry: ArmEntry, base_id: str, budget: Budget) -> AdapterSet:
     """Attribute, divide and train through the stages, which skip what they have done."""
     recipe = entry.arm.recipe
     assert recipe is not None
-    config, inputs = _key(db, entry, base_id, budget)
-    run = begin_run(db, "arm", config, inputs=inputs, seed=budget.seed)
+    settings, parents = _key(db, entry, base_id, budget)
+    run = begin_run(db, ARM, settings, parents=parents, seed=budget.seed)
     common: dict[str, Any] = {
         "base_id": base_id,
         "limit": budget.n_samples,
@@ -131,7 +126,7 @@ def _train(db: Database, entry: ArmEntry, base_id: str, budget: Budget) -> Adapt
     name = f"{entry.arm.name}-k{entry.k}"
     made, files = build_set(trained, divided, name=name, base=base, data=data_record(db, divided))
     found = write_set(run_folder(run) / "set", made, files, is_replacing=True)
-    finish_run(db, run, {"name": name, "finetune_run": trained.id})
+    finish_run(db, run, ArmFigures(name=name, finetune_run=trained.id))
     return found
 
 

@@ -8,30 +8,51 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
+from spa_lsp import paths
 from spa_lsp.errors import BadInput, NotFound
 from spa_lsp.storage.store import open_store, transaction
 from trainer.data.samples import Sample, samples_by_id
-from trainer.rows.runs import Run, find_run, finish_run, latest_run, list_runs, run_record
+from trainer.pipeline.staleness import next_step, run_bytes, stage_states
+from trainer.rows.records import plain
+from trainer.rows.runs import (
+    Figures,
+    Parents,
+    Run,
+    Settings,
+    Stage,
+    find_run,
+    finish_run,
+    latest_run,
+    list_records,
+)
+from trainer.rows.stages import AttributeRun, PartitionRun
 
 
-def source_run(db: Database, stage: str, run_id: str | None) -> Run:
+def source_run(
+    db: Database, stage: Stage[Settings, Parents, Figures], run_id: str | None
+) -> Run[Settings, Parents, Figures]:
     """The finished run to go on from."""
     if run_id is None:
         found = latest_run(db, stage)
         if found is None:
-            raise NotFound(f"there is no finished {stage} run; run: trainer {stage}")
+            raise NotFound(f"there is no finished {stage.name} run; run: trainer {stage.name}")
         return found
     query = "SELECT id FROM runs WHERE stage = ? AND status = 'finished' AND substr(id, 1, ?) = ?"
-    ids = [row["id"] for row in db.query(query, [stage, len(run_id), run_id])]
+    ids = [row["id"] for row in db.query(query, [stage.name, len(run_id), run_id])]
     if len(ids) != 1:
-        many = f"{len(ids)} finished {stage} runs begin" if ids else f"no finished {stage} run begins"
+        many = f"{len(ids)} finished {stage.name} runs begin" if ids else f"no finished {stage.name} run begins"
         raise NotFound(f"{many} with {run_id!r}; trainer status shows the ids")
-    return find_run(db, ids[0])
+    return find_run(db, stage, ids[0])
 
 
 def finish_with_rows(
-    db: Database, run: Run, figures: dict[str, Any], table: str, column: str, rows: Sequence[tuple[str, object]]
-) -> Run:
+    db: Database,
+    run: Run[Settings, Parents, Figures],
+    figures: Figures,
+    table: str,
+    column: str,
+    rows: Sequence[tuple[str, object]],
+) -> Run[Settings, Parents, Figures]:
     """Write the rows `(sample_id, value)` of a run and finish it, all or nothing."""
     with transaction(db):
         db.table(table).insert_all(
@@ -41,7 +62,7 @@ def finish_with_rows(
 
 
 def load_influence(
-    db: Database, run: Run, limit: int | None, within: str | None = None
+    db: Database, run: AttributeRun, limit: int | None, within: str | None = None
 ) -> tuple[list[str], NDArray[np.float32]]:
     """Sample ids in the order of import, and `[N, Q, items]`; of those that the attribute run `within` has too."""
     query = (
@@ -49,12 +70,12 @@ def load_influence(
         "WHERE run_id = ? AND sample_id IN (SELECT sample_id FROM influence WHERE run_id = ?) ORDER BY n LIMIT ?"
     )
     rows = list(db.query(query, [run.id, within or run.id, -1 if limit is None else limit]))
-    shape = (len(rows), len(run.figures["anchors"]), run.figures["n_items"])
+    shape = (len(rows), len(run.figures.anchors), run.figures.n_items)
     influence = np.frombuffer(b"".join(row["data"] for row in rows), dtype=np.float32).reshape(shape)
     return [row["sample_id"] for row in rows], influence
 
 
-def load_parts(db: Database, run: Run, limit: int | None) -> dict[int, list[Sample]]:
+def load_parts(db: Database, run: PartitionRun, limit: int | None) -> dict[int, list[Sample]]:
     """The samples of each part of a partition run in the order of their import, at most `limit` of each.
 
     Where the run made no division (`whole`), each part has all samples.
@@ -67,9 +88,9 @@ def load_parts(db: Database, run: Run, limit: int | None) -> dict[int, list[Samp
         "WHERE run_id = ? ORDER BY n"
     )
     rows = list(db.query(query, [run.id]))
-    is_whole = run.config["partition"]["method"] == "whole"
+    is_whole = run.settings.partition.method == "whole"
     parts: dict[int, list[Sample]] = {}
-    for part, name in enumerate(run.figures["names"]):
+    for part, name in enumerate(run.figures.names):
         sample_ids = [row["sample_id"] for row in rows if is_whole or row["part"] == part][:limit]
         if not sample_ids:
             raise BadInput(f"part '{name}' has no samples; run: trainer partition --method balanced")
@@ -77,7 +98,7 @@ def load_parts(db: Database, run: Run, limit: int | None) -> dict[int, list[Samp
     return parts
 
 
-def data_record(db: Database, divided: Run) -> dict[str, Any]:
+def data_record(db: Database, divided: PartitionRun) -> dict[str, Any]:
     """What a set was made from, for its manifest: digests and counts, no text of a sample."""
     query = (
         "SELECT DISTINCT datasets.id, name FROM part_members JOIN dataset_samples USING (sample_id) "
@@ -89,8 +110,11 @@ def data_record(db: Database, divided: Run) -> dict[str, Any]:
 
 
 def read_status() -> dict[str, Any]:
-    """What the store holds, read without disturbing a trainer at work: `datasets`, `samples` by language, `runs`."""
-    nothing: dict[str, Any] = {"datasets": [], "samples": {}, "runs": []}
+    """What the store holds, read without disturbing a trainer at work: `datasets`, `samples` by language, `runs`.
+
+    With their sizes, which stages are stale and why (`stages`), and the command to go on with (`next`).
+    """
+    nothing: dict[str, Any] = {"datasets": [], "samples": {}, "runs": [], "stages": [], "next": "trainer import FILE"}
     try:
         db = open_store()
     except NotFound:
@@ -103,8 +127,14 @@ def read_status() -> dict[str, Any]:
             "FROM datasets JOIN dataset_samples ON dataset_id = id GROUP BY id ORDER BY imported"
         )
         samples = "SELECT lang, count(*) AS n FROM samples GROUP BY lang ORDER BY n DESC, lang"
+        by_language = {row["lang"]: row["n"] for row in db.query(samples)}
+        is_current = "is_of_arm" in db.table("runs").columns_dict  # else no trainer of this version has opened it yet
+        states = stage_states(db) if is_current else []
         return {
             "datasets": list(db.query(datasets)),
-            "samples": {row["lang"]: row["n"] for row in db.query(samples)},
-            "runs": [run_record(run) for run in list_runs(db)],
+            "samples": by_language,
+            "n_bytes": paths.store_path().stat().st_size,
+            "runs": [{**record, "n_bytes": run_bytes(record["id"])} for record in list_records(db)],
+            "stages": [plain(state) for state in states],
+            "next": next_step(states, has_samples=bool(by_language)),
         }

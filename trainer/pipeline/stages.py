@@ -6,22 +6,22 @@ import → samples → attribute → influence → partition → part_members �
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
 from spa_lsp.adapters.manifest import check_name, check_scaling, check_temperature
-from spa_lsp.adapters.writing import publish
+from spa_lsp.adapters.writing import publish as publish_set
 from spa_lsp.bases.catalog import DEFAULT_BASE, find_base, installed_base
 from spa_lsp.errors import BadInput
 from spa_lsp.progress import BYTES, progress
 from spa_lsp.storage.store import apply_migrations, open_store
 from trainer.attribute.anchors import Anchor, anchors_digest, load_anchors
-from trainer.configs import SERVED_TEMPERATURE, AttributeConfig, FinetuneConfig, ItemsConfig, PartitionConfig
+from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig, PartitionConfig, PublishConfig
 from trainer.data.accepted import write_accepted
 from trainer.data.samples import (
     ImportReport,
@@ -32,22 +32,43 @@ from trainer.data.samples import (
     make_items,
 )
 from trainer.partition import (
-    N_BOOTSTRAPS,
-    chance_stability,
     choose_columns,
     comparable_items,
-    describe,
+    moved_share,
+    part_sizes,
     partition,
-    stability,
 )
+from trainer.pipeline.gate import advice, stabilities
 from trainer.pipeline.stage_rows import data_record, finish_with_rows, load_influence, load_parts, source_run
 from trainer.rows.build_set import build_set, has_adapter_files
-from trainer.rows.runs import Run, StageResult, begin_run, content_id, find_run, finish_run
+from trainer.rows.records import content_id
+from trainer.rows.runs import StageResult, begin_run, find_run, finish_run
+from trainer.rows.stages import (
+    ATTRIBUTE,
+    FINETUNE,
+    PARTITION,
+    PUBLISH,
+    AttributeFigures,
+    AttributeParents,
+    AttributeRun,
+    AttributeSettings,
+    FinetuneFigures,
+    FinetuneParents,
+    FinetuneSettings,
+    PartitionFigures,
+    PartitionParents,
+    PartitionSettings,
+    PublishFigures,
+    PublishParents,
+)
 from trainer.rows.tables import MIGRATIONS
 
 logger = logging.getLogger(__name__)
 
-_LEAST_SIGNAL = 0.1  # stability above chance; below, most of the division is an accident of the query items
+Attributed = StageResult[AttributeSettings, AttributeParents, AttributeFigures]
+Divided = StageResult[PartitionSettings, PartitionParents, PartitionFigures]
+Trained = StageResult[FinetuneSettings, FinetuneParents, FinetuneFigures]
+Published = StageResult[PublishConfig, PublishParents, PublishFigures]
 
 
 @contextmanager
@@ -89,32 +110,33 @@ def run_attribute(
     anchors_path: Path | None = None,
     seed: int = 0,
     is_of_arm: bool = False,
-) -> StageResult:
+) -> Attributed:
     """Influence of every sample on every anchor, one row per sample."""
     anchors = load_anchors(anchors_path)
     samples = _usable(db, items, language, limit, seed)
-    inputs = [content_id([sample.id for sample in samples]), anchors_digest(anchors)]
-    if config.method == "datainf":
-        inputs.append(find_base(base_id).sha256)
-    run = begin_run(
-        db, "attribute", {"attribute": config, "items": items}, inputs=inputs, seed=seed, is_of_arm=is_of_arm
+    parents = AttributeParents(
+        samples=content_id([sample.id for sample in samples]),
+        anchors=anchors_digest(anchors),
+        base=find_base(base_id).sha256 if config.method == "datainf" else None,
     )
+    settings = AttributeSettings(attribute=config, items=items)
+    run = begin_run(db, ATTRIBUTE, settings, parents=parents, seed=seed, is_of_arm=is_of_arm)
     if run.is_finished:
         return StageResult(run=run, was_done=True)
     influence = _influence(db, samples, anchors, config, items, run=run, base_id=base_id)
     known = np.flatnonzero(np.isfinite(influence).all(axis=(1, 2)))
     if not known.size:
         raise BadInput("no sample has a finite influence; choose a lower --learning-rate or --method bm25")
-    figures = {
-        "method": config.method,
-        "language": language,
-        "n_samples": len(known),
-        "n_skipped": len(samples) - len(known),
-        "anchors": [anchor.name for anchor in anchors],
-        "labels": [anchor.label for anchor in anchors],
-        "n_items": influence.shape[2],
-        "correlation": _column_correlation(influence[known].mean(axis=2)),
-    }
+    figures = AttributeFigures(
+        method=config.method,
+        language=language,
+        n_samples=len(known),
+        n_skipped=len(samples) - len(known),
+        anchors=tuple(anchor.name for anchor in anchors),
+        labels=tuple(anchor.label for anchor in anchors),
+        n_items=influence.shape[2],
+        correlation=_column_correlation(influence[known].mean(axis=2)),
+    )
     rows = [(samples[n].id, influence[n].tobytes()) for n in known]
     return StageResult(run=finish_with_rows(db, run, figures, "influence", "data", rows), was_done=False)
 
@@ -128,22 +150,16 @@ def run_partition(
     limit: int | None = None,
     seed: int = 0,
     is_of_arm: bool = False,
-) -> StageResult:
+) -> Divided:
     """Divide the samples of an attribute run (the newest, or the one whose id begins so) into k parts.
 
     With `within`, the id of another attribute run, only the samples that this one has too: methods that can use more
     samples than others are then compared on the same ones.
     """
-    source = source_run(db, "attribute", run_id)
-    others = [within] if within and within != source.id else []
-    run = begin_run(
-        db,
-        "partition",
-        {"partition": config, "limit": limit},
-        inputs=[source.id, *others],
-        seed=seed,
-        is_of_arm=is_of_arm,
-    )
+    source = source_run(db, ATTRIBUTE, run_id)
+    parents = PartitionParents(attribute_run=source.id, within_run=within if within != source.id else None)
+    settings = PartitionSettings(partition=config, limit=limit)
+    run = begin_run(db, PARTITION, settings, parents=parents, seed=seed, is_of_arm=is_of_arm)
     if run.is_finished:
         return StageResult(run=run, was_done=True)
     sample_ids, influence = load_influence(db, source, limit, within)
@@ -151,14 +167,22 @@ def run_partition(
     chosen = comparable_items(influence[:, columns], config.normalize)
     assignment = partition(chosen.mean(axis=2), config)
     names, labels = _part_names(source, columns, config)
-    figures = {
-        **describe(assignment, chosen.mean(axis=2), names, config),
-        **_stabilities(chosen, config, seed),
-        "names": names,
-        "labels": labels,
-        "attribute_method": source.figures["method"],
-    }
-    _warn_if_unstable(figures, source)
+    sizes = part_sizes(assignment, names, config)
+    own, by_chance = stabilities(chosen, config, seed)
+    figures = PartitionFigures(
+        sizes=sizes,
+        smallest_share=min(sizes.values()) / len(assignment),
+        largest_share=max(sizes.values()) / len(assignment),
+        moved_share=moved_share(assignment, chosen.mean(axis=2), config),
+        stability=own,
+        stability_by_chance=by_chance,
+        names=names,
+        labels=labels,
+        attribute_method=source.figures.method,
+    )
+    if warning := advice(figures, influence[:, columns], config, seed):
+        logger.warning("%s", warning)
+        figures = replace(figures, advice=warning)
     rows = list(zip(sample_ids, assignment.tolist(), strict=True))
     return StageResult(run=finish_with_rows(db, run, figures, "part_members", "part", rows), was_done=False)
 
@@ -173,15 +197,14 @@ def run_finetune(
     limit: int | None = None,
     seed: int = 0,
     is_of_arm: bool = False,
-) -> StageResult:
+) -> Trained:
     """Train one adapter for each part of a partition run; with `limit`, on that many samples of each part."""
     check_scaling(config.rank, config.alpha)  # publishing would refuse it after the work
-    source = source_run(db, "partition", run_id)
+    source = source_run(db, PARTITION, run_id)
     parts = load_parts(db, source, limit)
-    settings = {"finetune": config, "items": items, "base": base_id, "limit": limit}
-    run = begin_run(
-        db, "finetune", settings, inputs=[source.id, find_base(base_id).sha256], seed=seed, is_of_arm=is_of_arm
-    )
+    settings = FinetuneSettings(finetune=config, items=items, base=base_id, limit=limit)
+    parents = FinetuneParents(partition_run=source.id, base=find_base(base_id).sha256)
+    run = begin_run(db, FINETUNE, settings, parents=parents, seed=seed, is_of_arm=is_of_arm)
     if run.is_finished and has_adapter_files(run):
         return StageResult(run=run, was_done=True)
     from trainer.train.finetune import finetune  # torch
@@ -190,32 +213,20 @@ def run_finetune(
     return StageResult(run=finish_run(db, run, figures), was_done=False)
 
 
-def run_publish(
-    db: Database,
-    *,
-    name: str | None = None,
-    run_id: str | None = None,
-    temperature: float = SERVED_TEMPERATURE,
-    limit: int | None = None,
-    seed: int = 0,
-) -> StageResult:
-    """Make the adapters of a finetune run the published set of the store; again is allowed and makes it the newest.
-
-    They are served at this temperature. With `limit`, only that many adapters, the first ones.
-    """
-    check_temperature(temperature)
-    source = source_run(db, "finetune", run_id)
-    divided = find_run(db, source.inputs[0])
-    name = name or f"{divided.figures['attribute_method']}-{source.id[:8]}"
-    base = installed_base(find_base(source.config["base"]))
+def run_publish(db: Database, config: PublishConfig, *, run_id: str | None = None, seed: int = 0) -> Published:
+    """Make the adapters of a finetune run the published set of the store; again is allowed and makes it the newest."""
+    check_temperature(config.temperature)
+    source = source_run(db, FINETUNE, run_id)
+    divided = find_run(db, PARTITION, source.parents.partition_run)
+    name = config.name or f"{divided.figures.attribute_method}-{source.id[:8]}"
+    base = installed_base(find_base(source.settings.base))
     data = data_record(db, divided)
     adapter_set, files = build_set(
-        source, divided, name=name, base=base, data=data, temperature=temperature, limit=limit
+        source, divided, name=name, base=base, data=data, temperature=config.temperature, limit=config.limit
     )
-    config = {"name": name, "limit": limit, "temperature": temperature}
-    run = begin_run(db, "publish", config, inputs=[source.id], seed=seed)
-    set_id = publish(db, adapter_set, files)
-    figures = {"set_id": set_id, "name": name, "base": base.id, "n_bytes": sum(map(len, files.values()))}
+    run = begin_run(db, PUBLISH, replace(config, name=name), parents=PublishParents(finetune_run=source.id), seed=seed)
+    set_id = publish_set(db, adapter_set, files)
+    figures = PublishFigures(set_id=set_id, name=name, base=base.id, n_bytes=sum(map(len, files.values())))
     return StageResult(run=finish_run(db, run, figures), was_done=run.is_finished)
 
 
@@ -227,19 +238,18 @@ def run_all(
     divide: PartitionConfig,
     finetune: FinetuneConfig,
     items: ItemsConfig,
+    publish: PublishConfig,
     base_id: str = DEFAULT_BASE,
     language: str = "python",
     anchors_path: Path | None = None,
-    name: str | None = None,
-    temperature: float = SERVED_TEMPERATURE,
     limit: int | None = None,
     seed: int = 0,
-) -> Iterator[ImportReport | StageResult]:
+) -> Iterator[ImportReport | Attributed | Divided | Trained | Published]:
     """Every stage on what the one before it made; a stage runs when its result is asked for."""
     find_base(base_id)  # what is wrong is said before hours of work
     check_scaling(finetune.rank, finetune.alpha)
-    if name is not None:
-        check_name(name, what="set")
+    if publish.name is not None:
+        check_name(publish.name, what="set")
     yield run_import(db, path, limit=limit)
     attributed = run_attribute(
         db,
@@ -256,7 +266,7 @@ def run_all(
     yield divided
     trained = run_finetune(db, finetune, items, base_id=base_id, run_id=divided.run.id, seed=seed)
     yield trained
-    yield run_publish(db, name=name, run_id=trained.run.id, temperature=temperature)
+    yield run_publish(db, publish, run_id=trained.run.id)
 
 
 def _usable(db: Database, items: ItemsConfig, language: str, limit: int | None, seed: int) -> list[Sample]:
@@ -280,7 +290,7 @@ def _influence(
     config: AttributeConfig,
     items: ItemsConfig,
     *,
-    run: Run,
+    run: AttributeRun,
     base_id: str,
 ) -> NDArray[np.float32]:
     """`[N, Q, items]`; rows of NaN for samples that have nothing to attribute."""
@@ -304,13 +314,6 @@ def _column_correlation(influence: NDArray[np.float32]) -> float:
     return float((np.corrcoef(influence.T).sum() - Q) / (Q * (Q - 1)))
 
 
-def _stabilities(influence: NDArray[np.float32], config: PartitionConfig, seed: int) -> dict[str, float | None]:
-    with progress("bootstraps", 2 * N_BOOTSTRAPS) as shown:
-        own = stability(influence, config, seed=seed, on_draw=shown.advance)
-        by_chance = chance_stability(influence, config, seed=seed, on_draw=shown.advance)
-    return {"stability": own, "stability_by_chance": by_chance}
-
-
 def _columns(influence: NDArray[np.float32], config: PartitionConfig) -> list[int]:
     """The anchors that the parts are made for; all of them where parts are not named after anchors."""
     N, Q = influence.shape[:2]
@@ -323,28 +326,22 @@ def _columns(influence: NDArray[np.float32], config: PartitionConfig) -> list[in
     return choose_columns(influence.mean(axis=2), config.k)
 
 
-def _part_names(source: Run, columns: Sequence[int], config: PartitionConfig) -> tuple[list[str], list[str]]:
+def _part_names(
+    source: AttributeRun, columns: Sequence[int], config: PartitionConfig
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names and labels of the parts; those without anchors must not promise a style."""
+    if config.method == "whole" and config.k == 1:
+        return ("single",), ("all samples",)
     if config.method == "whole":
-        if config.k == 1:
-            return ["single"], ["all samples"]
-        numbers = range(1, config.k + 1)
-        return [f"seed-{n}" for n in numbers], [f"all samples, seed {n}" for n in numbers]
+        return _numbered(config.k, "seed", "all samples, seed")
     if config.method == "kmeans":
-        numbers = range(1, config.k + 1)
-        return [f"kmeans-{n}" for n in numbers], [f"k-means part {n}" for n in numbers]
-    if source.figures["method"] == "random":
-        numbers = range(1, len(columns) + 1)
-        return [f"random-{n}" for n in numbers], [f"random part {n}" for n in numbers]
-    names, labels = source.figures["anchors"], source.figures["labels"]
-    return [names[column] for column in columns], [labels[column] for column in columns]
+        return _numbered(config.k, "kmeans", "k-means part")
+    if source.figures.method == "random":
+        return _numbered(len(columns), "random", "random part")
+    names, labels = source.figures.anchors, source.figures.labels
+    return tuple(names[column] for column in columns), tuple(labels[column] for column in columns)
 
 
-def _warn_if_unstable(figures: dict[str, Any], source: Run) -> None:
-    value, chance = figures["stability"], figures["stability_by_chance"]
-    if value is not None and value < chance + _LEAST_SIGNAL and source.figures["method"] != "random":
-        logger.warning(
-            "the parts are hardly more stable (%.2f) than by chance (%.2f): other query items would give others",
-            value,
-            chance,
-        )
+def _numbered(n_parts: int, name: str, label: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    numbers = range(1, n_parts + 1)
+    return tuple(f"{name}-{n}" for n in numbers), tuple(f"{label} {n}" for n in numbers)

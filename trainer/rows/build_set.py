@@ -1,6 +1,5 @@
 """From a finished finetune run to the adapter set that is published: names, labels, figures, files. Writes nothing."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,29 +9,30 @@ from spa_lsp.adapters.writing import describe_adapter
 from spa_lsp.bases.catalog import InstalledBase
 from spa_lsp.errors import NotFound
 from spa_lsp.storage.checked_files import hash_file
-from trainer.rows.runs import Run
+from trainer.rows.records import plain
+from trainer.rows.runs import AnyRun
+from trainer.rows.stages import AdapterFigures, FinetuneRun, PartitionRun
 
 
-def run_folder(run: Run) -> Path:
+def run_folder(run: AnyRun) -> Path:
     """Where a run keeps its checkpoints and adapter files."""
     return paths.cache_dir() / "runs" / run.id
 
 
-def adapter_files(run: Run) -> dict[str, Path]:
-    """The safetensors file of each part of a finetune run, by the part's number as text, in order."""
-    files: Mapping[str, str] = run.figures.get("files", {})
-    return {part: run_folder(run) / files[part] for part in sorted(files, key=int)}
+def adapter_files(run: FinetuneRun) -> dict[int, Path]:
+    """The safetensors file of each part of a finished finetune run, by the part's number, in order."""
+    return {part: run_folder(run) / name for part, name in sorted(run.figures.files.items())}
 
 
-def has_adapter_files(run: Run) -> bool:
+def has_adapter_files(run: FinetuneRun) -> bool:
     """Whether every adapter of a finished run still lies in the cache as it was written."""
-    digests: Mapping[str, str] = run.figures.get("sha256", {})
+    digests = run.figures.sha256
     return all(path.is_file() and hash_file(path) == digests.get(part) for part, path in adapter_files(run).items())
 
 
 def build_set(
-    run: Run,
-    divided: Run,
+    run: FinetuneRun,
+    divided: PartitionRun,
     *,
     name: str,
     base: InstalledBase,
@@ -47,30 +47,30 @@ def build_set(
     Raises:
         NotFound: a file is gone from the cache.
     """
-    names, labels = divided.figures["names"][:limit], divided.figures["labels"]
-    files = {names[int(part)]: _read(path) for part, path in adapter_files(run).items() if int(part) < len(names)}
-    own = run.figures.get("adapters", {})
+    names, labels, sizes = divided.figures.names[:limit], divided.figures.labels, divided.figures.sizes
+    files = {names[part]: _read(path) for part, path in adapter_files(run).items() if part < len(names)}
+    own = run.figures.adapters
     infos = [
         describe_adapter(
             names[part],
             files[names[part]],
             label=labels[part],
-            figures={"n_samples": divided.figures["sizes"][names[part]], **own.get(str(part), {})},
+            figures={"n_samples": sizes[names[part]], **_known(own.get(part, AdapterFigures()))},
         )
         for part in range(len(names))
     ]
-    config = run.config["finetune"]
+    config = run.settings.finetune
     adapter_set = AdapterSet(
         name=name,
         base_id=base.id,
         base_sha256=base.weights_sha256,
         tokenizer_sha256=base.tokenizer_sha256,
-        rank=config["rank"],
-        alpha=float(config["alpha"]),
-        target_modules=tuple(config["target_modules"]),
-        activation=config["activation"],
-        layouts=_layouts(run.config["items"]["infill_share"]),
-        method=f"{divided.figures['attribute_method']}, {divided.config['partition']['method']}",
+        rank=config.rank,
+        alpha=float(config.alpha),
+        target_modules=config.target_modules,
+        activation=config.activation,
+        layouts=_layouts(run.settings.items.infill_share),
+        method=f"{divided.figures.attribute_method}, {divided.settings.partition.method}",
         run_id=run.id,
         data=data,
         figures=_set_figures(run, divided),
@@ -91,7 +91,13 @@ def _layouts(infill_share: float) -> tuple[str, ...]:
     return (*(["infill"] if infill_share > 0 else []), *(["instruct"] if infill_share < 1 else []))
 
 
-def _set_figures(run: Run, divided: Run) -> dict[str, Any]:
-    training = {key: value for key, value in run.figures.items() if key not in ("files", "sha256", "adapters")}
-    parts = {key: divided.figures[key] for key in ("sizes", "stability", "stability_by_chance", "moved_share")}
-    return {"partition": parts, "finetune": training, "config": run.config}
+def _known(figures: AdapterFigures) -> dict[str, Any]:
+    return {name: value for name, value in plain(figures).items() if value is not None}
+
+
+def _set_figures(run: FinetuneRun, divided: PartitionRun) -> dict[str, Any]:
+    own = plain(run.figures)
+    training = {name: value for name, value in own.items() if name not in ("files", "sha256", "adapters")}
+    found = plain(divided.figures)
+    parts = {name: found[name] for name in ("sizes", "stability", "stability_by_chance", "moved_share")}
+    return {"partition": parts, "finetune": training, "config": run.record["config"]}

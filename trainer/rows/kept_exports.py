@@ -10,7 +10,7 @@ from typing import Any
 
 from spa_lsp import paths
 from spa_lsp.errors import NotFound
-from trainer.rows.runs import content_id
+from trainer.rows.records import content_id
 
 
 def evaluation_path(document: Mapping[str, Any]) -> Path:

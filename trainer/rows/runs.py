@@ -1,74 +1,96 @@
 """Runs: the rows that say which stage ran on what, and its figures. A run's id is the digest of all that goes in.
 
 That makes the table the cache. Not the work itself: a stage asks `begin_run`, skips when `is_finished`, and closes with
-`finish_run`.
+`finish_run`. What the runs of each stage say is written in `stages.py`.
 """
 
-import hashlib
 import json
-import math
 import subprocess
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from sqlite_utils import Database
+
+from trainer.rows.records import canonical, content_id, plain, read_record
 
 # raise it when a stage's rows change their meaning: older runs are then not found again
 FORMAT_VERSION = 1
 _PACKAGES = ("spa-lsp", "torch", "transformers", "peft", "bitsandbytes", "bm25s", "numpy", "sqlite-utils")
 
+Settings = TypeVar("Settings")
+Parents = TypeVar("Parents")
+Figures = TypeVar("Figures")
+
+
+@dataclass(frozen=True)
+class Stage(Generic[Settings, Parents, Figures]):
+    """A stage's name, and the records that its runs consist of."""
+
+    name: str
+    settings: type[Settings]
+    parents: type[Parents]
+    figures: type[Figures]
+
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
-    """One run of a stage. Times are ISO 8601 in UTC; `finished` is empty while it runs or after it broke."""
+class Run(Generic[Settings, Parents, Figures]):
+    """One run of a stage; `record` is the same as plain data, as the store has it."""
 
     id: str
-    stage: str
-    is_finished: bool
-    config: dict[str, Any]
-    inputs: tuple[str, ...]
+    stage: Stage[Settings, Parents, Figures]
     seed: int
-    figures: dict[str, Any]
+    is_finished: bool
+    settings: Settings
+    parents: Parents
+    found: Figures | None  # None while it runs or after it broke
     versions: dict[str, str]
     git_commit: str | None
-    started: str
-    finished: str
+    record: dict[str, Any]
+
+    @property
+    def figures(self) -> Figures:
+        """What a finished run has found."""
+        assert self.found is not None, f"{self.stage.name} run {self.id} is not finished"
+        return self.found
+
+
+AnyRun = Run[Any, Any, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class StageResult:
+class StageResult(Generic[Settings, Parents, Figures]):
     """A finished run, and whether it had been finished before."""
 
-    run: Run
+    run: Run[Settings, Parents, Figures]
     was_done: bool
 
 
-def content_id(value: object) -> str:
-    """sha256 of the canonical JSON of a value; dataclasses count as their fields, tuples as lists."""
-    return hashlib.sha256(_canonical(value).encode()).hexdigest()
-
-
 def begin_run(
-    db: Database, stage: str, config: object, *, inputs: Sequence[str], seed: int, is_of_arm: bool = False
-) -> Run:
-    """The run of this stage on exactly these inputs: found again (finished or broken) or begun now.
+    db: Database,
+    stage: Stage[Settings, Parents, Figures],
+    settings: Settings,
+    *,
+    parents: Parents,
+    seed: int,
+    is_of_arm: bool = False,
+) -> Run[Settings, Parents, Figures]:
+    """The run of this stage on exactly these parents: found again (finished or broken) or begun now.
 
-    `config` is a frozen dataclass or a mapping of several; `inputs` are digests of what the stage reads. One that an
-    arm of an evaluation asks for, `is_of_arm`, does not become the one that was asked for last.
+    One that an arm of an evaluation asks for, `is_of_arm`, does not become the one that was asked for last.
     """
-    run_id = _run_id(stage, config, inputs, seed)
+    run_id = _run_id(stage, settings, parents, seed)
     row = {
         "id": run_id,
-        "stage": stage,
-        "config": _canonical(config),
-        "inputs": _canonical(list(inputs)),
+        "stage": stage.name,
+        "config": canonical(settings),
+        "inputs": canonical(parents),
         "seed": seed,
-        "versions": _canonical(_versions()),
+        "versions": canonical(_versions()),
         "git_commit": _git_commit(),
         "status": "running",
         "figures": "{}",
@@ -79,101 +101,116 @@ def begin_run(
         db.table("runs").insert(row, ignore=True)
         if not is_of_arm:
             db.table("runs").update(run_id, {"called": _now(), "is_of_arm": False})
-    return find_run(db, run_id)
+    return find_run(db, stage, run_id)
 
 
-def finished_run(db: Database, stage: str, config: object, *, inputs: Sequence[str], seed: int) -> Run | None:
+def finished_run(
+    db: Database, stage: Stage[Settings, Parents, Figures], settings: Settings, *, parents: Parents, seed: int
+) -> Run[Settings, Parents, Figures] | None:
     """The run that `begin_run` would find finished; None, and no row, when it would have work to do."""
     query = "SELECT * FROM runs WHERE id = ? AND status = 'finished'"
-    return next(map(_to_run, db.query(query, [_run_id(stage, config, inputs, seed)])), None)
+    rows = db.query(query, [_run_id(stage, settings, parents, seed)])
+    return next((_to_run(stage, row) for row in rows), None)
 
 
-def finish_run(db: Database, run: Run, figures: dict[str, Any]) -> Run:
+def finish_run(db: Database, run: Run[Settings, Parents, Figures], figures: Figures) -> Run[Settings, Parents, Figures]:
     """Mark the run finished with its figures; call it in the transaction that wrote the run's last rows.
 
     A figure that is no finite number is kept as null: hours of work are not lost for one.
     """
-    changes = {"status": "finished", "figures": _canonical(_finite(figures)), "finished": _now()}
+    changes = {"status": "finished", "figures": canonical(plain(figures)), "finished": _now()}
     with db.atomic():
         db.table("runs").update(run.id, changes)
-    return find_run(db, run.id)
+    return find_run(db, run.stage, run.id)
 
 
-def find_run(db: Database, run_id: str) -> Run:
+def find_run(db: Database, stage: Stage[Settings, Parents, Figures], run_id: str) -> Run[Settings, Parents, Figures]:
     """The run with this id.
 
     Raises:
         sqlite_utils.db.NotFoundError: there is none.
+        Damaged: another version wrote it, and it cannot be read.
     """
-    return _to_run(db.table("runs").get(run_id))
+    return _to_run(stage, db.table("runs").get(run_id))
 
 
-def latest_run(db: Database, stage: str) -> Run | None:
+def latest_run(db: Database, stage: Stage[Settings, Parents, Figures]) -> Run[Settings, Parents, Figures] | None:
     """The finished run of a stage that was asked for last, and not only by an arm of an evaluation."""
     query = "SELECT * FROM runs WHERE stage = ? AND status = 'finished' AND NOT is_of_arm"
-    return next(
-        map(_to_run, db.query(f"{query} ORDER BY called DESC, finished DESC, rowid DESC LIMIT 1", [stage])), None
-    )
+    rows = db.query(f"{query} ORDER BY called DESC, finished DESC, rowid DESC LIMIT 1", [stage.name])
+    return next((_to_run(stage, row) for row in rows), None)
 
 
-def list_runs(db: Database) -> list[Run]:
-    """All runs, oldest first."""
-    return [_to_run(row) for row in db.table("runs").rows_where(order_by="started, rowid")]
+def list_runs(db: Database, stage: Stage[Settings, Parents, Figures]) -> list[Run[Settings, Parents, Figures]]:
+    """All runs of a stage, oldest first."""
+    return [_to_run(stage, row) for row in db.table("runs").rows_where("stage = ?", [stage.name], order_by=_BY_AGE)]
 
 
-def run_record(run: Run) -> dict[str, Any]:
-    """The run as plain data for people and machines; `seconds` is None while it is not finished."""
-    seconds = None
-    if run.finished:
-        seconds = (datetime.fromisoformat(run.finished) - datetime.fromisoformat(run.started)).total_seconds()
-    return {**asdict(run), "seconds": seconds}
+def list_records(db: Database) -> Iterator[dict[str, Any]]:
+    """All runs as plain data, oldest first, whatever version wrote them."""
+    return map(_record, db.table("runs").rows_where(order_by=_BY_AGE))
 
 
-def _run_id(stage: str, config: object, inputs: Sequence[str], seed: int) -> str:
-    return content_id(
-        {"stage": stage, "format": FORMAT_VERSION, "config": config, "inputs": list(inputs), "seed": seed}
-    )
+_BY_AGE = "started, rowid"
 
 
-def _to_run(row: dict[str, Any]) -> Run:
+def _run_id(stage: Stage[Any, Any, Any], settings: object, parents: Any, seed: int) -> str:
+    # the parents had no names once: the digest has only their values, so that older runs are found again
+    inputs = [value for each in fields(parents) for value in _values(getattr(parents, each.name))]
+    key = {"stage": stage.name, "format": FORMAT_VERSION, "config": settings, "inputs": inputs, "seed": seed}
+    return content_id(key)
+
+
+def _values(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else value
+
+
+def _to_run(stage: Stage[Settings, Parents, Figures], row: dict[str, Any]) -> Run[Settings, Parents, Figures]:
+    record = _record(row)
+    is_finished, what = record["is_finished"], f"{stage.name} run {row['id'][:12]}"
     return Run(
         id=row["id"],
-        stage=row["stage"],
-        is_finished=row["status"] == "finished",
-        config=json.loads(row["config"]),
-        inputs=tuple(json.loads(row["inputs"])),
+        stage=stage,
         seed=row["seed"],
-        figures=json.loads(row["figures"]),
-        versions=json.loads(row["versions"]),
+        is_finished=is_finished,
+        settings=read_record(stage.settings, record["config"], of=what),
+        parents=read_record(stage.parents, _named(stage.parents, record["parents"]), of=what),
+        found=read_record(stage.figures, record["figures"], of=what) if is_finished else None,
+        versions=record["versions"],
         git_commit=row["git_commit"],
-        started=row["started"],
-        finished=row["finished"] or "",
+        record=record,
     )
 
 
-def _canonical(value: object) -> str:
-    return json.dumps(value, default=_jsonable, sort_keys=True, separators=(",", ":"), allow_nan=False)
+def _named(kind: type, parents: dict[str, Any] | list[str]) -> dict[str, Any]:
+    """Parents by name; older rows list them in the order of the fields."""
+    if isinstance(parents, dict):
+        return parents
+    names = [each.name for each in fields(kind)]
+    takes_all = len(names) == 1 and isinstance(fields(kind)[0].default, tuple)
+    return {names[0]: parents} if takes_all else dict(zip(names, parents, strict=False))
 
 
-def _finite(value: object) -> object:
-    if isinstance(value, dict):
-        return {name: _finite(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(part) for part in value]
-    plain = _jsonable(value) if hasattr(value, "item") else value
-    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
-
-
-def _jsonable(value: object) -> object:
-    if is_dataclass(value) and not isinstance(value, type):
-        wanted = [field.name for field in fields(value) if field.metadata.get("is_in_key", True)]
-        return {name: getattr(value, name) for name in wanted}
-    if isinstance(value, Path):
-        return str(value)
-    item = getattr(value, "item", None)  # a numpy scalar
-    if item is not None:
-        return item()
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+def _record(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as plain data for people and machines; `seconds` is None while it is not finished."""
+    started, finished = row["started"], row["finished"] or ""
+    seconds = (datetime.fromisoformat(finished) - datetime.fromisoformat(started)).total_seconds() if finished else None
+    return {
+        "id": row["id"],
+        "stage": row["stage"],
+        "is_finished": row["status"] == "finished",
+        "config": json.loads(row["config"]),
+        "parents": json.loads(row["inputs"]),
+        "seed": row["seed"],
+        "figures": json.loads(row["figures"]),
+        "versions": json.loads(row["versions"]),
+        "git_commit": row["git_commit"],
+        "started": started,
+        "finished": finished,
+        "seconds": seconds,
+    }
 
 
 def _now() -> str:

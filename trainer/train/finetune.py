@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from sqlite_utils import Database
@@ -18,7 +17,7 @@ from trainer.configs import FinetuneConfig, ItemsConfig
 from trainer.data.items import TokenItem, check_layouts, token_items
 from trainer.data.samples import Sample, make_items, split_holdout
 from trainer.rows.build_set import run_folder
-from trainer.rows.runs import Run
+from trainer.rows.stages import AdapterFigures, FinetuneFigures, FinetuneRun
 from trainer.train.loss import adapter_losses, base_losses
 from trainer.train.training import plan_steps, save_tensors, train
 
@@ -36,11 +35,11 @@ def finetune(
     parts: Mapping[int, Sequence[Sample]],
     config: FinetuneConfig,
     items: ItemsConfig,
-    run: Run,
+    run: FinetuneRun,
     base_id: str,
     seed: int,
-) -> dict[str, Any]:
-    """Train and score; figures come back: `files` and `adapters` by part, losses, and what it took.
+) -> FinetuneFigures:
+    """Train and score.
 
     Every adapter gets the same number of items, whatever its part's size, so that small parts are not worse off.
 
@@ -56,21 +55,27 @@ def finetune(
     folder = run_folder(run)
     bank = new_bank(base, config, n_adapters=len(parts), seed=seed)
     first, last = _train(base, bank, data, config, folder=folder, seed=seed)
-    files = {str(part): f"part-{part}.safetensors" for part in parts}
+    files = {part: f"part-{part}.safetensors" for part in parts}
     for index, name in enumerate(files.values()):
         save_tensors(folder / name, bank.export(index), {"format": "pt"})
-    figures = held_out_figures(base, bank, data, config)
-    adapters = {str(part): own for part, own in zip(parts, figures.pop("adapters"), strict=True)}
-    for own, start, end in zip(adapters.values(), first, last, strict=True):
-        own |= {"train_loss_first": start, "train_loss_last": end}
-    counts = {
-        "n_items": [len(own.train) for own in data],
-        "n_instruct_items": sum(item.prompt[0] != base.prompt.fim_prefix for own in data for item in own.train),
-        "n_held_out": sum(len(own.held) for own in data),
-    }
-    seen = {"items_per_adapter": config.steps * config.accumulate, "quantization": base.quantization}
-    digests = {part: hash_file(folder / name) for part, name in files.items()}
-    return {"files": files, "sha256": digests, "adapters": adapters, **figures, **counts, **seen, "device": base.device}
+    held = held_out_losses(base, bank, data, config)
+    trained = (
+        replace(own, train_loss_first=start, train_loss_last=end)
+        for own, start, end in zip(held.adapters, first, last, strict=True)
+    )
+    return FinetuneFigures(
+        files=files,
+        sha256={part: hash_file(folder / name) for part, name in files.items()},
+        adapters=dict(zip(parts, trained, strict=True)),
+        held_out_base=held.base,
+        held_out_matrix=held.matrix,
+        n_items=tuple(len(own.train) for own in data),
+        n_instruct_items=sum(item.prompt[0] != base.prompt.fim_prefix for own in data for item in own.train),
+        n_held_out=sum(len(own.held) for own in data),
+        items_per_adapter=config.steps * config.accumulate,
+        quantization=base.quantization,
+        device=base.device,
+    )
 
 
 def part_items(
@@ -102,13 +107,20 @@ def new_bank(base: LoadedBase, config: FinetuneConfig, *, n_adapters: int, seed:
     return bank
 
 
-def held_out_figures(
-    base: LoadedBase, bank: AdapterBank, data: Sequence[PartItems], config: FinetuneConfig
-) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """Losses on held-out items: the base's mean, `[adapter][part]`, and each adapter's own figures."""
+
+    adapters: tuple[AdapterFigures, ...]
+    base: float | None = None
+    matrix: tuple[tuple[float | None, ...], ...] = ()
+
+
+def held_out_losses(base: LoadedBase, bank: AdapterBank, data: Sequence[PartItems], config: FinetuneConfig) -> HeldOut:
     """Mean loss on held-out items, in nats per token: of the base, and of each adapter on its own and other parts."""
     items = [(part, item) for part, own in enumerate(data) for item in own.held]
     if not items:
-        return {"adapters": [{} for _ in data], "held_out_base": None, "held_out_matrix": []}
+        return HeldOut(adapters=tuple(AdapterFigures() for _ in data))
     rows, base_rows = [], []
     with progress("held-out loss", len(items), "items") as bar:
         for _, item in items:
@@ -118,17 +130,17 @@ def held_out_figures(
     losses, base_loss = torch.stack(rows).cpu(), torch.stack(base_rows).cpu()  # [N, K], [N]
     of_part = torch.tensor([part for part, _ in items])
     K = len(data)
-    matrix = [[_mean(losses[of_part == part, k]) for part in range(K)] for k in range(K)]
-    adapters = [
-        {
-            "held_out_own": matrix[k][k],
-            "held_out_others": _mean(losses[of_part != k, k]),
-            "held_out_base_own": _mean(base_loss[of_part == k]),
-            "held_out_all": _mean(losses[:, k]),
-        }
+    matrix = tuple(tuple(_mean(losses[of_part == part, k]) for part in range(K)) for k in range(K))
+    adapters = tuple(
+        AdapterFigures(
+            held_out_own=matrix[k][k],
+            held_out_others=_mean(losses[of_part != k, k]),
+            held_out_base_own=_mean(base_loss[of_part == k]),
+            held_out_all=_mean(losses[:, k]),
+        )
         for k in range(K)
-    ]
-    return {"adapters": adapters, "held_out_base": _mean(base_loss), "held_out_matrix": matrix}
+    )
+    return HeldOut(adapters=adapters, base=_mean(base_loss), matrix=matrix)
 
 
 def _mean(values: Tensor) -> float | None:

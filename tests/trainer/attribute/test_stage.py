@@ -13,6 +13,7 @@ from trainer.attribute.stage import datainf_stage
 from trainer.configs import AttributeConfig, ItemsConfig
 from trainer.data.samples import Item, Sample
 from trainer.rows.runs import begin_run
+from trainer.rows.stages import ATTRIBUTE, AttributeParents, AttributeSettings
 from trainer.rows.tables import MIGRATIONS
 
 CONFIG = AttributeConfig(batch=4, warmup_samples=4, warmup_rank=2, projected=2, max_tokens=150)
@@ -47,8 +48,13 @@ def db(tiny_base):
     store.close()
 
 
+def begin(db, key):
+    settings = AttributeSettings(attribute=CONFIG, items=ITEMS)
+    return begin_run(db, ATTRIBUTE, settings, parents=AttributeParents(samples=key, anchors="a"), seed=0)
+
+
 def run_stage(db, samples=SAMPLES, anchors=ANCHORS, *, key="one"):
-    run = begin_run(db, "attribute", {"key": key}, inputs=[], seed=0)
+    run = begin(db, key)
     return datainf_stage(db, samples, anchors, CONFIG, ITEMS, run, TINY_ID)
 
 
@@ -89,7 +95,7 @@ def test_a_broken_run_ends_like_a_whole_one(db, monkeypatch):
 
 def test_gradients_are_not_mixed_with_those_of_another_warm_up(db, monkeypatch):
     whole = run_stage(db)
-    run = begin_run(db, "attribute", {"key": "one"}, inputs=[], seed=0)
+    run = begin(db, "one")
     stage._warm_up_path(run).unlink()
     db.execute("DELETE FROM gradients WHERE sample_id = 's3'")
     db.execute("UPDATE gradients SET data = (SELECT data FROM gradients WHERE sample_id = 's1') WHERE sample_id = 's2'")

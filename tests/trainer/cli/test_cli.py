@@ -147,7 +147,7 @@ def test_an_interrupted_import_exits_with_130_and_leaves_nothing_half(tmp_path):
 @pytest.mark.parametrize("name", ["rank", "alpha", "steps", "k"])  # (#11)
 def test_an_option_that_several_commands_have_is_the_same_in_all(name):
     commands = [main.get_command(None, command) for command in main.list_commands(None)]
-    found = [option for command in commands for option in command.params if option.name == name]
+    found = [option for command in commands for option in command.params if f"--{name}" in option.opts]
     assert len(found) >= 3 and len({(option.default, option.help) for option in found}) == 1
 
 
@@ -218,6 +218,18 @@ def test_partition_is_done_once(attributed):
     assert [trainer_json("partition")[0]["was_done"] for _ in range(2)] == [False, True]
 
 
+def test_partition_show_explains_every_part(attributed):  # (#14)
+    names = trainer_json("partition", "--k", "2")[0]["figures"]["names"]
+    (views,) = trainer_json("partition", "show")
+    assert [view["name"] for view in views] == names and all(len(view["examples"]) == 5 for view in views)
+    text = trainer("partition", "show").stdout
+    assert f"{names[0]} (" in text and ": 12 samples" in text and "- Add up, but at most" in text
+
+
+def test_partition_show_of_nothing_says_what_to_do(attributed):  # (#14)
+    assert "run: trainer partition" in sentence(trainer("partition", "show"))
+
+
 def test_fewer_parts_take_fewer_anchors(attributed):
     assert len(trainer_json("partition", "--k", "3")[0]["figures"]["sizes"]) == 3
 
@@ -233,13 +245,13 @@ def test_more_parts_than_samples_is_one_sentence(attributed):
 def test_partition_goes_on_from_the_run_asked_for_last(attributed):
     trainer("attribute", "--method", "random")
     trainer("attribute", "--method", "bm25")
-    assert trainer_json("partition")[0]["inputs"] == [attributed["id"]]
+    assert trainer_json("partition")[0]["parents"] == {"attribute_run": attributed["id"], "within_run": None}
 
 
 def test_partition_takes_the_start_of_a_runs_id(attributed):
     other = trainer_json("attribute", "--method", "random")[0]
-    assert trainer_json("partition", attributed["id"][:10])[0]["inputs"] == [attributed["id"]]
-    assert trainer_json("partition", other["id"])[0]["inputs"] == [other["id"]]
+    assert trainer_json("partition", attributed["id"][:10])[0]["parents"]["attribute_run"] == attributed["id"]
+    assert trainer_json("partition", other["id"])[0]["parents"]["attribute_run"] == other["id"]
 
 
 def test_an_unknown_run_is_named(attributed):
@@ -272,6 +284,29 @@ def test_status_counts_samples_and_lists_runs(attributed):
     status = json.loads(trainer("status", "--json").stdout)
     assert (status["samples"], status["datasets"][0]["n_samples"]) == ({"python": 24}, 24)
     assert [(run["stage"], run["is_finished"]) for run in status["runs"]] == [("attribute", True), ("partition", True)]
+
+
+def states():
+    return {own["stage"]: own["reasons"] for own in json.loads(trainer("status", "--json").stdout)["stages"]}
+
+
+def test_status_names_the_next_stage(attributed):  # (#14)
+    assert trainer("status").stdout.splitlines()[-1] == "next: trainer partition"
+    assert states()["partition"] == ["it has not run yet"] and states()["attribute"] == []
+
+
+def test_status_says_that_samples_came_since(attributed, tmp_path):  # (#14)
+    (tmp_path / "more.jsonl").write_text(row(99))
+    trainer("import", tmp_path / "more.jsonl")
+    assert states()["attribute"] == ["1 samples were imported since (more.jsonl)"]
+
+
+def test_what_was_made_of_something_stale_is_stale(attributed):  # (#14)
+    trainer("partition")
+    trainer("attribute", "--method", "random")
+    assert states()["partition"] == ["attribute has another newest run since"]
+    trainer("attribute", "--method", "bm25")
+    assert states()["partition"] == []
 
 
 def test_status_reads_while_a_trainer_writes(attributed):

@@ -11,14 +11,15 @@ from spa_lsp.adapters.writing import write_set
 from spa_lsp.errors import BadInput, NotFound
 from tests.conftest import TINY_ID
 from tests.tiny_set import make_adapters, make_set
-from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig
+from trainer.configs import AttributeConfig, Budget, FinetuneConfig, ItemsConfig
 from trainer.evaluate.arms import parse_arms
-from trainer.pipeline.arm_sets import Budget, arm_set, check_budgets
+from trainer.pipeline.arm_sets import arm_set, check_budgets
 from trainer.pipeline.stage_rows import source_run
 from trainer.pipeline.stages import open_trainer, run_attribute, run_import
 from trainer.rows.runs import list_runs
+from trainer.rows.stages import ATTRIBUTE, FINETUNE, PARTITION
 
-FINETUNE = FinetuneConfig(rank=2, alpha=4, steps=1, accumulate=1)
+ONE_STEP = FinetuneConfig(rank=2, alpha=4, steps=1, accumulate=1)
 SETS = ("random", "lexical", "influence", "kmeans", "seeds")
 
 
@@ -54,7 +55,7 @@ def budget(tmp_path):
         {"anchor": name, "label": name, "prefix": f"def {name * n}(a):\n", **fields} for name in "pq" for n in (1, 2, 3)
     )
     path.write_text("\n".join(map(json.dumps, rows)))
-    return Budget(finetune=FINETUNE, items=ItemsConfig(max_tokens=400), anchors_path=path)
+    return Budget(finetune=ONE_STEP, items=ItemsConfig(max_tokens=400), anchors_path=path)
 
 
 @pytest.fixture
@@ -97,8 +98,8 @@ def test_arms_are_trained_on_the_same_samples_with_the_same_budget(find, samples
     assert check_budgets(found) is None
     names = {made.name: [info.name for info in made.adapters] for _, made in found}
     assert names["kmeans-k2"] == ["kmeans-1", "kmeans-2"] and names["seeds-k2"] == ["seed-1", "seed-2"]
-    parts = {run.id: run for run in list_runs(db) if run.stage == "partition"}
-    sizes = [run.figures["sizes"].values() for run in parts.values() if run.config["partition"]["method"] != "whole"]
+    divided = [run for run in list_runs(db, PARTITION) if run.settings.partition.method != "whole"]
+    sizes = [run.figures.sizes.values() for run in divided]
     assert [sorted(own) for own in sizes] == [[4, 4]] * 4
 
 
@@ -154,11 +155,11 @@ def test_sets_of_other_budgets_are_told(find, tiny_base, install):
     assert warning == "arms random and lexical were not trained with equal budgets; compare them with care"
 
 
-@pytest.mark.parametrize("stage", ["attribute", "partition", "finetune"])  # (#11)
+@pytest.mark.parametrize("stage", [ATTRIBUTE, PARTITION, FINETUNE])  # (#11)
 def test_no_stage_goes_on_from_the_run_of_an_arm(find, samples, db, stage):
     find("random")
-    assert [run for run in list_runs(db) if run.stage == stage]
-    with pytest.raises(NotFound, match=f"there is no finished {stage} run; run: trainer {stage}"):
+    assert list_runs(db, stage)
+    with pytest.raises(NotFound, match=f"there is no finished {stage.name} run; run: trainer {stage.name}"):
         source_run(db, stage, None)
 
 
@@ -170,7 +171,7 @@ def test_a_run_of_an_arm_that_the_user_asks_for_too_is_gone_on_from(find, sample
             own = run_attribute(db, config, budget.items, **options).run
         else:
             find("random")
-    assert source_run(db, "attribute", None) == own
+    assert source_run(db, ATTRIBUTE, None) == own
 
 
 def test_an_arm_does_not_make_an_older_run_of_the_user_the_newest(find, samples, db, budget):  # (#11)
@@ -178,7 +179,7 @@ def test_an_arm_does_not_make_an_older_run_of_the_user_the_newest(find, samples,
     run_attribute(db, AttributeConfig(method="random"), budget.items, **options)
     newest = run_attribute(db, AttributeConfig(method="bm25"), budget.items, **options).run
     find("random")
-    assert source_run(db, "attribute", None) == newest
+    assert source_run(db, ATTRIBUTE, None) == newest
 
 
 def test_training_an_arm_changes_nothing_that_is_served(find, samples):

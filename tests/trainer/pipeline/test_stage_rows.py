@@ -5,12 +5,28 @@ import pytest
 from sqlite_utils import Database
 
 from spa_lsp.errors import BadInput, NotFound
-from trainer.configs import PartitionConfig
+from trainer.configs import AttributeConfig, ItemsConfig, PartitionConfig
 from trainer.pipeline.stage_rows import data_record, finish_with_rows, load_influence, load_parts, source_run
 from trainer.rows.runs import begin_run, finish_run
+from trainer.rows.stages import (
+    ATTRIBUTE,
+    AttributeFigures,
+    AttributeParents,
+    AttributeSettings,
+    PartitionFigures,
+    PartitionParents,
+    PartitionSettings,
+)
+from trainer.rows.stages import (
+    PARTITION as STAGE,
+)
 from trainer.rows.tables import MIGRATIONS
 
 PARTITION = PartitionConfig()
+ASKED = AttributeSettings(attribute=AttributeConfig(method="bm25"), items=ItemsConfig())
+INFLUENCE = AttributeFigures(
+    method="bm25", language="python", n_samples=3, n_skipped=0, anchors=("q",), labels=("Q",), n_items=1, correlation=0
+)
 
 
 @pytest.fixture
@@ -24,8 +40,19 @@ def db():
 
 
 def divide(db, rows, *, names=("x", "y"), config=PARTITION):
-    run = begin_run(db, "partition", {"partition": config}, inputs=["i"], seed=0)
-    return finish_with_rows(db, run, {"names": list(names)}, "part_members", "part", rows)
+    return finish_with_rows(db, begin(db, config), figures(names), "part_members", "part", rows)
+
+
+def begin(db, config=PARTITION, *, seed=0):
+    parents = PartitionParents(attribute_run="i")
+    return begin_run(db, STAGE, PartitionSettings(partition=config), parents=parents, seed=seed)
+
+
+def figures(names=("x", "y")):
+    return PartitionFigures(
+        sizes=dict.fromkeys(names, 1), smallest_share=0.5, largest_share=0.5, names=names, labels=names,
+        attribute_method="bm25",
+    )  # fmt: skip
 
 
 def test_parts_come_back_in_the_order_of_import(db):
@@ -53,16 +80,16 @@ def test_without_division_every_part_has_all_samples_in_their_order(db):
 def test_influence_can_be_restricted_to_the_samples_of_another_run(db):
     runs = []
     for seed, names in enumerate(("abc", "cb")):
-        run = begin_run(db, "attribute", {}, inputs=[], seed=seed)
+        run = begin_run(db, ATTRIBUTE, ASKED, parents=AttributeParents(samples="s", anchors="a"), seed=seed)
         rows = [(name, np.float32([seed]).tobytes()) for name in names]
-        runs.append(finish_with_rows(db, run, {"anchors": ["q"], "n_items": 1}, "influence", "data", rows))
+        runs.append(finish_with_rows(db, run, INFLUENCE, "influence", "data", rows))
     assert load_influence(db, runs[0], None)[0] == ["a", "b", "c"]
     assert load_influence(db, runs[0], None, within=runs[1].id)[0] == ["b", "c"]
 
 
 def test_an_ambiguous_start_of_an_id_is_refused(db):
     for seed in range(40):  # sixteen first letters
-        finish_run(db, begin_run(db, "partition", PartitionConfig(), inputs=[], seed=seed), {})
+        finish_run(db, begin(db, seed=seed), figures())
     letter = next(iter(db.query("SELECT substr(id, 1, 1) AS a FROM runs GROUP BY a HAVING count(*) > 1")))["a"]
     with pytest.raises(NotFound, match="runs begin"):
-        source_run(db, "partition", letter)
+        source_run(db, STAGE, letter)

@@ -147,14 +147,15 @@ def test_what_evaluate_writes_is_read(tmp_path):
     from trainer.evaluate.figures.estimates import estimates_of, values_of
     from trainer.evaluate.figures.export import BenchmarkResult, export, write_export
     from trainer.rows.runs import Run
+    from trainer.rows.stages import EVALUATE, EvaluateParents
 
     problems = [
         Problem(task_id=f"made-up/{n}", prefix="def f(a):\n    ", solution="return a", canary="tweet") for n in (1, 2)
     ]
     attempts = {own.task_id: [attempt(own, 0, verdict="pass"), attempt(own, 1, verdict="fail")] for own in problems}
     values = values_of(attempts, is_code=True)
-    run = Run(id="r1", stage="evaluate", is_finished=True, config={}, inputs=(), seed=0, figures={}, versions={},
-              git_commit=None, started="", finished="")  # fmt: skip
+    run = Run(id="r1", stage=EVALUATE, is_finished=False, settings=None, parents=EvaluateParents(), seed=0, found=None,
+              versions={}, git_commit=None, record={})  # fmt: skip
     arms = [
         ArmResult(entry=entry, adapter_set=None, run=run, attempts=attempts, values=values,
                   figures=estimates_of(values, attempts))

@@ -16,7 +16,8 @@ from trainer.evaluate.figures import metrics
 from trainer.evaluate.figures.bootstrap import Estimate, estimate, minimum_estimate
 from trainer.evaluate.judge.verdict import NEEDS
 from trainer.evaluate.sameness.distinct import LEVELS, Level
-from trainer.rows.runs import Run, content_id
+from trainer.rows.records import content_id
+from trainer.rows.stages import EvaluateRun
 
 ViewName = Literal["shown", "raw"]
 NEEDS_SHARE = "needs_share"  # left out where no completion of an arm needs a package
@@ -86,7 +87,7 @@ def _by_adapter(
     return found
 
 
-def write_figures(db: Database, run: Run, problem_ids: Sequence[str], figures: Mapping[str, Estimate]) -> None:
+def write_figures(db: Database, run: EvaluateRun, problem_ids: Sequence[str], figures: Mapping[str, Estimate]) -> None:
     """Keep the figures as rows; those of the same run over the same problems are replaced."""
     key = {"run_id": run.id, "problems_id": content_id(sorted(problem_ids)), "n_problems": len(problem_ids)}
     with transaction(db):

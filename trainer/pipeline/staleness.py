@@ -1,0 +1,95 @@
+"""What `trainer status` says beside the runs: of each stage, whether its newest run is still true, and what comes next.
+
+Only reads. A run is stale when something that it was made of has changed since, and then so is all that was made of it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from spa_lsp import paths
+from spa_lsp.errors import Damaged
+from trainer.rows.build_set import has_adapter_files
+from trainer.rows.runs import Stage, latest_run
+from trainer.rows.stages import ATTRIBUTE, FINETUNE, PARTITION, PUBLISH, AttributeRun, FinetuneRun
+
+_Reasons = Callable[[Database, Any, dict[str, str]], list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageState:
+    """The newest finished run of a stage ("" for none), and why it is stale; with no reason it is fresh."""
+
+    stage: str
+    run_id: str
+    reasons: tuple[str, ...]
+
+
+def stage_states(db: Database) -> list[StageState]:
+    """All stages that a served set needs, in their order."""
+    states: list[StageState] = []
+    newest: dict[str, str] = {}
+    for stage, reasons_of in _CHAIN:
+        state = _state(db, stage, reasons_of, newest)
+        if state.run_id and not state.reasons and states and states[-1].reasons:
+            state = StageState(stage=state.stage, run_id=state.run_id, reasons=(f"{states[-1].stage} is stale",))
+        newest[stage.name] = state.run_id
+        states.append(state)
+    return states
+
+
+def next_step(states: list[StageState], *, has_samples: bool) -> str | None:
+    """The command that would do most now; None when all is done."""
+    if not has_samples:
+        return "trainer import FILE"
+    return next((f"trainer {state.stage}" for state in states if state.reasons), None)
+
+
+def folder_bytes(folder: Path) -> int:
+    """What the files of a folder take."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def run_bytes(run_id: str) -> int:
+    """What a run keeps outside the store."""
+    return folder_bytes(paths.cache_dir() / "runs" / run_id)
+
+
+def _state(db: Database, stage: "Stage[Any, Any, Any]", reasons_of: _Reasons, newest: dict[str, str]) -> StageState:
+    try:
+        run = latest_run(db, stage)
+    except Damaged as error:
+        return StageState(stage=stage.name, run_id="", reasons=(str(error),))
+    if run is None:
+        return StageState(stage=stage.name, run_id="", reasons=("it has not run yet",))
+    return StageState(stage=stage.name, run_id=run.id, reasons=tuple(reasons_of(db, run, newest)))
+
+
+def _attribute_reasons(db: Database, run: AttributeRun, newest: dict[str, str]) -> list[str]:
+    query = (
+        "SELECT datasets.name, count(*) AS n FROM datasets JOIN dataset_samples ON dataset_id = datasets.id "
+        "JOIN samples ON samples.id = sample_id WHERE imported > ? AND lang = ? "
+        "AND sample_id NOT IN (SELECT sample_id FROM influence WHERE run_id = ?) GROUP BY datasets.id ORDER BY imported"
+    )
+    rows = db.query(query, [run.record["started"], run.figures.language, run.id])
+    return [f"{row['n']} samples were imported since ({row['name']})" for row in rows]
+
+
+def _finetune_reasons(db: Database, run: FinetuneRun, newest: dict[str, str]) -> list[str]:
+    lost = [] if has_adapter_files(run) else ["its adapters are no longer in the cache"]
+    return [*_parent_reasons("partition", run.parents.partition_run, newest), *lost]
+
+
+def _parent_reasons(stage: str, parent_id: str, newest: dict[str, str]) -> list[str]:
+    return [] if newest.get(stage) == parent_id else [f"{stage} has another newest run since"]
+
+
+_CHAIN: tuple[tuple["Stage[Any, Any, Any]", _Reasons], ...] = (
+    (ATTRIBUTE, _attribute_reasons),
+    (PARTITION, lambda _, run, newest: _parent_reasons("attribute", run.parents.attribute_run, newest)),
+    (FINETUNE, _finetune_reasons),
+    (PUBLISH, lambda _, run, newest: _parent_reasons("finetune", run.parents.finetune_run, newest)),
+)

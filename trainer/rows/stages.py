@@ -1,0 +1,230 @@
+"""The stages and what a run of each says: its settings and parents, which are its key, and the figures it ends with.
+
+The only home of these facts; a stage hands its run to the next one, which reads them here. Fields of settings and
+parents that are added later must be `is_added` (see `trainer.configs`), fields of figures must have a default: the
+stores of older versions lack them.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from trainer.configs import (
+    ArmRecipe,
+    AttributeConfig,
+    AttributeMethod,
+    Budget,
+    FinetuneConfig,
+    ItemsConfig,
+    PartitionConfig,
+    PublishConfig,
+)
+from trainer.rows.runs import Run, Stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributeSettings:
+    """What an attribute run was asked for."""
+
+    attribute: AttributeConfig
+    items: ItemsConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributeParents:
+    """Digests of what attribution reads; a base only where the method asks one."""
+
+    samples: str
+    anchors: str
+    base: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributeFigures:
+    """Of the samples whose influence is known; `correlation` is the mean one between anchors."""
+
+    method: AttributeMethod
+    language: str
+    n_samples: int
+    n_skipped: int
+    anchors: tuple[str, ...]
+    labels: tuple[str, ...]
+    n_items: int  # of each anchor
+    correlation: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartitionSettings:
+    """What a partition run was asked for."""
+
+    partition: PartitionConfig
+    limit: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartitionParents:
+    """The run whose influence is divided; of its samples those that another attribute run has too."""
+
+    attribute_run: str
+    within_run: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartitionFigures:
+    """The parts and how much they can be trusted; None is not known, or has no meaning for the method."""
+
+    sizes: dict[str, int]  # samples of each part by its name
+    smallest_share: float
+    largest_share: float
+    moved_share: float | None = None  # samples that are not with the anchor they help most
+    stability: float | None = None
+    stability_by_chance: float | None = None
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    attribute_method: AttributeMethod
+    advice: str = ""  # what is wrong with the parts and what would be better
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneSettings:
+    """What a finetune run was asked for."""
+
+    finetune: FinetuneConfig
+    items: ItemsConfig
+    base: str
+    limit: int | None = None  # samples of each part
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneParents:
+    """The run whose parts are learned, and the digest of the base."""
+
+    partition_run: str
+    base: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterFigures:
+    """Mean losses of one adapter in nats per token; None where no sample is held out."""
+
+    train_loss_first: float | None = None
+    train_loss_last: float | None = None
+    held_out_own: float | None = None
+    held_out_others: float | None = None
+    held_out_base_own: float | None = None
+    held_out_all: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneFigures:
+    """The adapters by the number of their part, and what they took."""
+
+    files: dict[int, str]
+    sha256: dict[int, str]
+    adapters: dict[int, AdapterFigures]
+    held_out_base: float | None = None
+    held_out_matrix: tuple[tuple[float | None, ...], ...] = ()  # [adapter][part]
+    n_items: tuple[int, ...] = ()
+    n_instruct_items: int = 0
+    n_held_out: int = 0
+    items_per_adapter: int = 0
+    quantization: str = ""
+    device: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishParents:
+    """The run whose adapters are served."""
+
+    finetune_run: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishFigures:
+    """The set that is served."""
+
+    set_id: str
+    name: str
+    base: str
+    n_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmSettings:
+    """What an evaluation's arm is made by."""
+
+    arm: str
+    recipe: ArmRecipe
+    k: int
+    budget: Budget
+    base: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmParents:
+    """Digests of what all arms learn from."""
+
+    samples: str
+    anchors: str
+    base: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmFigures:
+    """The arm's set, which lies in the run's folder, and the run that trained it."""
+
+    name: str
+    finetune_run: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSettings:
+    """All that one attempt of an arm on a benchmark depends on."""
+
+    arm: str
+    benchmark: str
+    layout: str
+    answer_start: str = field(default="", metadata={"is_added": True})
+    k: int
+    temperature: float
+    top_p: float
+    max_tokens: int
+    stop: str
+    base: str
+    quantization: str
+    adapter_set: str
+    allow_packages: tuple[str, ...] = field(default=(), metadata={"is_added": True})
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateParents:
+    """Digests of the adapters; of the base none."""
+
+    adapters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateFigures:
+    """Headline figures over the problems that were asked for last; None where they are not measured."""
+
+    n_problems: int
+    dc_near: float | None = None
+    pass_at_1: float | None = None
+    pass_at_k: float | None = None
+    accuracy_loglik: float | None = None
+
+
+AttributeRun = Run[AttributeSettings, AttributeParents, AttributeFigures]
+PartitionRun = Run[PartitionSettings, PartitionParents, PartitionFigures]
+FinetuneRun = Run[FinetuneSettings, FinetuneParents, FinetuneFigures]
+PublishRun = Run[PublishConfig, PublishParents, PublishFigures]
+ArmRun = Run[ArmSettings, ArmParents, ArmFigures]
+EvaluateRun = Run[EvaluateSettings, EvaluateParents, EvaluateFigures]
+
+ATTRIBUTE = Stage("attribute", AttributeSettings, AttributeParents, AttributeFigures)
+PARTITION = Stage("partition", PartitionSettings, PartitionParents, PartitionFigures)
+FINETUNE = Stage("finetune", FinetuneSettings, FinetuneParents, FinetuneFigures)
+PUBLISH = Stage("publish", PublishConfig, PublishParents, PublishFigures)
+ARM = Stage("arm", ArmSettings, ArmParents, ArmFigures)
+EVALUATE = Stage("evaluate", EvaluateSettings, EvaluateParents, EvaluateFigures)
+
+STAGES: tuple[Stage[Any, Any, Any], ...] = (ATTRIBUTE, PARTITION, FINETUNE, PUBLISH, ARM, EVALUATE)

@@ -1,0 +1,77 @@
+"""Parts by solution: of each task's distinct right solutions every adapter gets one. Pure numpy, no rows, no models.
+
+Every adapter so sees every task, hence every topic, and they differ in *how* it is done. Which solution goes to which
+part is an assignment problem for each task by itself.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Affinity = NDArray[np.float64]
+Choice = NDArray[np.int64]
+
+
+def assign_solutions(affinities: Sequence[Affinity]) -> list[Choice]:
+    """The number of the solution that each part gets, `[K]`, for each task with affinities `[solutions, K]`.
+
+    The sum of the affinities is the highest that a balanced load allows: of m solutions for K parts each is used K // m
+    times or once more, so with m >= K no solution is used twice. Ties go to the earlier solution. An affinity may be an
+    influence, or how much a solution's approach is that of the part.
+
+    Raises:
+        ValueError: a task has no solution, tasks have different numbers of parts, or an affinity is not finite.
+    """
+    if len({affinity.shape[1] for affinity in affinities}) > 1:
+        raise ValueError("all tasks must have affinities to the same parts")
+    return [_assign(affinity) for affinity in affinities]
+
+
+def _assign(affinity: Affinity) -> Choice:
+    """Solutions are copied as often as they may be used; dummy parts take what is too many, but never a first copy."""
+    m, K = affinity.shape
+    if m == 0 or not np.isfinite(affinity).all():
+        raise ValueError("a task needs at least one solution, and finite affinities")
+    n_each, n_more = divmod(K, m)
+    n_copies = n_each + (n_more > 0)
+    # one solution, used at least n_each times: only its copy above that may go to a dummy, unless there is no such need
+    solution = np.repeat(np.arange(m), n_copies)  # of each copy
+    is_needed = np.tile(np.arange(n_copies) < n_each, m)
+    n_dummies = len(solution) - K
+    span = float(np.ptp(affinity)) + 1.0
+    cost = np.zeros((K + n_dummies, len(solution)))
+    cost[:K] = -affinity.T[:, solution]
+    cost[K:, is_needed] = 2 * span * (K + 1)  # dearer than any other choice of all parts
+    return solution[_cheapest(cost)[:K]]
+
+
+def _cheapest(cost: Affinity) -> Choice:
+    """The column of each row in a square matrix such that the sum is lowest; O(n³), for the few rows of one task.
+
+    Source: the Hungarian method with potentials, Kuhn 1955, as shortest augmenting paths.
+    """
+    n = len(cost)
+    of_row, of_column = np.zeros(n + 1), np.zeros(n + 1)  # potentials; column 0 is none
+    row_of = np.zeros(n + 1, dtype=np.int64)  # of each column, from 1; 0 is free
+    for row in range(1, n + 1):
+        row_of[0], column = row, 0
+        shortest, before = np.full(n + 1, np.inf), np.zeros(n + 1, dtype=np.int64)
+        is_used = np.zeros(n + 1, dtype=bool)
+        while row_of[column] != 0:
+            is_used[column] = True
+            reduced = cost[row_of[column] - 1] - of_row[row_of[column]] - of_column[1:]
+            closer = ~is_used[1:] & (reduced < shortest[1:])
+            shortest[1:][closer], before[1:][closer] = reduced[closer], column
+            following = int(np.where(is_used, np.inf, shortest)[1:].argmin()) + 1
+            step = shortest[following]
+            of_row[row_of[is_used]] += step
+            of_column[is_used] -= step
+            shortest[~is_used] -= step
+            column = following
+        while column:
+            row_of[column] = row_of[before[column]]
+            column = int(before[column])
+    columns: Choice = np.empty(n, dtype=np.int64)
+    columns[row_of[1:] - 1] = np.arange(n)
+    return columns
