@@ -48,8 +48,8 @@ class Attempt:
 
 def problem_id(problem: Problem) -> str:
     """The digest of all that a problem says: another wording or another test is another problem."""
-    said = asdict(problem)
-    if begun := said.pop("begun"):  # ids of before there was one stay, and those of when it had another name
+    said = {name: value for name, value in asdict(problem).items() if value or name not in ("probe", "function")}
+    if begun := said.pop("begun"):  # ids of before there was one, or a probe, stay; and of when it had another name
         said["answer_start"] = begun
     return content_id(said)
 

@@ -253,7 +253,7 @@ def _attempts(problem: Problem, answer: ArmAnswer) -> list[Attempt]:
     verdicts = _verdicts(problem, [*raw, *shown])
     raw_verdicts, shown_verdicts = verdicts[: len(raw)], verdicts[len(raw) :]
     raw_classes, classes = (
-        classify([view.candidate(problem) for view in views], problem.entry_point) for views in (raw, shown)
+        classify([view.candidate(problem) for view in views], problem.compared) for views in (raw, shown)
     )
     return [
         Attempt(

@@ -44,7 +44,7 @@ class Problem:
     """One task of a benchmark; which fields it has depends on `layout`.
 
     infill: a gap between `prefix` and `suffix`. instruct: `instruction` asks for a function, `extract_code` makes the
-    completion of the answer. For both `program(solution)` passes `check(candidate)` of `test`, where `candidate` is
+    completion of the answer. For both `runnable(solution)` passes `check(candidate)` of `test`, where `candidate` is
     what the program calls `entry_point`. choice: `instruction` asks a question, `answer` is the right answer.
     """
 
@@ -54,6 +54,8 @@ class Problem:
     suffix: str = ""
     solution: str
     test: str = ""  # Python that defines check(candidate); trusted, never shown to the program
+    probe: str = ""  # below the program when it is run: a function for tests to call, where they need another one
+    function: str = ""  # what is compared, where that is not the entry point: `load`, or a method, `Store.load`
     limits: Limits = LIMITS  # of a completed program
     benchmark: str = ""
     layout: Layout = "infill"
@@ -68,6 +70,16 @@ class Problem:
     def program(self, completion: str) -> str:
         """The module's text with the gap filled, exactly as an editor would have it."""
         return self.before + completion + self.suffix
+
+    def runnable(self, completion: str) -> str:
+        """The program as the judge runs it, with what its test calls."""
+        program = self.program(completion)
+        return f"{program}\n\n{self.probe}" if self.probe else program
+
+    @property
+    def compared(self) -> str:
+        """The function that completions are compared by."""
+        return self.function or self.entry_point
 
     @property
     def before(self) -> str:
