@@ -5,9 +5,9 @@ import random
 import pytest
 
 from spa_lsp.errors import Damaged, NotFound
-from trainer.evaluate.attempts import problem_id
 from trainer.evaluate.benchmarks.load import load_benchmark
 from trainer.evaluate.benchmarks.problems import FILES, FOLDER, Problem, anchor_back, in_rounds, read_infilling
+from trainer.evaluate.completions import problem_id
 
 
 def n_lines(text):
