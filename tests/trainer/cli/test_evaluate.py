@@ -11,12 +11,12 @@ from spa_lsp import paths
 from spa_lsp.adapters.selection import select_set
 from spa_lsp.errors import BadInput, NotFound
 from tests.tiny_serving import install_set
-from trainer.cli import evaluate as evaluate_command
 from trainer.cli import main
 from trainer.cli.evaluate import evaluate
 from trainer.configs import FinetuneConfig
 from trainer.evaluate.benchmarks.problems import FILES, FOLDER
 from trainer.evaluate.figures.export import without_prompts
+from trainer.evaluate.served import Served
 from trainer.rows.kept_exports import find_evaluation
 
 
@@ -162,14 +162,14 @@ def test_base_and_set_end_in_figures_differences_and_an_export(tiny_options, tmp
 @pytest.mark.usefixtures("sandbox", "tiny_set")
 def test_all_arms_answer_some_problems_before_the_next_so_that_a_break_leaves_them_equal(tiny_options, monkeypatch):
     asked = []
-    answer = evaluate_command._Served.complete_many
+    answer = Served.complete_many
 
     def noted(served, requests):
         asked.append([(request.prefix, request.use_base) for request in requests])
         return answer(served, requests)
 
-    monkeypatch.setattr(evaluate_command._Served, "complete_many", noted)
-    monkeypatch.setattr("trainer.evaluate.evaluation.MAX_BATCH_ROWS", 3)
+    monkeypatch.setattr(Served, "complete_many", noted)
+    monkeypatch.setattr("trainer.evaluate.served.MAX_BATCH_ROWS", 3)
     assert invoke(*tiny_options, "--arms", "base,influence=mine", "--k", "3", "--no-train").exit_code == 0
     first, second = (prefix for ((prefix, _),) in asked[::2])
     assert asked == [[(first, True)], [(first, False)], [(second, True)], [(second, False)]]
@@ -224,6 +224,6 @@ def test_a_fresh_machine_has_the_set_in_use_and_no_samples(tiny_options, tiny_se
 
 def test_infillings_are_asked_from_an_anchor_some_characters_back(tiny_options, tiny_set, monkeypatch):
     asked = []
-    monkeypatch.setattr(evaluate_command, "anchor_back", lambda problem, most: asked.append(most) or problem)
+    monkeypatch.setattr("trainer.cli.evaluate.anchor_back", lambda problem, most: asked.append(most) or problem)
     assert invoke(*tiny_options, "--arms", "base", "--begun-chars", "40").exit_code == 0
     assert asked == [40, 40]
