@@ -4,9 +4,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import asdict
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,23 +12,18 @@ import click
 
 from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.bases.catalog import find_base
-from spa_lsp.completion import CompletionRequest, CompletionResult
 from spa_lsp.errors import BadInput
-from spa_lsp.progress import progress
 from spa_lsp.storage.private_files import make_private_folder
 from trainer.cli import options
 from trainer.configs import Budget, FinetuneConfig
 from trainer.evaluate.arms import ARMS, ArmEntry, parse_arms
 from trainer.evaluate.benchmarks.hub import hub_rows
 from trainer.evaluate.benchmarks.load import CHOICE_BENCHMARKS, CODE_BENCHMARKS, Benchmark, load_benchmark
-from trainer.evaluate.benchmarks.problems import MIN_BEGUN, Problem, anchor_back
-from trainer.evaluate.figures.metrics import average_kl
+from trainer.evaluate.benchmarks.problems import MIN_BEGUN, anchor_back
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-    from spa_lsp.lm.completer import LocalCompleter
-    from trainer.evaluate.evaluation import ArmResult, EvaluationSettings
 
 logger = logging.getLogger(__name__)
 
@@ -125,6 +118,7 @@ def evaluate(
     from trainer.evaluate.evaluation import EvaluationSettings
     from trainer.evaluate.figures.export import BenchmarkResult, export, without_problems, without_prompts, write_export
     from trainer.evaluate.sandbox import require_sandbox
+    from trainer.evaluate.served import Served, run_arms
     from trainer.pipeline.arm_sets import check_budgets
     from trainer.pipeline.stages import open_trainer
     from trainer.rows.kept_exports import evaluation_path
@@ -143,11 +137,9 @@ def evaluate(
         sets = _sets(db, entries, base_id=base_id, budget=budget, may_train=not no_train)
         if warning := check_budgets([(entry, found) for entry, found in sets if found is not None]):
             logger.warning("%s", warning)
-        served = _Served(base_id, quantization)
+        served = Served(base_id, quantization)
         results = [
-            BenchmarkResult(
-                name=name, problems=own, arms=_run_arms(db, served, own, sets, settings, measures_kl=not no_kl)
-            )
+            BenchmarkResult(name=name, problems=own, arms=run_arms(db, served, own, sets, settings, has_kl=not no_kl))
             for name, own in problems.items()
         ]
     document = export(results, settings, budget=_plain(budget))
@@ -177,81 +169,6 @@ def _sets(db: "Database", entries: Sequence[ArmEntry], **options: Any) -> list[t
     from trainer.pipeline.arm_sets import arm_set
 
     return [(entry, arm_set(db, entry, **options)) for entry in entries]
-
-
-def _run_arms(
-    db: "Database",
-    served: "_Served",
-    problems: Sequence[Problem],
-    sets: Sequence[tuple[ArmEntry, AdapterSet | None]],
-    settings: "EvaluationSettings",
-    *,
-    measures_kl: bool,
-) -> list["ArmResult"]:
-    """All arms on some problems, then on the next: a prompt is computed once for all, and a break leaves arms equal."""
-    from trainer.evaluate.evaluation import MAX_BATCH_ROWS, answer_missing, arm_run, evaluate_arm, missing_problems
-
-    runs = [arm_run(db, problems[0], entry, settings, adapter_set) for entry, adapter_set in sets]
-    n_missing = sum(len(missing_problems(db, run, problems)) for run in runs)
-    size = max(1, MAX_BATCH_ROWS // max(entry.n_rows for entry, _ in sets))
-    with progress(problems[0].benchmark, n_missing, "answers") if n_missing else nullcontext() as bar:
-        for start, (entry, adapter_set) in product(range(0, len(problems), size), sets):
-            served.use(adapter_set)
-            answer_missing(
-                db,
-                served,
-                problems[start : start + size],
-                entry,
-                settings,
-                adapter_set=adapter_set,
-                measure_kl=served.average_kl if measures_kl else None,
-                measure_likelihoods=served.log_likelihoods,
-                on_problems=bar.advance if bar else lambda _: None,
-            )
-    return [evaluate_arm(db, served, problems, entry, settings, adapter_set=adapter_set) for entry, adapter_set in sets]
-
-
-class _Served:
-    """The completer of all arms: loads the base when the first answer is wanted, then swaps sets."""
-
-    def __init__(self, base_id: str, quantization: str) -> None:
-        self._base_id, self._quantization = base_id, quantization
-        self._wanted: AdapterSet | None = None
-        self._completer: LocalCompleter | None = None
-
-    def use(self, adapter_set: AdapterSet | None) -> None:
-        """Answer with this set from now on; None: there are only base rows."""
-        self._wanted = adapter_set
-
-    def complete_many(self, requests: Sequence[CompletionRequest]) -> list[CompletionResult]:
-        """As `evaluation.BatchCompleter`."""
-        return self._ready().complete_many(requests)
-
-    def average_kl(self, request: CompletionRequest, text: str) -> float | None:
-        """The average KL between the adapters on this text; None when the text has no token."""
-        total, n_places = 0.0, 0
-        for block in self._ready().next_token_logprobs(request, text):
-            value = average_kl(block.cpu().numpy())
-            if value is None:
-                return None
-            total += value * block.shape[1]
-            n_places += block.shape[1]
-        return total / n_places if n_places else None
-
-    def log_likelihoods(self, choices: Sequence[tuple[str, str]]) -> dict[str, list[float]]:
-        """The log-likelihood of each choice by the name of the adapter, which is "base" without a set."""
-        values = self._ready().log_likelihoods(choices)
-        names = [info.name for info in self._wanted.adapters] if self._wanted else ["base"]
-        return dict(zip(names, values.tolist(), strict=True))
-
-    def _ready(self) -> "LocalCompleter":
-        from spa_lsp.lm.completer import LocalCompleter
-
-        if self._completer is None:
-            self._completer = LocalCompleter.load(self._base_id, adapter_set="", quantization=self._quantization)
-        if self._completer.adapter_set != self._wanted:
-            self._completer.swap_set(self._wanted)
-        return self._completer
 
 
 def _table(result: Any) -> str:

@@ -1,17 +1,21 @@
-"""Attempts: what was asked and what came back, a row per completion. Reads and writes rows, judges nothing."""
+"""Attempts, of which figures are made: each completion with what one version of judge and rules says. Only reads."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, fields
 
 from sqlite_utils import Database
 
 from spa_lsp.completion import Finish
-from spa_lsp.storage.store import transaction
-from trainer.evaluate.benchmarks.problems import Problem
-from trainer.evaluate.sameness.distinct import LEVELS, Classes
-from trainer.rows.records import content_id
 from trainer.rows.stages import EvaluateRun
+
+# fields of an attempt that have another name in their table, where `shown` and `raw` are its two judgements
+_COLUMNS = {
+    "raw_text": "completions.text",
+    "shown_text": "shown.text",
+    "sandbox": "shown.sandbox",
+    "verdict": "shown.verdict",
+    "raw_verdict": "raw.verdict",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +34,6 @@ class Attempt:
     finish: Finish
     seconds: float  # of the whole problem, the same in all its attempts
     verdict: str  # a `VerdictKind`, or `needs numpy`
-    verdict_s: float
     raw_verdict: str
     sandbox: str
     quantization: str
@@ -47,42 +50,32 @@ class Attempt:
     raw_class_approach: int | None
 
 
-def problem_id(problem: Problem) -> str:
-    """The digest of all that a problem says: another wording or another test is another problem."""
-    said = asdict(problem)
-    if begun := said.pop("begun"):  # ids of before there was one stay, and those of when it had another name
-        said["answer_start"] = begun
-    return content_id(said)
-
-
-def class_fields(classes: Classes, place: int, *, prefix: str = "") -> dict[str, Any]:
-    """The fields of an attempt for its classes."""
-    return {f"{prefix}class_{level}": classes[level][place] for level in LEVELS}
-
-
-def known_problems(db: Database, run: EvaluateRun) -> set[str]:
-    """The ids of the problems that the run has attempts for."""
-    query = "SELECT DISTINCT problem_id FROM attempts WHERE run_id = ?"
-    return {row["problem_id"] for row in db.query(query, [run.id])}
-
-
-def write_attempts(db: Database, run: EvaluateRun, attempts: Sequence[Attempt]) -> None:
-    """Add the attempts of a batch, all or none."""
-    with transaction(db):
-        db.table("attempts").insert_all({"run_id": run.id, **asdict(attempt)} for attempt in attempts)
-
-
-def load_attempts(db: Database, run: EvaluateRun, problem_ids: Sequence[str]) -> dict[str, list[Attempt]]:
-    """The attempts of these problems in their order, each problem's by place."""
+def load_attempts(
+    db: Database, run: EvaluateRun, problem_ids: Sequence[str], *, version: str
+) -> dict[str, list[Attempt]]:
+    """The attempts of these problems in their order, each by place; all were judged by this version."""
     found: dict[str, list[Attempt]] = {problem_id: [] for problem_id in problem_ids}
-    for row in db.query("SELECT * FROM attempts WHERE run_id = ? ORDER BY problem_id, place", [run.id]):
+    for row in db.query(_QUERY, {"run_id": run.id, "version": version}):
         if row["problem_id"] in found:
-            del row["run_id"]
             found[row["problem_id"]].append(Attempt(**row))
     return found
 
 
-def made_with(db: Database, run: EvaluateRun) -> tuple[str, str] | None:
-    """Quantization and device of the attempts that the run has; None when it has none."""
-    query = "SELECT quantization, device FROM attempts WHERE run_id = ? LIMIT 1"
-    return next(((row["quantization"], row["device"]) for row in db.query(query, [run.id])), None)
+def _column(name: str) -> str:
+    if name in _COLUMNS:
+        return _COLUMNS[name]
+    if name.startswith("raw_"):
+        return f"raw.{name.removeprefix('raw_')}"
+    return f"shown.{name}" if name.startswith("class_") else f"completions.{name}"
+
+
+def _joined(view: str) -> str:
+    key = " AND ".join(f"{view}.{name} = completions.{name}" for name in ("run_id", "problem_id", "place"))
+    return f"JOIN judgements {view} ON {key} AND {view}.view = '{view}' AND {view}.version = :version"
+
+
+_QUERY = f"""
+    SELECT {", ".join(f"{_column(field.name)} AS {field.name}" for field in fields(Attempt))}
+    FROM completions {_joined("shown")} {_joined("raw")}
+    WHERE completions.run_id = :run_id ORDER BY completions.problem_id, completions.place
+"""

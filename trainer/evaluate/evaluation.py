@@ -1,6 +1,7 @@
-"""The evaluation itself: an arm answers the problems of a benchmark batch by batch; each is judged, then written.
+"""The evaluation itself: an arm answers the problems of a benchmark batch by batch, and what it wrote is judged.
 
-A broken one goes on behind its last whole batch. Which model answers is the caller's business.
+A broken one goes on behind its last whole batch; with all completions in the store no model is needed. Which model
+answers is the caller's business.
 """
 
 import zlib
@@ -11,25 +12,16 @@ from typing import Any, Protocol
 from sqlite_utils import Database
 
 from spa_lsp.adapters.manifest import AdapterSet
-from spa_lsp.completion import TOP_P, Alternative, CompletionRequest, CompletionResult, StopPolicy
+from spa_lsp.completion import TOP_P, CompletionRequest, CompletionResult, StopPolicy
 from spa_lsp.errors import BadInput, Unavailable
 from trainer.evaluate.arms import ArmEntry
-from trainer.evaluate.attempts import (
-    Attempt,
-    class_fields,
-    known_problems,
-    load_attempts,
-    made_with,
-    problem_id,
-    write_attempts,
-)
-from trainer.evaluate.benchmarks.choice import is_likeliest, is_right
+from trainer.evaluate.attempts import Attempt, load_attempts
+from trainer.evaluate.benchmarks.choice import is_likeliest
 from trainer.evaluate.benchmarks.problems import Layout, Problem
+from trainer.evaluate.completions import Completion, known_problems, made_with, problem_id, write_completions
 from trainer.evaluate.figures.bootstrap import Estimate
-from trainer.evaluate.figures.estimates import Values, estimates_of, values_of, write_figures
-from trainer.evaluate.judge.verdict import Verdict, judge
-from trainer.evaluate.sameness.distinct import classify
-from trainer.evaluate.views import View, raw_view, shown_view
+from trainer.evaluate.figures.estimates import Values, estimates_of, values_of
+from trainer.evaluate.judgements import judge_missing, rules_version
 from trainer.rows.runs import begin_run, finish_run
 from trainer.rows.stages import EVALUATE, EvaluateFigures, EvaluateParents, EvaluateRun, EvaluateSettings
 
@@ -38,7 +30,6 @@ STOP: StopPolicy = "multi"  # what an editor asks for, on single lines too; an i
 MAX_TOKENS: dict[Layout, int] = {"infill": 96, "instruct": 512, "choice": 128}
 MAX_BATCH_ROWS = 128  # more gain little on two cores, and their keys and values take memory
 HEADLINE = ("dc_near", "pass_at_1", "pass_at_k", "accuracy_loglik")  # what `trainer status` shows of a run
-FAILED = Verdict(kind="fail", seconds=0.0, error="the adapter was disabled")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,10 +92,9 @@ def evaluate_arm(
     """Complete and judge what is missing, then compute the figures over all problems given; see `answer_missing`."""
     run = answer_missing(db, completer, problems, entry, settings, adapter_set=adapter_set, **options)
     ids = [problem_id(problem) for problem in problems]
-    attempts = load_attempts(db, run, ids)
+    attempts = load_attempts(db, run, ids, version=rules_version(settings.allow_packages))
     values = values_of(attempts, is_code=problems[0].layout != "choice")
     figures = estimates_of(values, attempts)
-    write_figures(db, run, ids, figures)
     dc, one, k, choice = (figures[name].mean if name in figures else None for name in HEADLINE)
     headline = EvaluateFigures(n_problems=len(ids), dc_near=dc, pass_at_1=one, pass_at_k=k, accuracy_loglik=choice)
     run = finish_run(db, run, headline)
@@ -123,7 +113,7 @@ def answer_missing(
     measure_likelihoods: MeasureLikelihoods | None = None,
     on_problems: Callable[[int], object] = lambda _: None,
 ) -> EvaluateRun:
-    """Complete and judge the problems that the arm has no attempts for; batch by batch they are written.
+    """Complete the problems that the arm has no completions for, batch by batch, and judge what is not judged yet.
 
     Args:
         db: open for writing.
@@ -137,10 +127,10 @@ def answer_missing(
         on_problems: told how many more problems are done, after each batch.
 
     Raises:
-        BadInput: the store's attempts of this run were made in another precision.
+        BadInput: the store's completions of this run were made in another precision.
         Unavailable: there is no working sandbox, or it failed on a program.
     """
-    run = arm_run(db, problems[0], entry, settings, adapter_set)
+    run, version = arm_run(db, problems[0], entry, settings, adapter_set), rules_version(settings.allow_packages)
     missing = missing_problems(db, run, problems)
     has_pairs = adapter_set is not None and entry.n_rows > 1 and entry.temperature == 0
     size = max(1, min(settings.batch_problems, MAX_BATCH_ROWS // entry.n_rows))
@@ -153,9 +143,11 @@ def answer_missing(
         if measure_likelihoods:
             answers = [_with_likelihoods(*pair, measure_likelihoods) for pair in zip(batch, answers, strict=True)]
         _check_precision(db, run, answers[0])
-        judged = [_attempts(problem, answer) for problem, answer in zip(batch, answers, strict=True)]
-        write_attempts(db, run, [attempt for own in judged for attempt in own])
+        found = [_completions(problem, answer) for problem, answer in zip(batch, answers, strict=True)]
+        write_completions(db, run, [completion for own in found for completion in own])
+        judge_missing(db, run, batch, version=version)
         on_problems(len(batch))
+    judge_missing(db, run, problems, version=version)  # also those that were answered before judge or rules changed
     return run
 
 
@@ -164,8 +156,8 @@ def arm_run(
 ) -> EvaluateRun:
     """The run of one arm on one benchmark.
 
-    Its key is all that one attempt depends on, so not the number of problems; a set that is trained anew under its
-    name is another one.
+    Its key is all that one completion depends on, so neither the number of problems nor the judge; a set that is
+    trained anew under its name is another one.
     """
     asked = EvaluateSettings(
         arm=entry.label,
@@ -180,14 +172,13 @@ def arm_run(
         base=settings.base_id,
         quantization=settings.quantization,
         adapter_set=adapter_set.name if adapter_set else "",
-        allow_packages=tuple(sorted(settings.allow_packages)),
     )
     adapters = tuple(info.sha256 for info in adapter_set.adapters) if adapter_set else ()
     return begin_run(db, EVALUATE, asked, parents=EvaluateParents(adapters=adapters), seed=settings.seed)
 
 
 def missing_problems(db: Database, run: EvaluateRun, problems: Sequence[Problem]) -> list[Problem]:
-    """The problems that the run has no attempts for."""
+    """The problems that the run has no completions for."""
     known = known_problems(db, run)
     return [problem for problem in problems if problem_id(problem) not in known]
 
@@ -243,72 +234,29 @@ def _check_precision(db: Database, run: EvaluateRun, answer: ArmAnswer) -> None:
     before, now = made_with(db, run), (answer.result.quantization, answer.result.device)
     if before and before != now:
         raise BadInput(
-            f"the store holds attempts of {run.settings.arm} in {' on '.join(before)}, these are in "
+            f"the store holds completions of {run.settings.arm} in {' on '.join(before)}, these are in "
             f"{' on '.join(now)}; pass --quantization {before[0]} or --seed another"
         )
 
 
-def _attempts(problem: Problem, answer: ArmAnswer) -> list[Attempt]:
-    """The judged attempts of one problem."""
-    alternatives = answer.result.alternatives
-    raw, shown = ([view(problem, item) for item in alternatives] for view in (raw_view, shown_view))
-    verdicts = _verdicts(problem, [*raw, *shown])
-    raw_verdicts, shown_verdicts = verdicts[: len(raw)], verdicts[len(raw) :]
-    raw_classes, classes = (
-        classify([view.candidate(problem) for view in views], problem.entry_point) for views in (raw, shown)
-    )
+def _completions(problem: Problem, answer: ArmAnswer) -> list[Completion]:
+    """What came back for one problem, as rows."""
     return [
-        Attempt(
+        Completion(
             problem_id=problem_id(problem),
             task_id=problem.task_id,
             place=place,
             adapter=item.adapter,
             label=item.label,
-            raw_text=item.text,
-            shown_text=shown[place].text,
-            sandbox=shown_verdicts[place].sandbox,
+            text=item.text,
+            n_tokens=item.n_tokens,
+            mean_logprob=item.mean_logprob,
+            finish=item.finish,
+            seconds=answer.seconds,
             quantization=answer.result.quantization,
             device=answer.result.device,
-            seconds=answer.seconds,
             average_kl=answer.average_kl,
             is_likeliest=answer.is_likeliest.get(item.adapter),
-            **_measured(item),
-            verdict=shown_verdicts[place].label,
-            verdict_s=shown_verdicts[place].seconds,
-            raw_verdict=raw_verdicts[place].label,
-            **class_fields(classes, place),
-            **class_fields(raw_classes, place, prefix="raw_"),
         )
-        for place, item in enumerate(alternatives)
+        for place, item in enumerate(answer.result.alternatives)
     ]
-
-
-def _measured(item: Alternative) -> dict[str, Any]:
-    return {"n_tokens": item.n_tokens, "mean_logprob": item.mean_logprob, "finish": item.finish}
-
-
-def _verdicts(problem: Problem, views: Sequence[View]) -> list[Verdict]:
-    """One for each view: a question's answer is read, all else is run.
-
-    An adapter that was disabled fails, though nothing may complete a program.
-
-    Raises:
-        Unavailable: the sandbox failed twice on a program, which says nothing about it.
-    """
-    if problem.layout == "choice":
-        return [_answered(problem, view) for view in views]
-    found = iter(judge(problem, [view.completion for view in views if view.completion is not None]))
-    verdicts = [FAILED if view.completion is None else next(found) for view in views]
-    failed = next((verdict for verdict in verdicts if verdict.kind == "sandbox_error"), None)
-    if failed:
-        raise Unavailable(
-            f"the sandbox failed on a program of {problem.task_id} ({failed.error}); run again, all batches before "
-            "this one are kept"
-        )
-    return verdicts
-
-
-def _answered(problem: Problem, view: View) -> Verdict:
-    """Generative scoring: whether the text begins with the right answer."""
-    is_pass = view.completion is not None and is_right(problem, view.completion)
-    return Verdict(kind="pass" if is_pass else "fail", seconds=0.0)

@@ -192,7 +192,6 @@ class EvaluateSettings:
     base: str
     quantization: str
     adapter_set: str
-    allow_packages: tuple[str, ...] = field(default=(), metadata={"is_added": True})
 
 
 @dataclass(frozen=True, kw_only=True)

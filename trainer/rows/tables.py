@@ -1,6 +1,6 @@
 """The trainer's tables in the store, as migrations. Only the schema; rows are read and written by the stages.
 
-datasets ──< dataset_samples >── samples ──< gradients, influence, part_members >── runs ──< attempts, figures
+datasets ──< dataset_samples >── samples ──< gradients, influence, part_members >── runs ──< completions ──< judgements
 """
 
 from sqlite_utils import Database
@@ -97,3 +97,38 @@ def m005_is_likeliest(db: Database) -> None:
 def m006_of_arm(db: Database) -> None:
     """Runs that only an arm of an evaluation asked for; no stage goes on from one by itself."""
     db.execute("ALTER TABLE runs ADD COLUMN is_of_arm INTEGER NOT NULL DEFAULT 0")
+
+
+@MIGRATIONS()
+def m007_completions(db: Database) -> None:
+    """What came back of a model, never changed, apart from what a version of judge and rules says of it.
+
+    Completions are taken over from the attempts; their verdicts are not, for they do not say which judge they are of.
+    """
+    db.execute(
+        """CREATE TABLE completions (
+            run_id TEXT NOT NULL REFERENCES runs (id), problem_id TEXT NOT NULL, task_id TEXT NOT NULL,
+            place INTEGER NOT NULL, adapter TEXT NOT NULL, label TEXT NOT NULL, text TEXT NOT NULL,
+            n_tokens INTEGER NOT NULL, mean_logprob REAL NOT NULL, finish TEXT NOT NULL, seconds REAL NOT NULL,
+            quantization TEXT NOT NULL, device TEXT NOT NULL, average_kl REAL, is_likeliest INTEGER,
+            PRIMARY KEY (run_id, problem_id, place)
+        ) STRICT"""
+    )
+    db.execute(
+        """INSERT INTO completions
+        SELECT run_id, problem_id, task_id, place, adapter, label, raw_text, n_tokens, mean_logprob, finish, seconds,
+            quantization, device, average_kl, is_likeliest
+        FROM attempts"""
+    )
+    classes = ", ".join(f"class_{level} INTEGER" for level in ("exact", "ast", "near", "approach"))
+    db.execute(
+        f"""CREATE TABLE judgements (
+            run_id TEXT NOT NULL, problem_id TEXT NOT NULL, place INTEGER NOT NULL,
+            view TEXT NOT NULL CHECK (view IN ('shown', 'raw')), version TEXT NOT NULL, text TEXT NOT NULL,
+            verdict TEXT NOT NULL, error TEXT NOT NULL, seconds REAL NOT NULL, sandbox TEXT NOT NULL, {classes},
+            PRIMARY KEY (run_id, problem_id, place, view, version),
+            FOREIGN KEY (run_id, problem_id, place) REFERENCES completions (run_id, problem_id, place)
+        ) STRICT"""
+    )
+    db.execute("DROP TABLE attempts")
+    db.execute("DROP TABLE figures")

@@ -1,4 +1,4 @@
-"""`trainer evaluate` on the tiny base and two real infilling problems, from the options to the export."""
+"""`trainer evaluate` on the tiny base and two of our own gaps, from the options to the export."""
 
 import json
 import subprocess
@@ -11,12 +11,12 @@ from spa_lsp import paths
 from spa_lsp.adapters.selection import select_set
 from spa_lsp.errors import BadInput, NotFound
 from tests.tiny_serving import install_set
-from trainer.cli import evaluate as evaluate_command
 from trainer.cli import main
 from trainer.cli.evaluate import evaluate
 from trainer.configs import FinetuneConfig
 from trainer.evaluate.benchmarks.problems import FILES, FOLDER
 from trainer.evaluate.figures.export import without_prompts
+from trainer.evaluate.served import Served
 from trainer.rows.kept_exports import find_evaluation
 
 
@@ -30,8 +30,10 @@ def no_data_folder(monkeypatch):
 
 
 @pytest.fixture
-def tiny_options(data_dir):
-    return ["--data", data_dir, "--base", "tiny-qwen2", "--limit", "2", "--max-tokens", "4", "--quantization", "fp32"]
+def tiny_options():
+    """No --data: our own gaps need none."""
+    asked = ["--benchmarks", "own", "--limit", "2"]
+    return [*asked, "--base", "tiny-qwen2", "--max-tokens", "4", "--quantization", "fp32"]
 
 
 @pytest.fixture
@@ -130,7 +132,7 @@ def test_base_and_set_end_in_figures_differences_and_an_export(tiny_options, tmp
     assert result.exit_code == 0, result.exception
     shown, exported = json.loads(result.stdout), json.loads((tmp_path / "out" / "figures.json").read_text())
     (benchmark,) = exported["benchmarks"]
-    assert (benchmark["name"], benchmark["n_problems"]) == ("infilling-multi", 2)
+    assert (benchmark["name"], benchmark["n_problems"]) == ("own", 2)
     assert [(arm["arm"], arm["k"], arm["adapter_set"]) for arm in benchmark["arms"]] == [
         ("base", 1, ""),
         ("base@0.8", 3, ""),
@@ -160,14 +162,14 @@ def test_base_and_set_end_in_figures_differences_and_an_export(tiny_options, tmp
 @pytest.mark.usefixtures("sandbox", "tiny_set")
 def test_all_arms_answer_some_problems_before_the_next_so_that_a_break_leaves_them_equal(tiny_options, monkeypatch):
     asked = []
-    answer = evaluate_command._Served.complete_many
+    answer = Served.complete_many
 
     def noted(served, requests):
         asked.append([(request.prefix, request.use_base) for request in requests])
         return answer(served, requests)
 
-    monkeypatch.setattr(evaluate_command._Served, "complete_many", noted)
-    monkeypatch.setattr("trainer.evaluate.evaluation.MAX_BATCH_ROWS", 3)
+    monkeypatch.setattr(Served, "complete_many", noted)
+    monkeypatch.setattr("trainer.evaluate.served.MAX_BATCH_ROWS", 3)
     assert invoke(*tiny_options, "--arms", "base,influence=mine", "--k", "3", "--no-train").exit_code == 0
     first, second = (prefix for ((prefix, _),) in asked[::2])
     assert asked == [[(first, True)], [(first, False)], [(second, True)], [(second, False)]]
@@ -199,14 +201,14 @@ def test_an_export_that_cannot_be_written_takes_no_figure_along(tiny_options):
     options = [*map(str, tiny_options), "--arms", "base", "--export", "/proc/none/figures.json"]
     result = CliRunner().invoke(main, ["evaluate", *options])
     assert result.exit_code == 1 and "Error: /proc/none: " in result.stderr
-    assert result.stdout.startswith("infilling-multi, 2 problems")
+    assert result.stdout.startswith("own, 2 problems")
 
 
 @pytest.mark.usefixtures("sandbox", "tiny_base")
 def test_without_json_an_arm_is_a_column(tiny_options):
-    result = invoke(*tiny_options, "--arms", "base,base@0.8", "--k", "2", "--benchmarks", "infilling-single")
+    result = invoke(*tiny_options, "--arms", "base,base@0.8", "--k", "2")
     lines = result.stdout.splitlines()
-    assert lines[0] == "infilling-single, 2 problems, ± is the standard error"
+    assert lines[0] == "own, 2 problems, ± is the standard error"
     assert lines[1].split() == ["base", "base@0.8"]
     assert [line.split()[0] for line in lines[2:]][:4] == ["dc_exact", "dc_ast", "dc_near", "dc_approach"]
 
@@ -222,6 +224,6 @@ def test_a_fresh_machine_has_the_set_in_use_and_no_samples(tiny_options, tiny_se
 
 def test_infillings_are_asked_from_an_anchor_some_characters_back(tiny_options, tiny_set, monkeypatch):
     asked = []
-    monkeypatch.setattr(evaluate_command, "anchor_back", lambda problem, most: asked.append(most) or problem)
+    monkeypatch.setattr("trainer.cli.evaluate.anchor_back", lambda problem, most: asked.append(most) or problem)
     assert invoke(*tiny_options, "--arms", "base", "--begun-chars", "40").exit_code == 0
     assert asked == [40, 40]

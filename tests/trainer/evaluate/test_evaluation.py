@@ -1,5 +1,6 @@
 """One arm on three problems of our own, with a completer that says what it is told; the sandbox is real."""
 
+import shutil
 from contextlib import closing
 from dataclasses import replace
 
@@ -9,10 +10,13 @@ from spa_lsp.errors import BadInput, Unavailable
 from spa_lsp.storage.store import open_store
 from tests.fakes import NAMES, FakeCompleter
 from tests.tiny_set import make_adapters, make_set
+from trainer.evaluate import judgements
 from trainer.evaluate.arms import parse_arms
 from trainer.evaluate.benchmarks.problems import anchor_back
 from trainer.evaluate.evaluation import EvaluationSettings, evaluate_arm
 from trainer.evaluate.figures.estimates import likeliest_by_adapter, needed_packages
+from trainer.evaluate.judge.verdict import Verdict
+from trainer.evaluate.judgements import rules_version
 from trainer.pipeline.stages import open_trainer
 
 pytestmark = pytest.mark.usefixtures("sandbox")
@@ -107,20 +111,73 @@ def test_where_nothing_could_be_judged_there_is_no_figure_of_what_is_right(evalu
 
 
 # #13
-def test_other_packages_are_another_run(evaluate, problems):
-    one, other = (evaluate(FakeCompleter(texts=(LOOP,)), problems, **own) for own in ({}, {"allow_packages": ("x",)}))
-    assert one.run.id != other.run.id
+def test_with_other_packages_the_same_completions_are_judged_anew(evaluate, problems, db):
+    evaluate(FakeCompleter(texts=(LOOP,)), problems)
+    evaluate(FakeCompleter(error=Unavailable("not to be asked")), problems, allow_packages=("x",))
+    versions = [row["version"] for row in db.query("SELECT DISTINCT version FROM judgements")]
+    assert {*versions} == {rules_version(), rules_version(("x",))}
 
 
-def test_the_figures_and_attempts_are_rows(evaluate, problems, db):
+def test_completions_are_rows(evaluate, problems, db):
     result = evaluate(FakeCompleter(texts=TEXTS), problems)
-    rows = list(db.query("SELECT * FROM attempts WHERE task_id = 'Own/total/1' ORDER BY place"))
-    assert [row["raw_text"] for row in rows] == list(TEXTS)
-    assert [row["verdict"] for row in rows] == ["pass", "pass", "pass", "fail", "fail"]
-    assert [row["class_ast"] for row in rows] == [0, 0, 1, 2, None]
+    rows = list(db.query("SELECT * FROM completions WHERE task_id = 'Own/total/1' ORDER BY place"))
+    assert [row["text"] for row in rows] == list(TEXTS)
+    assert {row["run_id"] for row in rows} == {result.run.id}
     assert (rows[0]["adapter"], rows[0]["quantization"], rows[0]["device"]) == ("a1", "fp32", "cpu")
-    (figure,) = db.query("SELECT * FROM figures WHERE name = 'dc_ast'")
-    assert (figure["mean"], figure["n_problems"], figure["run_id"]) == (2, 3, result.run.id)
+
+
+def test_judgements_are_rows_of_a_version_in_each_view(evaluate, problems, db):
+    evaluate(FakeCompleter(texts=TEXTS), problems[:1])
+    for view in ("shown", "raw"):
+        rows = list(db.query("SELECT * FROM judgements WHERE view = ? ORDER BY place", [view]))
+        assert [row["verdict"] for row in rows] == ["pass", "pass", "pass", "fail", "fail"]
+        assert [row["class_ast"] for row in rows] == [0, 0, 1, 2, None]
+        assert {row["version"] for row in rows} == {rules_version()}
+
+
+def of_another_version(monkeypatch, name):
+    monkeypatch.setattr("trainer.evaluate.evaluation.rules_version", lambda _: name)
+
+
+def test_another_judge_judges_anew_and_asks_no_model(evaluate, problems, monkeypatch):
+    first = evaluate(FakeCompleter(texts=TEXTS), problems)
+    of_another_version(monkeypatch, "a judge who lets all pass")
+    monkeypatch.setattr("trainer.evaluate.judgements.judge", lambda _, texts: [Verdict(kind="pass", seconds=0.0)] * 10)
+    again = evaluate(FakeCompleter(error=Unavailable("not to be asked")), problems)
+    assert [means(result, "pass_at_1", "raw_pass_at_1") for result in (first, again)] == [[0.6, 0.6], [1, 1]]
+
+
+def test_judgements_of_another_version_stay_and_are_found_again(evaluate, problems, monkeypatch):
+    with monkeypatch.context() as meanwhile:
+        of_another_version(meanwhile, "before")
+        evaluate(FakeCompleter(texts=TEXTS), problems[:1])
+    evaluate(FakeCompleter(texts=TEXTS), problems)
+    of_another_version(monkeypatch, "before")
+    monkeypatch.setattr("trainer.evaluate.judgements.judge", pytest.fail)
+    result = evaluate(FakeCompleter(error=Unavailable("not to be asked")), problems[:1])
+    assert means(result, "pass_at_1", "dc_ast") == [0.6, 2]
+
+
+def test_a_sandbox_that_failed_costs_no_completion(evaluate, problems, monkeypatch):
+    broken = [Verdict(kind="sandbox_error", seconds=0.0, error="no memory")] * 10
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("trainer.evaluate.judgements.judge", lambda *_: broken)
+        with pytest.raises(Unavailable, match="the sandbox failed on a program of Own/total/0 .no memory.; run again"):
+            evaluate(FakeCompleter(texts=TEXTS), problems[:1])
+    result = evaluate(FakeCompleter(error=Unavailable("not to be asked")), problems[:1])
+    assert means(result, "pass_at_1") == [0.6]
+
+
+def test_the_version_is_that_of_the_sources_that_judge(monkeypatch, tmp_path):
+    for name in ("spa_lsp", "trainer"):
+        shutil.copytree(judgements._ROOT / name, tmp_path / name)
+    monkeypatch.setattr(judgements, "_ROOT", tmp_path)
+    version = judgements.rules_version.__wrapped__
+    same = version()
+    (tmp_path / "trainer/evaluate/arms.py").write_text("")
+    assert version() == same == rules_version()
+    (tmp_path / "spa_lsp/text/shown.py").write_text("")
+    assert version() != same
 
 
 @pytest.mark.parametrize(
@@ -189,7 +246,7 @@ def test_a_batch_that_broke_left_no_row(evaluate, problems):
     with pytest.raises(Unavailable):
         evaluate(breaks_at(1, Unavailable("the engine is gone")), problems)
     with closing(open_store()) as reader:
-        assert reader.table("attempts").count == 0
+        assert reader.table("completions").count == 0
 
 
 def test_a_finished_evaluation_asks_nothing_and_says_the_same(evaluate, problems):
@@ -219,7 +276,7 @@ def test_what_an_answer_depends_on_makes_it_another(evaluate, problems, change):
     assert len(completer.asked) == 1
 
 
-def test_attempts_of_another_precision_are_not_mixed_in(evaluate, problems, monkeypatch):
+def test_completions_of_another_precision_are_not_mixed_in(evaluate, problems, monkeypatch):
     evaluate(FakeCompleter(texts=TEXTS), problems[:1])
     monkeypatch.setitem(NAMES, "quantization", "nf4")
     with pytest.raises(BadInput, match="in fp32 on cpu, these are in nf4 on cpu; pass --quantization fp32"):
@@ -229,7 +286,7 @@ def test_attempts_of_another_precision_are_not_mixed_in(evaluate, problems, monk
 def test_no_alternatives_at_all_is_an_error_and_not_a_row(evaluate, problems, db):
     with pytest.raises(Unavailable, match="no completion came back"):
         evaluate(FakeCompleter(texts=()), problems)
-    assert db.table("attempts").count == 0
+    assert db.table("completions").count == 0
 
 
 def test_a_disabled_adapter_neither_passes_nor_parses(evaluate, problem):

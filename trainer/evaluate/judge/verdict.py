@@ -52,8 +52,8 @@ def judge(
 ) -> list[Verdict]:
     """One verdict per completion, in their order; equal ones are run once, about 40 ms each.
 
-    `program(completion)` of the problem is the module that is judged, `test` defines `check`, which gets its
-    `entry_point` and may use it and all that `program(solution)` defines by name. Third-party imports that it never
+    `runnable(completion)` of the problem is the module that is judged, `test` defines `check`, which gets its
+    `entry_point` and may use it and all that `runnable(solution)` defines by name. Third-party imports that it never
     uses are left out; one that it uses and the sandbox does not have is no failure, but `needs_package`.
 
     What may be owed to a busy machine is run again, once, one at a time and with more patience: sandbox errors, and
@@ -76,10 +76,10 @@ def judge(
 
 
 def _run(problem: Problem, completion: str, backend: Backend, limits: Limits) -> Verdict:
-    program = without_unused(problem.program(completion))
+    program = without_unused(problem.runnable(completion))
     job = {
         "program": program,
-        "helpers": problem.program(problem.solution),
+        "helpers": problem.runnable(problem.solution),
         "test": problem.test,
         "entry_point": problem.entry_point,
     }

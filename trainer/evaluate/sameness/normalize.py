@@ -21,7 +21,7 @@ def ast_key(program_source: str, entry_point: str) -> str | None:
     keywords, whatever a class binds. One name is one local even where scopes nest, so a few equal functions differ.
 
     Returns:
-        None when the source does not parse or has no such function on its top level.
+        None when the source does not parse or has no such function.
     """
     try:
         function = entry_function(program_source, entry_point)
@@ -42,12 +42,17 @@ def _key(function: Function) -> str:
 
 
 def entry_function(source: str, name: str) -> Function | None:
-    """The last function of this name on the top level of a program.
+    """The last function of this name on the top level of a program; `Store.load` is a method of a class there.
 
     Raises:
         SyntaxError, ValueError, RecursionError, MemoryError: the program cannot be parsed.
     """
-    found = [node for node in parse_or_raise(source).body if isinstance(node, Function) and node.name == name]
+    *outer, own = name.split(".")
+    body = parse_or_raise(source).body
+    for class_name in outer:
+        classes = [node for node in body if isinstance(node, ast.ClassDef) and node.name == class_name]
+        body = classes[-1].body if classes else []
+    found = [node for node in body if isinstance(node, Function) and node.name == own]
     return found[-1] if found else None
 
 

@@ -111,3 +111,9 @@ def test_an_f_string_that_cannot_be_written_back_still_has_a_key():
 def test_a_bad_escape_gives_no_warning(recwarn):
     assert key("    return '\\d'\n") is not None
     assert not recwarn
+
+
+def test_a_method_is_found_by_its_class():
+    source = "class A:\n    def f(self):\n        return 1\n\nclass B:\n    def f(self):\n        return 2\n"
+    assert ast_key(source, "A.f") == "def f(self):\n    return 1"
+    assert [ast_key(source, name) for name in ("f", "A.g", "C.f")] == [None] * 3
