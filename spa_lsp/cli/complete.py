@@ -10,11 +10,12 @@ import click
 from spa_lsp.cli import _completer as shared
 from spa_lsp.completion import CompletionRequest, CompletionResult, StopPolicy
 from spa_lsp.settings.schema import AUTO, STOP_POLICIES, Settings
+from spa_lsp.text.site import Site
 from spa_lsp.text.source_text import FilePlace, language_of, offset_of, parse_place, read_text
 
 if TYPE_CHECKING:
     from spa_lsp.server.context import Window
-    from spa_lsp.text.shown import Shown
+    from spa_lsp.text.shown import Offer
 
 
 def _to_place(_ctx: click.Context, _parameter: click.Parameter, value: str) -> FilePlace:
@@ -88,9 +89,8 @@ def complete(
         from spa_lsp.text.indentation import indent_of_cursor
         from spa_lsp.text.shown import shown_infills
 
-        shown = shown_infills(
-            result.alternatives, prefix=request.prefix, suffix=request.suffix, language=language_of(place.path)
-        )
+        site = Site(prefix=request.prefix, suffix=request.suffix, language=language_of(place.path))
+        shown = shown_infills(result.alternatives, site)
         shared.say(to_lines(result, shown, indentation=indent_of_cursor(request.prefix)))
 
 
@@ -99,14 +99,15 @@ def to_json(result: CompletionResult) -> dict[str, object]:
     return {name: value for name, value in result.to_json().items() if name != "is_cancelled"}
 
 
-def to_lines(result: CompletionResult, shown: Sequence["Shown"], *, indentation: str = "") -> Iterator[str]:
+def to_lines(result: CompletionResult, shown: Sequence["Offer"], *, indentation: str = "") -> Iterator[str]:
     """Each alternative under a rule, then one line of facts."""
-    from spa_lsp.text.shown import facts, title
+    from spa_lsp.text.shown import facts, first_same, title
 
     width = min(shutil.get_terminal_size().columns, 100)
     for number, each in enumerate(shown, start=1):
-        yield click.style(rule(title(each, number, len(shown)), width), bold=each.same_as is None)
-        if each.text is not None and each.same_as is None:
+        is_first = first_same(shown, number) == number
+        yield click.style(rule(title(shown, number), width), bold=is_first)
+        if each.text and is_first:
             yield indentation + each.text
     yield click.style(rule("", width), dim=True)
     yield click.style(facts(result, shown), dim=True)

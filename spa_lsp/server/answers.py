@@ -5,24 +5,11 @@ from dataclasses import dataclass, replace
 
 from spa_lsp.completion import Alternative
 from spa_lsp.server.spots import Spot, typed_since
-from spa_lsp.text.postprocess import Site, drop_line_rest, n_replaced
+from spa_lsp.text.postprocess import drop_line_rest, n_replaced
+from spa_lsp.text.shown import Offer
+from spa_lsp.text.site import Site
 
 CACHED_ANSWERS = 64
-
-
-@dataclass(frozen=True, kw_only=True)
-class Offer:
-    """One alternative as it is shown."""
-
-    alternative: Alternative  # with the polished text
-    form: str = ""  # equal for the same programs
-    same: tuple[Alternative, ...] = ()  # the same program from other adapters, in their words
-    n_replaced: int = 0  # characters behind the cursor whose place it takes: closing brackets, the rest of a word
-
-    @property
-    def text(self) -> str:
-        """What is inserted."""
-        return self.alternative.text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +99,7 @@ def narrowed(answer: Answer, typed: str, spot: Spot) -> Answer | None:
 
 def _rest(offer: Offer, typed: str, site: Site, *, is_closed: bool) -> Offer | None:
     """What is left of a program, in the words of those adapters that began like this; None when nothing is."""
-    said = [each for each in (offer.alternative, *offer.same) if each.text.startswith(typed)]
+    said = [each for each in offer.wordings if each.text.startswith(typed)]
     is_other = bool(said) and said[0] is not offer.alternative
     texts = [drop_line_rest(each.text[len(typed) :], site) if is_closed else each.text[len(typed) :] for each in said]
     left = [replace(each, text=text) for each, text in zip(said, texts, strict=True) if text.strip()]

@@ -8,6 +8,7 @@ from spa_lsp.completion import CompletionRequest, ContextPiece
 from spa_lsp.prompt import clean_text
 from spa_lsp.server.documents import Document
 from spa_lsp.settings.schema import AUTO, Settings
+from spa_lsp.text.site import Site
 from spa_lsp.text.stop_policy import stop_policy
 
 _DEFINITION = re.compile(r"\n(?=[^\s)\]}])")  # a line that is not indented begins one, as a rule
@@ -60,7 +61,7 @@ def make_request(
     """
     stop = settings.stop
     if stop == AUTO:
-        stop = stop_policy(window.prefix + begun, window.suffix, is_asked=is_asked)
+        stop = stop_policy(Site(prefix=window.prefix, begun=begun, suffix=window.suffix), is_asked=is_asked)
     return CompletionRequest(
         prefix=window.prefix,
         suffix=window.suffix,

@@ -9,17 +9,18 @@ from dataclasses import dataclass, replace
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.server.accepted_counts import LearnedOrder
 from spa_lsp.server.anchors import SETTLED_CHARS, Anchor, Anchors
-from spa_lsp.server.answers import Answer, AnswerCache, Offer
+from spa_lsp.server.answers import Answer, AnswerCache
 from spa_lsp.server.context import Window, make_request, make_window
 from spa_lsp.server.documents import Document
 from spa_lsp.server.neighbours import Neighbours
 from spa_lsp.server.pace import Pace
-from spa_lsp.server.ranking import Place
 from spa_lsp.server.spots import Question, Spot, spot_of, typed_since
 from spa_lsp.server.window_size import COLD_S, PLACE, READ_S, WindowSize, window_size
-from spa_lsp.server.work import Complete, Job, Names, Work
+from spa_lsp.server.work import Complete, Names, Work, WorkOrder
 from spa_lsp.settings.schema import Settings
 from spa_lsp.text.ipython import as_python
+from spa_lsp.text.shown import Offer
+from spa_lsp.text.site import Site
 
 SETTLE_S = 1.5  # without a request, before a larger prompt is read where the user is
 IDLE_S = 0.05  # without a request, before what may follow is asked for: editors ask within this time or wait longer
@@ -125,27 +126,27 @@ class Offering:
     def _running_work(self, spot: Spot) -> Work | None:
         """The work for this place, or for one from which this was typed."""
         work = self._works.get(spot.uri)
-        return work if work and not work.is_over and typed_since(work.job.spot, spot) is not None else None
+        return work if work and not work.is_over and typed_since(work.order.spot, spot) is not None else None
 
     def _fitting_work(self, spot: Spot) -> Work | None:
         work = self._running_work(spot)
-        return work if work and typed_since(work.job.spot, spot) == "" else None
+        return work if work and typed_since(work.order.spot, spot) == "" else None
 
     async def _start_for(self, ask: Ask, spot: Spot, kept: tuple[Offer, ...]) -> Work:
         self._stop_speculating()
         self._stop_all_works(but=None)
         if not ask.is_asked:
             await asyncio.sleep(self.pace.wait_s)  # the next key ends this request before it costs anything
-        job = replace(await self._job(ask, spot), kept=kept)
-        return self._fitting_work(spot) or self._start(job)
+        order = replace(await self._order(ask, spot), kept=kept)
+        return self._fitting_work(spot) or self._start(order)
 
-    def _start(self, job: Job) -> Work:
-        self._stop_all_works(but=job.spot)
-        work = Work(job, self._complete, self._names, self._keep, on_first=self.pace.answered)
-        self._works[job.spot.uri] = work
+    def _start(self, order: WorkOrder) -> Work:
+        self._stop_all_works(but=order.spot)
+        work = Work(order, self._complete, self._names, self._keep, on_first=self.pace.answered)
+        self._works[order.spot.uri] = work
         return work
 
-    async def _job(self, ask: Ask, spot: Spot) -> Job:
+    async def _order(self, ask: Ask, spot: Spot) -> WorkOrder:
         self._last = ask
         window = window_at(ask.question, ask.document, self._size(ask))
         anchored = self.anchors.find(spot)
@@ -156,9 +157,9 @@ class Offering:
         if request.k is not None and 0 < len(await self._names(self.adapter_set)) <= request.k:
             request = replace(request, k=None)  # more than there are would be refused
         language = ask.document.language
-        return Job(
+        return WorkOrder(
             spot=spot,
-            place=_place(ask),
+            site=_site_for_rules(ask),
             request=request,
             counts=self.learned.of(language) if self._settings(ask).learned_order else {},
             adapter_set=self.adapter_set,
@@ -212,7 +213,7 @@ class Offering:
         spot = spot_of(ask.question, ask.document.text)
         if any(not work.is_over for work in self._works.values()) or self.answers.find(spot):
             return
-        self._start(await self._job(ask, spot))
+        self._start(await self._order(ask, spot))
 
     async def _settle(self, ask: Ask) -> None:
         """While nothing is to be done, have the engine read more of the text, up to where the user is now."""
@@ -238,14 +239,14 @@ def _is_enough(answer: Answer | None, ask: Ask) -> bool:
     return answer.is_whole or ask.is_hasty
 
 
-def _place(ask: Ask) -> Place:
+def _site_for_rules(ask: Ask) -> Site:
     """What the rules look at."""
     around, language = window_at(ask.question, ask.document, PLACE), ask.document.language
     prefix, suffix = around.prefix, around.suffix
     if ask.document.notebook and language == "python":
         text = as_python(prefix + suffix)
         prefix, suffix = text[: len(prefix)], text[len(prefix) :]
-    return Place(prefix=prefix, suffix=suffix, language=language)
+    return Site(prefix=prefix, suffix=suffix, language=language)
 
 
 def window_at(question: Question, document: Document, size: WindowSize) -> Window:

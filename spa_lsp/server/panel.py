@@ -8,7 +8,8 @@ from lsprotocol import types
 
 from spa_lsp.completion import Alternative
 from spa_lsp.server.answers import Answer
-from spa_lsp.text.postprocess import Site, n_replaced
+from spa_lsp.text.postprocess import n_replaced
+from spa_lsp.text.site import Site
 
 REQUEST = "spa-lsp/alternatives"
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from spa_lsp.server.answers import CACHED_ANSWERS, Answer, AnswerCache, Offer
+from spa_lsp.server.answers import CACHED_ANSWERS, Answer, AnswerCache
 from spa_lsp.server.spots import Question, spot_of, typed_since
+from spa_lsp.text.shown import Offer
 from tests.fakes import make_alternative
 from tests.work import count_calls
 
