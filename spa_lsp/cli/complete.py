@@ -14,7 +14,6 @@ from spa_lsp.text.site import Site
 from spa_lsp.text.source_text import FilePlace, language_of, offset_of, parse_place, read_text
 
 if TYPE_CHECKING:
-    from spa_lsp.server.context import Window
     from spa_lsp.text.shown import Offer
 
 
@@ -69,10 +68,10 @@ def complete(
         spa-lsp complete src/cart.py:12:5 -k 3 --json
     """
     text = read_text(place.path)
-    window = _window(text, offset_of(text, place))
+    site = _site(text, offset_of(text, place), language_of(place.path))
     request = CompletionRequest(
-        prefix=window.prefix,
-        suffix=window.suffix,
+        prefix=site.prefix,
+        suffix=site.suffix,
         k=k,
         adapters=adapters,
         max_tokens=max_tokens,
@@ -89,9 +88,8 @@ def complete(
         from spa_lsp.text.indentation import indent_of_cursor
         from spa_lsp.text.shown import shown_infills
 
-        site = Site(prefix=request.prefix, suffix=request.suffix, language=language_of(place.path))
         shown = shown_infills(result.alternatives, site)
-        shared.say(to_lines(result, shown, indentation=indent_of_cursor(request.prefix)))
+        shared.say(to_lines(result, shown, indentation=indent_of_cursor(site.before)))
 
 
 def to_json(result: CompletionResult) -> dict[str, object]:
@@ -118,10 +116,10 @@ def rule(text: str, width: int) -> str:
     return f"── {text} ".ljust(width, "─") if text else "─" * width
 
 
-def _window(text: str, cursor: int) -> "Window":
+def _site(text: str, cursor: int, language: str) -> Site:
     """What an editor with the default settings would send of the file, but for context of other files."""
-    from spa_lsp.server.context import make_window
+    from spa_lsp.server.context import make_site
     from spa_lsp.server.window_size import window_size
 
     size = window_size(Settings(context_chars=0), None)  # a person waits longer for a command than for a key
-    return make_window(text, cursor, cursor, prefix_chars=size.prefix, suffix_chars=size.suffix)
+    return make_site(text, cursor, cursor, prefix_chars=size.prefix, suffix_chars=size.suffix, language=language)

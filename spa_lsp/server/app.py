@@ -19,7 +19,7 @@ from spa_lsp.server.clients import asks_again, shows_first
 from spa_lsp.server.commands import COMMANDS, tell
 from spa_lsp.server.configuration import SECTIONS, first_section, section_of
 from spa_lsp.server.documents import Document, offset_at, position_at
-from spa_lsp.server.offering import Ask, window_at
+from spa_lsp.server.offering import Ask, site_at
 from spa_lsp.server.spots import Question, is_inside_word
 from spa_lsp.server.state import SpaServer
 from spa_lsp.server.window_size import PLACE
@@ -287,9 +287,9 @@ def note_answer(ls: SpaServer, answer: Answer | None, ask: Ask, *, began: float,
     )
     ls.recorder.note_answer(answered)
     if recorded == "text":
-        window = window_at(ask.question, ask.document, replace(PLACE, suffix=0))
+        site = site_at(ask.question, ask.document, PLACE)
         for alternative in answer.alternatives:
-            ls.recorder.remember_text(answer.adapter_set, alternative, prefix=window.prefix)
+            ls.recorder.remember_text(answer.adapter_set, alternative, prefix=site.prefix)
 
 
 def _question(document: Document, params: types.InlineCompletionParams, encoding: str) -> Question:

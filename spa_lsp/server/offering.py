@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.server.accepted_counts import LearnedOrder
-from spa_lsp.server.anchors import SETTLED_CHARS, Anchor, Anchors
+from spa_lsp.server.anchors import SETTLED_CHARS, Anchors
 from spa_lsp.server.answers import Answer, AnswerCache
-from spa_lsp.server.context import Window, make_request, make_window
+from spa_lsp.server.context import make_request, make_site
 from spa_lsp.server.documents import Document
 from spa_lsp.server.neighbours import Neighbours
 from spa_lsp.server.pace import Pace
@@ -148,12 +148,11 @@ class Offering:
 
     async def _order(self, ask: Ask, spot: Spot) -> WorkOrder:
         self._last = ask
-        window = window_at(ask.question, ask.document, self._size(ask))
-        anchored = self.anchors.find(spot)
-        if anchored is None:
-            self.anchors.put(anchor := Anchor(spot=spot, window=window))
-            anchored = anchor, ""
-        request = await self._request(ask, anchored[0].window, begun=anchored[1])
+        site = self.anchors.find(spot)
+        if site is None:
+            site = site_at(ask.question, ask.document, self._size(ask))
+            self.anchors.put(spot, site)
+        request = await self._request(ask, site)
         if request.k is not None and 0 < len(await self._names(self.adapter_set)) <= request.k:
             request = replace(request, k=None)  # more than there are would be refused
         language = ask.document.language
@@ -165,17 +164,16 @@ class Offering:
             adapter_set=self.adapter_set,
         )
 
-    async def _request(self, ask: Ask, window: Window, *, begun: str) -> CompletionRequest:
+    async def _request(self, ask: Ask, site: Site) -> CompletionRequest:
         """What the engine is asked, with what other files have to say."""
         document, size = ask.document, self._size(ask)
         pieces = await self.neighbours.pieces(
-            document, ask.question.start, window, n_chars=size.files, n_diff_chars=size.diff
+            document, ask.question.start, site, n_chars=size.files, n_diff_chars=size.diff
         )
         return make_request(
-            window,
+            site,
             document,
             self._settings(ask),
-            begun=begun,
             context=pieces,
             path=self.neighbours.label(document.file_uri),
             is_asked=ask.is_asked,
@@ -222,15 +220,14 @@ class Offering:
         found = self.anchors.find(spot)
         if found is None or any(not work.is_over for work in self._works.values()):
             return
-        anchor, begun = found
-        window = window_at(ask.question, ask.document, self._size(ask, seconds=READ_S))
-        if len(begun) < SETTLED_CHARS and len(anchor.window.prefix) + len(begun) >= len(window.prefix):
+        site = site_at(ask.question, ask.document, self._size(ask, seconds=READ_S))
+        if len(found.begun) < SETTLED_CHARS and len(found.before) >= len(site.prefix):
             return
-        request = await self._request(ask, window, begun="")
+        request = await self._request(ask, site)
         request = replace(request, use_base=True, k=1, max_tokens=1, lead_first=False, deadline_s=None)
         read = await self._complete(request)
         if read is not None and not read.is_cancelled and self.anchors.find(spot) == found:
-            self.anchors.put(Anchor(spot=spot, window=window))
+            self.anchors.put(spot, site)
 
 
 def _is_enough(answer: Answer | None, ask: Ask) -> bool:
@@ -241,23 +238,23 @@ def _is_enough(answer: Answer | None, ask: Ask) -> bool:
 
 def _site_for_rules(ask: Ask) -> Site:
     """What the rules look at."""
-    around, language = window_at(ask.question, ask.document, PLACE), ask.document.language
-    prefix, suffix = around.prefix, around.suffix
-    if ask.document.notebook and language == "python":
-        text = as_python(prefix + suffix)
-        prefix, suffix = text[: len(prefix)], text[len(prefix) :]
-    return Site(prefix=prefix, suffix=suffix, language=language)
+    site = site_at(ask.question, ask.document, PLACE)
+    if not ask.document.notebook or site.language != "python":
+        return site
+    text, n = as_python(site.prefix + site.suffix), len(site.prefix)
+    return replace(site, prefix=text[:n], suffix=text[n:])
 
 
-def window_at(question: Question, document: Document, size: WindowSize) -> Window:
+def site_at(question: Question, document: Document, size: WindowSize) -> Site:
     """The text around a cursor."""
-    return make_window(
+    return make_site(
         document.text,
         question.start,
         question.end,
         prefix_chars=size.prefix,
         suffix_chars=size.suffix,
         typed=question.typed,
+        language=document.language,
     )
 
 
