@@ -21,7 +21,6 @@ class Answer:
     offers: tuple[Offer, ...]
     is_whole: bool = True  # False: more are being computed
     is_late: bool = False  # the deadline ended some of them
-    language: str = ""  # LSP language id of the document
 
     @property
     def alternatives(self) -> tuple[Alternative, ...]:
@@ -91,8 +90,7 @@ def narrowed(answer: Answer, typed: str, spot: Spot) -> Answer | None:
     if not typed:
         return answer
     is_closed = spot.n_behind > answer.spot.n_behind  # the editor closed a bracket or a quote
-    site = Site(prefix=spot.head, suffix=spot.tail, language=answer.language)
-    rests = [_rest(offer, typed, site, is_closed=is_closed) for offer in answer.offers]
+    rests = [_rest(offer, typed, spot.site, is_closed=is_closed) for offer in answer.offers]
     offers = tuple(rest for rest in rests if rest is not None)
     return replace(answer, offers=offers) if offers else None
 

@@ -14,7 +14,7 @@ from spa_lsp.server.context import make_request, make_site
 from spa_lsp.server.documents import Document
 from spa_lsp.server.neighbours import Neighbours
 from spa_lsp.server.pace import Pace
-from spa_lsp.server.spots import Question, Spot, spot_of, typed_since
+from spa_lsp.server.spots import Cursor, Spot, spot_of, typed_since
 from spa_lsp.server.window_size import COLD_S, PLACE, READ_S, WindowSize, window_size
 from spa_lsp.server.work import Complete, Names, Work, WorkOrder
 from spa_lsp.settings.schema import Settings
@@ -30,10 +30,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """What a front asks for: where, in which text, and whether the first good ones will do."""
+    """What a front asks for: where, and whether the first good ones will do."""
 
-    question: Question
-    document: Document
+    cursor: Cursor
     is_hasty: bool = False
     is_asked: bool = False  # the user wants them, and waits
 
@@ -65,7 +64,7 @@ class Offering:
         """
         if not ask.is_asked:
             self.pace.key(time.monotonic())
-        spot = spot_of(ask.question, ask.document.text)
+        spot = spot_of(ask.cursor)
         answer = self.answers.find(spot)
         if _is_enough(answer, ask):
             return answer
@@ -85,7 +84,7 @@ class Offering:
 
     def knows(self, ask: Ask) -> bool:
         """Whether the answer comes without the engine."""
-        return _is_enough(self.answers.find(spot_of(ask.question, ask.document.text)), ask)
+        return _is_enough(self.answers.find(spot_of(ask.cursor)), ask)
 
     def accepted(self, adapter_set: str, index: int, find: Callable[[str], Document | None]) -> None:
         """An alternative was inserted: ask for what may follow it, if there is nothing else to do.
@@ -98,9 +97,9 @@ class Offering:
         if found is None or document is None or not self._settings_of(document.file_uri).speculative:
             return
         answer, offer = found
-        question = question_after(answer, offer.text, document)
-        if question is not None:
-            self._speculation = asyncio.create_task(self._speculate(Ask(question=question, document=document)))
+        cursor = cursor_after(answer, offer.text, document)
+        if cursor is not None:
+            self._speculation = asyncio.create_task(self._speculate(Ask(cursor=cursor)))
 
     def is_on_screen(self, adapter_set: str, index: int) -> None:
         """The user looks at this alternative: when more of it is typed or inserted, what is left of it comes first."""
@@ -150,15 +149,15 @@ class Offering:
         self._last = ask
         site = self.anchors.find(spot)
         if site is None:
-            site = site_at(ask.question, ask.document, self._size(ask))
+            site = site_at(ask.cursor, self._size(ask))
             self.anchors.put(spot, site)
         request = await self._request(ask, site)
         if request.k is not None and 0 < len(await self._names(self.adapter_set)) <= request.k:
             request = replace(request, k=None)  # more than there are would be refused
-        language = ask.document.language
+        language = ask.cursor.document.language
         return WorkOrder(
             spot=spot,
-            site=_site_for_rules(ask),
+            site=_site_for_rules(ask.cursor),
             request=request,
             counts=self.learned.of(language) if self._settings(ask).learned_order else {},
             adapter_set=self.adapter_set,
@@ -166,9 +165,9 @@ class Offering:
 
     async def _request(self, ask: Ask, site: Site) -> CompletionRequest:
         """What the engine is asked, with what other files have to say."""
-        document, size = ask.document, self._size(ask)
+        document, size = ask.cursor.document, self._size(ask)
         pieces = await self.neighbours.pieces(
-            document, ask.question.start, site, n_chars=size.files, n_diff_chars=size.diff
+            document, ask.cursor.start, site, n_chars=size.files, n_diff_chars=size.diff
         )
         return make_request(
             site,
@@ -180,7 +179,7 @@ class Offering:
         )
 
     def _settings(self, ask: Ask) -> Settings:
-        return self._settings_of(ask.document.file_uri)
+        return self._settings_of(ask.cursor.document.file_uri)
 
     def _size(self, ask: Ask, seconds: float = COLD_S) -> WindowSize:
         return window_size(self._settings(ask), self.tokens_per_s, seconds=seconds)
@@ -208,7 +207,7 @@ class Offering:
     async def _speculate(self, ask: Ask) -> None:
         """Start a work that nobody waits for yet; a request for its place joins it, any other ends it."""
         await asyncio.sleep(IDLE_S)
-        spot = spot_of(ask.question, ask.document.text)
+        spot = spot_of(ask.cursor)
         if any(not work.is_over for work in self._works.values()) or self.answers.find(spot):
             return
         self._start(await self._order(ask, spot))
@@ -216,11 +215,11 @@ class Offering:
     async def _settle(self, ask: Ask) -> None:
         """While nothing is to be done, have the engine read more of the text, up to where the user is now."""
         await asyncio.sleep(SETTLE_S)
-        spot = spot_of(ask.question, ask.document.text)
+        spot = spot_of(ask.cursor)
         found = self.anchors.find(spot)
         if found is None or any(not work.is_over for work in self._works.values()):
             return
-        site = site_at(ask.question, ask.document, self._size(ask, seconds=READ_S))
+        site = site_at(ask.cursor, self._size(ask, seconds=READ_S))
         if len(found.begun) < SETTLED_CHARS and len(found.before) >= len(site.prefix):
             return
         request = await self._request(ask, site)
@@ -236,34 +235,33 @@ def _is_enough(answer: Answer | None, ask: Ask) -> bool:
     return answer.is_whole or ask.is_hasty
 
 
-def _site_for_rules(ask: Ask) -> Site:
+def _site_for_rules(cursor: Cursor) -> Site:
     """What the rules look at."""
-    site = site_at(ask.question, ask.document, PLACE)
-    if not ask.document.notebook or site.language != "python":
+    site = site_at(cursor, PLACE)
+    if not cursor.document.notebook or site.language != "python":
         return site
     text, n = as_python(site.prefix + site.suffix), len(site.prefix)
     return replace(site, prefix=text[:n], suffix=text[n:])
 
 
-def site_at(question: Question, document: Document, size: WindowSize) -> Site:
+def site_at(cursor: Cursor, size: WindowSize) -> Site:
     """The text around a cursor."""
     return make_site(
-        document.text,
-        question.start,
-        question.end,
+        cursor.document.text,
+        cursor.start,
+        cursor.end,
         prefix_chars=size.prefix,
         suffix_chars=size.suffix,
-        typed=question.typed,
-        language=document.language,
+        typed=cursor.typed,
+        language=cursor.document.language,
     )
 
 
-def question_after(answer: Answer, text: str, document: Document) -> Question | None:
+def cursor_after(answer: Answer, text: str, document: Document) -> Cursor | None:
     """The cursor behind an alternative that was inserted; None while the document does not have it, or has more."""
     start = answer.spot.start
-    after = Question(uri=document.uri, version=document.version, start=start, end=start)
     for end in range(start + len(text), start + len(text) + text.count("\n") + 1):  # `\r\n` takes one more
-        question = replace(after, start=end, end=end)
-        if end <= len(document.text) and typed_since(answer.spot, spot_of(question, document.text)) == text:
-            return question
+        cursor = Cursor(document=document, start=end, end=end)
+        if end <= len(document.text) and typed_since(answer.spot, spot_of(cursor)) == text:
+            return cursor
     return None

@@ -180,8 +180,7 @@ class Work:
         """In a thread: to parse a long document once for each alternative takes up to some seconds."""
         rank = partial(_rank, tuple(alternatives), self.order, lead=self._lead, kept=self._kept)
         offers = await asyncio.to_thread(rank)
-        language = self.order.site.language
-        return Answer(spot=self.order.spot, adapter_set=adapter_set, offers=tuple(offers), language=language)
+        return Answer(spot=self.order.spot, adapter_set=adapter_set, offers=tuple(offers))
 
 
 def _rank(

@@ -3,7 +3,8 @@
 import pytest
 
 from spa_lsp.server.anchors import MAX_BEGUN_CHARS, Anchors
-from spa_lsp.server.spots import Question, spot_of
+from spa_lsp.server.documents import Document
+from spa_lsp.server.spots import Cursor, spot_of
 from spa_lsp.text.site import Site
 
 URI = "file:///w/a.py"
@@ -11,8 +12,8 @@ URI = "file:///w/a.py"
 
 def spot(drawn, uri=URI):
     before, _, behind = drawn.partition("‸")
-    cursor = len(before)
-    return spot_of(Question(uri=uri, version=1, start=cursor, end=cursor), before + behind)
+    document = Document(uri=uri, language="python", version=1, text=before + behind)
+    return spot_of(Cursor(document=document, start=len(before), end=len(before)))
 
 
 def anchored(drawn):

@@ -12,7 +12,7 @@ from spa_lsp.server import work
 from spa_lsp.server.documents import Document
 from spa_lsp.server.neighbours import Neighbours
 from spa_lsp.server.offering import Ask, Offering
-from spa_lsp.server.spots import Question
+from spa_lsp.server.spots import Cursor
 from spa_lsp.settings.schema import Settings
 from tests.fakes import NAMES, PATIENCE_S, make_alternative
 from tests.server.conftest import eventually
@@ -91,8 +91,7 @@ class Desk:
         return self.document if uri == "u" else None
 
     def wish(self, **how):
-        question = Question(uri="u", version=self.version, start=self.cursor, end=self.cursor)
-        return Ask(question=question, document=self.document, **how)
+        return Ask(cursor=Cursor(document=self.document, start=self.cursor, end=self.cursor), **how)
 
     def ask(self, **options):
         return self.offering.answer(self.wish(**options))
