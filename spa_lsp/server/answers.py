@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
-from spa_lsp.completion import Alternative
+from spa_lsp.completion import Alternative, StopPolicy
 from spa_lsp.server.spots import Spot, typed_since
 from spa_lsp.text.postprocess import drop_line_rest, n_replaced
 from spa_lsp.text.shown import Offer
@@ -21,6 +21,7 @@ class Answer:
     offers: tuple[Offer, ...]
     is_whole: bool = True  # False: more are being computed
     is_late: bool = False  # the deadline ended some of them
+    stop: StopPolicy = "multi"  # that they were asked for with
 
     @property
     def alternatives(self) -> tuple[Alternative, ...]:

@@ -241,10 +241,14 @@ async def offer(
     cursor = _cursor(document, params, ls.protocol.documents.encoding)
     if is_automatic and is_inside_word(cursor):
         return []  # who types inside a word mends it
+    in_program = _in_program(ls, cursor)
+    is_asked = not is_automatic and not is_menu
     ask = Ask(
-        cursor=_in_program(ls, cursor),
+        cursor=in_program,
         is_hasty=ls.takes_first and is_automatic,
-        is_asked=not is_automatic and not is_menu,
+        is_asked=is_asked,
+        # VS Code asks in the same way for the others of what is on the screen
+        wants_block=is_asked and (not ls.takes_first or ls.offering.is_dismissed(in_program)),
     )
     is_cached = ls.offering.knows(ask)
     answer = await ls.offering.answer(ask, partial(tell_first, ls, cursor) if ls.shows_first and not is_menu else None)

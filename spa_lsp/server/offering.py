@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from spa_lsp.completion import CompletionRequest
+from spa_lsp.completion import CompletionRequest, StopPolicy
 from spa_lsp.server.accepted_counts import LearnedOrder
 from spa_lsp.server.anchors import SETTLED_CHARS, Anchors
 from spa_lsp.server.answers import Answer, AnswerCache
@@ -17,7 +17,7 @@ from spa_lsp.server.pace import Pace
 from spa_lsp.server.spots import Cursor, Spot, spot_of, typed_since
 from spa_lsp.server.window_size import COLD_S, PLACE, READ_S, WindowSize, window_size
 from spa_lsp.server.work import Complete, Names, Work, WorkOrder
-from spa_lsp.settings.schema import Settings
+from spa_lsp.settings.schema import AUTO, Settings
 from spa_lsp.text.ipython import as_python
 from spa_lsp.text.shown import Offer
 from spa_lsp.text.site import Site
@@ -35,6 +35,7 @@ class Ask:
     cursor: Cursor
     is_hasty: bool = False
     is_asked: bool = False  # the user wants them, and waits
+    wants_block: bool = False  # and not the single lines that are offered unasked
 
 
 class Offering:
@@ -56,6 +57,7 @@ class Offering:
         self.tokens_per_s: float | None = None  # of a prompt, as the engine has measured it
         self._speculation: asyncio.Task[None] | None = None
         self._last: Ask | None = None  # that the engine was asked for
+        self._dismissed: Spot | None = None  # where what was offered is not on the screen any more
 
     async def answer(self, ask: Ask, on_part: Callable[[Answer], None] | None = None) -> Answer | None:
         """The alternatives here; None when there are none.
@@ -65,15 +67,15 @@ class Offering:
         if not ask.is_asked:
             self.pace.key(time.monotonic())
         spot = spot_of(ask.cursor)
-        answer = self.answers.find(spot)
+        answer = self._found(ask, spot)
         if _is_enough(answer, ask):
             return answer
-        if answer is not None and (work := self._running_work(spot)):
+        if answer is not None and (work := self._running_work(ask, spot)):
             if on_part:
                 on_part(answer)
             await work.all()  # what was shown in part is being completed
             return self.answers.find(spot)
-        work = self._fitting_work(spot) or await self._start_for(ask, spot, kept=answer.offers if answer else ())
+        work = self._fitting_work(ask, spot) or await self._start_for(ask, spot, kept=answer.offers if answer else ())
         if not ask.is_hasty and not on_part:
             return await work.all()
         first = await work.first(self._settings(ask).first_items_ms / 1000)
@@ -84,7 +86,11 @@ class Offering:
 
     def knows(self, ask: Ask) -> bool:
         """Whether the answer comes without the engine."""
-        return _is_enough(self.answers.find(spot_of(ask.cursor)), ask)
+        return _is_enough(self._found(ask, spot_of(ask.cursor)), ask)
+
+    def is_dismissed(self, cursor: Cursor) -> bool:
+        """Whether the user has let go of what was offered here, or where this was typed since."""
+        return self._dismissed is not None and typed_since(self._dismissed, spot_of(cursor)) is not None
 
     def accepted(self, adapter_set: str, index: int, find: Callable[[str], Document | None]) -> None:
         """An alternative was inserted: ask for what may follow it, if there is nothing else to do.
@@ -103,7 +109,13 @@ class Offering:
 
     def is_on_screen(self, adapter_set: str, index: int) -> None:
         """The user looks at this alternative: when more of it is typed or inserted, what is left of it comes first."""
+        self._dismissed = None
         self.answers.prefer(adapter_set, index)
+
+    def dismissed(self, adapter_set: str, index: int) -> None:
+        """The user does not want to see this alternative."""
+        found = self.answers.latest(adapter_set, index)
+        self._dismissed = found[0].spot if found else None
 
     def forget(self, uri: str) -> None:
         """The document was closed: when it is opened again, its versions may begin anew."""
@@ -122,13 +134,23 @@ class Offering:
             work.cancel()
         self._works.clear()
 
-    def _running_work(self, spot: Spot) -> Work | None:
+    def _found(self, ask: Ask, spot: Spot) -> Answer | None:
+        """The answer that is known already, if it will do."""
+        answer = self.answers.find(spot)
+        return answer if answer and self._will_do(answer.stop, ask) else None
+
+    def _will_do(self, stop: StopPolicy, ask: Ask) -> bool:
+        return stop != "single" or not ask.wants_block or self._settings(ask).stop != AUTO
+
+    def _running_work(self, ask: Ask, spot: Spot) -> Work | None:
         """The work for this place, or for one from which this was typed."""
         work = self._works.get(spot.uri)
-        return work if work and not work.is_over and typed_since(work.order.spot, spot) is not None else None
+        if work is None or work.is_over or not self._will_do(work.order.request.stop, ask):
+            return None
+        return work if typed_since(work.order.spot, spot) is not None else None
 
-    def _fitting_work(self, spot: Spot) -> Work | None:
-        work = self._running_work(spot)
+    def _fitting_work(self, ask: Ask, spot: Spot) -> Work | None:
+        work = self._running_work(ask, spot)
         return work if work and typed_since(work.order.spot, spot) == "" else None
 
     async def _start_for(self, ask: Ask, spot: Spot, kept: tuple[Offer, ...]) -> Work:
@@ -137,7 +159,7 @@ class Offering:
         if not ask.is_asked:
             await asyncio.sleep(self.pace.wait_s)  # the next key ends this request before it costs anything
         order = replace(await self._order(ask, spot), kept=kept)
-        return self._fitting_work(spot) or self._start(order)
+        return self._fitting_work(ask, spot) or self._start(order)
 
     def _start(self, order: WorkOrder) -> Work:
         self._stop_all_works(but=order.spot)

@@ -180,7 +180,8 @@ class Work:
         """In a thread: to parse a long document once for each alternative takes up to some seconds."""
         rank = partial(_rank, tuple(alternatives), self.order, lead=self._lead, kept=self._kept)
         offers = await asyncio.to_thread(rank)
-        return Answer(spot=self.order.spot, adapter_set=adapter_set, offers=tuple(offers))
+        order = self.order
+        return Answer(spot=order.spot, adapter_set=adapter_set, offers=tuple(offers), stop=order.request.stop)
 
 
 def _rank(
