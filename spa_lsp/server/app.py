@@ -22,7 +22,7 @@ from spa_lsp.server.documents import Document, offset_at, position_at
 from spa_lsp.server.offering import Ask, site_at
 from spa_lsp.server.spots import Cursor, is_inside_word
 from spa_lsp.server.state import SpaServer
-from spa_lsp.server.window_size import PLACE
+from spa_lsp.server.window_size import FOR_RULES
 
 FIRST_ITEMS = "spa-lsp/firstItems"
 
@@ -291,7 +291,7 @@ def note_answer(ls: SpaServer, answer: Answer | None, cursor: Cursor, *, began: 
     )
     ls.recorder.note_answer(answered)
     if recorded == "text":
-        site = site_at(cursor, PLACE)
+        site = site_at(cursor, FOR_RULES)
         for alternative in answer.alternatives:
             ls.recorder.remember_text(answer.adapter_set, alternative, prefix=site.prefix)
 

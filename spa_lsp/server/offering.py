@@ -15,7 +15,7 @@ from spa_lsp.server.documents import Document
 from spa_lsp.server.neighbours import Neighbours
 from spa_lsp.server.pace import Pace
 from spa_lsp.server.spots import Cursor, Spot, spot_of, typed_since
-from spa_lsp.server.window_size import COLD_S, PLACE, READ_S, WindowSize, window_size
+from spa_lsp.server.window_size import COLD_S, FOR_RULES, READ_S, WindowSize, window_size
 from spa_lsp.server.work import Complete, Names, Work, WorkOrder
 from spa_lsp.settings.schema import AUTO, Settings
 from spa_lsp.text.ipython import as_python
@@ -259,7 +259,7 @@ def _is_enough(answer: Answer | None, ask: Ask) -> bool:
 
 def _site_for_rules(cursor: Cursor) -> Site:
     """What the rules look at."""
-    site = site_at(cursor, PLACE)
+    site = site_at(cursor, FOR_RULES)
     if not cursor.document.notebook or site.language != "python":
         return site
     text, n = as_python(site.prefix + site.suffix), len(site.prefix)
