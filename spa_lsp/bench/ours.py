@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from spa_lsp.adapters.manifest import AdapterSet
-from spa_lsp.bench.prompts import BenchPrompt, make_prompt
+from spa_lsp.bench.prompts import make_prompt
 from spa_lsp.completion import CompletionRequest, Timing
 from spa_lsp.errors import BadInput
 from spa_lsp.prompt import infill_prompt
+from spa_lsp.text.site import Site
 
 BASE_ROWS = 8  # as many as a set usually has, where there is none
 
@@ -71,7 +72,7 @@ class Ours:
         cold = self._time(prompt, k=k)
         self._prompt_tokens = cold.prompt_tokens
         warm = self._time(prompt, k=k)
-        next_key = self._time(prompt, begun=prompt.typed, k=k)
+        next_key = self._time(prompt, begun=prompt.begun, k=k)
         return {
             **_cold_times(cold, k),
             "total_warm": warm.total_ms,
@@ -107,11 +108,11 @@ class Ours:
         prompt = self._prompt(key)
         return infill_prompt(self.base.prompt, prompt.prefix, prompt.suffix, max_tokens=self._shape.prompt_tokens)
 
-    def _prompt(self, key: str) -> BenchPrompt:
+    def _prompt(self, key: str) -> Site:
         tokens = self.base.prompt
         return make_prompt(self._shape.prompt_tokens, key, encode=tokens.encode, decode=self.base.decode)
 
-    def _time(self, prompt: BenchPrompt, *, k: int, begun: str = "", use_base: bool = False) -> Timing:
+    def _time(self, prompt: Site, *, k: int, begun: str = "", use_base: bool = False) -> Timing:
         request = CompletionRequest(
             prefix=prompt.prefix,
             begun=begun,

@@ -1,7 +1,8 @@
 """Prompts of a wanted length, never the same twice at their beginning, so that no cache knows them. Pure."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from spa_lsp.text.site import Site
 
 TYPED_TOKENS = 3  # between one request and the next, at the cursor
 _SUFFIX_SHARE = 4  # a quarter of the prompt stands behind the cursor, as in the server's own window
@@ -10,19 +11,10 @@ _FIM_TOKENS = 3
 _NAMES = ("orders", "readings", "users", "files", "routes", "tickets", "events", "prices")
 
 
-@dataclass(frozen=True, kw_only=True)
-class BenchPrompt:
-    """One cursor, and the same a keystroke later."""
-
-    prefix: str
-    typed: str  # what has then been typed since
-    suffix: str
-
-
 def make_prompt(
     n_tokens: int, key: str, *, encode: Callable[[str], list[int]], decode: Callable[[Sequence[int]], str]
-) -> BenchPrompt:
-    """An infill prompt of as good as `n_tokens` tokens that begins with `key`.
+) -> Site:
+    """An infill prompt of as good as `n_tokens` tokens that begins with `key`; `begun` is typed in a keystroke more.
 
     The prefix ends with a line, where none of it is taken back: rows then write as many tokens as those of others.
     """
@@ -30,9 +22,9 @@ def make_prompt(
     most = max(n_tokens - n_tokens // _SUFFIX_SHARE - _FIM_TOKENS, 1)
     n_prefix = next((n for n in range(most, 0, -1) if decode(ids[n - 1 : n]).endswith("\n")), most)
     n_suffix = n_tokens - n_prefix - _FIM_TOKENS
-    return BenchPrompt(
+    return Site(
         prefix=decode(ids[:n_prefix]),
-        typed=decode(ids[n_prefix : n_prefix + TYPED_TOKENS]),
+        begun=decode(ids[n_prefix : n_prefix + TYPED_TOKENS]),
         suffix=decode(ids[n_prefix + TYPED_TOKENS :][:n_suffix]),
     )
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from spa_lsp.completion import Timing
 from spa_lsp.text.indentation import indent_of_cursor
 from spa_lsp.text.marked_text import MarkedText
-from spa_lsp.text.shown import Shown, differing, distinct, times
+from spa_lsp.text.shown import Offer, differing, distinct, times
 
 Key = Literal["next", "previous", "accept", "file", "leave"]
 
@@ -39,27 +39,22 @@ class DemoState:
     """One file and its alternatives; `choices` are those that really differ, none while they are computed."""
 
     text: MarkedText
-    choices: tuple[Shown, ...] = ()
-    also: tuple[tuple[str, ...], ...] = ()  # for each choice, the other adapters that wrote the same program
+    choices: tuple[Offer, ...] = ()
     index: int = 0
     n_all: int = 0  # alternatives that were computed
     timing: Timing | None = None  # None: still computing
     setting: str = ""  # base, set and precision
 
     @property
-    def chosen(self) -> Shown | None:
+    def chosen(self) -> Offer | None:
         """What is looked at."""
         return self.choices[self.index] if self.choices else None
 
 
-def with_result(state: DemoState, shown: Sequence[Shown], timing: Timing, setting: str) -> DemoState:
+def with_result(state: DemoState, shown: Sequence[Offer], timing: Timing, setting: str) -> DemoState:
     """The state when the alternatives are there."""
-    choices = distinct(shown)
-    also = tuple(
-        tuple(each.alternative.adapter for each in shown if each.same_as == shown.index(choice) + 1)
-        for choice in choices
-    )
-    return replace(state, choices=tuple(choices), also=also, index=0, n_all=len(shown), timing=timing, setting=setting)
+    choices = tuple(distinct(shown))
+    return replace(state, choices=choices, index=0, n_all=len(shown), timing=timing, setting=setting)
 
 
 def turn(state: DemoState, key: Key) -> DemoState:
@@ -72,7 +67,7 @@ def accepted(state: DemoState) -> str | None:
     """The whole file with the alternative in it; None when there is none."""
     if state.chosen is None:
         return None
-    return state.text.prefix + (state.chosen.text or "") + state.text.suffix
+    return state.text.prefix + state.chosen.text + state.text.suffix
 
 
 def read_keys(data: bytes) -> list[Key]:
@@ -110,7 +105,7 @@ def plain(state: DemoState) -> list[str]:
     before = (state.text.prefix + "‸").split("\n")[-_CONTEXT_LINES:]
     after = state.text.suffix.split("\n")[:_AFTER_LINES]
     lines = [f"━━ {state.text.name} ".ljust(80, "━"), *before[:-1], *_joined(before[-1], after)]
-    texts = [indent_of_cursor(state.text.prefix) + (choice.text or "") for choice in state.choices]
+    texts = [indent_of_cursor(state.text.prefix) + choice.text for choice in state.choices]
     for index, text in enumerate(texts):
         lines += [f"── {_label(state, index)} ".ljust(80, "─"), *_marked(text, texts[0])]
     return [*lines, "─" * 80, summary(state), ""]
@@ -133,9 +128,10 @@ def _headline(state: DemoState) -> Text:
 
 def _label(state: DemoState, index: int) -> str:
     """`2/5 · comprehensions (a2, also a4)`."""
-    alternative = state.choices[index].alternative
-    names = ", also ".join([alternative.adapter, *([", ".join(state.also[index])] if state.also[index] else [])])
-    return f"{index + 1}/{len(state.choices)} · {alternative.label} ({names})"
+    choice = state.choices[index]
+    also = ", ".join(each.adapter for each in choice.same)
+    names = f"{choice.alternative.adapter}, also {also}" if also else choice.alternative.adapter
+    return f"{index + 1}/{len(state.choices)} · {choice.alternative.label} ({names})"
 
 
 def _footer(state: DemoState) -> str:
@@ -148,8 +144,8 @@ def _code(state: DemoState) -> list[Text]:
     if state.chosen is None:
         code.append("‸", style="bold")
     else:
-        first = state.choices[0].text or ""
-        for piece, is_other in differing(state.chosen.text or "", first):
+        first = state.choices[0].text
+        for piece, is_other in differing(state.chosen.text, first):
             code.append(piece, style="bold black on yellow" if is_other and piece.strip() else "not dim bold cyan")
     return list(code.append(state.text.suffix, style="dim").split("\n", allow_blank=True))
 

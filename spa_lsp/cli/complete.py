@@ -10,11 +10,11 @@ import click
 from spa_lsp.cli import _completer as shared
 from spa_lsp.completion import CompletionRequest, CompletionResult, StopPolicy
 from spa_lsp.settings.schema import AUTO, STOP_POLICIES, Settings
+from spa_lsp.text.site import Site
 from spa_lsp.text.source_text import FilePlace, language_of, offset_of, parse_place, read_text
 
 if TYPE_CHECKING:
-    from spa_lsp.server.context import Window
-    from spa_lsp.text.shown import Shown
+    from spa_lsp.text.shown import Offer
 
 
 def _to_place(_ctx: click.Context, _parameter: click.Parameter, value: str) -> FilePlace:
@@ -68,10 +68,10 @@ def complete(
         spa-lsp complete src/cart.py:12:5 -k 3 --json
     """
     text = read_text(place.path)
-    window = _window(text, offset_of(text, place))
+    site = _site(text, offset_of(text, place), language_of(place.path))
     request = CompletionRequest(
-        prefix=window.prefix,
-        suffix=window.suffix,
+        prefix=site.prefix,
+        suffix=site.suffix,
         k=k,
         adapters=adapters,
         max_tokens=max_tokens,
@@ -88,10 +88,8 @@ def complete(
         from spa_lsp.text.indentation import indent_of_cursor
         from spa_lsp.text.shown import shown_infills
 
-        shown = shown_infills(
-            result.alternatives, prefix=request.prefix, suffix=request.suffix, language=language_of(place.path)
-        )
-        shared.say(to_lines(result, shown, indentation=indent_of_cursor(request.prefix)))
+        shown = shown_infills(result.alternatives, site)
+        shared.say(to_lines(result, shown, indentation=indent_of_cursor(site.before)))
 
 
 def to_json(result: CompletionResult) -> dict[str, object]:
@@ -99,14 +97,15 @@ def to_json(result: CompletionResult) -> dict[str, object]:
     return {name: value for name, value in result.to_json().items() if name != "is_cancelled"}
 
 
-def to_lines(result: CompletionResult, shown: Sequence["Shown"], *, indentation: str = "") -> Iterator[str]:
+def to_lines(result: CompletionResult, shown: Sequence["Offer"], *, indentation: str = "") -> Iterator[str]:
     """Each alternative under a rule, then one line of facts."""
-    from spa_lsp.text.shown import facts, title
+    from spa_lsp.text.shown import facts, first_same, title
 
     width = min(shutil.get_terminal_size().columns, 100)
     for number, each in enumerate(shown, start=1):
-        yield click.style(rule(title(each, number, len(shown)), width), bold=each.same_as is None)
-        if each.text is not None and each.same_as is None:
+        is_first = first_same(shown, number) == number
+        yield click.style(rule(title(shown, number), width), bold=is_first)
+        if each.text and is_first:
             yield indentation + each.text
     yield click.style(rule("", width), dim=True)
     yield click.style(facts(result, shown), dim=True)
@@ -117,10 +116,10 @@ def rule(text: str, width: int) -> str:
     return f"── {text} ".ljust(width, "─") if text else "─" * width
 
 
-def _window(text: str, cursor: int) -> "Window":
+def _site(text: str, cursor: int, language: str) -> Site:
     """What an editor with the default settings would send of the file, but for context of other files."""
-    from spa_lsp.server.context import make_window
+    from spa_lsp.server.context import make_site
     from spa_lsp.server.window_size import window_size
 
     size = window_size(Settings(context_chars=0), None)  # a person waits longer for a command than for a key
-    return make_window(text, cursor, cursor, prefix_chars=size.prefix, suffix_chars=size.suffix)
+    return make_site(text, cursor, cursor, prefix_chars=size.prefix, suffix_chars=size.suffix, language=language)

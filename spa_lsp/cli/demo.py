@@ -152,7 +152,7 @@ def _state(text: MarkedText, result: CompletionResult) -> "DemoState":
     from spa_lsp.cli._demo_view import DemoState, with_result
     from spa_lsp.text.shown import setting, shown_infills
 
-    shown = shown_infills(result.alternatives, prefix=text.prefix, suffix=text.suffix, language=text.language)
+    shown = shown_infills(result.alternatives, text)
     return with_result(DemoState(text=text), shown, result.timing, setting(result))
 
 

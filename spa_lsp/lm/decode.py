@@ -25,7 +25,7 @@ HALF_CHARACTER = "\ufffd"  # what the last token may decode to when it is a part
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rules:
+class RowRules:
     """How to choose tokens and when a row is over."""
 
     max_tokens: int
@@ -41,7 +41,7 @@ class Row:
 
     index: int  # its place among the rows of the request
     last_token: int  # of the prompt: it has not been run yet, the adapters act from it on
-    rules: Rules
+    rules: RowRules
     owed: str = ""  # how the row must begin; no part of its text
     generator: torch.Generator | None = None  # of a sampled row
     ids: list[int] = field(default_factory=list)
@@ -72,7 +72,7 @@ class Row:
         return sum(self.logprobs) / len(self.logprobs) if self.logprobs else 0.0
 
 
-def new_rows(streams: Sequence[int], rules: Rules, last_token: int, owed: str = "") -> list[Row]:
+def new_rows(streams: Sequence[int], rules: RowRules, last_token: int, owed: str = "") -> list[Row]:
     """Rows that have nothing yet; a sampled row draws from its own stream of numbers, whatever the others do."""
     rows = [Row(index=index, last_token=last_token, rules=rules, owed=owed) for index in range(len(streams))]
     for row, stream in zip(rows, streams, strict=True):

@@ -20,7 +20,7 @@ _MAX_WHOLE_TOKENS = 2**15  # 0.8 GB in float32 with the default base
 
 
 @dataclass
-class Entry:
+class CachedPrompt:
     """One prompt: its tokens so far and their keys and values; both always of the same length."""
 
     key_values: KeyValues
@@ -33,9 +33,9 @@ class PrefixCache:
     def __init__(self, n_layers: int, *, max_entries: int = _MAX_ENTRIES) -> None:
         self.n_layers = n_layers
         self.max_entries = max_entries
-        self.entries: list[Entry] = []  # most recently used last
+        self.entries: list[CachedPrompt] = []  # most recently used last
 
-    def entry_for(self, tokens: Sequence[int]) -> Entry:
+    def entry_for(self, tokens: Sequence[int]) -> CachedPrompt:
         """An entry that holds the longest prefix of `tokens` known, and nothing behind it.
 
         An entry that shares little with `tokens` is kept for its own document, and the shared part is copied.
@@ -46,19 +46,19 @@ class PrefixCache:
             self.entries.remove(best)
             entry = best
         else:
-            entry = self._copy(best, n_shared) if best else Entry(key_values=KeyValues(self.n_layers))
+            entry = self._copy(best, n_shared) if best else CachedPrompt(key_values=KeyValues(self.n_layers))
         entry.key_values.truncate(n_shared)
         del entry.tokens[n_shared:]
         self.entries = [*self.entries, entry][-self.max_entries :]
         return entry
 
-    def _copy(self, source: Entry, n_tokens: int) -> Entry:
+    def _copy(self, source: CachedPrompt, n_tokens: int) -> CachedPrompt:
         copied = KeyValues(self.n_layers)
         for layer in range(self.n_layers if n_tokens else 0):
             key, value = source.key_values.own(layer)
             copied.append(layer, key[:, :, :n_tokens], value[:, :, :n_tokens])
         copied.advance(n_tokens)
-        return Entry(key_values=copied, tokens=source.tokens[:n_tokens])
+        return CachedPrompt(key_values=copied, tokens=source.tokens[:n_tokens])
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class WholePrompts:
         """The keys and values of these tokens under the base, computed now unless they are kept."""
         found = self.find(tokens)
         if found is None:
-            entry = Entry(key_values=KeyValues(self.n_layers, capacity=max(1, len(tokens))))
+            entry = CachedPrompt(key_values=KeyValues(self.n_layers, capacity=max(1, len(tokens))))
             started = device_clock(base)
             prefill(base, entry, tokens)
             found = WholePrompt(key_values=entry.key_values, seconds=device_clock(base) - started)
@@ -101,7 +101,9 @@ class WholePrompts:
         return found
 
 
-def prefill(base: LoadedBase, entry: Entry, tokens: Sequence[int], is_cancelled: IsCancelled | None = None) -> bool:
+def prefill(
+    base: LoadedBase, entry: CachedPrompt, tokens: Sequence[int], is_cancelled: IsCancelled | None = None
+) -> bool:
     """Bring the entry up to `tokens`, of which it holds a prefix; False when cancelled on the way.
 
     What was computed before a cancel stays in the entry.

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from spa_lsp.adapters.manifest import AdapterSet, check_temperature
 from spa_lsp.completion import Alternative, CompletionRequest
 from spa_lsp.errors import BadInput, NotFound
-from spa_lsp.lm.decode import Row, Rules
+from spa_lsp.lm.decode import Row, RowRules
 from spa_lsp.lm.load import LoadedBase
 from spa_lsp.prompt import clean_text, encode_text, infill_prompt, instruct_prompt
 from spa_lsp.text.healing import HealedText, heal
+from spa_lsp.text.site import Site
 from spa_lsp.text.stopping import make_cut
 
 logger = logging.getLogger(__name__)
@@ -132,13 +133,13 @@ def _divide(prefix: str, begun: str, base: LoadedBase, *, room: int, can_owe: bo
     return text
 
 
-def rules_of(request: CompletionRequest, plan: RowPlan, adapter_set: AdapterSet | None) -> Rules:
+def rules_of(request: CompletionRequest, plan: RowPlan, adapter_set: AdapterSet | None) -> RowRules:
     """How its rows choose tokens and when they are over."""
     served = adapter_set.temperature if adapter_set and plan.adapters else 0.0
-    before = request.begun if request.layout == "instruct" else request.prefix + request.begun
-    return Rules(
+    site = Site(prefix=request.prefix, begun=request.begun, suffix=request.suffix)
+    return RowRules(
         max_tokens=request.max_tokens,
-        cut=make_cut(request.stop, request.layout, prefix=before, suffix=request.suffix),
+        cut=make_cut(request.stop, request.layout, site),
         temperature=served if request.temperature is None else request.temperature,
         top_p=request.top_p,
         seed=request.seed,

@@ -3,26 +3,13 @@
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
-from spa_lsp.completion import Alternative
+from spa_lsp.completion import Alternative, StopPolicy
 from spa_lsp.server.spots import Spot, typed_since
-from spa_lsp.text.postprocess import Site, drop_line_rest, n_replaced
+from spa_lsp.text.postprocess import drop_line_rest, n_replaced
+from spa_lsp.text.shown import Offer
+from spa_lsp.text.site import Site
 
 CACHED_ANSWERS = 64
-
-
-@dataclass(frozen=True, kw_only=True)
-class Offer:
-    """One alternative as it is shown."""
-
-    alternative: Alternative  # with the polished text
-    form: str = ""  # equal for the same programs
-    same: tuple[Alternative, ...] = ()  # the same program from other adapters, in their words
-    n_replaced: int = 0  # characters behind the cursor whose place it takes: closing brackets, the rest of a word
-
-    @property
-    def text(self) -> str:
-        """What is inserted."""
-        return self.alternative.text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +21,7 @@ class Answer:
     offers: tuple[Offer, ...]
     is_whole: bool = True  # False: more are being computed
     is_late: bool = False  # the deadline ended some of them
-    language: str = ""  # LSP language id of the document
+    stop: StopPolicy = "multi"  # that they were asked for with
 
     @property
     def alternatives(self) -> tuple[Alternative, ...]:
@@ -104,15 +91,14 @@ def narrowed(answer: Answer, typed: str, spot: Spot) -> Answer | None:
     if not typed:
         return answer
     is_closed = spot.n_behind > answer.spot.n_behind  # the editor closed a bracket or a quote
-    site = Site(prefix=spot.head, suffix=spot.tail, language=answer.language)
-    rests = [_rest(offer, typed, site, is_closed=is_closed) for offer in answer.offers]
+    rests = [_rest(offer, typed, spot.site, is_closed=is_closed) for offer in answer.offers]
     offers = tuple(rest for rest in rests if rest is not None)
     return replace(answer, offers=offers) if offers else None
 
 
 def _rest(offer: Offer, typed: str, site: Site, *, is_closed: bool) -> Offer | None:
     """What is left of a program, in the words of those adapters that began like this; None when nothing is."""
-    said = [each for each in (offer.alternative, *offer.same) if each.text.startswith(typed)]
+    said = [each for each in offer.wordings if each.text.startswith(typed)]
     is_other = bool(said) and said[0] is not offer.alternative
     texts = [drop_line_rest(each.text[len(typed) :], site) if is_closed else each.text[len(typed) :] for each in said]
     left = [replace(each, text=text) for each, text in zip(said, texts, strict=True) if text.strip()]

@@ -19,10 +19,10 @@ from spa_lsp.server.clients import asks_again, shows_first
 from spa_lsp.server.commands import COMMANDS, tell
 from spa_lsp.server.configuration import SECTIONS, first_section, section_of
 from spa_lsp.server.documents import Document, offset_at, position_at
-from spa_lsp.server.offering import Ask, window_at
-from spa_lsp.server.spots import Question, is_inside_word
+from spa_lsp.server.offering import Ask, site_at
+from spa_lsp.server.spots import Cursor, is_inside_word
 from spa_lsp.server.state import SpaServer
-from spa_lsp.server.window_size import PLACE
+from spa_lsp.server.window_size import FOR_RULES
 
 FIRST_ITEMS = "spa-lsp/firstItems"
 
@@ -238,31 +238,35 @@ async def offer(
     is_unwanted = is_automatic and ls.configuration.settings_of(document.file_uri).trigger == "manual"
     if is_unwanted or await refusal.why_not(ls, document):
         return []
-    question = _question(document, params, ls.protocol.documents.encoding)
-    if is_automatic and is_inside_word(question, document.text):
+    cursor = _cursor(document, params, ls.protocol.documents.encoding)
+    if is_automatic and is_inside_word(cursor):
         return []  # who types inside a word mends it
-    ask = replace(
-        _ask(ls, question, document),
+    in_program = _in_program(ls, cursor)
+    is_asked = not is_automatic and not is_menu
+    ask = Ask(
+        cursor=in_program,
         is_hasty=ls.takes_first and is_automatic,
-        is_asked=not is_automatic and not is_menu,
+        is_asked=is_asked,
+        # VS Code asks in the same way for the others of what is on the screen
+        wants_block=is_asked and (not ls.takes_first or ls.offering.is_dismissed(in_program)),
     )
     is_cached = ls.offering.knows(ask)
-    answer = await ls.offering.answer(ask, partial(tell_first, ls, ask) if ls.shows_first and not is_menu else None)
+    answer = await ls.offering.answer(ask, partial(tell_first, ls, cursor) if ls.shows_first and not is_menu else None)
     if answer is not None:
         ls.n_answers["automatic" if is_automatic else "invoked", is_cached] += 1
-    note_answer(ls, answer, ask, began=began, is_cached=is_cached)
+    note_answer(ls, answer, ask.cursor, began=began, is_cached=is_cached)
     is_current = ls.protocol.documents.get(document.uri) is document
     if answer is None or not is_current:
         return []
-    return _items(answer, question, document, ls.protocol.documents.encoding)
+    return _items(answer, cursor, ls.protocol.documents.encoding)
 
 
-def tell_first(ls: SpaServer, ask: Ask, answer: Answer) -> None:
+def tell_first(ls: SpaServer, cursor: Cursor, answer: Answer) -> None:
     """Show what is there before the answer, which comes when all are."""
-    document, encoding = ask.document, ls.protocol.documents.encoding
-    position = position_at(document.text, ask.question.end, encoding)
+    document, encoding = cursor.document, ls.protocol.documents.encoding
+    position = position_at(document.text, cursor.end, encoding)
     place = {"textDocument": {"uri": document.uri, "version": document.version}, "position": position}
-    ls.protocol.notify(FIRST_ITEMS, {**place, "items": _items(answer, ask.question, document, encoding)})
+    ls.protocol.notify(FIRST_ITEMS, {**place, "items": _items(answer, cursor, encoding)})
 
 
 def refresh(ls: SpaServer) -> None:
@@ -271,15 +275,15 @@ def refresh(ls: SpaServer) -> None:
     ls.use_settings()
 
 
-def note_answer(ls: SpaServer, answer: Answer | None, ask: Ask, *, began: float, is_cached: bool) -> None:
+def note_answer(ls: SpaServer, answer: Answer | None, cursor: Cursor, *, began: float, is_cached: bool) -> None:
     """Note how long the answer took, and its texts where the user lets them be stored."""
-    recorded = ls.configuration.settings_of(ask.document.file_uri).record_outcomes
+    recorded = ls.configuration.settings_of(cursor.document.file_uri).record_outcomes
     if answer is None or not recorded:
         return
     latency_ms = (time.perf_counter() - began) * 1000
     answered = Answered(
         set_id=answer.adapter_set,
-        language=ask.document.language,
+        language=cursor.document.language,
         latency_ms=latency_ms,
         n_items=len(answer.alternatives),
         is_cached=is_cached,
@@ -287,55 +291,55 @@ def note_answer(ls: SpaServer, answer: Answer | None, ask: Ask, *, began: float,
     )
     ls.recorder.note_answer(answered)
     if recorded == "text":
-        window = window_at(ask.question, ask.document, replace(PLACE, suffix=0))
+        site = site_at(cursor, FOR_RULES)
         for alternative in answer.alternatives:
-            ls.recorder.remember_text(answer.adapter_set, alternative, prefix=window.prefix)
+            ls.recorder.remember_text(answer.adapter_set, alternative, prefix=site.prefix)
 
 
-def _question(document: Document, params: types.InlineCompletionParams, encoding: str) -> Question:
+def _cursor(document: Document, params: types.InlineCompletionParams, encoding: str) -> Cursor:
     selected = params.context.selected_completion_info
-    cursor = offset_at(document.text, params.position, encoding)
     if selected is None:
-        return Question(uri=document.uri, version=document.version, start=cursor, end=cursor)
-    return Question(
-        uri=document.uri,
-        version=document.version,
+        offset = offset_at(document.text, params.position, encoding)
+        return Cursor(document=document, start=offset, end=offset)
+    return Cursor(
+        document=document,
         start=offset_at(document.text, selected.range.start, encoding),
         end=offset_at(document.text, selected.range.end, encoding),
         typed=selected.text,
     )
 
 
-def _ask(ls: SpaServer, question: Question, document: Document) -> Ask:
-    """What to ask at this cursor: of a notebook's cell as a part of its program."""
-    program = ls.protocol.notebooks.program(document)
-    start, end = question.start + program.start, question.end + program.start
-    return Ask(question=replace(question, start=start, end=end), document=program.document)
+def _in_program(ls: SpaServer, cursor: Cursor) -> Cursor:
+    """The same cursor in the program that its document is a part of, as a notebook's cell is."""
+    program = ls.protocol.notebooks.program(cursor.document)
+    start, end = cursor.start + program.start, cursor.end + program.start
+    return replace(cursor, document=program.document, start=start, end=end)
 
 
-def _items(answer: Answer, question: Question, document: Document, encoding: str) -> list[types.InlineCompletionItem]:
+def _items(answer: Answer, cursor: Cursor, encoding: str) -> list[types.InlineCompletionItem]:
     """One item per alternative."""
-    range_of = _ranges(question, document, encoding)
+    range_of = _ranges(cursor, encoding)
     return [
         types.InlineCompletionItem(
-            insert_text=question.typed + offer.text,
+            insert_text=cursor.typed + offer.text,
             range=range_of(offer.n_replaced),
-            command=feedback.accept_command(offer.alternative, answer.adapter_set, answer.language),
+            command=feedback.accept_command(offer.alternative, answer.adapter_set, answer.spot.site.language),
         )
         for offer in answer.offers
     ]
 
 
-def _ranges(question: Question, document: Document, encoding: str) -> Callable[[int], types.Range]:
+def _ranges(cursor: Cursor, encoding: str) -> Callable[[int], types.Range]:
     """The range of an alternative by how many characters behind the cursor it replaces.
 
     It is empty, at the cursor, unless the client's menu would replace text or the alternative has what stands there.
     """
-    start = position_at(document.text, question.start, encoding)
+    text = cursor.document.text
+    start = position_at(text, cursor.start, encoding)
 
     @cache
     def range_of(n_replaced: int) -> types.Range:
-        return types.Range(start=start, end=position_at(document.text, question.end + n_replaced, encoding))
+        return types.Range(start=start, end=position_at(text, cursor.end + n_replaced, encoding))
 
     return range_of
 
@@ -375,14 +379,14 @@ async def alternatives(ls: SpaServer, params: Any) -> dict[str, Any]:
     if document is None or refused:
         message = await refusal.rule_of(ls, document) if refused == "ignored" else ""
         return panel.empty_panel(refused or "unusable", message)
-    question = _question(document, asked, ls.protocol.documents.encoding)
+    cursor = _cursor(document, asked, ls.protocol.documents.encoding)
     try:
-        answer = await ls.offering.answer(replace(_ask(ls, question, document), is_asked=True))
+        answer = await ls.offering.answer(Ask(cursor=_in_program(ls, cursor), is_asked=True))
     except Exception:  # the handler border: an error would be shown to the user
         logger.exception("no alternatives")
         answer = None
     reason = refusal.why_none(ls, answer)
     if answer is None or reason:
         return panel.empty_panel(reason or "nothing", ls.status.message)
-    range_of = _ranges(question, document, ls.protocol.documents.encoding)
+    range_of = _ranges(cursor, ls.protocol.documents.encoding)
     return panel.to_panel(answer, ls.settings.base, range_of)

@@ -37,6 +37,8 @@ def tell(kind: EventKind, ls: SpaServer, arguments: Any) -> None:
         _look_ahead(ls, outcome, is_learned=bool(recorded))
     elif kind in ("shown", "partial"):
         ls.offering.is_on_screen(outcome.set_id, outcome.index)
+    elif kind == "dismissed":
+        ls.offering.dismissed(outcome.set_id, outcome.index)
     if recorded:
         ls.recorder.add(outcome, with_text=recorded == "text")
 

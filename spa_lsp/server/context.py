@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from spa_lsp.completion import CompletionRequest, ContextPiece
 from spa_lsp.prompt import clean_text
 from spa_lsp.server.documents import Document
 from spa_lsp.settings.schema import AUTO, Settings
+from spa_lsp.text.site import Site
 from spa_lsp.text.stop_policy import stop_policy
 
 _DEFINITION = re.compile(r"\n(?=[^\s)\]}])")  # a line that is not indented begins one, as a rule
@@ -15,34 +15,28 @@ AUTO_DEADLINE_S = 3.0  # nobody looks at one place for longer, waiting
 MAX_DOCUMENT_CHARS = 2_000_000  # a longer one is followed but not completed
 
 
-@dataclass(frozen=True, kw_only=True)
-class Window:
-    """The text around the cursor, with `\\n` as its only line end."""
-
-    prefix: str
-    suffix: str
-
-
 def is_usable(document: Document) -> bool:
     """Whether the text is the client's, and not too long."""
     return len(document.text) <= MAX_DOCUMENT_CHARS and not document.is_desynced
 
 
-def make_window(text: str, start: int, end: int, *, prefix_chars: int, suffix_chars: int, typed: str = "") -> Window:
+def make_site(
+    text: str, start: int, end: int, *, prefix_chars: int, suffix_chars: int, typed: str = "", language: str = ""
+) -> Site:
     """The text before `start`, then `typed`, and the text from `end` on, cut on line borders.
 
     `start` and `end` differ only where the client's own menu would replace text by `typed`.
     """
     before = text[_prefix_start(text, start, prefix_chars) : start] + typed
-    return Window(prefix=plain_text(before), suffix=plain_text(text[end : _suffix_end(text, end, suffix_chars)]))
+    behind = text[end : _suffix_end(text, end, suffix_chars)]
+    return Site(prefix=plain_text(before), suffix=plain_text(behind), language=language)
 
 
 def make_request(
-    window: Window,
+    site: Site,
     document: Document,
     settings: Settings,
     *,
-    begun: str = "",
     context: Sequence[ContextPiece] = (),
     path: str = "",
     is_asked: bool = False,
@@ -50,21 +44,20 @@ def make_request(
     """What the engine is asked.
 
     Args:
-        window: the text around the place where the prompt is anchored.
+        site: the text around the place where the prompt is anchored, and what was typed behind it.
         document: the one with the cursor.
         settings: of the front.
-        begun: what was typed behind that place.
         context: of other files.
         path: of the document.
         is_asked: the user wants alternatives, and waits.
     """
     stop = settings.stop
     if stop == AUTO:
-        stop = stop_policy(window.prefix + begun, window.suffix, is_asked=is_asked)
+        stop = stop_policy(site, is_asked=is_asked)
     return CompletionRequest(
-        prefix=window.prefix,
-        suffix=window.suffix,
-        begun=begun,
+        prefix=site.prefix,
+        suffix=site.suffix,
+        begun=site.begun,
         context=tuple(context),
         path=path if context else "",
         k=settings.alternatives,

@@ -13,9 +13,10 @@ from spa_lsp.completion import ContextPiece
 from spa_lsp.prompt import clean_text
 from spa_lsp.server.changes import find_changes
 from spa_lsp.server.chunk_ring import Chunk, ChunkRing, chunk_at, pick
-from spa_lsp.server.context import Window, plain_text
+from spa_lsp.server.context import plain_text
 from spa_lsp.server.documents import Document
 from spa_lsp.server.imports import MAX_FILES, Declarations, Import, find_file, find_imports
+from spa_lsp.text.site import Site
 from spa_lsp.workspace.folders import folder_of
 from spa_lsp.workspace.ignores import is_for_context, uri_path
 
@@ -59,9 +60,9 @@ class Neighbours:
         self._n_saved = 0
 
     async def pieces(
-        self, document: Document, cursor: int, window: Window, *, n_chars: int, n_diff_chars: int = 0
+        self, document: Document, cursor: int, site: Site, *, n_chars: int, n_diff_chars: int = 0
     ) -> tuple[ContextPiece, ...]:
-        """What to show beside this window; the last that is known when it takes too long."""
+        """What to show beside this text; the last that is known when it takes too long."""
         if not n_chars and not n_diff_chars:
             return ()
         self.visit(document, cursor)
@@ -70,7 +71,7 @@ class Neighbours:
             await asyncio.to_thread(self._drop_ignored)
             if not key.imports and not self.ring.chunks and not n_diff_chars:
                 return ()
-            gathering = self._gather(document, key, window)
+            gathering = self._gather(document, key, site)
             await asyncio.wait({gathering}, timeout=BUDGET_S)
         found = self._found.get(document.uri, (None, ()))[1]
         return await asyncio.to_thread(self._shown, found)
@@ -134,11 +135,11 @@ class Neighbours:
             n_saved=self._n_saved if n_diff_chars else 0,
         )
 
-    def _gather(self, document: Document, key: _Key, window: Window) -> "asyncio.Future[tuple[_Found, ...]]":
+    def _gather(self, document: Document, key: _Key, site: Site) -> "asyncio.Future[tuple[_Found, ...]]":
         running_key, running = self._gathering.get(document.uri, (None, None))
         if running is not None and running_key == key:
             return running
-        future = asyncio.ensure_future(asyncio.to_thread(self._find, document, key, window, self.ring.chunks))
+        future = asyncio.ensure_future(asyncio.to_thread(self._find, document, key, site, self.ring.chunks))
         self._gathering[document.uri] = (key, future)
         future.add_done_callback(lambda done: self._keep(document.uri, key, done))
         return future
@@ -152,14 +153,14 @@ class Neighbours:
             if len(self._found) > _KEPT_DOCUMENTS:
                 del self._found[next(iter(self._found))]
 
-    def _find(self, document: Document, key: _Key, window: Window, chunks: Sequence[Chunk]) -> tuple[_Found, ...]:
+    def _find(self, document: Document, key: _Key, site: Site, chunks: Sequence[Chunk]) -> tuple[_Found, ...]:
         """Reads files: not for the event loop. What changes least comes first; declarations get half the room."""
         declared = self._declared(document, key.imports, key.n_chars // 2)
         room = key.n_chars - sum(len(each.piece.text) for each in declared)
         folders = self._own_folders(document)
         chunks = [chunk for chunk in chunks if self._is_near(chunk.uri, folders) and not self._is_ignored(chunk.uri)]
-        near = window.prefix[-800:] + window.suffix[:800]
-        shown = window.prefix + window.suffix
+        near = site.prefix[-800:] + site.suffix[:800]
+        shown = site.prefix + site.suffix
         picked = pick(chunks, language=document.language, window=shown, near=near, n_chars=room)
         return (*declared, *(self._as_found(each.uri, each.text) for each in picked), *self._changed(document, key))
 

@@ -6,20 +6,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from spa_lsp.completion import CompletionRequest
+from spa_lsp.completion import CompletionRequest, StopPolicy
 from spa_lsp.server.accepted_counts import LearnedOrder
-from spa_lsp.server.anchors import SETTLED_CHARS, Anchor, Anchors
-from spa_lsp.server.answers import Answer, AnswerCache, Offer
-from spa_lsp.server.context import Window, make_request, make_window
+from spa_lsp.server.anchors import SETTLED_CHARS, Anchors
+from spa_lsp.server.answers import Answer, AnswerCache
+from spa_lsp.server.context import make_request, make_site
 from spa_lsp.server.documents import Document
 from spa_lsp.server.neighbours import Neighbours
 from spa_lsp.server.pace import Pace
-from spa_lsp.server.ranking import Place
-from spa_lsp.server.spots import Question, Spot, spot_of, typed_since
-from spa_lsp.server.window_size import COLD_S, PLACE, READ_S, WindowSize, window_size
-from spa_lsp.server.work import Complete, Job, Names, Work
-from spa_lsp.settings.schema import Settings
+from spa_lsp.server.spots import Cursor, Spot, spot_of, typed_since
+from spa_lsp.server.window_size import COLD_S, FOR_RULES, READ_S, WindowSize, window_size
+from spa_lsp.server.work import Complete, Names, Work, WorkOrder
+from spa_lsp.settings.schema import AUTO, Settings
 from spa_lsp.text.ipython import as_python
+from spa_lsp.text.shown import Offer
+from spa_lsp.text.site import Site
 
 SETTLE_S = 1.5  # without a request, before a larger prompt is read where the user is
 IDLE_S = 0.05  # without a request, before what may follow is asked for: editors ask within this time or wait longer
@@ -29,12 +30,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """What a front asks for: where, in which text, and whether the first good ones will do."""
+    """What a front asks for: where, and whether the first good ones will do."""
 
-    question: Question
-    document: Document
+    cursor: Cursor
     is_hasty: bool = False
     is_asked: bool = False  # the user wants them, and waits
+    wants_block: bool = False  # and not the single lines that are offered unasked
 
 
 class Offering:
@@ -56,6 +57,7 @@ class Offering:
         self.tokens_per_s: float | None = None  # of a prompt, as the engine has measured it
         self._speculation: asyncio.Task[None] | None = None
         self._last: Ask | None = None  # that the engine was asked for
+        self._dismissed: Spot | None = None  # where what was offered is not on the screen any more
 
     async def answer(self, ask: Ask, on_part: Callable[[Answer], None] | None = None) -> Answer | None:
         """The alternatives here; None when there are none.
@@ -64,16 +66,16 @@ class Offering:
         """
         if not ask.is_asked:
             self.pace.key(time.monotonic())
-        spot = spot_of(ask.question, ask.document.text)
-        answer = self.answers.find(spot)
+        spot = spot_of(ask.cursor)
+        answer = self._found(ask, spot)
         if _is_enough(answer, ask):
             return answer
-        if answer is not None and (work := self._running_work(spot)):
+        if answer is not None and (work := self._running_work(ask, spot)):
             if on_part:
                 on_part(answer)
             await work.all()  # what was shown in part is being completed
             return self.answers.find(spot)
-        work = self._fitting_work(spot) or await self._start_for(ask, spot, kept=answer.offers if answer else ())
+        work = self._fitting_work(ask, spot) or await self._start_for(ask, spot, kept=answer.offers if answer else ())
         if not ask.is_hasty and not on_part:
             return await work.all()
         first = await work.first(self._settings(ask).first_items_ms / 1000)
@@ -84,7 +86,11 @@ class Offering:
 
     def knows(self, ask: Ask) -> bool:
         """Whether the answer comes without the engine."""
-        return _is_enough(self.answers.find(spot_of(ask.question, ask.document.text)), ask)
+        return _is_enough(self._found(ask, spot_of(ask.cursor)), ask)
+
+    def is_dismissed(self, cursor: Cursor) -> bool:
+        """Whether the user has let go of what was offered here, or where this was typed since."""
+        return self._dismissed is not None and typed_since(self._dismissed, spot_of(cursor)) is not None
 
     def accepted(self, adapter_set: str, index: int, find: Callable[[str], Document | None]) -> None:
         """An alternative was inserted: ask for what may follow it, if there is nothing else to do.
@@ -97,13 +103,19 @@ class Offering:
         if found is None or document is None or not self._settings_of(document.file_uri).speculative:
             return
         answer, offer = found
-        question = question_after(answer, offer.text, document)
-        if question is not None:
-            self._speculation = asyncio.create_task(self._speculate(Ask(question=question, document=document)))
+        cursor = cursor_after(answer, offer.text, document)
+        if cursor is not None:
+            self._speculation = asyncio.create_task(self._speculate(Ask(cursor=cursor)))
 
     def is_on_screen(self, adapter_set: str, index: int) -> None:
         """The user looks at this alternative: when more of it is typed or inserted, what is left of it comes first."""
+        self._dismissed = None
         self.answers.prefer(adapter_set, index)
+
+    def dismissed(self, adapter_set: str, index: int) -> None:
+        """The user does not want to see this alternative."""
+        found = self.answers.latest(adapter_set, index)
+        self._dismissed = found[0].spot if found else None
 
     def forget(self, uri: str) -> None:
         """The document was closed: when it is opened again, its versions may begin anew."""
@@ -122,66 +134,74 @@ class Offering:
             work.cancel()
         self._works.clear()
 
-    def _running_work(self, spot: Spot) -> Work | None:
+    def _found(self, ask: Ask, spot: Spot) -> Answer | None:
+        """The answer that is known already, if it will do."""
+        answer = self.answers.find(spot)
+        return answer if answer and self._will_do(answer.stop, ask) else None
+
+    def _will_do(self, stop: StopPolicy, ask: Ask) -> bool:
+        return stop != "single" or not ask.wants_block or self._settings(ask).stop != AUTO
+
+    def _running_work(self, ask: Ask, spot: Spot) -> Work | None:
         """The work for this place, or for one from which this was typed."""
         work = self._works.get(spot.uri)
-        return work if work and not work.is_over and typed_since(work.job.spot, spot) is not None else None
+        if work is None or work.is_over or not self._will_do(work.order.request.stop, ask):
+            return None
+        return work if typed_since(work.order.spot, spot) is not None else None
 
-    def _fitting_work(self, spot: Spot) -> Work | None:
-        work = self._running_work(spot)
-        return work if work and typed_since(work.job.spot, spot) == "" else None
+    def _fitting_work(self, ask: Ask, spot: Spot) -> Work | None:
+        work = self._running_work(ask, spot)
+        return work if work and typed_since(work.order.spot, spot) == "" else None
 
     async def _start_for(self, ask: Ask, spot: Spot, kept: tuple[Offer, ...]) -> Work:
         self._stop_speculating()
         self._stop_all_works(but=None)
         if not ask.is_asked:
             await asyncio.sleep(self.pace.wait_s)  # the next key ends this request before it costs anything
-        job = replace(await self._job(ask, spot), kept=kept)
-        return self._fitting_work(spot) or self._start(job)
+        order = replace(await self._order(ask, spot), kept=kept)
+        return self._fitting_work(ask, spot) or self._start(order)
 
-    def _start(self, job: Job) -> Work:
-        self._stop_all_works(but=job.spot)
-        work = Work(job, self._complete, self._names, self._keep, on_first=self.pace.answered)
-        self._works[job.spot.uri] = work
+    def _start(self, order: WorkOrder) -> Work:
+        self._stop_all_works(but=order.spot)
+        work = Work(order, self._complete, self._names, self._keep, on_first=self.pace.answered)
+        self._works[order.spot.uri] = work
         return work
 
-    async def _job(self, ask: Ask, spot: Spot) -> Job:
+    async def _order(self, ask: Ask, spot: Spot) -> WorkOrder:
         self._last = ask
-        window = window_at(ask.question, ask.document, self._size(ask))
-        anchored = self.anchors.find(spot)
-        if anchored is None:
-            self.anchors.put(anchor := Anchor(spot=spot, window=window))
-            anchored = anchor, ""
-        request = await self._request(ask, anchored[0].window, begun=anchored[1])
+        site = self.anchors.find(spot)
+        if site is None:
+            site = site_at(ask.cursor, self._size(ask))
+            self.anchors.put(spot, site)
+        request = await self._request(ask, site)
         if request.k is not None and 0 < len(await self._names(self.adapter_set)) <= request.k:
             request = replace(request, k=None)  # more than there are would be refused
-        language = ask.document.language
-        return Job(
+        language = ask.cursor.document.language
+        return WorkOrder(
             spot=spot,
-            place=_place(ask),
+            site=_site_for_rules(ask.cursor),
             request=request,
             counts=self.learned.of(language) if self._settings(ask).learned_order else {},
             adapter_set=self.adapter_set,
         )
 
-    async def _request(self, ask: Ask, window: Window, *, begun: str) -> CompletionRequest:
+    async def _request(self, ask: Ask, site: Site) -> CompletionRequest:
         """What the engine is asked, with what other files have to say."""
-        document, size = ask.document, self._size(ask)
+        document, size = ask.cursor.document, self._size(ask)
         pieces = await self.neighbours.pieces(
-            document, ask.question.start, window, n_chars=size.files, n_diff_chars=size.diff
+            document, ask.cursor.start, site, n_chars=size.files, n_diff_chars=size.diff
         )
         return make_request(
-            window,
+            site,
             document,
             self._settings(ask),
-            begun=begun,
             context=pieces,
             path=self.neighbours.label(document.file_uri),
             is_asked=ask.is_asked,
         )
 
     def _settings(self, ask: Ask) -> Settings:
-        return self._settings_of(ask.document.file_uri)
+        return self._settings_of(ask.cursor.document.file_uri)
 
     def _size(self, ask: Ask, seconds: float = COLD_S) -> WindowSize:
         return window_size(self._settings(ask), self.tokens_per_s, seconds=seconds)
@@ -209,27 +229,26 @@ class Offering:
     async def _speculate(self, ask: Ask) -> None:
         """Start a work that nobody waits for yet; a request for its place joins it, any other ends it."""
         await asyncio.sleep(IDLE_S)
-        spot = spot_of(ask.question, ask.document.text)
+        spot = spot_of(ask.cursor)
         if any(not work.is_over for work in self._works.values()) or self.answers.find(spot):
             return
-        self._start(await self._job(ask, spot))
+        self._start(await self._order(ask, spot))
 
     async def _settle(self, ask: Ask) -> None:
         """While nothing is to be done, have the engine read more of the text, up to where the user is now."""
         await asyncio.sleep(SETTLE_S)
-        spot = spot_of(ask.question, ask.document.text)
+        spot = spot_of(ask.cursor)
         found = self.anchors.find(spot)
         if found is None or any(not work.is_over for work in self._works.values()):
             return
-        anchor, begun = found
-        window = window_at(ask.question, ask.document, self._size(ask, seconds=READ_S))
-        if len(begun) < SETTLED_CHARS and len(anchor.window.prefix) + len(begun) >= len(window.prefix):
+        site = site_at(ask.cursor, self._size(ask, seconds=READ_S))
+        if len(found.begun) < SETTLED_CHARS and len(found.before) >= len(site.prefix):
             return
-        request = await self._request(ask, window, begun="")
+        request = await self._request(ask, site)
         request = replace(request, use_base=True, k=1, max_tokens=1, lead_first=False, deadline_s=None)
         read = await self._complete(request)
         if read is not None and not read.is_cancelled and self.anchors.find(spot) == found:
-            self.anchors.put(Anchor(spot=spot, window=window))
+            self.anchors.put(spot, site)
 
 
 def _is_enough(answer: Answer | None, ask: Ask) -> bool:
@@ -238,34 +257,33 @@ def _is_enough(answer: Answer | None, ask: Ask) -> bool:
     return answer.is_whole or ask.is_hasty
 
 
-def _place(ask: Ask) -> Place:
+def _site_for_rules(cursor: Cursor) -> Site:
     """What the rules look at."""
-    around, language = window_at(ask.question, ask.document, PLACE), ask.document.language
-    prefix, suffix = around.prefix, around.suffix
-    if ask.document.notebook and language == "python":
-        text = as_python(prefix + suffix)
-        prefix, suffix = text[: len(prefix)], text[len(prefix) :]
-    return Place(prefix=prefix, suffix=suffix, language=language)
+    site = site_at(cursor, FOR_RULES)
+    if not cursor.document.notebook or site.language != "python":
+        return site
+    text, n = as_python(site.prefix + site.suffix), len(site.prefix)
+    return replace(site, prefix=text[:n], suffix=text[n:])
 
 
-def window_at(question: Question, document: Document, size: WindowSize) -> Window:
+def site_at(cursor: Cursor, size: WindowSize) -> Site:
     """The text around a cursor."""
-    return make_window(
-        document.text,
-        question.start,
-        question.end,
+    return make_site(
+        cursor.document.text,
+        cursor.start,
+        cursor.end,
         prefix_chars=size.prefix,
         suffix_chars=size.suffix,
-        typed=question.typed,
+        typed=cursor.typed,
+        language=cursor.document.language,
     )
 
 
-def question_after(answer: Answer, text: str, document: Document) -> Question | None:
+def cursor_after(answer: Answer, text: str, document: Document) -> Cursor | None:
     """The cursor behind an alternative that was inserted; None while the document does not have it, or has more."""
     start = answer.spot.start
-    after = Question(uri=document.uri, version=document.version, start=start, end=start)
     for end in range(start + len(text), start + len(text) + text.count("\n") + 1):  # `\r\n` takes one more
-        question = replace(after, start=end, end=end)
-        if end <= len(document.text) and typed_since(answer.spot, spot_of(question, document.text)) == text:
-            return question
+        cursor = Cursor(document=document, start=end, end=end)
+        if end <= len(document.text) and typed_since(answer.spot, spot_of(cursor)) == text:
+            return cursor
     return None

@@ -8,7 +8,7 @@ from lsprotocol import types
 
 from spa_lsp.completion import Alternative
 from spa_lsp.server.answers import Answer
-from spa_lsp.text.postprocess import Site, n_replaced
+from spa_lsp.text.postprocess import n_replaced
 
 REQUEST = "spa-lsp/alternatives"
 
@@ -26,7 +26,6 @@ def to_panel(answer: Answer, base: str, range_of: Callable[[int], types.Range]) 
     Those have `same_as`: the number, from 1, of the offered one. `range` is what the text takes the place of.
     """
     first = answer.offers[0].text if answer.offers else ""
-    site = Site(prefix=answer.spot.head, suffix=answer.spot.tail, language=answer.language)
 
     def entry(alternative: Alternative, n: int, same_as: int | None) -> dict[str, Any]:
         about = {name: getattr(alternative, name) for name in _SHOWN}
@@ -34,7 +33,7 @@ def to_panel(answer: Answer, base: str, range_of: Callable[[int], types.Range]) 
 
     offered = [entry(offer.alternative, offer.n_replaced, None) for offer in answer.offers]
     same = [
-        entry(alternative, n_replaced(alternative.text, site), number)
+        entry(alternative, n_replaced(alternative.text, answer.spot.site), number)
         for number, offer in enumerate(answer.offers, start=1)
         for alternative in offer.same
     ]

@@ -2,29 +2,20 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from spa_lsp.completion import Alternative
-from spa_lsp.server.answers import Offer
 from spa_lsp.text.normal_form import parses
-from spa_lsp.text.shown import Shown, shown_infills
+from spa_lsp.text.shown import Offer, distinct, shown_infills
+from spa_lsp.text.site import Site
 
 # Nats. Alternatives whose trust differs by less are told apart by syntax and by what the user took before; a choice,
 # not measured: two adapters that agree count for ln 2, almost three steps.
 STEP = 0.25
 
 
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """The text between which an alternative is to stand, and its language."""
-
-    prefix: str
-    suffix: str
-    language: str
-
-
 def make_offers(
-    alternatives: Sequence[Alternative], place: Place, *, counts: Mapping[str, int], kept: Sequence[Offer] = ()
+    alternatives: Sequence[Alternative], site: Site, *, counts: Mapping[str, int], kept: Sequence[Offer] = ()
 ) -> list[Offer]:
     """The distinct alternatives, polished, in the order in which they are shown.
 
@@ -33,23 +24,14 @@ def make_offers(
 
     Args:
         alternatives: raw, of different adapters.
-        place: where they are to stand.
+        site: where they are to stand.
         counts: how often alternatives of each adapter were accepted, by its name.
         kept: what is shown already and so keeps its place.
     """
-    shown = shown_infills(
-        sorted(alternatives, key=lambda alternative: alternative.index),
-        prefix=place.prefix,
-        suffix=place.suffix,
-        language=place.language,
-    )
-    programs: dict[str, list[Shown]] = {}
-    for each in shown:
-        if each.text is not None:
-            programs.setdefault(each.form, []).append(each)
-    first = [replace(offer, same=_others(programs.pop(offer.form, []), offer.alternative.index)) for offer in kept]
-    ranked = sorted(programs.values(), key=lambda program: _rank(program, place, counts))
-    return [*first, *map(_offer, ranked)]
+    shown = shown_infills(sorted(alternatives, key=lambda alternative: alternative.index), site)
+    programs = {offer.form: offer for offer in distinct(shown)}
+    first = [replace(offer, same=_others(offer, programs.pop(offer.form, None))) for offer in kept]
+    return [*first, *sorted(programs.values(), key=lambda offer: _rank(offer, site, counts))]
 
 
 def trust(mean_logprobs: Sequence[float]) -> float:
@@ -57,29 +39,14 @@ def trust(mean_logprobs: Sequence[float]) -> float:
     return max(mean_logprobs) + math.log(len(mean_logprobs))
 
 
-def _rank(program: Sequence[Shown], place: Place, counts: Mapping[str, int]) -> tuple[float, bool, int, int]:
-    text = program[0].text
-    assert text is not None
-    step = -round(trust([each.alternative.mean_logprob for each in program]) / STEP)
-    is_sound = parses(place.prefix, text, place.suffix[program[0].n_replaced :], place.language)
-    n_accepted = max(counts.get(each.alternative.adapter, 0) for each in program)
-    return step, not is_sound, -n_accepted, program[0].alternative.index
+def _rank(offer: Offer, site: Site, counts: Mapping[str, int]) -> tuple[float, bool, int, int]:
+    step = -round(trust([each.mean_logprob for each in offer.wordings]) / STEP)
+    is_sound = parses(site.before, offer.text, site.suffix[offer.n_replaced :], site.language)
+    n_accepted = max(counts.get(each.adapter, 0) for each in offer.wordings)
+    return step, not is_sound, -n_accepted, offer.alternative.index
 
 
-def _offer(program: Sequence[Shown]) -> Offer:
-    shown = program[0]
-    return Offer(
-        alternative=_as_shown(shown),
-        form=shown.form,
-        same=_others(program, shown.alternative.index),
-        n_replaced=shown.n_replaced,
-    )
-
-
-def _others(program: Sequence[Shown], index: int) -> tuple[Alternative, ...]:
-    return tuple(_as_shown(each) for each in program if each.alternative.index != index)
-
-
-def _as_shown(shown: Shown) -> Alternative:
-    assert shown.text is not None
-    return replace(shown.alternative, text=shown.text)
+def _others(offer: Offer, found: Offer | None) -> tuple[Alternative, ...]:
+    """Who else has written what is shown already."""
+    wordings = found.wordings if found else ()
+    return tuple(each for each in wordings if each.index != offer.alternative.index)

@@ -3,6 +3,9 @@
 import re
 from dataclasses import dataclass
 
+from spa_lsp.server.documents import Document
+from spa_lsp.text.site import Site
+
 HEAD_CHARS = 4000  # enough to know a place again; a change farther away is hardly seen by the model
 TAIL_CHARS = 1000
 MAX_TYPED = 2000
@@ -11,11 +14,10 @@ PAIRS = {")": "(", "]": "[", "}": "{", '"': '"', "'": "'", "`": "`"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class Cursor:
     """A cursor in one version of a document; `start` and `end` differ where the client's menu would replace text."""
 
-    uri: str
-    version: int
+    document: Document
     start: int
     end: int
     typed: str = ""  # chosen in the client's own menu
@@ -23,31 +25,35 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class Spot:
-    """A place by the text around it, as it stands in the document: the same text gets the same alternatives."""
+    """A place that is known again in other versions: by the text around it and its distance from both ends.
+
+    A `Site` alone would not do: the same text may stand twice in a document. Here it has the document's own line ends.
+    """
 
     uri: str
     start: int  # characters before the cursor
     n_behind: int  # and behind it
-    head: str
-    tail: str
+    site: Site
 
 
-def spot_of(question: Question, text: str) -> Spot:
-    """The place of a question in the text of its document."""
-    head = text[max(0, question.start - HEAD_CHARS) : question.start] + question.typed
+def spot_of(cursor: Cursor) -> Spot:
+    """The place of a cursor."""
+    document, text = cursor.document, cursor.document.text
+    head = text[max(0, cursor.start - HEAD_CHARS) : cursor.start] + cursor.typed
+    tail = text[cursor.end : cursor.end + TAIL_CHARS]
     return Spot(
-        uri=question.uri,
-        start=question.start + len(question.typed),
-        n_behind=len(text) - question.end,
-        head=head[-HEAD_CHARS:],
-        tail=text[question.end : question.end + TAIL_CHARS],
+        uri=document.uri,
+        start=cursor.start + len(cursor.typed),
+        n_behind=len(text) - cursor.end,
+        site=Site(prefix=head[-HEAD_CHARS:], suffix=tail, language=document.language),
     )
 
 
-def is_inside_word(question: Question, text: str) -> bool:
+def is_inside_word(cursor: Cursor) -> bool:
     """Whether letters, digits or `_` stand on both sides of the cursor."""
-    before = question.typed[-1:] or text[max(0, question.start - 1) : question.start]
-    return bool(re.fullmatch(r"\w\w", before + text[question.end : question.end + 1]))
+    text = cursor.document.text
+    before = cursor.typed[-1:] or text[max(0, cursor.start - 1) : cursor.start]
+    return bool(re.fullmatch(r"\w\w", before + text[cursor.end : cursor.end + 1]))
 
 
 def typed_since(old: Spot, new: Spot) -> str | None:
@@ -58,13 +64,14 @@ def typed_since(old: Spot, new: Spot) -> str | None:
     n = new.start - old.start
     if old.uri != new.uri or not 0 <= n <= MAX_TYPED:
         return None
-    head, typed = (new.head[:-n], new.head[-n:]) if n else (new.head, "")
-    if not (old.head.endswith(head) if len(head) < len(old.head) else head.endswith(old.head)):
+    before, head, tail = old.site.prefix, new.site.prefix, new.site.suffix
+    head, typed = (head[:-n], head[-n:]) if n else (head, "")
+    if not (before.endswith(head) if len(head) < len(before) else head.endswith(before)):
         return None
     n_paired = new.n_behind - old.n_behind
-    if not 0 <= n_paired <= MAX_PAIRED or not _are_paired(typed, new.tail[:n_paired]):
+    if not 0 <= n_paired <= MAX_PAIRED or not _are_paired(typed, tail[:n_paired]):
         return None
-    if new.tail[n_paired:] != old.tail[: len(new.tail) - n_paired]:
+    if tail[n_paired:] != old.site.suffix[: len(tail) - n_paired]:
         return None
     return typed.replace("\r\n", "\n").replace("\r", "\n")  # as alternatives have it
 

@@ -25,7 +25,7 @@ class WindowSize:
 
 
 # What the rules about a completion's text look at, however little the model sees: a bracket may be open far back.
-PLACE = WindowSize(prefix=6000, suffix=2000, files=0, diff=0)
+FOR_RULES = WindowSize(prefix=6000, suffix=2000, files=0, diff=0)
 
 
 def window_size(settings: Settings, tokens_per_s: float | None, *, seconds: float = COLD_S) -> WindowSize:

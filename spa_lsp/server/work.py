@@ -9,9 +9,11 @@ from functools import partial
 from typing import Protocol
 
 from spa_lsp.completion import Alternative, CompletionRequest, CompletionResult, OnAlternative
-from spa_lsp.server.answers import Answer, Offer
-from spa_lsp.server.ranking import Place, make_offers
+from spa_lsp.server.answers import Answer
+from spa_lsp.server.ranking import make_offers
 from spa_lsp.server.spots import Spot
+from spa_lsp.text.shown import Offer
+from spa_lsp.text.site import Site
 
 logger = logging.getLogger(__name__)
 
@@ -30,11 +32,11 @@ class Complete(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class WorkOrder:
     """What a work is about."""
 
     spot: Spot
-    place: Place
+    site: Site  # as the rules about texts see it: more than the model does
     request: CompletionRequest
     counts: Mapping[str, int]  # accepted alternatives by adapter
     adapter_set: str = ""  # that will probably answer: its name comes only with the end
@@ -46,21 +48,21 @@ class Work:
 
     def __init__(
         self,
-        job: Job,
+        order: WorkOrder,
         complete: Complete,
         names: Names,
         on_answer: Callable[[Answer], None],
         *,
         on_first: Callable[[float], None] = lambda seconds: None,
     ) -> None:
-        self.job = job
+        self.order = order
         self._on_first = on_first  # told how long the engine's first alternative took
         self._began = time.monotonic()
         self._complete = complete
         self._names = names
         self._on_answer = on_answer
         self._found: list[Alternative] = []
-        self._kept = job.kept  # and what was given before the end: they keep their places
+        self._kept = order.kept  # and what was given before the end: they keep their places
         self._lead: Alternative | None = None  # that came before the others: it is shown before them
         self._is_answered = False
         self._ranking = asyncio.Lock()  # one answer at a time, and none in part after the whole
@@ -120,7 +122,7 @@ class Work:
         return await self._whole()
 
     async def _run(self) -> Answer | None:
-        request = self.job.request
+        request = self.order.request
         result = await self._complete(request, self._add)
         if result is None or result.is_cancelled:
             return None
@@ -140,7 +142,7 @@ class Work:
         others = [name for name in await self._names(result.adapter_set) if name not in asked]
         if not others:
             return ()
-        request = replace(self.job.request, adapters=tuple(others[:k]), k=None, lead_first=False)
+        request = replace(self.order.request, adapters=tuple(others[:k]), k=None, lead_first=False)
         if request.deadline_s is not None:  # one for both
             left_s = request.deadline_s - (time.monotonic() - self._began)
             if left_s <= 0:
@@ -153,7 +155,7 @@ class Work:
 
     def _add(self, alternative: Alternative) -> None:
         if not self._found:
-            has_lead = self.job.request.lead_first and alternative.adapter != BASE
+            has_lead = self.order.request.lead_first and alternative.adapter != BASE
             self._lead = alternative if has_lead else None
             self._on_first(time.monotonic() - self._began)
         self._found.append(alternative)
@@ -162,7 +164,7 @@ class Work:
     async def _answer_in_part(self) -> Answer | None:
         """What is offered of what has come so far; None when that is nothing, or the end has come."""
         async with self._ranking:
-            answer = await self._answer(self._found, adapter_set=self.job.adapter_set)
+            answer = await self._answer(self._found, adapter_set=self.order.adapter_set)
             if not answer.offers or self.is_over or self._is_answered:
                 return None
             self._kept = answer.offers
@@ -176,17 +178,17 @@ class Work:
 
     async def _answer(self, alternatives: Sequence[Alternative], *, adapter_set: str) -> Answer:
         """In a thread: to parse a long document once for each alternative takes up to some seconds."""
-        rank = partial(_rank, tuple(alternatives), self.job, lead=self._lead, kept=self._kept)
+        rank = partial(_rank, tuple(alternatives), self.order, lead=self._lead, kept=self._kept)
         offers = await asyncio.to_thread(rank)
-        language = self.job.place.language
-        return Answer(spot=self.job.spot, adapter_set=adapter_set, offers=tuple(offers), language=language)
+        order = self.order
+        return Answer(spot=order.spot, adapter_set=adapter_set, offers=tuple(offers), stop=order.request.stop)
 
 
 def _rank(
-    alternatives: Sequence[Alternative], job: Job, *, lead: Alternative | None, kept: Sequence[Offer]
+    alternatives: Sequence[Alternative], order: WorkOrder, *, lead: Alternative | None, kept: Sequence[Offer]
 ) -> list[Offer]:
     """The offers, of which those on the screen come first, and where nothing is, the lead."""
-    make = partial(make_offers, place=job.place, counts=job.counts)
+    make = partial(make_offers, site=order.site, counts=order.counts)
     if lead is not None and not kept:
         kept = make([lead])
     return make(alternatives, kept=kept)

@@ -5,6 +5,7 @@ from importlib import resources
 from pathlib import Path
 
 from spa_lsp.errors import BadInput, NotFound
+from spa_lsp.text.site import Site
 from spa_lsp.text.source_text import language_of, read_text
 
 MARK = "‸"
@@ -12,13 +13,10 @@ BUNDLED = ("cart.py", "settings.py", "moving_average.py", "word_counts.py")  # i
 
 
 @dataclass(frozen=True, kw_only=True)
-class MarkedText:
-    """The text before and after a cursor."""
+class MarkedText(Site):
+    """A site in a file that has a name."""
 
     name: str
-    prefix: str
-    suffix: str
-    language: str
 
 
 def bundled_texts() -> list[MarkedText]:

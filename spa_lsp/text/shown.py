@@ -1,71 +1,79 @@
 """What a person sees of a result: polished texts, which of them are the same program, where they differ. Pure."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
 from spa_lsp.completion import Alternative, CompletionResult, Timing
 from spa_lsp.text.normal_form import normal_form
-from spa_lsp.text.postprocess import Site, n_replaced, polish
+from spa_lsp.text.postprocess import n_replaced, polish
+from spa_lsp.text.site import Site
 
-_OPEN = ("length", "deadline")  # how a completion ends that was not over
 _TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
-    """One alternative of a result."""
+class Offer:
+    """One alternative as it is offered."""
 
-    alternative: Alternative
-    text: str | None  # as an editor would insert it; None: there is nothing to insert
-    same_as: int | None = None  # number, from 1, of the first one that is the same program
+    alternative: Alternative  # with the text that an editor inserts; empty: there is nothing to insert
     form: str = ""  # equal for the same programs
-    n_replaced: int = 0  # characters behind the cursor whose place it takes
+    same: tuple[Alternative, ...] = ()  # the same program from other adapters, in their words
+    n_replaced: int = 0  # characters behind the cursor whose place it takes: closing brackets, the rest of a word
+
+    @property
+    def text(self) -> str:
+        """What is inserted."""
+        return self.alternative.text
+
+    @property
+    def wordings(self) -> tuple[Alternative, ...]:
+        """The program in the words of all who wrote it, those that are offered first."""
+        return (self.alternative, *self.same)
 
 
-def shown_infills(alternatives: Sequence[Alternative], *, prefix: str, suffix: str, language: str) -> list[Shown]:
-    """Each alternative at a cursor, polished for its place as the server does it."""
-
-    def clean(alternative: Alternative) -> tuple[str | None, int]:
-        site = Site(prefix=prefix, suffix=suffix, language=language, is_open=alternative.finish in _OPEN)
-        text = polish(alternative.text, site)
-        return text, n_replaced(text, site) if text else 0
-
-    def form(text: str, n: int) -> str:
-        return normal_form(prefix, text, suffix[n:], language)
-
-    return _show(alternatives, clean, form)
+def shown_infills(alternatives: Sequence[Alternative], site: Site) -> list[Offer]:
+    """Each alternative at a cursor, polished for its place."""
+    return [_infill(alternative, site) for alternative in alternatives]
 
 
-def shown_answers(alternatives: Sequence[Alternative]) -> list[Shown]:
+def shown_answers(alternatives: Sequence[Alternative]) -> list[Offer]:
     """Each answer to an instruction, whole: nothing is taken out of it."""
-    return _show(
-        alternatives,
-        lambda alternative: (alternative.text.strip("\n") or None, 0),
-        lambda text, _: normal_form("", text, "", "python"),
-    )
+    return [_answer(alternative) for alternative in alternatives]
 
 
-def distinct(shown: Sequence[Shown]) -> list[Shown]:
-    """Those that are to be looked at: of every program the first."""
-    return [each for each in shown if each.text is not None and each.same_as is None]
+def distinct(shown: Sequence[Offer]) -> list[Offer]:
+    """Those that are to be looked at: of every program the first, which knows the others."""
+    programs: dict[str, list[Offer]] = {}
+    for each in shown:
+        if each.text:
+            programs.setdefault(each.form, []).append(each)
+    return [replace(first, same=tuple(each.alternative for each in same)) for first, *same in programs.values()]
 
 
-def _show(
-    alternatives: Sequence[Alternative],
-    clean: Callable[[Alternative], tuple[str | None, int]],
-    form: Callable[[str, int], str],
-) -> list[Shown]:
-    numbers: dict[str, int] = {}
-    shown = []
-    for number, alternative in enumerate(alternatives, start=1):
-        text, n = clean(alternative) if alternative.finish != "disabled" else (None, 0)
-        key = "" if text is None else form(text, n)
-        first = number if text is None else numbers.setdefault(key, number)
-        same_as = None if first == number else first
-        shown.append(Shown(alternative=alternative, text=text, same_as=same_as, form=key, n_replaced=n))
-    return shown
+def first_same(shown: Sequence[Offer], number: int) -> int:
+    """Number of the first one that is the same program as this one, which may be this one; both count from 1."""
+    wanted = shown[number - 1]
+    same = (n for n, each in enumerate(shown, start=1) if each.text and each.form == wanted.form)
+    return next(same) if wanted.text else number
+
+
+def _infill(alternative: Alternative, site: Site) -> Offer:
+    text = "" if alternative.finish == "disabled" else polish(alternative.text, site, is_open=_is_open(alternative))
+    n = n_replaced(text, site) if text else 0
+    form = normal_form(site.before, text, site.suffix[n:], site.language) if text else ""
+    return Offer(alternative=replace(alternative, text=text), form=form, n_replaced=n)
+
+
+def _answer(alternative: Alternative) -> Offer:
+    text = "" if alternative.finish == "disabled" else alternative.text.strip("\n")
+    form = normal_form("", text, "", "python") if text else ""
+    return Offer(alternative=replace(alternative, text=text), form=form)
+
+
+def _is_open(alternative: Alternative) -> bool:
+    return alternative.finish in ("length", "deadline")  # it was not over
 
 
 def differing(text: str, other: str) -> list[tuple[str, bool]]:
@@ -77,22 +85,22 @@ def differing(text: str, other: str) -> list[tuple[str, bool]]:
     ]
 
 
-def title(shown: Shown, number: int, total: int) -> str:
-    """`2/8 · comprehensions (a2)`, and what is worth knowing of it."""
-    alternative = shown.alternative
-    parts = [f"{number}/{total}", f"{alternative.label} ({alternative.adapter})"]
+def title(shown: Sequence[Offer], number: int) -> str:
+    """`2/8 · comprehensions (a2)`, and what is worth knowing of it. The number counts from 1."""
+    alternative, first = shown[number - 1].alternative, first_same(shown, number)
+    parts = [f"{number}/{len(shown)}", f"{alternative.label} ({alternative.adapter})"]
     if alternative.finish == "disabled":
         parts.append("disabled: its numbers are not finite")
-    elif shown.same_as is not None:
-        parts.append(f"same as {shown.same_as}")
-    elif shown.text is None and alternative.finish != "deadline":
+    elif first != number:
+        parts.append(f"same as {first}")
+    elif not alternative.text and alternative.finish != "deadline":
         parts.append("nothing to insert")
-    elif alternative.finish in ("length", "deadline"):
+    elif _is_open(alternative):
         parts.append(f"not finished ({alternative.finish})")
     return " · ".join(parts)
 
 
-def facts(result: CompletionResult, shown: Sequence[Shown]) -> str:
+def facts(result: CompletionResult, shown: Sequence[Offer]) -> str:
     """One line: how many differ, how long it took, what answered."""
     return f"{len(distinct(shown))} of {len(shown)} differ · {times(result.timing)} · {setting(result)}"
 

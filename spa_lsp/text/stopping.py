@@ -5,12 +5,12 @@ An answer to an instruction is cut behind its code: half of it would be an expla
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Set
 from functools import partial
 
 from spa_lsp.completion import Layout, StopPolicy
 from spa_lsp.text.indentation import indentation
+from spa_lsp.text.site import Site
 
 # Gives the text up to the cut, or None while the completion may go on.
 Cut = Callable[[str], str | None]
@@ -24,41 +24,16 @@ _DEFINITION = re.compile(r"\s*(async\s+)?(def|class)\s")
 _EXAMPLE = re.compile(r"print\(|if __name__|def main\(")  # where EvalPlus ends an answer, too
 
 
-@dataclass(frozen=True, kw_only=True)
-class Gap:
-    """The place to fill: its indentation, and the lines behind it that end it."""
-
-    indentation: int  # of the cursor's line, or of the line expected there, in characters
-    is_line_begun: bool  # the cursor's line holds something already, if only its indentation
-    takes_whole_lines: bool  # the suffix begins with a line of its own: the last line inserted before it must be ended
-    ends: frozenset[str]  # lines of the suffix, as they stand there
-
-
-def make_cut(policy: StopPolicy, layout: Layout, *, prefix: str, suffix: str) -> Cut:
+def make_cut(policy: StopPolicy, layout: Layout, site: Site) -> Cut:
     """The rule for one request; `none` never cuts, and in the instruct layout the others are one.
 
-    The prefix is the text that the completion follows: in the instruct layout what is given of the answer.
+    There only what is begun of the answer counts: the prefix is the instruction.
     """
     if policy == "none":
         return _never
     if layout == "instruct":
-        return partial(_through_code, prefix)
-    gap = find_gap(prefix, suffix)
-    return partial(_first_line, gap) if policy == "single" else partial(_block, gap)
-
-
-def find_gap(prefix: str, suffix: str) -> Gap:
-    """What the text around the cursor says about where a completion must end."""
-    line = prefix.rpartition("\n")[2]
-    rest, _, behind = suffix.partition("\n")
-    lines = [text for text in (rest, *behind.split("\n")) if text.strip()]
-    ends = {text for n, text in enumerate(lines[:_SUFFIX_LINES]) if n == 0 or _is_telling(text)}
-    return Gap(
-        indentation=indentation(line) if line else _expected_indentation(prefix),
-        is_line_begun=bool(line),
-        takes_whole_lines=not line and bool(rest.strip()),
-        ends=frozenset(ends),
-    )
+        return partial(_through_code, site.begun)
+    return partial(_first_line, site) if policy == "single" else partial(_block, site, _ends(site), _depth(site))
 
 
 def _never(text: str) -> str | None:
@@ -92,40 +67,43 @@ def _closes(line: str, opening: str) -> bool:
     return is_fence and indentation(line) <= indentation(opening) + 3
 
 
-def _first_line(gap: Gap, text: str) -> str | None:
+def _first_line(site: Site, text: str) -> str | None:
     """Through the first line that is not blank."""
     start = len(text) - len(text.lstrip())
     end = text.find("\n", start)
-    return None if end < 0 or not text.strip() else _closed(gap, text[:end])
+    return None if end < 0 or not text.strip() else _closed(site, text[:end])
 
 
-def _block(gap: Gap, text: str) -> str | None:
+def _block(site: Site, ends: Set[str], depth: int, text: str) -> str | None:
     """Before the first whole line that the suffix already has, or that leaves the cursor's block."""
     position = 0
     for n, line in enumerate(text.split("\n")[:-1]):
-        if _ends_gap(gap, line, is_continued=n == 0 and gap.is_line_begun):
-            return _closed(gap, text[: max(position - 1, 0)])
+        is_continued = n == 0 and bool(site.line)  # the cursor's line holds something, if only its indentation
+        is_out = depth > 0 and not is_continued and indentation(line) == 0
+        if line.strip() and (line in ends or is_out):
+            return _closed(site, text[: max(position - 1, 0)])
         position += len(line) + 1
     return None
 
 
-def _closed(gap: Gap, text: str) -> str:
-    return f"{text}\n" if gap.takes_whole_lines and text else text
+def _closed(site: Site, text: str) -> str:
+    """With a line end where the suffix begins with a line of its own."""
+    return f"{text}\n" if text and not site.line and site.rest else text
 
 
-def _ends_gap(gap: Gap, line: str, *, is_continued: bool) -> bool:
-    if not line.strip():
-        return False
-    if line in gap.ends:
-        return True
-    return not is_continued and gap.indentation > 0 and indentation(line) == 0
+def _ends(site: Site) -> Set[str]:
+    """Lines of the suffix that end a completion, as they stand there."""
+    lines = [line for line in site.suffix.split("\n") if line.strip()][:_SUFFIX_LINES]
+    return {line for n, line in enumerate(lines) if n == 0 or _is_telling(line)}
 
 
 def _is_telling(line: str) -> bool:
     return len(line.strip()) >= _TELLING_CHARACTERS and not _COMMON.match(line)
 
 
-def _expected_indentation(prefix: str) -> int:
-    """Of the line that would follow the prefix; a colon opens a block."""
-    line = next((text for text in reversed(prefix.split("\n")) if text.strip()), "")
+def _depth(site: Site) -> int:
+    """Indentation of the cursor's line, or of the one expected there, in characters; a colon opens a block."""
+    if site.line:
+        return indentation(site.line)
+    line = next((text for text in reversed(site.before.split("\n")) if text.strip()), "")
     return indentation(line) + (1 if line.rstrip().endswith(":") else 0)

@@ -68,9 +68,9 @@ def test_the_machine_says_how_busy_it_is():
 
 def test_a_prompt_has_the_wanted_length_and_three_tokens_to_type():
     prompt = make_prompt(100, "key", encode=lambda text: [*text.encode()], decode=lambda ids: bytes(ids).decode())
-    assert (len(prompt.prefix + prompt.suffix), len(prompt.typed)) == (97, 3)
+    assert (len(prompt.prefix + prompt.suffix), len(prompt.begun)) == (97, 3)
     assert prompt.prefix.startswith("key = 1\n")
-    assert (prompt.prefix + prompt.typed + prompt.suffix) in "key = 1\n" + source_code(4000)
+    assert (prompt.prefix + prompt.begun + prompt.suffix) in "key = 1\n" + source_code(4000)
 
 
 @pytest.mark.parametrize("n_tokens", [231, 440])

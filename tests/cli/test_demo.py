@@ -27,7 +27,7 @@ TIMING = Timing(prefill_ms=38, prompt_tokens=12, decode_ms=900, total_ms=938)
 
 def state_of(*texts, text=TEXT):
     alternatives = [make_alternative(each, index) for index, each in enumerate(texts)]
-    shown = shown_infills(alternatives, prefix=text.prefix, suffix=text.suffix, language=text.language)
+    shown = shown_infills(alternatives, text)
     return with_result(DemoState(text=text), shown, TIMING, "fake-base")
 
 
@@ -67,7 +67,7 @@ def test_an_unknown_name_lists_the_bundled_files():
 def test_only_programs_that_differ_are_cycled_through_and_each_names_all_who_wrote_it():
     state = state_of("return a + b", "return sum([a, b])", "return a + b  # both")
     assert [choice.alternative.adapter for choice in state.choices] == ["a1", "a2"]
-    assert state.also == (("a3",), ())
+    assert [[each.adapter for each in choice.same] for choice in state.choices] == [["a3"], []]
     assert summary(state).startswith("2 of 3 differ · prefill 38 ms (12 tokens, 0 cached)")
 
 

@@ -11,9 +11,10 @@ from safetensors.torch import load_file
 
 from spa_lsp.lm.attention import KeyValues
 from spa_lsp.lm.bank import AdapterBank
-from spa_lsp.lm.decode import Rules, decode, new_rows
+from spa_lsp.lm.decode import RowRules, decode, new_rows
 from spa_lsp.lm.load import load_base
 from spa_lsp.lm.prefix_cache import PrefixCache, prefill
+from spa_lsp.text.site import Site
 from spa_lsp.text.stopping import make_cut
 from tests.conftest import TINY_ID
 
@@ -53,7 +54,7 @@ def _our_rows(base, adapters, prompt):
     n_layers = base.model.config.num_hidden_layers
     bank = AdapterBank(base.model, dtype=base.dtype, device=base.device)
     bank.load(adapters, [SCALING] * len(adapters))
-    rules = Rules(max_tokens=N_TOKENS, cut=make_cut("none", "infill", prefix="", suffix=""))
+    rules = RowRules(max_tokens=N_TOKENS, cut=make_cut("none", "infill", Site()))
     unstoppable = type(base)(**{**vars(base), "stop_ids": frozenset()})
     rows = new_rows(range(len(adapters)), rules, prompt[-1])
     with torch.inference_mode():

@@ -5,14 +5,15 @@ import torch
 
 from spa_lsp.lm.attention import KeyValues
 from spa_lsp.lm.bank import AdapterBank
-from spa_lsp.lm.decode import Rules, decode, new_rows
+from spa_lsp.lm.decode import RowRules, decode, new_rows
 from spa_lsp.lm.prefix_cache import PrefixCache, prefill, prefill_rows
+from spa_lsp.text.site import Site
 from spa_lsp.text.stopping import make_cut
 from tests.conftest import make_peft_adapter
 from tests.lm.conftest import N_TOKENS
 
-NEVER = make_cut("none", "infill", prefix="", suffix="")
-RULES = Rules(max_tokens=N_TOKENS, cut=NEVER)
+NEVER = make_cut("none", "infill", Site())
+RULES = RowRules(max_tokens=N_TOKENS, cut=NEVER)
 
 
 def served(base, bank, prompt, *, k, activation="completion", cache=None, rules=RULES):
@@ -114,7 +115,7 @@ def test_a_long_prompt_is_prefilled_in_chunks_with_the_same_result(base, adapter
 
 
 def test_a_sampled_row_does_not_depend_on_how_many_others_there_are(base, adapters, prompt):
-    rules = Rules(max_tokens=N_TOKENS, cut=NEVER, temperature=0.9, top_p=0.95, seed=3)
+    rules = RowRules(max_tokens=N_TOKENS, cut=NEVER, temperature=0.9, top_p=0.95, seed=3)
     bank = bank_of(base, adapters)
     few, many = (served(base, bank, prompt, k=k, rules=rules) for k in (2, 8))
     assert [row.ids for row in few] == [row.ids for row in many[:2]]

@@ -3,14 +3,15 @@
 import pytest
 import torch
 
-from spa_lsp.lm.decode import Row, Rules, _sample
+from spa_lsp.lm.decode import Row, RowRules, _sample
+from spa_lsp.text.site import Site
 from spa_lsp.text.stopping import make_cut
 
 LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0])
 
 
 def rules(**changes):
-    return Rules(max_tokens=1, cut=make_cut("none", "infill", prefix="", suffix=""), **changes)
+    return RowRules(max_tokens=1, cut=make_cut("none", "infill", Site()), **changes)
 
 
 def row(seed=0, **changes):

@@ -2,29 +2,30 @@
 
 import pytest
 
-from spa_lsp.server.anchors import MAX_BEGUN_CHARS, Anchor, Anchors
-from spa_lsp.server.context import Window
-from spa_lsp.server.spots import Question, spot_of
+from spa_lsp.server.anchors import MAX_BEGUN_CHARS, Anchors
+from spa_lsp.server.documents import Document
+from spa_lsp.server.spots import Cursor, spot_of
+from spa_lsp.text.site import Site
 
 URI = "file:///w/a.py"
 
 
 def spot(drawn, uri=URI):
     before, _, behind = drawn.partition("‸")
-    cursor = len(before)
-    return spot_of(Question(uri=uri, version=1, start=cursor, end=cursor), before + behind)
+    document = Document(uri=uri, language="python", version=1, text=before + behind)
+    return spot_of(Cursor(document=document, start=len(before), end=len(before)))
 
 
 def anchored(drawn):
     anchors = Anchors()
     before, _, behind = drawn.partition("‸")
-    anchors.put(Anchor(spot=spot(drawn), window=Window(prefix=before, suffix=behind)))
+    anchors.put(spot(drawn), Site(prefix=before, suffix=behind))
     return anchors
 
 
 def begun(anchors, drawn):
     found = anchors.find(spot(drawn))
-    return None if found is None else found[1]
+    return None if found is None else found.begun
 
 
 @pytest.mark.parametrize(

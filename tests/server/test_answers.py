@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from spa_lsp.server.answers import CACHED_ANSWERS, Answer, AnswerCache, Offer
-from spa_lsp.server.spots import Question, spot_of, typed_since
+from spa_lsp.server.answers import CACHED_ANSWERS, Answer, AnswerCache
+from spa_lsp.server.documents import Document
+from spa_lsp.server.spots import Cursor, spot_of, typed_since
+from spa_lsp.text.shown import Offer
 from tests.fakes import make_alternative
 from tests.work import count_calls
 
@@ -14,13 +16,13 @@ TEXTS = ("return a + b", "return sum([a, b])", "raise TypeError")
 
 def spot(marked, uri="u", typed=""):
     before, _, after = marked.partition("‸")
-    question = Question(uri=uri, version=1, start=len(before), end=len(before), typed=typed)
-    return spot_of(question, before + after)
+    document = Document(uri=uri, language="python", version=1, text=before + after)
+    return spot_of(Cursor(document=document, start=len(before), end=len(before), typed=typed))
 
 
 def answer(marked="def f(a, b):\n    ‸\n", *texts, uri="u"):
     offers = tuple(Offer(alternative=make_alternative(text, index)) for index, text in enumerate(texts or TEXTS))
-    return Answer(spot=spot(marked, uri), adapter_set="s", offers=offers, language="python")
+    return Answer(spot=spot(marked, uri), adapter_set="s", offers=offers)
 
 
 def cache_of(*answers):
@@ -154,9 +156,10 @@ def test_a_place_in_a_long_document_is_known_again():
 def calls_of_a_hit(head, n_answers):
     """In a cache of so many answers, of which the oldest says what comes."""
     cache = cache_of(*(answer(f"{head}{n}‸") for n in range(n_answers)))
-    question = Question(uri="u", version=1, start=len(head) + 3, end=len(head) + 3)
-    assert cache.find(spot_of(question, head + "0re")) is not None
-    return count_calls(lambda: cache.find(spot_of(question, head + "0re")))
+    document = Document(uri="u", language="python", version=1, text=head + "0re")
+    cursor = Cursor(document=document, start=len(head) + 3, end=len(head) + 3)
+    assert cache.find(spot_of(cursor)) is not None
+    return count_calls(lambda: cache.find(spot_of(cursor)))
 
 
 def test_a_hit_in_a_full_cache_costs_no_more_in_a_long_document():

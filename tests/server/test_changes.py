@@ -7,7 +7,7 @@ import pytest
 
 from spa_lsp.server.changes import find_changes, parse_diff
 from tests.server.conftest import eventually
-from tests.server.test_neighbours import document, make, make_window
+from tests.server.test_neighbours import document, make, make_site
 
 
 def git(root, *arguments):
@@ -85,7 +85,7 @@ def test_programs_that_the_repository_names_are_not_run(root, tmp_path, key):
 
 
 async def pieces(neighbours, at, **room):
-    window = make_window(at.text, 0, 0, prefix_chars=600, suffix_chars=200)
+    window = make_site(at.text, 0, 0, prefix_chars=600, suffix_chars=200)
     await neighbours.pieces(at, 0, window, **room)
     await eventually(lambda: not neighbours._gathering)
     return [piece.path for piece in await neighbours.pieces(at, 0, window, **room)]

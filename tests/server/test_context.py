@@ -1,13 +1,13 @@
 import pytest
 
-from spa_lsp.server.context import is_usable, make_request, make_window
+from spa_lsp.server.context import is_usable, make_request, make_site
 from spa_lsp.server.documents import Document
 from spa_lsp.settings.schema import Settings
 
 
 def window(marked, **options):
     text, cursor = marked.replace("‸", ""), marked.index("‸")
-    return make_window(text, cursor, cursor, **{"prefix_chars": 6000, "suffix_chars": 2000, **options})
+    return make_site(text, cursor, cursor, **{"prefix_chars": 6000, "suffix_chars": 2000, **options})
 
 
 def document(text="x", **fields):
@@ -51,12 +51,12 @@ def test_a_short_document_is_seen_whole():
 
 @pytest.mark.parametrize("cursor", [0, 1, 2])
 def test_every_place_of_a_tiny_document_has_a_window(cursor):
-    found = make_window("ab", cursor, cursor, prefix_chars=200, suffix_chars=0)
+    found = make_site("ab", cursor, cursor, prefix_chars=200, suffix_chars=0)
     assert (found.prefix, found.suffix) == ("ab"[:cursor], "" if cursor < 2 else "")
 
 
 def test_what_the_editors_menu_would_insert_stands_before_the_cursor():
-    found = make_window("import o\n", 7, 8, prefix_chars=6000, suffix_chars=2000, typed="os")
+    found = make_site("import o\n", 7, 8, prefix_chars=6000, suffix_chars=2000, typed="os")
     assert (found.prefix, found.suffix) == ("import os", "\n")
 
 

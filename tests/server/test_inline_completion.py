@@ -48,6 +48,32 @@ async def test_vscode_gets_the_first_alternatives_and_all_when_it_asks_again(fro
     assert len(completer.asked) == 1
 
 
+ONE_LINE = "total = \n"  # at its end a single line is offered unasked
+
+
+# #12
+async def test_who_asks_where_single_lines_were_offered_gets_blocks(front):
+    completer = FakeCompleter()
+    client = await front(completer)
+    client.open(ONE_LINE)
+    await client.items(0, 8)
+    assert await client.items(0, 8, triggerKind=1)
+    assert [request.stop for request in completer.asked] == ["single", "multi"]
+
+
+# #12
+async def test_vscode_gets_the_other_single_lines_while_they_are_on_the_screen_and_blocks_afterwards(front):
+    completer = FakeCompleter()
+    client = await front(completer, **VSCODE)
+    client.open(ONE_LINE)
+    (item, *_) = await client.items(0, 8)
+    await client.items(0, 8, triggerKind=1)
+    assert [request.stop for request in completer.asked] == ["single"]
+    client.notify("spa-lsp/didDismiss", item["command"]["arguments"][0])
+    await client.items(0, 8, triggerKind=1)
+    assert [request.stop for request in completer.asked] == ["single", "multi"]
+
+
 async def test_other_editors_get_all_alternatives_at_once(front):
     client = await front(FakeCompleter(pause_s=0.1), client="Neovim", settings={"firstItemsMs": 1})
     client.open(CODE)

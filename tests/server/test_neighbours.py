@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from spa_lsp.server import neighbours as module
-from spa_lsp.server.context import make_window
+from spa_lsp.server.context import make_site
 from spa_lsp.server.documents import Document
 from spa_lsp.server.neighbours import FAR_LINES, Neighbours
 from tests.fakes import PATIENCE_S
@@ -32,7 +32,7 @@ def make(root, *, ignored=()):
 
 async def pieces(neighbours, document, *, cursor=None, n_chars=2000, is_patient=True):
     cursor = len(document.text) if cursor is None else cursor
-    window = make_window(document.text, cursor, cursor, prefix_chars=600, suffix_chars=200)
+    window = make_site(document.text, cursor, cursor, prefix_chars=600, suffix_chars=200)
     found = await neighbours.pieces(document, cursor, window, n_chars=n_chars)
     if is_patient:  # the budget is short and the machine may be busy
         await eventually(lambda: not neighbours._gathering)

@@ -12,7 +12,7 @@ from spa_lsp.server import work
 from spa_lsp.server.documents import Document
 from spa_lsp.server.neighbours import Neighbours
 from spa_lsp.server.offering import Ask, Offering
-from spa_lsp.server.spots import Question
+from spa_lsp.server.spots import Cursor
 from spa_lsp.settings.schema import Settings
 from tests.fakes import NAMES, PATIENCE_S, make_alternative
 from tests.server.conftest import eventually
@@ -91,8 +91,7 @@ class Desk:
         return self.document if uri == "u" else None
 
     def wish(self, **how):
-        question = Question(uri="u", version=self.version, start=self.cursor, end=self.cursor)
-        return Ask(question=question, document=self.document, **how)
+        return Ask(cursor=Cursor(document=self.document, start=self.cursor, end=self.cursor), **how)
 
     def ask(self, **options):
         return self.offering.answer(self.wish(**options))
@@ -535,6 +534,60 @@ async def test_who_asks_again_gets_what_the_deadline_had_cut():
     desk.engine.finish = "stop"
     assert await desk.texts() and len(desk.engine.asked) == 1
     assert await desk.texts(is_asked=True) and len(desk.engine.asked) == 2
+
+
+BLOCK = {"is_asked": True, "wants_block": True}
+
+
+async def desk_with_single_lines(engine):
+    desk = Desk(engine)
+    desk.write("x = ")
+    await desk.texts()
+    assert [request.stop for request in engine.asked] == ["single"]
+    return desk
+
+
+# #12
+async def test_blocks_take_the_place_of_single_lines_for_all_who_come_later():
+    desk = await desk_with_single_lines(Engine())
+    desk.engine.texts["a1"] = "(\n        a + b\n    )"
+    assert "(\n        a + b\n    )" in await desk.texts(**BLOCK)
+    assert await desk.texts() == await desk.texts(**BLOCK) and len(desk.engine.asked) == 2
+
+
+# #12
+async def test_a_block_that_is_typed_through_is_enough_for_who_asks():
+    desk = await desk_with_single_lines(Engine())
+    await desk.texts(**BLOCK)
+    desk.write("x = return ")
+    assert await desk.texts(**BLOCK) == ["a + b", "sum([a, b])"] and len(desk.engine.asked) == 2
+
+
+# #12
+async def test_who_asks_does_not_wait_for_single_lines_that_are_being_computed():
+    engine = Engine(is_held=True)
+    desk = Desk(engine)
+    desk.write("x = ")
+    unasked = asyncio.ensure_future(desk.texts())
+    await eventually(lambda: engine.asked)
+    asked = asyncio.ensure_future(desk.texts(**BLOCK))
+    await eventually(lambda: len(engine.asked) == 2)
+    engine.let_go(*TEXTS)
+    assert len(await asked) == 3 and engine.asked[1].stop == "multi" and engine.n_cancelled == 1
+    await unasked
+
+
+# #12
+async def test_who_looks_at_all_that_is_offered_sees_the_single_lines():
+    desk = await desk_with_single_lines(Engine())
+    assert await desk.texts(is_asked=True) and len(desk.engine.asked) == 1
+
+
+# #12
+async def test_single_lines_that_the_settings_want_are_enough_for_who_asks():
+    desk = Desk(Engine(), stop="single")
+    await desk.texts()
+    assert await desk.texts(**BLOCK) and len(desk.engine.asked) == 1
 
 
 async def test_a_second_asking_has_what_is_left_of_the_time():

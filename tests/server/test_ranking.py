@@ -8,17 +8,18 @@ import pytest
 from spa_lsp.outcomes import file as outcomes
 from spa_lsp.outcomes.records import Outcome
 from spa_lsp.server.accepted_counts import LearnedOrder
-from spa_lsp.server.ranking import STEP, Place, make_offers, trust
+from spa_lsp.server.ranking import STEP, make_offers, trust
+from spa_lsp.text.site import Site
 from tests.fakes import make_alternative
 
-PLACE = Place(prefix="def add(a, b):\n    ", suffix="\n\n\nadd(1, 2)\n", language="python")
+SITE = Site(prefix="def add(a, b):\n    ", suffix="\n\n\nadd(1, 2)\n", language="python")
 
 
-def offered(*texts, place=PLACE, counts=None, kept=()):
+def offered(*texts, site=SITE, counts=None, kept=()):
     """Offers for these texts of `a1` …; a pair is a text and its mean log-probability."""
     pairs = [text if isinstance(text, tuple) else (text, -0.5) for text in texts]
     made = [replace(make_alternative(text, n), mean_logprob=logprob) for n, (text, logprob) in enumerate(pairs)]
-    return make_offers(made, place, counts=counts or {}, kept=kept)
+    return make_offers(made, site, counts=counts or {}, kept=kept)
 
 
 def texts(offers):
@@ -46,7 +47,7 @@ def test_texts_are_polished_and_empty_ones_left_out():
 
 def test_a_disabled_adapters_alternative_is_not_shown():
     broken = replace(make_alternative("return a"), finish="disabled")
-    assert make_offers([broken], PLACE, counts={}) == []
+    assert make_offers([broken], SITE, counts={}) == []
 
 
 def test_what_several_adapters_agree_on_comes_first():
@@ -70,8 +71,8 @@ def test_of_about_equal_trust_what_parses_comes_first():
 
 
 def test_where_nothing_parses_the_rest_of_the_order_holds():
-    place = replace(PLACE, prefix="def add(a, b:\n    ")
-    assert texts(offered("return a", "return b", place=place)) == ["return a", "return b"]
+    site = replace(SITE, prefix="def add(a, b:\n    ")
+    assert texts(offered("return a", "return b", site=site)) == ["return a", "return b"]
 
 
 def test_what_the_user_accepted_more_often_comes_first():
@@ -93,8 +94,8 @@ def test_what_is_shown_already_keeps_its_place():
 
 
 def test_brackets_behind_the_cursor_go_with_the_offer():
-    place = Place(prefix="function sort(", suffix=")\n", language="javascript")
-    (offer,) = offered("array) {", place=place)
+    site = Site(prefix="function sort(", suffix=")\n", language="javascript")
+    (offer,) = offered("array) {", site=site)
     assert (offer.text, offer.n_replaced) == ("array) {", 1)
 
 

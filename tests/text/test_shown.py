@@ -2,7 +2,8 @@ from dataclasses import replace
 
 from spa_lsp.completion import Timing
 from spa_lsp.text.indentation import indent_of_cursor
-from spa_lsp.text.shown import differing, distinct, duration, shown_answers, shown_infills, times, title
+from spa_lsp.text.shown import differing, distinct, duration, first_same, shown_answers, shown_infills, times, title
+from spa_lsp.text.site import Site
 from tests.fakes import make_alternative
 
 PREFIX = "def add(a, b):\n    "
@@ -10,13 +11,16 @@ PREFIX = "def add(a, b):\n    "
 
 def infills(*texts, prefix=PREFIX, suffix="\n"):
     alternatives = [make_alternative(text, index) for index, text in enumerate(texts)]
-    return shown_infills(alternatives, prefix=prefix, suffix=suffix, language="python")
+    return shown_infills(alternatives, Site(prefix=prefix, suffix=suffix, language="python"))
 
 
 def test_programs_that_differ_only_in_names_and_comments_are_the_same():
     shown = infills("x = a + b\n    return x", "return sum([a, b])", "y = a + b  # sum\n    return y")
-    assert [each.same_as for each in shown] == [None, None, 1]
-    assert distinct(shown) == shown[:2]
+    assert [first_same(shown, number) for number in (1, 2, 3)] == [1, 2, 1]
+    assert [each.wordings for each in distinct(shown)] == [
+        (shown[0].alternative, shown[2].alternative),
+        (shown[1].alternative,),
+    ]
 
 
 def test_texts_are_polished_for_their_place():
@@ -27,28 +31,28 @@ def test_texts_are_polished_for_their_place():
 def test_nothing_to_insert_is_no_alternative():
     shown = infills("   ", "return a")
     assert distinct(shown) == shown[1:]
-    assert title(shown[0], 1, 2) == "1/2 · label of a1 (a1) · nothing to insert"
+    assert title(shown, 1) == "1/2 · label of a1 (a1) · nothing to insert"
 
 
 def test_a_disabled_adapter_is_no_alternative():
     broken = replace(make_alternative("return a"), finish="disabled")
-    (shown,) = shown_infills([broken], prefix=PREFIX, suffix="", language="python")
-    assert shown.text is None and "disabled" in title(shown, 1, 1)
+    shown = shown_infills([broken], Site(prefix=PREFIX, language="python"))
+    assert shown[0].text == "" and "disabled" in title(shown, 1)
 
 
 def test_title_says_which_one_it_repeats():
-    assert title(infills("return a", "return a")[1], 2, 2) == "2/2 · label of a2 (a2) · same as 1"
+    assert title(infills("return a", "return a"), 2) == "2/2 · label of a2 (a2) · same as 1"
 
 
 def test_title_says_that_the_length_ended_it():
     long = replace(make_alternative("return a"), finish="length")
-    assert title(shown_answers([long])[0], 1, 1).endswith("not finished (length)")
+    assert title(shown_answers([long]), 1).endswith("not finished (length)")
 
 
 # #11
 def test_title_says_that_the_time_was_over_before_anything_came():
-    (shown,) = shown_infills([make_alternative("", finish="deadline")], prefix="", suffix="", language="python")
-    assert title(shown, 1, 1).endswith("not finished (deadline)")
+    shown = shown_infills([make_alternative("", finish="deadline")], Site(language="python"))
+    assert title(shown, 1).endswith("not finished (deadline)")
 
 
 def test_answers_are_shown_whole():
@@ -94,4 +98,4 @@ def test_durations_have_the_unit_that_reads_best():
 
 def test_a_completion_that_ran_out_of_tokens_is_shown_up_to_its_last_whole_line():
     cut_short = replace(make_alternative("a = 1\nb ="), finish="length")
-    assert shown_infills([cut_short], prefix="", suffix="", language="python")[0].text == "a = 1"
+    assert shown_infills([cut_short], Site(language="python"))[0].text == "a = 1"

@@ -2,12 +2,13 @@
 
 import pytest
 
+from spa_lsp.text.site import Site
 from spa_lsp.text.stop_policy import stop_policy
 
 
 def policy(drawn, *, is_asked=False):
     prefix, _, suffix = drawn.partition("‸")
-    return stop_policy(prefix, suffix, is_asked=is_asked)
+    return stop_policy(Site(prefix=prefix, suffix=suffix), is_asked=is_asked)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,13 @@
 
 import pytest
 
+from spa_lsp.text.site import Site
 from spa_lsp.text.stopping import make_cut
 
 
 def cut(file, text, *, policy="multi"):
     prefix, suffix = file.split("‸")
-    return make_cut(policy, "infill", prefix=prefix, suffix=suffix)(text)
+    return make_cut(policy, "infill", Site(prefix=prefix, suffix=suffix))(text)
 
 
 def test_a_completion_goes_on_while_its_last_line_is_open():
@@ -60,7 +61,7 @@ def test_none_never_cuts():
 
 
 def test_an_instruct_answer_is_never_cut():
-    assert make_cut("multi", "instruct", prefix="", suffix="")("def f():\n    x\ny\n") is None
+    assert make_cut("multi", "instruct", Site())("def f():\n    x\ny\n") is None
 
 
 ANSWER = "Here it is:\n```python\ndef f(x):\n    return x\n```\n"
@@ -68,7 +69,7 @@ ANSWER = "Here it is:\n```python\ndef f(x):\n    return x\n```\n"
 
 @pytest.mark.parametrize("behind", ["", "It returns x.\n", "```python\ndef g(): ...\n```\n"])
 def test_an_answer_is_cut_behind_its_first_code(behind):
-    assert make_cut("multi", "instruct", prefix="", suffix="")(ANSWER + behind) == ANSWER
+    assert make_cut("multi", "instruct", Site())(ANSWER + behind) == ANSWER
 
 
 @pytest.mark.parametrize(
@@ -83,43 +84,43 @@ def test_an_answer_is_cut_behind_its_first_code(behind):
     ],
 )
 def test_an_answer_without_whole_code_goes_on(text):
-    assert make_cut("multi", "instruct", prefix="", suffix="")(text) is None
+    assert make_cut("multi", "instruct", Site())(text) is None
 
 
 @pytest.mark.parametrize("at", [len("Here it is:\n```python\n"), len("Here it"), ANSWER.index("return")])
 def test_an_answer_whose_beginning_is_given_ends_with_the_same_code(at):
-    assert make_cut("multi", "instruct", prefix=ANSWER[:at], suffix="")(ANSWER[at:] + "More.\n") == ANSWER[at:]
+    assert make_cut("multi", "instruct", Site(begun=ANSWER[:at]))(ANSWER[at:] + "More.\n") == ANSWER[at:]
 
 
 @pytest.mark.parametrize("example", ["print(f(1))\n", "print(", "if __name__ == '__main__':\n", "def main():\n"])
 def test_an_answer_ends_before_the_examples_behind_its_code(example):
     code = ANSWER.removesuffix("```\n")
-    assert make_cut("multi", "instruct", prefix="", suffix="")(code + example) == code
+    assert make_cut("multi", "instruct", Site())(code + example) == code
 
 
 @pytest.mark.parametrize("line", ["    print(x)", "pri", "def mainly():", "# print(f(1))"])
 def test_an_answer_goes_on_where_something_only_looks_like_an_example(line):
     code = ANSWER.removesuffix("```\n")
-    assert make_cut("multi", "instruct", prefix="", suffix="")(code + line) is None
+    assert make_cut("multi", "instruct", Site())(code + line) is None
 
 
 def test_prose_is_no_example():
     text = "Use it so:\nprint(f(1))\n"
-    assert make_cut("multi", "instruct", prefix="", suffix="")(text + ANSWER) == text + ANSWER
+    assert make_cut("multi", "instruct", Site())(text + ANSWER) == text + ANSWER
 
 
 def test_an_example_in_the_given_beginning_leaves_nothing_to_say():
     begun = ANSWER.replace("```\n", "print(f(1))\n")
-    assert make_cut("multi", "instruct", prefix=begun, suffix="")("more") == ""
+    assert make_cut("multi", "instruct", Site(begun=begun))("more") == ""
 
 
 def test_an_answer_that_is_wanted_whole_is_not_cut():
-    assert make_cut("none", "instruct", prefix="", suffix="")(ANSWER + "More.\n") is None
+    assert make_cut("none", "instruct", Site())(ANSWER + "More.\n") is None
 
 
 def test_a_block_of_commands_does_not_end_an_answer():
     shell = "First:\n```sh\npip install x\n```\n"
-    assert make_cut("multi", "instruct", prefix="", suffix="")(f"{shell}{ANSWER}Done.\n") == shell + ANSWER
+    assert make_cut("multi", "instruct", Site())(f"{shell}{ANSWER}Done.\n") == shell + ANSWER
 
 
 # issue 13
@@ -127,4 +128,4 @@ def test_a_block_of_commands_does_not_end_an_answer():
 def test_an_instruct_answer_ends_with_its_own_fence(fence):
     text = f'def f():\n    """F.\n\n    {fence}\n    x\n    """\n~~~\n```\n    return 1\n'
     code = f"{fence}python\n{text}{fence}\n"
-    assert make_cut("multi", "instruct", prefix="", suffix="")(code + "More.\n") == code
+    assert make_cut("multi", "instruct", Site())(code + "More.\n") == code

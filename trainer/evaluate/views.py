@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from spa_lsp.completion import Alternative
 from spa_lsp.text.shown import shown_infills
+from spa_lsp.text.site import Site
 from trainer.evaluate.benchmarks.problems import Problem
 from trainer.evaluate.judge.extract import extract_code
 from trainer.evaluate.sameness.distinct import ComparedText
@@ -42,9 +43,8 @@ def shown_view(problem: Problem, alternative: Alternative) -> View:
     # nobody asks for whole lines with the cursor in front of a line: an editor has an empty one there
     is_on_own_line = problem.before.endswith("\n") and bool(problem.suffix.partition("\n")[0].strip())
     suffix = f"\n{problem.suffix}" if is_on_own_line else problem.suffix
-    (shown,) = shown_infills([alternative], prefix=problem.before, suffix=suffix, language="python")
-    text = shown.text or ""
-    completion = f"{text}\n" if is_on_own_line and text else text
+    (shown,) = shown_infills([alternative], Site(prefix=problem.before, suffix=suffix, language="python"))
+    completion = f"{shown.text}\n" if is_on_own_line and shown.text else shown.text
     return View(text=completion, completion=completion)
 
 

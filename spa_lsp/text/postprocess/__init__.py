@@ -13,18 +13,17 @@ from spa_lsp.text.postprocess.lines import (
     strip_blanks,
 )
 from spa_lsp.text.postprocess.loops import cut_loops
-from spa_lsp.text.postprocess.secret_text import drop_secrets
-from spa_lsp.text.postprocess.site import Site
+from spa_lsp.text.postprocess.secret_text import drop_secrets, has_secret
 from spa_lsp.text.postprocess.suffix import cut_at_next_line, drop_line_rest, drop_repeated_lines
 from spa_lsp.text.postprocess.word import beyond_word, fit_word
+from spa_lsp.text.site import Site
 
-__all__ = ["RULES", "Rule", "Site", "drop_line_rest", "n_replaced", "polish"]
+__all__ = ["RULES", "TextRule", "drop_line_rest", "n_replaced", "polish"]
 
 TextRule = Callable[[str, Site], str]  # gives "" when nothing is left
 
 RULES: tuple[TextRule, ...] = (
     drop_secrets,  # first: another rule may leave half a key
-    drop_open_line,
     keep_line,
     keep_statement,
     cut_loops,
@@ -39,9 +38,14 @@ RULES: tuple[TextRule, ...] = (
 )
 
 
-def polish(text: str, site: Site) -> str | None:
-    """The completion as it is shown at this place; None when nothing is left of it."""
+def polish(text: str, site: Site, *, is_open: bool = False) -> str:
+    """The completion as it is shown at this place; "" when nothing is left of it.
+
+    `is_open`: the length or the deadline ended it, so that its last line may be half a one.
+    """
     text, site = fit_word(text, site), beyond_word(site)
+    if is_open and not has_secret(text):  # a key in the last line spoils all of it
+        text = drop_open_line(text)
     for rule in RULES:
         text = rule(text, site)
-    return text or None
+    return text

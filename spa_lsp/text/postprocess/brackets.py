@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from spa_lsp.text.languages import syntax_of
 from spa_lsp.text.lexer import blanked, span_at_end, spans
-from spa_lsp.text.postprocess.site import Site
 from spa_lsp.text.postprocess.word import beyond_word, word_behind
+from spa_lsp.text.site import Site
 
 CLOSING = {")": "(", "]": "[", "}": "{"}
 _SUFFIX_CHARS = 1000  # in which the end of the string is looked for that the cursor stands in
@@ -36,8 +36,8 @@ def code_of(text: str, site: Site) -> Code | None:
     """What of a completion is code; None where that cannot be told."""
     if not is_read(site.language):
         return None if _QUOTING.search(site.line + text) else Code(line=site.line, text=text)
-    start = len(site.prefix)
-    code = blanked(site.prefix, text, site.language)
+    start = len(site.before)
+    code = blanked(site.before, text, site.language)
     return Code(line=code[start - len(site.line) : start], text=code[start:])
 
 
@@ -45,8 +45,8 @@ def cut_surplus_brackets(text: str, site: Site) -> str:
     """Up to the first closing bracket that closes nothing, neither in the text nor before it."""
     if not is_read(site.language):
         return text
-    code = blanked(site.prefix, text, site.language)
-    start = len(site.prefix)
+    code = blanked(site.before, text, site.language)
+    start = len(site.before)
     opened = open_brackets(code[:start])
     if opened is None:
         return text  # the window cut off what they close
@@ -94,10 +94,10 @@ def _closers_behind(site: Site) -> str:
     """The closing brackets right behind the cursor, unless they belong to a string that goes on there."""
     behind = re.match(r"[)\]}]*", site.rest)
     closers = behind[0] if behind else ""
-    around = span_at_end(site.prefix, site.language) if closers else None
+    around = span_at_end(site.before, site.language) if closers else None
     if around is None:
         return closers
-    found = spans(site.prefix, site.suffix[:_SUFFIX_CHARS], site.language)
+    found = spans(site.before, site.suffix[:_SUFFIX_CHARS], site.language)
     return closers if any(span.start == around.start and span.is_open for span in found) else ""
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from spa_lsp.text.languages import canonical
 from spa_lsp.text.lexer import blanked
-from spa_lsp.text.postprocess.site import Site
+from spa_lsp.text.site import Site
 
 _AFTER_CHARS = 2000  # of the text behind the cursor, that are looked at where nothing before it is indented
 _STARRED = re.compile(r"\s* \*")  # of a `/** … */` block, in a language that is not known
@@ -50,7 +50,7 @@ def unit_of(site: Site) -> str:
         return "\t"
     if canonical(site.language) == "makefile":
         return ""  # its tabs are no indentation
-    unit = _unit(site.prefix, blanked(site.prefix, "", site.language))
+    unit = _unit(site.before, blanked(site.before, "", site.language))
     if not unit:
         after = site.suffix[:_AFTER_CHARS].partition("\n")[2]
         unit = _unit(after, blanked("", after, site.language))
@@ -71,7 +71,7 @@ def _unit(text: str, code: str) -> str:
 
 
 def _lines(text: str, site: Site) -> list[_Line]:
-    code = blanked(site.prefix, text, site.language)[len(site.prefix) :]
+    code = blanked(site.before, text, site.language)[len(site.before) :]
     return [_Line(*pair) for pair in zip(text.split("\n"), code.split("\n"), strict=True)]
 
 

@@ -7,22 +7,22 @@ from spa_lsp.text.indentation import indentation
 from spa_lsp.text.languages import canonical, syntax_of
 from spa_lsp.text.lexer import blanked
 from spa_lsp.text.postprocess.brackets import is_in_line_comment, open_brackets
-from spa_lsp.text.postprocess.site import Site
 from spa_lsp.text.python_source import parse_python
+from spa_lsp.text.site import Site
 
 _CLAUSE = re.compile(r"\s*(elif|else|except|finally|case)\b")
 _OPENS_BLOCK = (":", "{", "(", "[")
 
 
-def drop_open_line(text: str, site: Site) -> str:
-    """Without the last line, if it broke off in the middle of whatever it was to be; an only line is kept."""
+def drop_open_line(text: str) -> str:
+    """Without the last line, which broke off in the middle of whatever it was to be; an only line is kept."""
     whole, _, _ = text.rpartition("\n")
-    return whole if site.is_open and whole.strip() else text
+    return whole if whole.strip() else text
 
 
 def keep_line(text: str, site: Site) -> str:
     """Only the first line, where something stands behind the cursor or the cursor is in a comment."""
-    return text.partition("\n")[0] if site.rest or is_in_line_comment(site.prefix, site.language) else text
+    return text.partition("\n")[0] if site.rest or is_in_line_comment(site.before, site.language) else text
 
 
 def keep_statement(text: str, site: Site) -> str:
@@ -85,8 +85,8 @@ def _with_block(lines: list[str], n: int, depth: int) -> int:
 
 def _bracket_lines(site: Site, lines: list[str]) -> int:
     """How many lines it takes to close every bracket that the cursor's line opens; all when they stay open."""
-    code = blanked(site.prefix, "\n".join(lines), site.language)
-    start, end = len(site.prefix) - len(site.line), len(site.prefix)
+    code = blanked(site.before, "\n".join(lines), site.language)
+    start, end = len(site.before) - len(site.line), len(site.before)
     for n, line in enumerate(lines, start=1):
         end += len(line)
         opened = open_brackets(code[start:end])
@@ -105,6 +105,6 @@ def _is_text(tree: ast.Module) -> bool:
 
 def _is_deeper_expected(site: Site) -> bool:
     """Whether the line above opens a block and the cursor's line is not indented for it yet."""
-    before = blanked(site.prefix, "", site.language).split("\n")[:-1]
+    before = blanked(site.before, "", site.language).split("\n")[:-1]
     above = next((line for line in reversed(before) if line.strip()), "")
     return above.rstrip().endswith(_OPENS_BLOCK) and len(site.line) <= indentation(above)

@@ -2,7 +2,7 @@
 
 import re
 
-from spa_lsp.text.postprocess.site import Site
+from spa_lsp.text.site import Site
 
 TIMES = 3  # twice the same is honest code
 MAX_BLOCK_LINES = 4

@@ -4,7 +4,7 @@ import math
 import re
 from collections import Counter
 
-from spa_lsp.text.postprocess.site import Site
+from spa_lsp.text.site import Site
 
 # the forms that their makers publish for scanners
 _KEYS = re.compile(

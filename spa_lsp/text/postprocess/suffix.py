@@ -4,7 +4,7 @@ from difflib import SequenceMatcher
 
 from spa_lsp.text.lexer import spans
 from spa_lsp.text.postprocess.brackets import Code, code_of, n_open_on_line, unmatched_closers
-from spa_lsp.text.postprocess.site import Site
+from spa_lsp.text.site import Site
 
 ALIKE = 0.95  # of the characters, as Tabby's 5 % of edits: a repeat with another comma is one
 TELLING_CHARACTERS = 3  # a line as short as `}` may well stand twice
@@ -63,8 +63,8 @@ def _is_border(kept: str, rest: str, length: int) -> bool:
 
 def _string_at_end(text: str, site: Site) -> int:
     """How much of the text lies before the end of its last string or comment: what stands in one repeats nothing."""
-    n_before = len(site.prefix)
-    last = next(reversed(spans(site.prefix, text, site.language)), None)
+    n_before = len(site.before)
+    last = next(reversed(spans(site.before, text, site.language)), None)
     return last.end - n_before if last and last.start >= n_before else 0
 
 

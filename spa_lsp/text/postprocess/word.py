@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from spa_lsp.text.postprocess.site import Site
+from spa_lsp.text.site import Site
 
 _WORD_BEFORE = re.compile(r"\w{1,200}\Z")
 _WORD_BEHIND = re.compile(r"\w*")

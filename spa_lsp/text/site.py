@@ -1,21 +1,26 @@
-"""Where a completion goes: what the rules may look at besides its text."""
+"""The text around a cursor: what is to be completed, for the model and for every rule about its completions. Pure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """One cursor. Line ends are `\\n` on both sides."""
+    """One cursor: between `prefix + begun` and `suffix`. Line ends are `\\n` for a model and for all rules."""
 
     prefix: str = ""
     suffix: str = ""
     language: str = ""  # LSP language id; empty: unknown
-    is_open: bool = False  # the length or the deadline ended the completion: it is not over
+    begun: str = ""  # how the completion begins, see `CompletionRequest`: typed behind the prefix, or given
+
+    @property
+    def before(self) -> str:
+        """All of the text before the cursor."""
+        return self.prefix + self.begun
 
     @property
     def line(self) -> str:
         """The cursor's line up to the cursor."""
-        return self.prefix.rpartition("\n")[2]
+        return self.before.rpartition("\n")[2]
 
     @property
     def rest(self) -> str:
