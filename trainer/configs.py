@@ -15,7 +15,9 @@ from typing import Any, Literal
 
 from spa_lsp.adapters.manifest import MAX_TEMPERATURE
 
-AttributeMethod = Literal["datainf", "bm25", "random"]
+# datainf, lissa (the paper's), cosine: of gradients · bm25: of words · random: of nothing
+AttributeMethod = Literal["datainf", "lissa", "cosine", "bm25", "random"]
+GRADIENT_METHODS: tuple[AttributeMethod, ...] = ("datainf", "lissa", "cosine")
 # balanced: parts of one size, each sample where it helps most · argmax: the paper's, of any size · kmeans: parts of one
 # size, alike in their influence · whole: no division, every adapter gets all samples
 PartitionMethod = Literal["balanced", "argmax", "kmeans", "whole"]
@@ -77,14 +79,14 @@ class AttributeConfig:
 
     method: AttributeMethod = option("datainf", "Method of attribution.")
     # LESS warms up on 5 % of the data; a converged adapter destroys the signal
-    warmup_samples: int = option(48, "datainf: samples of the warm-up adapter.", low=1)
+    warmup_samples: int = option(48, "Gradients: samples of the warm-up adapter.", low=1)
     warmup_rank: int = 4
-    learning_rate: float = option(5e-4, "datainf: learning rate of the warm-up adapter.", low=0, is_open=True)
+    learning_rate: float = option(5e-4, "Gradients: learning rate of the warm-up adapter.", low=0, is_open=True)
     projected: int = 8  # columns kept of each LoRA gradient: 4 x 8 numbers per tensor
     batch: int = 8  # samples per backward pass
     # its gradient would cost too much
     max_tokens: int = option(
-        220, "datainf: samples whose shortest item is longer are left out.", low=1, flag="--gradient-tokens"
+        220, "Gradients: samples whose shortest item is longer are left out.", low=1, flag="--gradient-tokens"
     )
     # λ, DataInf's own constant
     damping: float = option(0.1, "datainf: share of the mean squared gradient.", low=0, is_open=True)

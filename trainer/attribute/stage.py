@@ -17,8 +17,10 @@ from spa_lsp.lm.bank import AdapterBank
 from spa_lsp.lm.load import LoadedBase, load_base
 from spa_lsp.progress import progress
 from trainer.attribute.anchors import Anchor
+from trainer.attribute.cosine import cosine
 from trainer.attribute.datainf import datainf
 from trainer.attribute.gradients import sample_gradients, warm_up
+from trainer.attribute.lissa import lissa
 from trainer.configs import AttributeConfig, ItemsConfig
 from trainer.data.items import TokenItem, check_layouts, token_items
 from trainer.data.samples import Sample, make_items
@@ -26,7 +28,7 @@ from trainer.rows.build_set import run_folder
 from trainer.rows.stages import AttributeRun
 
 
-def datainf_stage(
+def gradient_stage(
     db: Database,
     samples: Sequence[Sample],
     anchors: Sequence[Anchor],
@@ -67,8 +69,14 @@ def datainf_stage(
     train = torch.stack([gradients[sample_id] for sample_id in finite])
     influence = np.full((len(samples), len(anchors), n_items), np.nan, dtype=np.float32)
     is_known = [sample.id in set(finite) for sample in samples]
-    influence[is_known] = datainf(train, query, config.damping).numpy().reshape(len(finite), len(anchors), n_items)
+    influence[is_known] = _scores(train, query, config, run.seed).numpy().reshape(len(finite), len(anchors), n_items)
     return influence
+
+
+def _scores(train: Tensor, query: Tensor, config: AttributeConfig, seed: int) -> Tensor:
+    if config.method == "cosine":
+        return cosine(train, query)
+    return lissa(train, query, seed=seed) if config.method == "lissa" else datainf(train, query, config.damping)
 
 
 def _shortest_item(sample: Sample, config: ItemsConfig, seed: int, base: LoadedBase) -> TokenItem | None:

@@ -21,7 +21,14 @@ from spa_lsp.errors import BadInput
 from spa_lsp.progress import BYTES, progress
 from spa_lsp.storage.store import apply_migrations, open_store
 from trainer.attribute.anchors import Anchor, anchors_digest, load_anchors
-from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig, PartitionConfig, PublishConfig
+from trainer.configs import (
+    GRADIENT_METHODS,
+    AttributeConfig,
+    FinetuneConfig,
+    ItemsConfig,
+    PartitionConfig,
+    PublishConfig,
+)
 from trainer.data.accepted import write_accepted
 from trainer.data.samples import (
     ImportReport,
@@ -117,7 +124,7 @@ def run_attribute(
     parents = AttributeParents(
         samples=content_id([sample.id for sample in samples]),
         anchors=anchors_digest(anchors),
-        base=find_base(base_id).sha256 if config.method == "datainf" else None,
+        base=find_base(base_id).sha256 if config.method in GRADIENT_METHODS else None,
     )
     settings = AttributeSettings(attribute=config, items=items)
     run = begin_run(db, ATTRIBUTE, settings, parents=parents, seed=seed, is_of_arm=is_of_arm)
@@ -294,10 +301,10 @@ def _influence(
     base_id: str,
 ) -> NDArray[np.float32]:
     """`[N, Q, items]`; rows of NaN for samples that have nothing to attribute."""
-    if config.method == "datainf":
-        from trainer.attribute.stage import datainf_stage  # torch
+    if config.method in GRADIENT_METHODS:
+        from trainer.attribute.stage import gradient_stage  # torch
 
-        return datainf_stage(db, samples, anchors, config, items, run, base_id)
+        return gradient_stage(db, samples, anchors, config, items, run, base_id)
     if config.method == "bm25":
         from trainer.attribute.lexical import lexical_influence
 

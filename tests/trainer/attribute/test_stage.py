@@ -1,5 +1,7 @@
 """The gradient stage on the tiny base: columns in order, long samples left out, a broken run ends like a whole one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from spa_lsp.storage.store import apply_migrations, open_store
 from tests.conftest import TINY_ID
 from trainer.attribute import stage
 from trainer.attribute.anchors import Anchor
-from trainer.attribute.stage import datainf_stage
+from trainer.attribute.stage import gradient_stage
 from trainer.configs import AttributeConfig, ItemsConfig
 from trainer.data.samples import Item, Sample
 from trainer.rows.runs import begin_run
@@ -48,14 +50,14 @@ def db(tiny_base):
     store.close()
 
 
-def begin(db, key):
-    settings = AttributeSettings(attribute=CONFIG, items=ITEMS)
+def begin(db, key, config=CONFIG):
+    settings = AttributeSettings(attribute=config, items=ITEMS)
     return begin_run(db, ATTRIBUTE, settings, parents=AttributeParents(samples=key, anchors="a"), seed=0)
 
 
 def run_stage(db, samples=SAMPLES, anchors=ANCHORS, *, key="one"):
     run = begin(db, key)
-    return datainf_stage(db, samples, anchors, CONFIG, ITEMS, run, TINY_ID)
+    return gradient_stage(db, samples, anchors, CONFIG, ITEMS, run, TINY_ID)
 
 
 def test_columns_stand_in_the_order_of_anchors_and_items(db):
@@ -122,3 +124,11 @@ def test_fewer_samples_than_a_batch_are_enough(db):
 def test_an_anchor_longer_than_the_base_can_read_is_named(db):
     with pytest.raises(BadInput, match="anchor 'long'"):
         run_stage(db, anchors=[ANCHORS[0], make_anchor("long", (1, 2, 400))])
+
+
+@pytest.mark.parametrize("method", ["lissa", "cosine"])  # (#14)
+def test_other_methods_use_the_same_gradients(db, method):
+    config = replace(CONFIG, method=method)
+    influence = gradient_stage(db, SAMPLES, ANCHORS, config, ITEMS, begin(db, method, config), TINY_ID)
+    assert influence.shape == (10, 2, 3) and np.isfinite(influence).all()
+    assert not np.allclose(influence, run_stage(db))
