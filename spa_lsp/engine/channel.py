@@ -55,7 +55,11 @@ class Channel(asyncio.Protocol):
     async def over(cls, sock: socket.socket, on_notice: OnEvent = lambda event: None) -> "Channel":
         """The channel over a connected socket, which is its own from now on."""
         loop = asyncio.get_running_loop()
-        _, channel = await loop.create_unix_connection(lambda: cls(sock, on_notice), sock=sock)
+        try:
+            _, channel = await loop.create_unix_connection(lambda: cls(sock, on_notice), sock=sock)
+        except BaseException:
+            sock.close()
+            raise
         return channel
 
     async def ask(
@@ -215,17 +219,20 @@ async def open_channel(
 async def _connect_beside(path: Path, command: Sequence[str] | None) -> socket.socket:
     """In a thread; what comes when nobody waits any more is closed."""
     is_given_up = threading.Event()
+    connected: list[socket.socket] = []
 
     def connect() -> socket.socket:
-        sock = _connect(path, command)
+        connected.append(_connect(path, command))
         if is_given_up.is_set():
-            sock.close()
-        return sock
+            connected[0].close()
+        return connected[0]
 
     try:
         return await asyncio.to_thread(connect)
     except asyncio.CancelledError:
         is_given_up.set()
+        for sock in connected:  # the thread was done, but nobody had its answer yet
+            sock.close()
         raise
 
 
