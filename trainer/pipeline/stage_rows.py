@@ -111,13 +111,13 @@ def data_record(db: Database, divided: PartitionRun) -> dict[str, Any]:
 
 
 def read_status() -> dict[str, Any]:
-    """What the store holds, read without disturbing a trainer at work: `datasets`, `samples` by language, `runs`,
-    sets that have learned of what was `forgotten` since.
+    """What the store holds, read without disturbing a trainer at work: `datasets`, `samples` by language, `runs`.
 
-    With their sizes, which stages are stale and why (`stages`), and the command to go on with (`next`).
+    And the sets that have learned of what was `forgotten` since. With their sizes, which stages are stale and why
+    (`stages`), and the command to go on with (`next`).
     """
     nothing: dict[str, Any] = {"datasets": [], "samples": {}, "runs": [], "forgotten": [], "stages": []}
-    nothing["next"] = "trainer run --from DIR"
+    nothing["next"] = "trainer import FILE"
     try:
         db = open_store()
     except NotFound:
@@ -131,7 +131,7 @@ def read_status() -> dict[str, Any]:
         )
         samples = "SELECT lang, count(*) AS n FROM samples GROUP BY lang ORDER BY n DESC, lang"
         by_language = {row["lang"]: row["n"] for row in db.query(samples)}
-        is_current = "is_of_arm" in db.table("runs").columns_dict  # else no trainer of this version has opened it yet
+        is_current = "forgotten" in db.table("runs").columns_dict  # else no trainer of this version has opened it yet
         states = stage_states(db) if is_current else []
         return {
             "datasets": list(db.query(datasets)),

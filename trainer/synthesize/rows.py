@@ -36,8 +36,8 @@ class Spent:
 
 def begin_dataset(db: Database, run: SynthesizeRun, name: str) -> None:
     """The data set that the run's samples belong to; its id is the run's."""
-    row = {"id": run.id, "name": name, "n_bytes": 0, "imported": datetime.now(UTC).isoformat(timespec="seconds")}
-    db.table("datasets").insert(row, ignore=True)
+    now = datetime.now(UTC).isoformat(timespec="microseconds")  # of the last call: what it adds is new to all stages
+    db.table("datasets").upsert({"id": run.id, "name": name, "n_bytes": 0, "imported": now}, pk="id")
 
 
 def done_seeds(db: Database, run: SynthesizeRun) -> set[str]:
