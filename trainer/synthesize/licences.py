@@ -5,7 +5,7 @@ A package is judged by its metadata alone, a repository (a person's own) is only
 
 import re
 from collections.abc import Sequence
-from email.message import Message
+from importlib.metadata import PackageMetadata
 
 UNKNOWN = "unknown"
 PERMISSIVE = frozenset(
@@ -46,12 +46,12 @@ _SENTENCES = (
 )
 
 
-def licence_of_package(metadata: Message) -> str:
+def licence_of_package(metadata: PackageMetadata) -> str:
     """The SPDX expression that a distribution's metadata amount to; `unknown` where they say nothing that is known."""
-    if expression := metadata.get("License-Expression"):
-        return str(expression).strip()
-    classifiers = [line for line in metadata.get_all("Classifier", []) if line.startswith(_CLASSIFIER)]
-    return _known(classifiers) or _known([str(metadata.get("License") or "")]) or UNKNOWN
+    if "License-Expression" in metadata:
+        return metadata["License-Expression"].strip()
+    classifiers = [line for line in metadata.get_all("Classifier") or [] if line.startswith(_CLASSIFIER)]
+    return _known(classifiers) or _known([metadata["License"] if "License" in metadata else ""]) or UNKNOWN
 
 
 def is_permissive(expression: str) -> bool:

@@ -57,7 +57,8 @@ def observe(seed: Seed, *, rng_seed: int) -> list[Case]:
         return []
     once, again = _run(seed, inputs), _run(seed, inputs)
     told = _raised_names(seed.text)
-    outcomes = [_case(arguments, *pair, told) for arguments, *pair in zip(inputs, once, again, strict=False)]
+    lines = zip(inputs, once, again, strict=False)  # a program that was ended wrote fewer
+    outcomes = [_case(arguments, first, second, told) for arguments, first, second in lines]
     start = 0
     for group in groups:
         own = outcomes[start : start + len(group)]

@@ -8,7 +8,7 @@ All questions of a block that do not wait for each other go to the base at once.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trainer.configs import Recipe
 from trainer.evaluate.benchmarks.text import text_before_function
@@ -149,10 +149,9 @@ def _verified(exercise: _Exercise, answers: Sequence[str], tests: Sequence[Case]
     else:
         right, cases = agreeing(solutions, exercise.entry_point, tests)
         n_wrong = len(solutions) - len(right)
-    counts = {"n_answers": len(answers), "n_unreadable": n_unreadable, "n_wrong": n_wrong}
+    made = Made(seed=exercise.seed, n_answers=len(answers), n_unreadable=n_unreadable, n_wrong=n_wrong)
     if not right:
-        reason = "no solution passes" if exercise.cases else "tests and solutions disagree"
-        return Made(seed=exercise.seed, reason=reason, **counts)
+        return replace(made, reason="no solution passes" if exercise.cases else "tests and solutions disagree")
     task = Task(
         recipe=exercise.recipe,
         entry_point=exercise.entry_point,
@@ -160,7 +159,7 @@ def _verified(exercise: _Exercise, answers: Sequence[str], tests: Sequence[Case]
         cases=tuple(cases),
         solutions=tuple(choose_distinct(right)),
     )
-    return Made(seed=exercise.seed, task=task, **counts)
+    return replace(made, task=task)
 
 
 def _why_none(seed: Seed, recipes: Sequence[Recipe]) -> str:
