@@ -19,13 +19,21 @@ from trainer.data.samples import load_samples
 from trainer.pipeline.stage_rows import read_status
 from trainer.pipeline.stages import open_trainer, run_attribute, run_finetune, run_partition, run_publish
 from trainer.pipeline.synthesis import run_synthesize
-from trainer.rows.runs import latest_run
-from trainer.rows.stages import FINETUNE
+from trainer.rows.runs import begin_run, find_run, latest_run
+from trainer.rows.stages import EVALUATE, FINETUNE, EvaluateParents, EvaluateSettings
 from trainer.synthesize.forget import forget, forgotten_sets
 
 pytestmark = pytest.mark.usefixtures("sandbox", "tiny_base")
 MARKER = "Zanzibar"
 BASE = "tiny-qwen2"
+ASKED = EvaluateSettings(
+    arm="influence", benchmark="humaneval", layout="infill", k=1, temperature=0.0, top_p=1.0, max_tokens=9,
+    stop="multi", base=BASE, quantization="fp32", adapter_set="mine",
+)  # fmt: skip
+COMPLETION = {
+    "problem_id": "p", "task_id": "t", "place": 0, "adapter": "a", "label": "a", "n_tokens": 1, "mean_logprob": 0.0,
+    "finish": "stop", "seconds": 0.1, "quantization": "fp32", "device": "cpu",
+}  # fmt: skip
 ITEMS = ItemsConfig(infill_share=1.0, max_tokens=400)
 
 
@@ -140,3 +148,14 @@ def test_a_reader_that_holds_old_pages_is_named_and_the_next_call_is_clean(folde
 def test_what_is_not_known_is_forgotten_already(folder):
     with open_trainer() as db:
         assert forget(db, repository="/nowhere").n_samples == 0
+
+
+def test_what_its_adapters_answered_in_an_evaluation_goes_too(folder):
+    with open_trainer() as db:
+        synthesize(db, folder)
+        digest = train(db).run.parents.finetune_run
+        adapters = tuple(find_run(db, FINETUNE, digest).figures.sha256.values())
+        run = begin_run(db, EVALUATE, ASKED, parents=EvaluateParents(adapters=adapters), seed=0)
+        db.table("completions").insert({"run_id": run.id, "text": MARKER, **COMPLETION})
+        forget(db, repository=str(folder))
+    assert traces() == []
