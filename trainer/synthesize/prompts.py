@@ -5,6 +5,7 @@ It is small: each question has one short example, and the answer is begun for it
 
 import ast
 import re
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,9 +20,8 @@ PROBLEM_TOKENS, CODE_TOKENS, TESTS_TOKENS, CONCEPT_TOKENS = 120, 224, 200, 40
 PROBLEM_BEGUN = "Write a Python function `"
 SHOWN_CASES = 3
 _SHOWN_LENGTH = 160  # characters of one example
-# Told to some of the rows, so that not all answer alike. The empty one is the question as it is.
+# Told to some of the rows, so that not all answer alike.
 APPROACHES = (
-    "",
     "Use an explicit loop.",
     "Use a comprehension or a generator expression.",
     "Use the standard library or built-in functions where they help.",
@@ -90,17 +90,21 @@ def tests_question(problem: str, entry_point: str, *, n: int) -> Question:
 
 
 def code_questions(problem: str, given: str, signature: str, *, n: int, temperature: float) -> list[Question]:
-    """Ask for `n` solutions, each approach as often; the answers begin with what is given and the signature."""
-    shares = [n // len(APPROACHES) + (number < n % len(APPROACHES)) for number in range(len(APPROACHES))]
+    """Ask for `n` solutions, for half of them with a hint; the answers begin with what is given and the signature.
+
+    One hint for each problem and no more: every other prompt has to be read, which takes as long as some solutions.
+    """
+    hint = APPROACHES[zlib.crc32(problem.encode()) % len(APPROACHES)]
+    shares = ((problem, n - n // 2), (f"{problem}\n\n{hint}", n // 2))
     return [
         Question(
-            text=f"{problem}\n\n{approach}".rstrip(),
+            text=text,
             begun=f"```python\n{given}{signature}",
             n=share,
             max_tokens=CODE_TOKENS,
             temperature=temperature,
         )
-        for approach, share in zip(APPROACHES, shares, strict=True)
+        for text, share in shares
         if share
     ]
 

@@ -94,7 +94,7 @@ def test_a_limit_is_where_a_later_call_goes_on(db, project, canned, config):
 def test_what_broke_goes_on_and_gives_the_same(db, project, config, monkeypatch):
     monkeypatch.setattr(stage, "BLOCK_SEEDS", 1)
     with pytest.raises(KeyboardInterrupt):
-        synthesize(db, project, CannedBase(stops_after=6), config)
+        synthesize(db, project, CannedBase(stops_after=3), config)
     assert len(rows(db, "seed_snippets", "id, outcome")) == 1
     synthesize(db, project, CannedBase(), config)
     assert len(rows(db, "seed_snippets", "id, outcome")) == 2
@@ -111,7 +111,7 @@ from trainer.pipeline.synthesis import run_synthesize
 from trainer.synthesize import stage
 class Killed(CannedBase):
     def complete_many(self, requests):
-        if len(self.asked) >= 5:
+        if len(self.asked) >= 2:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().complete_many(requests)
 stage.BLOCK_SEEDS = 1
