@@ -49,9 +49,10 @@ FLOORS = {
         "solutions": 4,
         "evaluate": 4,
         "report": 4,
-        "pipeline": 5,
-        "cli": 6,
-        "__main__": 7,
+        "synthesize": 5,
+        "pipeline": 6,
+        "cli": 7,
+        "__main__": 8,
     },
 }
 LM_FLOOR = FLOORS["spa_lsp"]["lm"]  # what the trainer may use of spa_lsp, besides the engine's client

@@ -11,10 +11,13 @@ A new option is one line here, `name: type = option(default, "Help.", low=1)`, a
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from spa_lsp.adapters.manifest import MAX_TEMPERATURE
 
+# behaviour: the exercise is what a pure function does, and its behaviour says what is right · self-align: an exercise
+# about a function's concepts · oss-instruct: one that a snippet inspires; tests and solutions bear each other out
+Recipe = Literal["behaviour", "self-align", "oss-instruct"]
 # datainf, lissa (the paper's), cosine: of gradients · bm25: of words · random: of nothing
 AttributeMethod = Literal["datainf", "lissa", "cosine", "bm25", "random"]
 GRADIENT_METHODS: tuple[AttributeMethod, ...] = ("datainf", "lissa", "cosine")
@@ -55,6 +58,35 @@ def option(
     """A field of a config that commands have as an option."""
     shown = Option(help=help, low=low, high=high, is_open=is_open, metavar=metavar, flag=flag)
     return field(default=default, metadata={"option": shown, "is_in_key": is_in_key, "is_added": is_added})
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourcesConfig:
+    """What samples are made of."""
+
+    folders: tuple[Path, ...] = option(
+        (), "Git repository, or a folder of one; may be given several times.", flag="--from", metavar="DIR"
+    )
+    packages: tuple[str, ...] = option(
+        (),
+        "Installed package with a permissive licence; may be given several times.",
+        flag="--package",
+        metavar="NAME",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesizeConfig:
+    """From seeds to tasks with several right solutions."""
+
+    recipe: Literal["all", Recipe] = option("all", "How an exercise is made of a seed; all: the first that can.")
+    responses: int = option(10, "Solutions that are tried for each exercise.", low=1, high=64)
+    temperature: float = option(0.9, "Temperature at which solutions are sampled.", low=0, high=MAX_TEMPERATURE)
+
+    @property
+    def recipe_names(self) -> tuple[Recipe, ...]:
+        """The recipes that may be used."""
+        return get_args(Recipe) if self.recipe == "all" else (self.recipe,)
 
 
 @dataclass(frozen=True, kw_only=True)

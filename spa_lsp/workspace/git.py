@@ -14,7 +14,7 @@ _OURS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")  # of a hook that started
 Stamps = tuple[Stamp, ...]
 
 
-def run_git(folder: bytes, *arguments: str) -> bytes | None:
+def run_git(folder: bytes, *arguments: str, timeout_s: float = TIMEOUT_S, max_bytes: int = MAX_BYTES) -> bytes | None:
     """What a command of Git prints in this folder; None when it fails, is not there or takes long."""
     # no programs that the repository's own configuration names (but its filters of content, as with any `git status`),
     # no waiting for a password, no lock in its index
@@ -31,18 +31,18 @@ def run_git(folder: bytes, *arguments: str) -> bytes | None:
         )
     except OSError:
         return None
-    return _read_all(process)
+    return _read_all(process, timeout_s, max_bytes)
 
 
-def _read_all(process: "subprocess.Popen[bytes]") -> bytes | None:
+def _read_all(process: "subprocess.Popen[bytes]", timeout_s: float, max_bytes: int) -> bytes | None:
     assert process.stdout is not None
-    timer = threading.Timer(TIMEOUT_S, process.kill)
+    timer = threading.Timer(timeout_s, process.kill)
     timer.start()
     with process:
-        found = process.stdout.read(MAX_BYTES)
-        if len(found) == MAX_BYTES:
+        found = process.stdout.read(max_bytes)
+        if len(found) == max_bytes:
             process.kill()
-        is_good = process.wait() == 0 or len(found) == MAX_BYTES
+        is_good = process.wait() == 0 or len(found) == max_bytes
     timer.cancel()
     return found if is_good else None
 

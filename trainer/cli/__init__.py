@@ -20,6 +20,7 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells do
 
 # The commands in the order of the help: module and name of each. They are imported when they are called.
 _COMMANDS = {
+    "synthesize": ("synthesize", "synthesize"),
     "import": ("stages", "import_samples"),
     "attribute": ("stages", "attribute"),
     "partition": ("stages", "partition"),
@@ -28,6 +29,7 @@ _COMMANDS = {
     "publish": ("stages", "publish"),
     "run": ("stages", "run"),
     "status": ("stages", "status"),
+    "forget": ("synthesize", "forget"),
     "evaluate": ("evaluate", "evaluate"),
     "judge": ("judge", "judge_command"),
     "bench": ("bench", "bench"),

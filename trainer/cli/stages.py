@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trainer.cli import options
-from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig, PartitionConfig, PublishConfig
+from trainer.configs import (
+    AttributeConfig,
+    FinetuneConfig,
+    ItemsConfig,
+    PartitionConfig,
+    PublishConfig,
+    SourcesConfig,
+    SynthesizeConfig,
+)
 
 if TYPE_CHECKING:
     from trainer.data.samples import ImportReport
@@ -33,9 +41,10 @@ _run_id = click.argument("run_id", metavar="[RUN]", required=False)
 @click.option("--from-outcomes", is_flag=True, help="What was accepted in editors, where its text may be stored.")
 @_common
 def import_samples(path: Path | None, from_outcomes: bool, limit: int | None, seed: int, as_json: bool) -> None:
-    """Read samples from OSS-Instruct JSONL: lang, problem and solution in each object, other fields kept.
+    """Read samples in the form of OSS-Instruct: lang, problem and solution in each object, other fields kept.
 
-    Bad lines are reported and left out; known samples are not added again.
+    FILE is JSONL, Parquet, or the folder of a Hugging Face data set; the last two need the extra `hub`. Bad lines are
+    reported and left out; known samples are not added again.
 
     \b
         trainer import data-oss_instruct-decontaminated.jsonl
@@ -149,7 +158,11 @@ def publish(config: PublishConfig, limit: int | None, as_json: bool, **asked: An
 
 
 @click.command()
-@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("path", metavar="[FILE]", type=click.Path(path_type=Path), required=False)
+@options.of_config(SourcesConfig, "sources")
+@options.of_config(SynthesizeConfig, "synthesize", only=("recipe", "responses"))
+@options.n_seeds
+@options.data
 @options.of_config(AttributeConfig, "attribute", only=("method",))
 @options.of_config(PartitionConfig, "divide", flags={"method": "--partition-method"})
 @options.of_config(FinetuneConfig, "finetune")
@@ -159,18 +172,21 @@ def publish(config: PublishConfig, limit: int | None, as_json: bool, **asked: An
 @options.language
 @options.base
 @_common
-def run(path: Path, as_json: bool, **asked: Any) -> None:
-    """Do all of it: import FILE, attribute, partition, finetune, publish; finished stages are skipped.
+def run(path: Path | None, sources: SourcesConfig, as_json: bool, **asked: Any) -> None:
+    """Do all of it: import FILE or synthesize, attribute, partition, finetune, publish; finished stages are skipped.
 
     The adapters learn from all samples of the language in the store. With --json, one object per line and stage.
 
     \b
         trainer run samples.jsonl --k 4 --steps 12
+        trainer run --from ~/code/my-project --seeds 200
     """
     from trainer.pipeline.stages import open_trainer, run_all
 
+    if path is None and sources == SourcesConfig():
+        raise click.UsageError("give a FILE, --from DIR or --package NAME")
     with open_trainer() as db:
-        for result in run_all(db, path, **asked):  # each stage is computed when it is asked for
+        for result in run_all(db, path, sources=sources, **asked):  # each stage is computed when it is asked for
             _print(result, as_json=as_json)
 
 

@@ -7,7 +7,7 @@ from spa_lsp.progress import BYTES, format_amount, format_seconds
 from trainer.data.samples import ImportReport
 from trainer.rows.records import read_record
 from trainer.rows.runs import StageResult
-from trainer.rows.stages import ATTRIBUTE, PARTITION, AttributeFigures, PartitionFigures
+from trainer.rows.stages import ATTRIBUTE, PARTITION, SYNTHESIZE, AttributeFigures, PartitionFigures, SynthesizeFigures
 
 if TYPE_CHECKING:
     from trainer.pipeline.explain import PartView
@@ -45,6 +45,8 @@ def status_text(status: dict[str, Any]) -> str:
         for row in status["datasets"]
     ]
     lines.append("samples: " + ", ".join(f"{n} {lang}" for lang, n in status["samples"].items()))
+    for row in status["forgotten"]:
+        lines.append(f"set {row['name']} has learned of what was forgotten on {row['forgotten'][:10]}: train it anew")
     for run in status["runs"]:
         lines += ["", _run_line(run), *(f"  {line}" for line in _figure_lines(run))]
     stale = [
@@ -87,6 +89,8 @@ def _figure_lines(run: dict[str, Any]) -> list[str]:
         return []
     if run["stage"] == ATTRIBUTE.name:
         return _attribute_lines(read_record(AttributeFigures, figures, of="the run"))
+    if run["stage"] == SYNTHESIZE.name:
+        return _synthesize_lines(read_record(SynthesizeFigures, figures, of="the run"))
     if run["stage"] == PARTITION.name:
         return _partition_lines(read_record(PartitionFigures, figures, of="the run"))
     plain = {name: value for name, value in figures.items() if isinstance(value, (str, int, float))}
@@ -105,6 +109,20 @@ def _partition_lines(figures: PartitionFigures) -> list[str]:
     share = figures.moved_share
     moved = "" if share is None else f", not with their best anchor {share:.0%}"
     return [sizes, f"stability {stability} ({chance} by chance){moved}", *([figures.advice] if figures.advice else [])]
+
+
+def _synthesize_lines(figures: SynthesizeFigures) -> list[str]:
+    made = f"{figures.n_samples} samples of {figures.n_tasks} tasks, {figures.n_tasks_of_two} with two or more"
+    lines = [f"{made}; {figures.n_by_model} solutions by the base; {figures.n_seeds} seeds tried"]
+    lines.append("seeds: " + ", ".join(f"{outcome} {n}" for outcome, n in figures.outcomes.items()))
+    if figures.left_out:
+        lines.append("files: " + ", ".join(f"{reason} {n}" for reason, n in figures.left_out.items()))
+    if figures.benchmarks_missing:
+        lines.append(f"not compared with {', '.join(figures.benchmarks_missing)}, which are not here")
+    if figures.tokens_per_s and figures.tasks_per_minute and figures.samples_per_minute:
+        a_minute = f"{figures.tasks_per_minute:.2g} tasks and {figures.samples_per_minute:.2g} samples a minute"
+        lines.append(f"{figures.tokens_per_s:.1f} tokens/s, {a_minute}")
+    return lines
 
 
 def _share(value: float | None) -> str:

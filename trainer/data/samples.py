@@ -1,4 +1,4 @@
-"""Samples: read from OSS-Instruct JSONL into the store, out of it in a stable order, and cut into training items.
+"""Samples: read from OSS-Instruct rows into the store, out of it in a stable order, and cut into training items.
 
 An item is what a model is trained on: `prefix` (and `suffix`) in, `completion` out. Infill items come in two shapes:
 
@@ -15,7 +15,7 @@ Tokens are not counted here; whoever trains skips what is too long.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,17 +25,14 @@ from typing import Any
 from sqlite_utils import Database
 
 from spa_lsp.completion import Layout
-from spa_lsp.errors import BadInput, NotFound
-from spa_lsp.storage.checked_files import hash_file
 from spa_lsp.storage.store import transaction
 from trainer.configs import ItemsConfig
 from trainer.data.fences import plain_lines
 from trainer.data.middles import Span, body_spans, code_of, line_spans, python_code_of, text_spans
+from trainer.data.row_files import MAX_LINE_BYTES, MAX_LINE_CHARACTERS, OnBytes, digest_of, json_lines, row_files
 from trainer.rows.records import content_id
 
-MAX_LINE_CHARACTERS = 200_000
 MAX_BEGUN = 60  # characters; then the server anchors anew
-_MAX_LINE_BYTES = 4 * MAX_LINE_CHARACTERS  # UTF-8 needs at most four bytes for a character
 _FIELDS = ("lang", "problem", "solution")
 
 
@@ -83,40 +80,23 @@ class ImportReport:
     bad: tuple[BadLine, ...]
 
 
-def check_file(path: Path) -> int:
-    """The size in bytes of a file that can be imported, as far as can be seen without reading it.
-
-    Raises:
-        NotFound: no such file. BadInput: a folder or device, or empty.
-    """
-    if not path.exists():
-        raise NotFound(f"there is no file {path}; give the path of an OSS-Instruct JSONL file")
-    if not path.is_file():
-        raise BadInput(f"{path} is not a file; give the path of an OSS-Instruct JSONL file")
-    n_bytes = path.stat().st_size
-    if n_bytes == 0:
-        raise BadInput(f"{path} is empty; give an OSS-Instruct JSONL file: objects with lang, problem and solution")
-    return n_bytes
-
-
-def import_file(
-    db: Database, path: Path, *, limit: int | None = None, on_bytes: Callable[[int], None] | None = None
-) -> ImportReport:
-    """Read a JSONL file into the store, all or nothing but for bad lines, which are reported and left out.
+def import_file(db: Database, path: Path, *, limit: int | None = None, on_bytes: OnBytes | None = None) -> ImportReport:
+    """Read a file, or a data set's folder, into the store: all or nothing but for bad lines, which are left out.
 
     A sample whose problem or solution is known but for white space is not added again (Magicoder's own rule). At most
     `limit` good lines are read; `on_bytes` is told after each line how many bytes it had.
 
     Raises:
         NotFound: no such file.
-        BadInput: a folder, not readable, or without any line.
+        BadInput: not readable, or without any row. Unavailable: it needs the extra `hub`.
     """
-    file_sha256 = _file_sha256(path)
+    files = row_files(path)
+    file_sha256 = digest_of(files)
     n_new = n_known = 0
     bad: list[BadLine] = []
     with transaction(db):
-        _insert_dataset(db, file_sha256, path)
-        for number, line in _lines(path, on_bytes):
+        _insert_dataset(db, file_sha256, path, files)
+        for number, line in json_lines(files, on_bytes):
             if limit is not None and n_new + n_known >= limit:
                 break
             try:
@@ -154,10 +134,17 @@ def samples_by_id(db: Database, sample_ids: Sequence[str]) -> list[Sample]:
 def split_holdout(samples: Sequence[Sample], *, config: ItemsConfig, seed: int) -> tuple[list[Sample], list[Sample]]:
     """Samples to train on, and `config.holdout` samples (at most a fifth) never trained on, both in their order.
 
-    Chosen by digest, so that a sample stays held out while others are imported, as far as the count allows.
+    Chosen by digest, so that a sample stays held out while others are imported, as far as the count allows. All
+    solutions of one problem are held out together.
     """
     n_held = min(config.holdout, len(samples) // 5)
-    held = set(sorted((sample.id for sample in samples), key=lambda sample_id: content_id([seed, sample_id]))[:n_held])
+    of_problem: dict[str, list[str]] = {}
+    for sample in samples:
+        of_problem.setdefault(sample.problem, []).append(sample.id)
+    held: set[str] = set()
+    for own in sorted(of_problem.values(), key=lambda own: content_id([seed, own[0]])):
+        if len(held) + len(own) <= n_held:
+            held.update(own)
     train = [sample for sample in samples if sample.id not in held]
     return train, [sample for sample in samples if sample.id in held]
 
@@ -247,34 +234,9 @@ def _item(sample: Sample, layout: Layout, prefix: str, suffix: str, completion: 
     )
 
 
-def _file_sha256(path: Path) -> str:
-    check_file(path)
-    try:
-        return hash_file(path)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read ({error.strerror}); check its permissions") from error
-
-
-def _lines(path: Path, on_bytes: Callable[[int], None] | None) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines that are not blank. Of a too long line only the first bytes are kept: enough to see that it is."""
-    with path.open("rb") as file:
-        number = 0
-        while line := file.readline(_MAX_LINE_BYTES + 1):
-            number += 1
-            n_bytes = len(line)
-            rest = line
-            while len(rest) > _MAX_LINE_BYTES and not rest.endswith(b"\n"):
-                rest = file.readline(_MAX_LINE_BYTES + 1)
-                n_bytes += len(rest)
-            if line.strip():
-                yield number, line
-            if on_bytes is not None:
-                on_bytes(n_bytes)
-
-
 def _parse_line(line: bytes) -> dict[str, Any]:
     """The row of a line; ValueError with the reason when it cannot be used."""
-    if len(line) > _MAX_LINE_BYTES:
+    if len(line) > MAX_LINE_BYTES:
         raise ValueError(f"longer than {MAX_LINE_CHARACTERS} characters")
     try:
         text = line.decode("utf-8-sig")
@@ -307,9 +269,10 @@ def _check_field(row: dict[str, Any], field: str) -> None:
         raise ValueError(f"field '{field}' has half a surrogate pair")
 
 
-def _insert_dataset(db: Database, dataset_id: str, path: Path) -> None:
+def _insert_dataset(db: Database, dataset_id: str, path: Path, files: Sequence[Path]) -> None:
     imported = datetime.now(UTC).isoformat(timespec="microseconds")
-    row = {"id": dataset_id, "name": path.name, "n_bytes": path.stat().st_size, "imported": imported}
+    n_bytes = sum(file.stat().st_size for file in files)
+    row = {"id": dataset_id, "name": path.name, "n_bytes": n_bytes, "imported": imported}
     db.table("datasets").insert(row, ignore=True)
 
 
@@ -320,7 +283,7 @@ def _forget_empty_dataset(db: Database, dataset_id: str) -> None:
 def _insert_sample(db: Database, dataset_id: str, row: dict[str, Any]) -> bool:
     """Add the sample and its place in the data set; False when it was known."""
     lang, problem, solution = row["lang"].strip().lower(), plain_lines(row["problem"]), plain_lines(row["solution"])
-    keys = {"problem_key": _key(problem), "solution_key": _key(solution)}
+    keys = {"problem_key": content_key(problem), "solution_key": content_key(solution)}
     query = "SELECT id FROM samples WHERE problem_key = :problem_key OR solution_key = :solution_key ORDER BY n LIMIT 1"
     known = next(db.query(query, keys), None)
     sample_id = content_id([lang, problem, solution]) if known is None else str(known["id"])
@@ -332,5 +295,6 @@ def _insert_sample(db: Database, dataset_id: str, row: dict[str, Any]) -> bool:
     return known is None
 
 
-def _key(text: str) -> str:
+def content_key(text: str) -> str:
+    """Equal for texts that differ in white space only."""
     return content_id(" ".join(text.split()))

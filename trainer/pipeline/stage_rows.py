@@ -26,6 +26,7 @@ from trainer.rows.runs import (
     list_records,
 )
 from trainer.rows.stages import AttributeRun, PartitionRun
+from trainer.synthesize.forget import forgotten_sets
 
 
 def source_run(
@@ -37,7 +38,7 @@ def source_run(
         if found is None:
             raise NotFound(f"there is no finished {stage.name} run; run: trainer {stage.name}")
         return found
-    query = "SELECT id FROM runs WHERE stage = ? AND status = 'finished' AND substr(id, 1, ?) = ?"
+    query = "SELECT id FROM runs WHERE stage = ? AND status = 'finished' AND forgotten = '' AND substr(id, 1, ?) = ?"
     ids = [row["id"] for row in db.query(query, [stage.name, len(run_id), run_id])]
     if len(ids) != 1:
         many = f"{len(ids)} finished {stage.name} runs begin" if ids else f"no finished {stage.name} run begins"
@@ -112,9 +113,11 @@ def data_record(db: Database, divided: PartitionRun) -> dict[str, Any]:
 def read_status() -> dict[str, Any]:
     """What the store holds, read without disturbing a trainer at work: `datasets`, `samples` by language, `runs`.
 
-    With their sizes, which stages are stale and why (`stages`), and the command to go on with (`next`).
+    And the sets that have learned of what was `forgotten` since. With their sizes, which stages are stale and why
+    (`stages`), and the command to go on with (`next`).
     """
-    nothing: dict[str, Any] = {"datasets": [], "samples": {}, "runs": [], "stages": [], "next": "trainer import FILE"}
+    nothing: dict[str, Any] = {"datasets": [], "samples": {}, "runs": [], "forgotten": [], "stages": []}
+    nothing["next"] = "trainer import FILE"
     try:
         db = open_store()
     except NotFound:
@@ -128,13 +131,14 @@ def read_status() -> dict[str, Any]:
         )
         samples = "SELECT lang, count(*) AS n FROM samples GROUP BY lang ORDER BY n DESC, lang"
         by_language = {row["lang"]: row["n"] for row in db.query(samples)}
-        is_current = "is_of_arm" in db.table("runs").columns_dict  # else no trainer of this version has opened it yet
+        is_current = "forgotten" in db.table("runs").columns_dict  # else no trainer of this version has opened it yet
         states = stage_states(db) if is_current else []
         return {
             "datasets": list(db.query(datasets)),
             "samples": by_language,
             "n_bytes": paths.store_path().stat().st_size,
             "runs": [{**record, "n_bytes": run_bytes(record["id"])} for record in list_records(db)],
+            "forgotten": forgotten_sets(db) if db.table("forgotten_sets").exists() else [],
             "stages": [plain(state) for state in states],
             "next": next_step(states, has_samples=bool(by_language)),
         }

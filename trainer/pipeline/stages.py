@@ -28,12 +28,14 @@ from trainer.configs import (
     ItemsConfig,
     PartitionConfig,
     PublishConfig,
+    SourcesConfig,
+    SynthesizeConfig,
 )
 from trainer.data.accepted import write_accepted
+from trainer.data.row_files import row_files
 from trainer.data.samples import (
     ImportReport,
     Sample,
-    check_file,
     import_file,
     load_samples,
     make_items,
@@ -47,6 +49,7 @@ from trainer.partition import (
 )
 from trainer.pipeline.gate import advice, stabilities
 from trainer.pipeline.stage_rows import data_record, finish_with_rows, load_influence, load_parts, source_run
+from trainer.pipeline.synthesis import Synthesized, run_synthesize
 from trainer.rows.build_set import build_set, has_adapter_files
 from trainer.rows.records import content_id
 from trainer.rows.runs import StageResult, begin_run, find_run, finish_run
@@ -88,7 +91,8 @@ def open_trainer() -> Iterator[Database]:
 
 def run_import(db: Database, path: Path, *, limit: int | None = None) -> ImportReport:
     """Read samples from a file; fails only when not one line can be used."""
-    with progress(f"import {path.name}", check_file(path), BYTES) as shown:
+    n_bytes = sum(file.stat().st_size for file in row_files(path))
+    with progress(f"import {path.name}", n_bytes, BYTES) as shown:
         report = import_file(db, path, limit=limit, on_bytes=shown.advance)
     if report.n_new + report.n_known == 0:
         first = f"line {report.bad[0].line}: {report.bad[0].reason}" if report.bad else "it has only blank lines"
@@ -239,8 +243,10 @@ def run_publish(db: Database, config: PublishConfig, *, run_id: str | None = Non
 
 def run_all(
     db: Database,
-    path: Path,
+    path: Path | None,
     *,
+    sources: SourcesConfig,
+    synthesize: SynthesizeConfig,
     attribute: AttributeConfig,
     divide: PartitionConfig,
     finetune: FinetuneConfig,
@@ -249,15 +255,23 @@ def run_all(
     base_id: str = DEFAULT_BASE,
     language: str = "python",
     anchors_path: Path | None = None,
+    n_seeds: int | None = None,
+    data: Path | None = None,
     limit: int | None = None,
     seed: int = 0,
-) -> Iterator[ImportReport | Attributed | Divided | Trained | Published]:
-    """Every stage on what the one before it made; a stage runs when its result is asked for."""
+) -> Iterator[ImportReport | Synthesized | Attributed | Divided | Trained | Published]:
+    """Every stage on what the one before it made; a stage runs when its result is asked for.
+
+    Samples come from a file, from sources (of their first `n_seeds` seeds), or from both.
+    """
     find_base(base_id)  # what is wrong is said before hours of work
     check_scaling(finetune.rank, finetune.alpha)
     if publish.name is not None:
         check_name(publish.name, what="set")
-    yield run_import(db, path, limit=limit)
+    if path is not None:
+        yield run_import(db, path, limit=limit)
+    if sources != SourcesConfig():
+        yield run_synthesize(db, synthesize, sources, base_id=base_id, data=data, limit=n_seeds, seed=seed)
     attributed = run_attribute(
         db,
         attribute,

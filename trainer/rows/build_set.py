@@ -16,7 +16,12 @@ from trainer.rows.stages import AdapterFigures, FinetuneRun, PartitionRun
 
 def run_folder(run: AnyRun) -> Path:
     """Where a run keeps its checkpoints and adapter files."""
-    return paths.cache_dir() / "runs" / run.id
+    return runs_dir() / run.id
+
+
+def runs_dir() -> Path:
+    """The folder of the folders of all runs."""
+    return paths.cache_dir() / "runs"
 
 
 def adapter_files(run: FinetuneRun) -> dict[int, Path]:

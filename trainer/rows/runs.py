@@ -99,6 +99,8 @@ def begin_run(
     }
     with db.atomic():
         db.table("runs").insert(row, ignore=True)
+        # what it had made of samples that were forgotten since is gone, so it is begun anew
+        db.execute("UPDATE runs SET status = 'running', forgotten = '' WHERE id = ? AND forgotten != ''", [run_id])
         if not is_of_arm:
             db.table("runs").update(run_id, {"called": _now(), "is_of_arm": False})
     return find_run(db, stage, run_id)
@@ -108,7 +110,7 @@ def finished_run(
     db: Database, stage: Stage[Settings, Parents, Figures], settings: Settings, *, parents: Parents, seed: int
 ) -> Run[Settings, Parents, Figures] | None:
     """The run that `begin_run` would find finished; None, and no row, when it would have work to do."""
-    query = "SELECT * FROM runs WHERE id = ? AND status = 'finished'"
+    query = "SELECT * FROM runs WHERE id = ? AND status = 'finished' AND forgotten = ''"
     rows = db.query(query, [_run_id(stage, settings, parents, seed)])
     return next((_to_run(stage, row) for row in rows), None)
 
@@ -136,7 +138,7 @@ def find_run(db: Database, stage: Stage[Settings, Parents, Figures], run_id: str
 
 def latest_run(db: Database, stage: Stage[Settings, Parents, Figures]) -> Run[Settings, Parents, Figures] | None:
     """The finished run of a stage that was asked for last, and not only by an arm of an evaluation."""
-    query = "SELECT * FROM runs WHERE stage = ? AND status = 'finished' AND NOT is_of_arm"
+    query = "SELECT * FROM runs WHERE stage = ? AND status = 'finished' AND forgotten = '' AND NOT is_of_arm"
     rows = db.query(f"{query} ORDER BY called DESC, finished DESC, rowid DESC LIMIT 1", [stage.name])
     return next((_to_run(stage, row) for row in rows), None)
 

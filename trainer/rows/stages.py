@@ -17,8 +17,53 @@ from trainer.configs import (
     ItemsConfig,
     PartitionConfig,
     PublishConfig,
+    SynthesizeConfig,
 )
 from trainer.rows.runs import Run, Stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesizeSettings:
+    """What a synthesize run was asked for; of the sources only the names, so that a new commit goes on with it."""
+
+    synthesize: SynthesizeConfig
+    sources: tuple[str, ...]
+    base: str
+    quantization: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesizeParents:
+    """The digest of the base."""
+
+    base: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesizeFigures:
+    """Of all seeds that the run has done, in this call and before; times and rates of the work without the loading."""
+
+    n_seeds_found: int
+    n_seeds: int
+    n_tasks: int
+    n_samples: int
+    n_by_model: int  # samples that are not a seed's own code
+    n_tasks_of_two: int  # with two solutions or more
+    recipes: dict[str, int]  # tasks of each
+    outcomes: dict[str, int]  # seeds by what became of them
+    left_out: dict[str, int]  # files by the reason, in the last call
+    n_answers: int
+    n_unreadable: int  # answers without a program
+    n_wrong: int  # different programs that are not right
+    n_masked: int  # personal data
+    n_tokens: int
+    work_s: float
+    tokens_per_s: float | None = None
+    tasks_per_minute: float | None = None
+    samples_per_minute: float | None = None
+    decontaminated: tuple[str, ...]  # benchmarks that were compared with
+    benchmarks_missing: tuple[str, ...]
+    sandbox: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,6 +257,7 @@ class EvaluateFigures:
     accuracy_loglik: float | None = None
 
 
+SynthesizeRun = Run[SynthesizeSettings, SynthesizeParents, SynthesizeFigures]
 AttributeRun = Run[AttributeSettings, AttributeParents, AttributeFigures]
 PartitionRun = Run[PartitionSettings, PartitionParents, PartitionFigures]
 FinetuneRun = Run[FinetuneSettings, FinetuneParents, FinetuneFigures]
@@ -219,6 +265,7 @@ PublishRun = Run[PublishConfig, PublishParents, PublishFigures]
 ArmRun = Run[ArmSettings, ArmParents, ArmFigures]
 EvaluateRun = Run[EvaluateSettings, EvaluateParents, EvaluateFigures]
 
+SYNTHESIZE = Stage("synthesize", SynthesizeSettings, SynthesizeParents, SynthesizeFigures)
 ATTRIBUTE = Stage("attribute", AttributeSettings, AttributeParents, AttributeFigures)
 PARTITION = Stage("partition", PartitionSettings, PartitionParents, PartitionFigures)
 FINETUNE = Stage("finetune", FinetuneSettings, FinetuneParents, FinetuneFigures)
@@ -226,4 +273,4 @@ PUBLISH = Stage("publish", PublishConfig, PublishParents, PublishFigures)
 ARM = Stage("arm", ArmSettings, ArmParents, ArmFigures)
 EVALUATE = Stage("evaluate", EvaluateSettings, EvaluateParents, EvaluateFigures)
 
-STAGES: tuple[Stage[Any, Any, Any], ...] = (ATTRIBUTE, PARTITION, FINETUNE, PUBLISH, ARM, EVALUATE)
+STAGES: tuple[Stage[Any, Any, Any], ...] = (SYNTHESIZE, ATTRIBUTE, PARTITION, FINETUNE, PUBLISH, ARM, EVALUATE)

@@ -1,6 +1,7 @@
 """The trainer's tables in the store, as migrations. Only the schema; rows are read and written by the stages.
 
 datasets ──< dataset_samples >── samples ──< gradients, influence, part_members >── runs ──< completions ──< judgements
+runs ──< seed_snippets ──< tasks ──< task_solutions >── samples
 """
 
 from sqlite_utils import Database
@@ -132,3 +133,48 @@ def m007_completions(db: Database) -> None:
     )
     db.execute("DROP TABLE attempts")
     db.execute("DROP TABLE figures")
+
+
+@MIGRATIONS()
+def m008_tasks(db: Database) -> None:
+    """What a synthesize run made of each seed: a task, and the samples that are its distinct right solutions.
+
+    No text of a seed is kept, only where it stands. `cases` are what a solution must do, `normal_form` is the digest
+    of a solution's, `is_of_seed` says that nobody wrote it but the seed's author.
+    """
+    db.execute(
+        """CREATE TABLE seed_snippets (
+            run_id TEXT NOT NULL REFERENCES runs (id), id TEXT NOT NULL, kind TEXT NOT NULL,
+            repository TEXT NOT NULL, path TEXT NOT NULL, commit_id TEXT NOT NULL, licence TEXT NOT NULL,
+            first_line INTEGER NOT NULL, last_line INTEGER NOT NULL, outcome TEXT NOT NULL,
+            n_answers INTEGER NOT NULL, n_unreadable INTEGER NOT NULL, n_wrong INTEGER NOT NULL,
+            n_masked INTEGER NOT NULL, n_tokens INTEGER NOT NULL, seconds REAL NOT NULL, ask_s REAL NOT NULL,
+            PRIMARY KEY (run_id, id)
+        ) STRICT"""
+    )
+    db.execute("CREATE INDEX seed_snippets_by_file ON seed_snippets (repository, path)")
+    db.execute(
+        """CREATE TABLE tasks (
+            id TEXT PRIMARY KEY, run_id TEXT NOT NULL REFERENCES runs (id), seed_id TEXT NOT NULL,
+            recipe TEXT NOT NULL, entry_point TEXT NOT NULL, problem TEXT NOT NULL, cases TEXT NOT NULL
+        ) STRICT"""
+    )
+    db.execute(
+        """CREATE TABLE task_solutions (
+            task_id TEXT NOT NULL REFERENCES tasks (id), sample_id TEXT NOT NULL REFERENCES samples (id),
+            approach TEXT NOT NULL, normal_form TEXT NOT NULL, is_of_seed INTEGER NOT NULL,
+            PRIMARY KEY (task_id, sample_id)
+        ) STRICT"""
+    )
+    db.execute("CREATE INDEX task_solutions_by_sample ON task_solutions (sample_id)")
+
+
+@MIGRATIONS()
+def m009_forgotten(db: Database) -> None:
+    """When something that a run, or a stored adapter set, had seen was forgotten; no stage goes on from such a run."""
+    db.execute("ALTER TABLE runs ADD COLUMN forgotten TEXT NOT NULL DEFAULT ''")
+    db.execute(
+        """CREATE TABLE forgotten_sets (
+            set_id TEXT PRIMARY KEY, name TEXT NOT NULL, base_id TEXT NOT NULL, forgotten TEXT NOT NULL
+        ) STRICT"""
+    )

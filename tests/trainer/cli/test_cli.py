@@ -112,7 +112,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_a_folder_is_named(tmp_path):
-    assert f"{tmp_path} is not a file" in sentence(trainer("import", tmp_path))
+    assert f"{tmp_path} has no *.parquet" in sentence(trainer("import", tmp_path))
 
 
 @pytest.mark.parametrize(

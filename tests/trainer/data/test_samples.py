@@ -8,7 +8,7 @@ from sqlite_utils import Database
 
 from spa_lsp.errors import BadInput, NotFound
 from trainer.configs import ItemsConfig
-from trainer.data.samples import MAX_LINE_CHARACTERS, Sample, import_file, load_samples, make_items
+from trainer.data.samples import MAX_LINE_CHARACTERS, Sample, import_file, load_samples, make_items, split_holdout
 from trainer.rows.tables import MIGRATIONS
 
 CODE = '''import math
@@ -165,11 +165,6 @@ def test_every_byte_is_reported_as_read(db, tmp_path):
 def test_a_missing_file_is_named(db, tmp_path):
     with pytest.raises(NotFound, match="no file .*none.jsonl"):
         import_file(db, tmp_path / "none.jsonl")
-
-
-def test_a_folder_is_not_a_file(db, tmp_path):
-    with pytest.raises(BadInput, match="not a file"):
-        import_file(db, tmp_path)
 
 
 def test_an_empty_file_is_refused(db, tmp_path):
@@ -357,3 +352,10 @@ def test_another_language_gives_spans_of_lines():
     code = 'fn main() {\n    let a = 1;\n    let b = 2;\n\n    println!("{}", a + b);\n}\n'
     items = infill_items(solution=f"```rust\n{code}```", lang="rust")
     assert items and all((i.prefix + i.completion + i.suffix).rstrip() == code.rstrip() for i in items)
+
+
+# #14
+def test_all_solutions_of_a_problem_are_held_out_together():
+    samples = [replace(sample(n=n), problem=f"problem {n // 4}") for n in range(80)]
+    train, held = split_holdout(samples, config=ItemsConfig(holdout=12), seed=0)
+    assert len(held) == 12 and not {each.problem for each in train} & {each.problem for each in held}

@@ -1,0 +1,75 @@
+"""`trainer synthesize`, `run --from` and `forget` on a tiny base that babbles: what passes is the seeds' own code."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from spa_lsp.adapters.finding import find_set
+from tests.trainer.synthesize.conftest import make_repository, project, sandbox  # noqa: F401  fixtures
+from trainer.cli import main
+
+pytestmark = pytest.mark.usefixtures("sandbox", "tiny_base")
+TINY = ("--base", "tiny-qwen2")
+
+
+@pytest.fixture(autouse=True)
+def short_answers(monkeypatch):
+    monkeypatch.setattr("trainer.synthesize.prompts.CODE_TOKENS", 8)
+
+
+def trainer(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def trainer_json(*arguments):
+    result = trainer(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def sentence(result):
+    assert result.exit_code == 1 and "Traceback" not in result.output
+    return result.stderr.strip().splitlines()[-1]
+
+
+def test_it_prints_one_object_with_the_figures(project):  # noqa: F811
+    (record,) = trainer_json("synthesize", "--from", project, "--recipe", "behaviour", "--responses", 2, *TINY)
+    assert (record["stage"], record["was_done"], record["figures"]["n_tasks"]) == ("synthesize", False, 2)
+
+
+def test_it_says_what_was_made_and_what_was_left_out(project):  # noqa: F811
+    result = trainer("synthesize", "--from", project, "--recipe", "behaviour", "--responses", 2, *TINY)
+    assert "2 samples of 2 tasks" in result.stdout and "files: not Python 1" in result.stdout
+    assert "not compared with" in result.stdout
+
+
+def test_it_wants_to_know_of_what():
+    assert trainer("synthesize").exit_code == 2
+
+
+def test_a_folder_that_is_no_repository_is_one_sentence(tmp_path):
+    assert "in no Git repository" in sentence(trainer("synthesize", "--from", tmp_path, *TINY))
+
+
+def test_a_base_that_is_not_there_is_one_sentence(project):  # noqa: F811
+    assert "spa-lsp models pull" in sentence(trainer("synthesize", "--from", project))
+
+
+def test_run_goes_from_a_repository_to_a_published_set(project):  # noqa: F811
+    options = ("--method", "random", "--k", 1, "--steps", 1, "--rank", 2, "--infill-share", 1, "--max-tokens", 500)
+    records = trainer_json("run", "--from", project, "--seeds", 2, *options, "--name", "mine", *TINY)
+    stages = ["synthesize", "attribute", "partition", "finetune", "publish"]
+    assert [record["stage"] for record in records] == stages
+    assert find_set("mine", "tiny-qwen2").data["n_samples"] == 2
+
+
+def test_forget_says_what_went_and_what_to_train_anew(project):  # noqa: F811
+    trainer("synthesize", "--from", project, "--recipe", "behaviour", "--responses", 2, *TINY)
+    trainer("attribute", "--method", "random")
+    (record,) = trainer_json("forget", "--repo", project)
+    assert (record["n_samples"], record["again"]) == (2, ["attribute"])
+
+
+def test_forget_wants_one_thing():
+    assert trainer("forget").exit_code == 2

@@ -1,0 +1,161 @@
+"""After `forget` no byte of what came from a repository or a file is in the store, nor in the cache."""
+
+import pytest
+
+from spa_lsp import paths
+from spa_lsp.errors import Busy
+from spa_lsp.storage.store import open_store
+from tests.trainer.synthesize.conftest import CLAMP, CannedBase
+from trainer.configs import (
+    AttributeConfig,
+    FinetuneConfig,
+    ItemsConfig,
+    PartitionConfig,
+    PublishConfig,
+    SourcesConfig,
+    SynthesizeConfig,
+)
+from trainer.data.samples import load_samples
+from trainer.pipeline.stage_rows import read_status
+from trainer.pipeline.stages import open_trainer, run_attribute, run_finetune, run_partition, run_publish
+from trainer.pipeline.synthesis import run_synthesize
+from trainer.rows.runs import begin_run, find_run, latest_run
+from trainer.rows.stages import EVALUATE, FINETUNE, EvaluateParents, EvaluateSettings
+from trainer.synthesize.forget import forget, forgotten_sets
+
+pytestmark = pytest.mark.usefixtures("sandbox", "tiny_base")
+MARKER = "Zanzibar"
+BASE = "tiny-qwen2"
+ASKED = EvaluateSettings(
+    arm="influence", benchmark="humaneval", layout="infill", k=1, temperature=0.0, top_p=1.0, max_tokens=9,
+    stop="multi", base=BASE, quantization="fp32", adapter_set="mine",
+)  # fmt: skip
+COMPLETION = {
+    "problem_id": "p", "task_id": "t", "place": 0, "adapter": "a", "label": "a", "n_tokens": 1, "mean_logprob": 0.0,
+    "finish": "stop", "seconds": 0.1, "quantization": "fp32", "device": "cpu",
+}  # fmt: skip
+ITEMS = ItemsConfig(infill_share=1.0, max_tokens=400)
+
+
+def planted(n):
+    return (
+        f'def add_{n}(value: int) -> int:\n    """Add the {MARKER} constant number {n}."""\n'
+        f"    total = value * {n + 2}\n    total += {n}\n    return total\n"
+    )
+
+
+@pytest.fixture
+def folder(make_repository):
+    return make_repository({f"{MARKER}/one.py": planted(1), f"{MARKER}/two.py": planted(2), "helpers.py": CLAMP})
+
+
+def synthesize(db, folder):
+    config = SynthesizeConfig(recipe="behaviour", responses=5)
+    return run_synthesize(db, config, SourcesConfig(folders=(folder,)), base_id=BASE, load=lambda *_: CannedBase())
+
+
+def train(db):
+    run_attribute(db, AttributeConfig(method="bm25"), ITEMS, base_id=BASE)
+    run_partition(db, PartitionConfig(method="kmeans", k=1))
+    run_finetune(db, FinetuneConfig(steps=1, rank=2, accumulate=1), ITEMS, base_id=BASE)
+    return run_publish(db, PublishConfig(name="mine"))
+
+
+def traces():
+    """Files of the store and the cache that have the marker; nobody else may have made any."""
+    files = [path for top in (paths.data_dir(), paths.cache_dir()) for path in top.rglob("*") if path.is_file()]
+    return sorted(path.name for path in files if MARKER.encode() in path.read_bytes())
+
+
+def test_the_marker_is_there_before(folder):
+    with open_trainer() as db:
+        synthesize(db, folder)
+    assert traces() == ["spa.db"]
+
+
+def test_nothing_of_a_repository_is_left(folder):
+    with open_trainer() as db:
+        synthesize(db, folder)
+        found = forget(db, repository=str(folder))
+    assert found.n_samples > 0 and traces() == []
+
+
+def test_nothing_of_a_file_is_left_and_the_others_stay(folder):
+    with open_trainer() as db:
+        synthesize(db, folder)
+        n_before = len(load_samples(db))
+        for name in ("one.py", "two.py"):
+            forget(db, file=folder / MARKER / name)
+        assert 0 < len(load_samples(db)) < n_before
+    assert traces() == []
+
+
+def test_nothing_is_left_while_the_store_is_still_open(folder):
+    with open_trainer() as db:
+        synthesize(db, folder)
+        forget(db, repository=str(folder))
+        assert traces() == []
+
+
+def test_nothing_is_left_in_what_was_kept_before_an_upgrade(folder):
+    with open_trainer() as db:
+        synthesize(db, folder)
+        db.execute("VACUUM INTO ?", [str(paths.data_dir() / "backup-trainer-6.db")])
+        forget(db, repository=str(folder))
+    assert traces() == []
+
+
+def test_what_was_trained_on_it_goes_and_the_set_is_marked(folder):
+    with open_trainer() as db:
+        synthesize(db, folder)
+        train(db)
+        found = forget(db, repository=str(folder))
+        assert found.sets == ("mine",) and found.again == ("attribute", "partition", "finetune", "publish")
+        assert [row["name"] for row in forgotten_sets(db)] == ["mine"]
+        assert latest_run(db, FINETUNE) is None
+    assert not any((paths.cache_dir() / "runs").iterdir()) and traces() == []
+
+
+def test_a_status_shows_the_sets_that_saw_it(folder):
+    with open_trainer() as db:
+        synthesize(db, folder)
+        train(db)
+        forget(db, repository=str(folder))
+    assert [row["name"] for row in read_status()["forgotten"]] == ["mine"]
+
+
+def test_what_was_forgotten_can_be_made_again(folder):
+    with open_trainer() as db:
+        first = synthesize(db, folder).run.figures.n_samples
+        forget(db, repository=str(folder))
+        assert synthesize(db, folder).run.figures.n_samples == first
+
+
+def test_a_reader_that_holds_old_pages_is_named_and_the_next_call_is_clean(folder, monkeypatch):
+    monkeypatch.setattr("spa_lsp.storage.sqlite_file.BUSY_S", 0.2)
+    with open_trainer() as db:
+        synthesize(db, folder)
+        reader = open_store()
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM samples").fetchall()
+        with pytest.raises(Busy, match="call trainer forget again"):
+            forget(db, repository=str(folder))
+        reader.close()
+        assert forget(db, repository=str(folder)).n_samples == 0
+        assert traces() == []
+
+
+def test_what_is_not_known_is_forgotten_already(folder):
+    with open_trainer() as db:
+        assert forget(db, repository="/nowhere").n_samples == 0
+
+
+def test_what_its_adapters_answered_in_an_evaluation_goes_too(folder):
+    with open_trainer() as db:
+        synthesize(db, folder)
+        digest = train(db).run.parents.finetune_run
+        adapters = tuple(find_run(db, FINETUNE, digest).figures.sha256.values())
+        run = begin_run(db, EVALUATE, ASKED, parents=EvaluateParents(adapters=adapters), seed=0)
+        db.table("completions").insert({"run_id": run.id, "text": MARKER, **COMPLETION})
+        forget(db, repository=str(folder))
+    assert traces() == []

@@ -1,0 +1,153 @@
+"""The stage: samples with their origin in the store, once each, whatever broke in between."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from spa_lsp.errors import BadInput
+from tests.trainer.synthesize.conftest import CLAMP, CannedBase, git
+from trainer.configs import ItemsConfig, SourcesConfig, SynthesizeConfig
+from trainer.data.samples import load_samples, make_items
+from trainer.pipeline.stages import open_trainer
+from trainer.pipeline.synthesis import run_synthesize
+from trainer.synthesize import stage
+
+pytestmark = pytest.mark.usefixtures("sandbox", "tiny_base")
+BASE = "tiny-qwen2"
+
+
+def synthesize(db, folder, base, config, **options):
+    return run_synthesize(db, config, SourcesConfig(folders=(folder,)), base_id=BASE, load=lambda *_: base, **options)
+
+
+@pytest.fixture
+def db():
+    with open_trainer() as db:
+        yield db
+
+
+def rows(db, table, columns):
+    return [tuple(row.values()) for row in db.query(f"SELECT {columns} FROM {table} ")]
+
+
+def test_all_distinct_right_solutions_become_samples(db, project, canned, config):
+    figures = synthesize(db, project, canned, config).run.figures
+    codes = [sample.solution for sample in load_samples(db) if "`clamp(" in sample.problem]
+    assert figures.n_tasks == 2 and len(codes) == 4  # the seed's own and three right ones
+    assert not any("    return low\n```" in code for code in codes)
+
+
+def test_each_solution_has_its_approach_and_normal_form(db, project, canned, config):
+    synthesize(db, project, canned, config)
+    found = rows(
+        db,
+        "task_solutions JOIN tasks ON tasks.id = task_id WHERE entry_point = 'initials'",
+        "approach, is_of_seed, normal_form",
+    )
+    assert len({form for *_, form in found}) == len(found) == 2
+    assert any("for" in approach for approach, *_ in found)
+
+
+def test_a_sample_says_where_it_is_from(db, project, canned, config):
+    synthesize(db, project, canned, config)
+    extra = next(iter(db.query("SELECT extra FROM samples WHERE problem LIKE '%initials%'")))["extra"]
+    origin = json.loads(extra)["origin"]
+    assert (origin["path"], origin["licence"], origin["recipe"]) == ("helpers.py", "MIT", "behaviour")
+    assert origin["commit"] == git(project, "rev-parse", "HEAD").strip() and origin["lines"] == [19, 21]
+
+
+def test_the_samples_can_be_learned_from(db, project, canned, config):
+    synthesize(db, project, canned, config)
+    assert all(make_items(sample, config=ItemsConfig(infill_share=1.0), seed=0) for sample in load_samples(db))
+
+
+def test_what_becomes_of_each_seed_is_counted(db, project, canned, config):
+    figures = synthesize(db, project, canned, config).run.figures
+    assert figures.outcomes == {"kept": 2}
+    assert figures.left_out == {"not Python": 1} and figures.benchmarks_missing
+
+
+def test_the_same_call_does_nothing_again(db, project, canned, config):
+    synthesize(db, project, canned, config)
+    n_asked = len(canned.asked)
+    assert synthesize(db, project, canned, config).was_done and len(canned.asked) == n_asked
+
+
+def test_a_new_commit_adds_its_new_seeds_only(db, project, canned, config):
+    synthesize(db, project, canned, config)
+    (project / "more.py").write_text('def twice(n: int) -> int:\n    """Two times a number."""\n    return n + n\n')
+    git(project, "add", "-A")
+    git(project, "commit", "-q", "-m", "more")
+    canned.asked.clear()
+    assert synthesize(db, project, canned, config).run.figures.n_tasks == 3
+    assert {"`twice(" in request.prefix for request in canned.asked} == {True}
+
+
+def test_a_limit_is_where_a_later_call_goes_on(db, project, canned, config):
+    first = synthesize(db, project, canned, config, limit=1).run.figures
+    then = synthesize(db, project, canned, config).run.figures
+    assert (first.n_seeds, then.n_seeds) == (1, 2)
+
+
+def test_what_broke_goes_on_and_gives_the_same(db, project, config, monkeypatch):
+    monkeypatch.setattr(stage, "BLOCK_SEEDS", 1)
+    with pytest.raises(KeyboardInterrupt):
+        synthesize(db, project, CannedBase(stops_after=3), config)
+    assert len(rows(db, "seed_snippets", "id, outcome")) == 1
+    synthesize(db, project, CannedBase(), config)
+    assert len(rows(db, "seed_snippets", "id, outcome")) == 2
+
+
+def test_a_kill_loses_no_block_that_was_done(project, config):
+    code = f"""
+import os, signal
+from pathlib import Path
+from tests.trainer.synthesize.conftest import CannedBase
+from trainer.configs import SourcesConfig, SynthesizeConfig
+from trainer.pipeline.stages import open_trainer
+from trainer.pipeline.synthesis import run_synthesize
+from trainer.synthesize import stage
+class Killed(CannedBase):
+    def complete_many(self, requests):
+        if len(self.asked) >= 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().complete_many(requests)
+stage.BLOCK_SEEDS = 1
+with open_trainer() as db:
+    config = SynthesizeConfig(recipe="behaviour", responses=15)
+    sources = SourcesConfig(folders=(Path({str(project)!r}),))
+    run_synthesize(db, config, sources, base_id={BASE!r}, load=lambda *_: Killed())
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -9
+    with open_trainer() as db:
+        assert len(rows(db, "seed_snippets", "id, outcome")) == 1
+        assert synthesize(db, project, CannedBase(), config).run.figures.n_tasks == 2
+
+
+def test_exercises_of_other_recipes_are_borne_out_by_tests(db, make_repository):
+    folder = make_repository({"a.py": 4 * CLAMP})
+    total = (
+        "    return sum(items)\n",
+        "    found = 0\n    for item in items:\n        found += item\n    return found\n",
+    )
+    base = CannedBase(
+        bodies={"total": total},
+        others={
+            "List the programming concepts": "loops, sums",
+            "Invent a small": "total(items: list) -> int` that returns the sum of all items of a list.",
+            "Take inspiration": "total(items: list) -> int` that returns the sum of all items of a list.",
+            "assert statements": "".join(f"[{n}]) == {n}\nassert total(" for n in (0, 5, 9)) + "[1]) == 99\n",
+        },
+    )
+    figures = synthesize(db, folder, base, SynthesizeConfig(recipe="oss-instruct")).run.figures
+    assert figures.recipes == {"oss-instruct": 1} and figures.n_samples == 2
+    (cases,) = rows(db, "tasks", "cases, id")[0][:1]
+    assert "99" not in cases
+
+
+def test_a_repository_of_nothing_usable_says_what_there_was(db, make_repository, canned, config):
+    folder = make_repository({"a.md": "text", "b.py": "print 'two'\n"})
+    with pytest.raises(BadInput, match="another Python's syntax 1, not Python 1"):
+        synthesize(db, folder, canned, config)

@@ -1,0 +1,64 @@
+"""The stage before all others: samples from a person's repositories or from packages. The work itself lies below."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from spa_lsp.bases.catalog import DEFAULT_BASE, find_base, installed_base
+from spa_lsp.progress import progress
+from trainer.configs import SourcesConfig, SynthesizeConfig
+from trainer.evaluate.sandbox import require_sandbox
+from trainer.rows.runs import StageResult, begin_run, finish_run
+from trainer.rows.stages import SYNTHESIZE, SynthesizeFigures, SynthesizeParents, SynthesizeSettings
+from trainer.synthesize.generation import BatchCompleter
+from trainer.synthesize.stage import collect, missing_seeds, synthesize
+
+Synthesized = StageResult[SynthesizeSettings, SynthesizeParents, SynthesizeFigures]
+
+
+def run_synthesize(
+    db: Database,
+    config: SynthesizeConfig,
+    sources: SourcesConfig,
+    *,
+    base_id: str = DEFAULT_BASE,
+    quantization: str = "auto",
+    data: Path | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    unsafe_no_sandbox: bool = False,
+    load: Callable[[str, str], BatchCompleter] | None = None,
+) -> Synthesized:
+    """Make samples of the first `limit` seeds, or of all; those that the run has done are not done again.
+
+    The run's key has the sources' names, not their content: a new commit only adds its new seeds. `load` gives the
+    completer of a base and quantization.
+
+    Raises:
+        NotFound, BadInput: a source cannot be used. Unavailable: there is no working sandbox.
+    """
+    base = find_base(base_id)
+    found = collect(sources, config.recipe_names, seed=seed)
+    settings = SynthesizeSettings(
+        synthesize=config,
+        sources=tuple(sorted({each.repository for each in found.seeds})),
+        base=base_id,
+        quantization=quantization,
+    )
+    run = begin_run(db, SYNTHESIZE, settings, parents=SynthesizeParents(base=base.sha256), seed=seed)
+    missing = missing_seeds(db, run, found, limit)
+    if run.is_finished and not missing:
+        return StageResult(run=run, was_done=True)
+    require_sandbox(may_be_none=unsafe_no_sandbox)  # before the base is loaded
+    installed_base(base)
+    completer = (load or _load)(base_id, quantization)
+    with progress("synthesize", len(missing), "seeds") as shown:
+        figures = synthesize(db, run, found, completer, config, data_dir=data, limit=limit, on_seeds=shown.advance)
+    return StageResult(run=finish_run(db, run, figures), was_done=False)
+
+
+def _load(base_id: str, quantization: str) -> BatchCompleter:
+    from spa_lsp.lm.completer import LocalCompleter  # torch
+
+    return LocalCompleter.load(base_id, adapter_set="", quantization=quantization)

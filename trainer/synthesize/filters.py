@@ -1,0 +1,64 @@
+"""The filters between the base and the store, in their order, each with the reason that it is counted under. Pure."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from trainer.synthesize.clean import mask_personal
+from trainer.synthesize.contamination import Known, contamination
+from trainer.synthesize.duplicates import Seen
+from trainer.synthesize.recipes import Made, Task
+from trainer.synthesize.secrets import holds_secret
+from trainer.synthesize.seeds import Seed
+
+MAX_PROBLEM = 2400  # characters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """What a run compares with."""
+
+    known: Known
+    seen: Seen
+
+
+def clean_seed(seed: Seed, filters: Filters, counts: Counter[str]) -> tuple[Seed | None, str]:
+    """The seed without personal data, before anything is asked or run; else None and the reason."""
+    if holds_secret(seed.text):
+        return None, "secret"
+    if found := contamination([seed.text], seed.entry_point, filters.known):
+        return None, f"contaminated: {found}"
+    text, n_masked = mask_personal(seed.text)
+    counts["personal data masked"] += n_masked
+    return replace(seed, text=text), ""
+
+
+def filter_task(made: Made, filters: Filters, counts: Counter[str]) -> Made:
+    """What was made, without the task when a filter refuses it."""
+    if made.task is None:
+        return made
+    reason = _refusal(made.task, filters)
+    if reason:
+        return replace(made, task=None, reason=reason)
+    problem, n_masked = mask_personal(made.task.problem)
+    counts["personal data masked"] += n_masked
+    task = replace(made.task, problem=problem)
+    filters.seen.add(_text_of(task))
+    return replace(made, task=task)
+
+
+def _refusal(task: Task, filters: Filters) -> str:
+    texts = [task.problem, *(solution.code for solution in task.solutions)]
+    if len(task.problem) > MAX_PROBLEM:
+        return "too long"
+    if any(map(holds_secret, texts)):
+        return "secret"
+    if any(mask_personal(solution.code)[1] for solution in task.solutions):
+        return "personal data in a solution"  # masked, it would no longer be the program that was judged
+    if found := contamination(texts, task.entry_point, filters.known):
+        return f"contaminated: {found}"
+    return "near-duplicate" if filters.seen.is_near(_text_of(task)) else ""
+
+
+def _text_of(task: Task) -> str:
+    """What makes a task the same as another: what it asks for, and one way to do it."""
+    return f"{task.problem}\n{task.solutions[0].code}"

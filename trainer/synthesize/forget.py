@@ -1,0 +1,205 @@
+"""Forgetting a repository or a file: its samples go, with all that was made of them, and no freed page keeps them.
+
+Adapters cannot be cut out of a set: sets that learned of it are marked, and have to be trained anew.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from spa_lsp import paths
+from spa_lsp.errors import Busy
+from spa_lsp.storage.sqlite_file import explained, file_of
+from spa_lsp.storage.store import json_sha256, load_manifests, transaction
+from trainer.rows.build_set import runs_dir
+from trainer.rows.runs import list_records
+from trainer.rows.stages import ATTRIBUTE, EVALUATE, FINETUNE, PARTITION, PUBLISH
+
+_OF_SAMPLE = ("gradients", "influence", "part_members", "task_solutions", "dataset_samples")
+_ORDER = (ATTRIBUTE.name, PARTITION.name, FINETUNE.name)
+
+Record = dict[str, Any]  # of a run, as `runs.list_records` gives it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forgotten:
+    """What was removed, and what has to be trained anew because it had seen it: runs by stage, sets by name."""
+
+    n_seeds: int
+    n_tasks: int
+    n_samples: int
+    runs: tuple[str, ...]
+    sets: tuple[str, ...]
+    again: tuple[str, ...]  # the stages to call again, in their order
+
+
+def forget(db: Database, *, repository: str = "", file: Path | None = None) -> Forgotten:
+    """Remove what came from a repository (folder, or name of a package), or from one file of one.
+
+    Called again it finds nothing and only makes sure that nothing is left.
+
+    Raises:
+        Busy: another process reads the store, so that its log still holds what is gone; call it again.
+    """
+    seeds = _seeds(db, repository, file)
+    db.execute("PRAGMA secure_delete = ON").fetchall()
+    with transaction(db):
+        found = _remove(db, seeds)
+    for run_id in found.runs:
+        shutil.rmtree(runs_dir() / run_id, ignore_errors=True)
+    _scrub(db)
+    return found
+
+
+def forgotten_sets(db: Database) -> list[dict[str, Any]]:
+    """The stored sets that have seen what was forgotten since."""
+    return list(db.query("SELECT set_id, name, base_id, forgotten FROM forgotten_sets ORDER BY forgotten, name"))
+
+
+def _seeds(db: Database, repository: str, file: Path | None) -> list[tuple[str, str]]:
+    """Run and id of all seeds that are meant."""
+    where = os.path.realpath(file) if file else os.path.realpath(repository)
+    rows = db.query("SELECT run_id, id, repository, path FROM seed_snippets")
+    if file:
+        chosen = [row for row in rows if os.path.join(row["repository"], row["path"]) in (where, str(file))]
+    else:
+        names = (repository, where)
+        chosen = [row for row in rows if row["repository"] in names or row["repository"].split(" ")[0] == repository]
+    return [(row["run_id"], row["id"]) for row in chosen]
+
+
+def _remove(db: Database, seeds: Sequence[tuple[str, str]]) -> Forgotten:
+    task_ids = _column(
+        db,
+        "SELECT tasks.id FROM tasks JOIN json_each(?) AS seed"
+        " ON run_id = json_extract(seed.value, '$[0]') AND seed_id = json_extract(seed.value, '$[1]')",
+        seeds,
+    )
+    synthesized = {run_id for run_id, _ in seeds}
+    samples = _column(
+        db, "SELECT DISTINCT sample_id FROM task_solutions WHERE task_id IN (SELECT value FROM json_each(?))", task_ids
+    )
+    own = _column(db, f"SELECT id FROM samples WHERE id IN (SELECT value FROM json_each(?)) AND {_ONLY_HERE}", samples)
+    runs = _runs_that_saw(db, own)
+    for table in _OF_SAMPLE:
+        _delete(db, f"DELETE FROM {table} WHERE sample_id IN (SELECT value FROM json_each(?))", own)
+    _delete(db, "DELETE FROM task_solutions WHERE task_id IN (SELECT value FROM json_each(?))", task_ids)
+    _delete(db, "DELETE FROM tasks WHERE id IN (SELECT value FROM json_each(?))", task_ids)
+    _delete(db, "DELETE FROM samples WHERE id IN (SELECT value FROM json_each(?))", own)
+    for run_id, seed_id in seeds:
+        db.execute("DELETE FROM seed_snippets WHERE run_id = ? AND id = ?", [run_id, seed_id])
+    _remove_empty(db, synthesized)
+    sets = _mark(db, runs)
+    stages = {run["stage"] for run in runs}
+    again = [stage for stage in _ORDER if stage in stages] + ([PUBLISH.name] if sets else [])
+    return Forgotten(
+        n_seeds=len(seeds),
+        n_tasks=len(task_ids),
+        n_samples=len(own),
+        runs=tuple(run["id"] for run in runs),
+        sets=tuple(sets),
+        again=tuple(again),
+    )
+
+
+# an imported file may have the very same sample
+_ONLY_HERE = (
+    "NOT EXISTS (SELECT 1 FROM dataset_samples WHERE sample_id = samples.id"
+    " AND dataset_id NOT IN (SELECT id FROM runs WHERE stage = 'synthesize'))"
+)
+
+
+def _runs_that_saw(db: Database, sample_ids: Sequence[str]) -> list[Record]:
+    """Runs that have rows of these samples, and all that go on from them."""
+    saw: set[str] = set()
+    for table in ("gradients", "influence", "part_members"):
+        query = f"SELECT DISTINCT run_id FROM {table} WHERE sample_id IN (SELECT value FROM json_each(?))"
+        saw |= set(_column(db, query, sample_ids))
+    found = []
+    for run in list_records(db):  # oldest first: what goes on from a run comes after it
+        if run["id"] in saw or saw & _parents(run):
+            saw.add(run["id"])
+            found.append(run)
+    return found
+
+
+def _parents(run: Record) -> set[str]:
+    """Ids and digests of all that a run was made from; rows of older versions list them without names."""
+    parents = run["parents"]
+    values = parents.values() if isinstance(parents, dict) else parents
+    return {one for value in values for one in (value if isinstance(value, list) else [value]) if one}
+
+
+def _remove_empty(db: Database, run_ids: set[str]) -> None:
+    """Synthesize runs of which nothing is left: their rows name the repository."""
+    for run_id in run_ids:
+        if not db.table("seed_snippets").count_where("run_id = ?", [run_id]):
+            db.execute("DELETE FROM dataset_samples WHERE dataset_id = ?", [run_id])
+            db.execute("DELETE FROM datasets WHERE id = ?", [run_id])
+            db.execute("DELETE FROM runs WHERE id = ?", [run_id])
+        else:
+            db.execute("UPDATE runs SET status = 'running' WHERE id = ?", [run_id])
+
+
+def _mark(db: Database, runs: Sequence[Record]) -> list[str]:
+    """Mark the runs, and the stored sets that they made; the names of these sets."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    ids = [run["id"] for run in runs]
+    db.execute("UPDATE runs SET forgotten = ? WHERE id IN (SELECT value FROM json_each(?))", [now, json.dumps(ids)])
+    names = []
+    for manifest in load_manifests(db):
+        if manifest.get("run_id") in ids:
+            row = {
+                "set_id": json_sha256(manifest),
+                "name": manifest["name"],
+                "base_id": manifest["base_id"],
+                "forgotten": now,
+            }
+            db.table("forgotten_sets").insert(row, replace=True)
+            names.append(manifest["name"])
+    _forget_answers(db, runs)
+    return list(dict.fromkeys(names))
+
+
+def _forget_answers(db: Database, runs: Sequence[Record]) -> None:
+    """What the adapters answered in evaluations may be what they had learned by heart."""
+    adapters = {digest for run in runs for digest in run["figures"].get("sha256", {}).values()}
+    asked = [run["id"] for run in list_records(db) if run["stage"] == EVALUATE.name and adapters & _parents(run)]
+    for run_id in asked:
+        db.execute("DELETE FROM judgements WHERE run_id = ?", [run_id])
+        db.execute("DELETE FROM completions WHERE run_id = ?", [run_id])
+        db.execute("UPDATE runs SET status = 'running' WHERE id = ?", [run_id])
+        for path in (paths.data_dir() / "evaluations").glob("*.json"):
+            if run_id in path.read_text(encoding="utf-8", errors="replace"):
+                path.unlink()
+
+
+def _scrub(db: Database) -> None:
+    """Leave no copy: not in freed pages, not in the log, not in what was kept before an upgrade.
+
+    Raises:
+        Busy: somebody reads.
+    """
+    store = file_of(db)
+    for backup in store.parent.glob("backup-*.db"):
+        backup.unlink()
+    with explained(store):
+        db.execute("VACUUM")
+        is_busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if is_busy:
+        raise Busy(f"it is forgotten, but a process that reads {store} keeps its old pages; call trainer forget again")
+
+
+def _column(db: Database, query: str, values: Sequence[Any]) -> list[str]:
+    return [row[0] for row in db.execute(query, [json.dumps(list(values))])]
+
+
+def _delete(db: Database, query: str, values: Sequence[Any]) -> None:
+    db.execute(query, [json.dumps(list(values))])

@@ -1,0 +1,75 @@
+"""Asking the base: questions in, texts out, as many rows in one batch as memory allows. Counts tokens and seconds."""
+
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from spa_lsp.completion import CompletionRequest, CompletionResult, StopPolicy
+
+BATCH_ROWS = 64  # 24 kB of keys and values per token and row with the default base
+
+
+class BatchCompleter(Protocol):
+    """The seam to the model: `lm.LocalCompleter`, or what stands in for it in tests."""
+
+    def complete_many(self, requests: Sequence[CompletionRequest]) -> list[CompletionResult]:
+        """One result per request."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One chat turn to be answered `n` times; every answer goes on behind `begun`, which it is returned with."""
+
+    text: str
+    begun: str = ""
+    n: int = 1
+    max_tokens: int = 256
+    temperature: float = 0.0
+    stop: StopPolicy = "multi"  # behind the first code block that defines something
+
+
+class Asker:
+    """Asks a completer, and knows how much that was."""
+
+    def __init__(self, completer: BatchCompleter, *, seed: int) -> None:
+        self._completer, self._seed = completer, seed
+        self.n_tokens = 0
+        self.seconds = 0.0
+
+    def ask(self, questions: Sequence[Question]) -> list[list[str]]:
+        """The answers to each question, whole; equal questions have equal answers."""
+        started = time.perf_counter()
+        answers: list[list[str]] = []
+        for batch in _batches(questions):
+            results = self._completer.complete_many([self._request(question) for question in batch])
+            for question, result in zip(batch, results, strict=True):
+                self.n_tokens += sum(alternative.n_tokens for alternative in result.alternatives)
+                answers.append([question.begun + alternative.text for alternative in result.alternatives])
+        self.seconds += time.perf_counter() - started
+        return answers
+
+    def _request(self, question: Question) -> CompletionRequest:
+        return CompletionRequest(
+            prefix=question.text,
+            layout="instruct",
+            begun=question.begun,
+            k=question.n,
+            use_base=True,
+            max_tokens=question.max_tokens,
+            stop=question.stop,
+            temperature=question.temperature,
+            seed=self._seed ^ zlib.crc32(question.text.encode()),  # not its place, which changes with what is done
+        )
+
+
+def _batches(questions: Sequence[Question]) -> Iterator[list[Question]]:
+    batch: list[Question] = []
+    for question in questions:
+        if batch and sum(each.n for each in batch) + question.n > BATCH_ROWS:
+            yield batch
+            batch = []
+        batch.append(question)
+    if batch:
+        yield batch

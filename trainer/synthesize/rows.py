@@ -1,0 +1,168 @@
+"""What a synthesize run writes: what became of each seed, its task, and a sample for each of the task's solutions.
+
+A seed's rows are written together or not at all; a seed that has its row is done.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlite_utils import Database
+
+from spa_lsp.storage.store import transaction
+from trainer.data.fences import fenced
+from trainer.data.samples import content_key
+from trainer.rows.records import content_id
+from trainer.rows.stages import SynthesizeRun
+from trainer.synthesize.cases import pack_cases
+from trainer.synthesize.recipes import Made, Task
+from trainer.synthesize.seeds import Seed
+
+KEPT = "kept"
+LANGUAGE = "python"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What a block took, shared among its seeds."""
+
+    n_tokens: int
+    seconds: float
+    ask_s: float
+
+
+def begin_dataset(db: Database, run: SynthesizeRun, name: str) -> None:
+    """The data set that the run's samples belong to; its id is the run's."""
+    now = datetime.now(UTC).isoformat(timespec="microseconds")  # of the last call: what it adds is new to all stages
+    db.table("datasets").upsert({"id": run.id, "name": name, "n_bytes": 0, "imported": now}, pk="id")
+
+
+def done_seeds(db: Database, run: SynthesizeRun) -> set[str]:
+    """Ids of the seeds that the run has done."""
+    return {row["id"] for row in db.query("SELECT id FROM seed_snippets WHERE run_id = ?", [run.id])}
+
+
+def known_texts(db: Database) -> list[str]:
+    """The texts that a new task must not repeat: one for each problem in the store."""
+    query = "SELECT problem, min(n), solution FROM samples WHERE lang = ? GROUP BY problem_key ORDER BY min(n)"
+    return [f"{row['problem']}\n{row['solution']}" for row in db.query(query, [LANGUAGE])]
+
+
+def write_block(db: Database, run: SynthesizeRun, block: Sequence[Made], masked: dict[str, int], spent: Spent) -> None:
+    """The rows of a block of seeds, in one transaction."""
+    with transaction(db):
+        for made in block:
+            _insert_seed(db, run, made, masked.get(made.seed.id, 0), spent, share=len(block))
+            if made.task is not None:
+                _insert_task(db, run, made.seed, made.task)
+
+
+def counts_of(db: Database, run: SynthesizeRun) -> dict[str, Any]:
+    """Those figures of a run that are counts and sums of its rows, in former calls too."""
+    query = (
+        "SELECT outcome, count(*) AS n, sum(n_answers) AS answers, sum(n_unreadable) AS unreadable, "
+        "sum(n_wrong) AS wrong, sum(n_masked) AS masked, sum(n_tokens) AS tokens, sum(seconds) AS seconds, "
+        "sum(ask_s) AS ask_s FROM seed_snippets WHERE run_id = ? GROUP BY outcome ORDER BY n DESC, outcome"
+    )
+    rows = list(db.query(query, [run.id]))
+    total: Counter[str] = Counter()
+    for row in rows:
+        total.update({name: value for name, value in row.items() if name not in ("outcome", "n")})
+    sizes = [row["n"] for row in db.query(_SIZES, [run.id])]
+    by_recipe = "SELECT recipe, count(*) AS n FROM tasks WHERE run_id = ? GROUP BY recipe ORDER BY recipe"
+    minutes = total["seconds"] / 60
+    return {
+        "n_seeds": sum(row["n"] for row in rows),
+        "n_tasks": len(sizes),
+        "n_samples": sum(sizes),
+        "n_by_model": db.execute(_BY_MODEL, [run.id]).fetchone()[0],
+        "n_tasks_of_two": sum(n > 1 for n in sizes),
+        "recipes": {row["recipe"]: row["n"] for row in db.query(by_recipe, [run.id])},
+        "outcomes": {row["outcome"]: row["n"] for row in rows},
+        "n_answers": total["answers"],
+        "n_unreadable": total["unreadable"],
+        "n_wrong": total["wrong"],
+        "n_masked": total["masked"],
+        "n_tokens": total["tokens"],
+        "tokens_per_s": total["tokens"] / total["ask_s"] if total["ask_s"] else None,
+        "work_s": total["seconds"],
+        "tasks_per_minute": len(sizes) / minutes if minutes else None,
+        "samples_per_minute": sum(sizes) / minutes if minutes else None,
+    }
+
+
+_SIZES = "SELECT count(*) AS n FROM task_solutions JOIN tasks ON tasks.id = task_id WHERE run_id = ? GROUP BY task_id"
+_BY_MODEL = "SELECT count(*) FROM task_solutions JOIN tasks ON tasks.id = task_id WHERE run_id = ? AND NOT is_of_seed"
+
+
+def _insert_seed(db: Database, run: SynthesizeRun, made: Made, n_masked: int, spent: Spent, *, share: int) -> None:
+    seed = made.seed
+    row = {
+        "run_id": run.id,
+        "id": seed.id,
+        "kind": seed.kind,
+        "repository": seed.repository,
+        "path": seed.path,
+        "commit_id": seed.commit,
+        "licence": seed.licence,
+        "first_line": seed.first_line,
+        "last_line": seed.last_line,
+        "outcome": KEPT if made.task else made.reason,
+        "n_answers": made.n_answers,
+        "n_unreadable": made.n_unreadable,
+        "n_wrong": made.n_wrong,
+        "n_masked": n_masked,
+        "n_tokens": round(spent.n_tokens / share),
+        "seconds": spent.seconds / share,
+        "ask_s": spent.ask_s / share,
+    }
+    db.table("seed_snippets").insert(row, ignore=True)
+
+
+def _insert_task(db: Database, run: SynthesizeRun, seed: Seed, task: Task) -> None:
+    task_id = content_id([task.entry_point, task.problem])
+    row = {
+        "id": task_id,
+        "run_id": run.id,
+        "seed_id": seed.id,
+        "recipe": task.recipe,
+        "entry_point": task.entry_point,
+        "problem": task.problem,
+        "cases": pack_cases(task.cases),
+    }
+    db.table("tasks").insert(row, ignore=True)
+    for solution in task.solutions:
+        sample_id = _insert_sample(db, run, seed, task, solution.code)
+        own = {"task_id": task_id, "sample_id": sample_id}
+        marks = {"approach": solution.approach, "normal_form": content_id(solution.key)}
+        db.table("task_solutions").insert({**own, **marks, "is_of_seed": solution.is_of_seed}, ignore=True)
+
+
+def _insert_sample(db: Database, run: SynthesizeRun, seed: Seed, task: Task, code: str) -> str:
+    solution = fenced(code.rstrip("\n"), LANGUAGE)
+    sample_id = content_id([LANGUAGE, task.problem, solution])
+    origin = {
+        "repository": seed.repository,
+        "path": seed.path,
+        "lines": [seed.first_line, seed.last_line],
+        "commit": seed.commit,
+        "licence": seed.licence,
+        "recipe": task.recipe,
+        "seed_snippet": seed.id,
+        "run": run.id,
+    }
+    row = {
+        "id": sample_id,
+        "lang": LANGUAGE,
+        "problem": task.problem,
+        "solution": solution,
+        "extra": json.dumps({"origin": origin}),
+        "problem_key": content_key(task.problem),
+        "solution_key": content_key(solution),
+    }
+    db.table("samples").insert(row, ignore=True)
+    db.table("dataset_samples").insert({"dataset_id": run.id, "sample_id": sample_id}, ignore=True)
+    return sample_id
