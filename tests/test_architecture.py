@@ -27,6 +27,7 @@ FLOORS = {
         "own_folder": 0,
         "storage": 1,
         "text": 1,
+        "command_group": 2,
         "bases": 2,
         "workspace": 2,
         "outcomes": 2,

@@ -1,24 +1,20 @@
-"""The program `spa-lsp`: options of the whole program, and the border where errors become one sentence.
+"""The program `spa-lsp`: its commands, and the options of the whole program.
 
 Each public module in this folder is one command, a click command of the module's name, imported when it is asked for.
 """
 
-import errno
 import importlib
 import logging
 import pkgutil
 from pathlib import Path
-from typing import Any
 
 import click
 
-from spa_lsp import __version__, paths
-from spa_lsp.errors import SpaError
-from spa_lsp.offline import go_offline
-from spa_lsp.storage.sqlite_errors import explain
+from spa_lsp import __version__
+from spa_lsp.command_group import CommandGroup, set_up_logging
 
 
-class _Commands(click.Group):
+class _Commands(CommandGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
@@ -28,23 +24,9 @@ class _Commands(click.Group):
         command: click.Command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
         return command
 
-    def invoke(self, ctx: click.Context) -> Any:
-        go_offline()
-        try:
-            return super().invoke(ctx)
-        except SpaError as error:
-            raise click.ClickException(str(error)) from error
-        except OSError as error:
-            if error.errno == errno.EPIPE:  # the reader of our output has left; click ends quietly
-                raise
-            raise click.ClickException(f"{error.filename or 'input or output'}: {error.strerror or error}") from error
-        except Exception as error:
-            if (found := explain(error, paths.data_dir())) is None:
-                raise
-            raise click.ClickException(str(found)) from error
-
 
 @click.group(
+    "spa-lsp",
     cls=_Commands,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
@@ -73,7 +55,7 @@ def main(
         spa-lsp demo
         spa-lsp --stdio
     """
-    _set_up_logging(ctx, log_file)
+    set_up_logging("spa-lsp", others=[_log_to_file(log_file, ctx)] if log_file else [])
     ways = [name for name, value in (("--stdio", stdio), ("--tcp", tcp), ("--pipe", pipe)) if value]
     if len(ways) > 1:
         raise click.UsageError(f"{' and '.join(ways)} are ways to reach one server; choose one")
@@ -96,14 +78,8 @@ def _serve(tcp: str | None, pipe: Path | None, client_process_id: int | None) ->
         serve_stdio(client_process_id=client_process_id)
 
 
-def _set_up_logging(ctx: click.Context, log_file: Path | None) -> None:
-    to_person = logging.StreamHandler()
-    to_person.setLevel(logging.WARNING)
-    to_person.setFormatter(logging.Formatter("spa-lsp: %(message)s"))
-    handlers: list[logging.Handler] = [to_person]
-    if log_file:
-        to_file = logging.FileHandler(log_file, encoding="utf-8")
-        to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        ctx.call_on_close(to_file.close)
-        handlers.append(to_file)
-    logging.basicConfig(level=logging.INFO, handlers=handlers)
+def _log_to_file(log_file: Path, ctx: click.Context) -> logging.Handler:
+    handler = logging.FileHandler(log_file, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    ctx.call_on_close(handler.close)
+    return handler

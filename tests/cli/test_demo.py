@@ -265,7 +265,7 @@ def test_n_shows_the_next_file_and_q_leaves(terminal):
     assert shown.end() == 0
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 1), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_leave_the_terminal_as_it_was(terminal, number, status):
     shown = terminal("--file", "cart")
     shown.wait_for("1/2")
