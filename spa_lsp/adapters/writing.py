@@ -17,6 +17,7 @@ from spa_lsp.adapters.reading import CARD_NAME, MANIFEST_NAME, read_set
 from spa_lsp.errors import BadInput, Damaged, NoSpace
 from spa_lsp.storage import store
 from spa_lsp.storage.private_files import make_private_folder, write_private_file
+from spa_lsp.storage.whole_files import put_in_place
 
 
 def describe_adapter(name: str, data: bytes, *, label: str, figures: dict[str, Any] | None = None) -> AdapterInfo:
@@ -63,7 +64,7 @@ def finished_folder(folder: Path, *, is_replacing: bool = False) -> Iterator[Pat
             unfinished = Path(parent) / "new"
             unfinished.mkdir(mode=0o700)
             yield unfinished
-            _swap_in(unfinished, folder, aside=Path(parent) / "old")
+            put_in_place(unfinished, folder)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise NoSpace(f"no room left for {folder}; make room and run the command again") from None
@@ -86,17 +87,6 @@ def write_files(folder: Path, adapter_set: AdapterSet, adapters: Mapping[str, by
         write_private_file(folder / CARD_NAME, card.encode())
     manifest = json.dumps(to_manifest(adapter_set), indent=2, ensure_ascii=False, allow_nan=False)
     write_private_file(folder / MANIFEST_NAME, f"{manifest}\n".encode())
-
-
-def _swap_in(new: Path, folder: Path, *, aside: Path) -> None:
-    if folder.exists():
-        folder.rename(aside)
-    try:
-        new.rename(folder)
-    except OSError:
-        if aside.exists():
-            aside.rename(folder)
-        raise
 
 
 def publish(db: Database, adapter_set: AdapterSet, adapters: Mapping[str, bytes]) -> str:

@@ -32,7 +32,7 @@ from spa_lsp.lm.weights_file import (
 )
 from spa_lsp.progress import BYTES, MakeProgress, progress
 from spa_lsp.storage.checked_files import OnBytes, hash_file
-from spa_lsp.storage.whole_files import sync
+from spa_lsp.storage.whole_files import put_in_place, written_whole
 
 _SPECIAL = {"bos": "bos", "eos": "eos", "pad": "padding"}  # transformers' names and GGUF's
 
@@ -70,7 +70,7 @@ def convert_base(base: Base, weights: Path, *, with_floats: bool = False, progre
             else:
                 written = _convert_directly(base, weights, folder, fields, tensors, progress, with_floats=with_floats)
             _write_record(base, folder, written)
-            _put_in_place(folder, base_dir(base))
+            put_in_place(folder, base_dir(base))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -277,21 +277,5 @@ def _to_record(written: Written) -> dict[str, Any]:
 
 
 def _replace_record(folder: Path, record: dict[str, Any]) -> None:
-    temporary = folder / f"{RECORD_NAME}.tmp"
-    temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
-    sync(temporary)
-    temporary.replace(folder / RECORD_NAME)
-
-
-def _put_in_place(folder: Path, target: Path) -> None:
-    for path in folder.iterdir():
-        sync(path)
-    if target.exists():
-        replaced = target.with_name(f".{target.name}.old")
-        shutil.rmtree(replaced, ignore_errors=True)
-        target.rename(replaced)
-        folder.rename(target)
-        shutil.rmtree(replaced)
-    else:
-        folder.rename(target)
-    sync(target.parent)
+    with written_whole(folder / RECORD_NAME) as unfinished:
+        unfinished.write_text(json.dumps(record, indent=1), encoding="utf-8")

@@ -1,6 +1,7 @@
-"""Files that appear whole or not at all, and how one sees that a file has changed without reading it."""
+"""Files and folders that appear whole or not at all, and how one sees that a file has changed without reading it."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,30 @@ def written_whole(path: Path) -> Iterator[Path]:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def put_in_place(unfinished: Path, folder: Path) -> None:
+    """Rename a folder that is finished, on the same disk, to `folder`; what stood there is removed.
+
+    All that is in it is on the disk before.
+
+    Raises:
+        OSError: as the system says it; what stood at `folder` is as it was.
+    """
+    for path in (unfinished, *unfinished.rglob("*")):
+        sync(path)
+    aside = unfinished.with_name(f"{unfinished.name}.old")
+    shutil.rmtree(aside, ignore_errors=True)
+    if folder.exists():
+        folder.rename(aside)
+    try:
+        unfinished.rename(folder)
+    except OSError:
+        if aside.exists():
+            aside.rename(folder)
+        raise
+    sync(folder.parent)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def sync(path: Path) -> None:

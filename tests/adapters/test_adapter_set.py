@@ -15,7 +15,7 @@ from spa_lsp.adapters import finding, reading, selection, writing
 from spa_lsp.adapters.check import base_linears, check_adapter, check_base, expected_shapes
 from spa_lsp.adapters.manifest import check_name, from_manifest, to_manifest
 from spa_lsp.errors import AdapterMismatch, BadInput, Damaged, NoSpace, NotFound, SpaError, TooNew
-from spa_lsp.storage import store
+from spa_lsp.storage import store, whole_files
 from tests.tiny_set import BASE_ID, LINEARS, RANK, make_adapters, make_set, make_tensors
 
 A_KEY = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
@@ -588,6 +588,15 @@ def test_full_disk_leaves_the_old_folder(tmp_path, monkeypatch):
         writing.write_set(tmp_path / "mine", make_set(), make_adapters(), is_replacing=True)
     assert reading.read_set(tmp_path / "mine").k == 3
     assert list(tmp_path.iterdir()) == [tmp_path / "mine"]
+
+
+# #11
+def test_a_set_is_on_the_disk_before_it_appears(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(whole_files, "sync", lambda path: synced.append((path.name, (tmp_path / "mine").exists())))
+    write(tmp_path / "mine", adapters=make_adapters(k=1))
+    before = {(name, False) for name in ("new", "manifest.json", "a1.safetensors")}
+    assert set(synced) == before | {(tmp_path.name, True)}
 
 
 def test_folder_that_cannot_be_made_is_explained(tmp_path):

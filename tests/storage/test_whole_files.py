@@ -1,8 +1,10 @@
 """A file is there whole or as it was; a stamp tells that it changed."""
 
+from pathlib import Path
+
 import pytest
 
-from spa_lsp.storage.whole_files import file_stamp, written_whole
+from spa_lsp.storage.whole_files import file_stamp, put_in_place, written_whole
 
 
 def test_a_file_appears_with_its_folder(tmp_path):
@@ -18,6 +20,31 @@ def test_what_stood_there_stays_when_writing_fails(tmp_path):
         unfinished.write_text("ha")
         raise OSError("full")
     assert (path.read_text(), [each.name for each in tmp_path.iterdir()]) == ("before", ["a.json"])
+
+
+@pytest.fixture
+def two_folders(tmp_path):
+    """A finished folder, and the one whose place it is to take."""
+    for name in ("new", "mine"):
+        (tmp_path / name / "inner").mkdir(parents=True)
+        (tmp_path / name / "inner" / name).touch()
+    return tmp_path / "new", tmp_path / "mine"
+
+
+# #11
+def test_a_folder_takes_the_place_of_another(two_folders, tmp_path):
+    put_in_place(*two_folders)
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine", "inner", "new"]
+
+
+# #11
+def test_the_folder_that_stood_there_stays_when_the_new_one_cannot_take_its_place(two_folders, tmp_path, monkeypatch):
+    new, old = two_folders
+    rename = Path.rename
+    monkeypatch.setattr(Path, "rename", lambda path, target: rename(tmp_path / "none" if path == new else path, target))
+    with pytest.raises(OSError, match="none"):
+        put_in_place(new, old)
+    assert (old / "inner" / "mine").exists() and sorted(path.name for path in tmp_path.iterdir()) == ["mine", "new"]
 
 
 def test_a_stamp_is_another_for_other_content_and_none_for_no_file(tmp_path):
