@@ -1,5 +1,10 @@
 """`python -m spa_lsp` is the program `spa-lsp`."""
 
+import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    del sys.path[0]  # the folder that it is called in is no place to import from, not even the next line
+
 from spa_lsp.cli import main
 
 if __name__ == "__main__":

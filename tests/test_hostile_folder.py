@@ -122,6 +122,14 @@ def test_a_benchmark_from_the_hub_imports_nothing_from_the_folder_it_is_asked_fo
 
 
 # #11
+@pytest.mark.parametrize("program", ["spa_lsp", "trainer"])
+def test_a_program_that_is_called_as_a_module_imports_nothing_itself_from_the_folder(hostile, program):
+    (hostile / "types.py").unlink()  # Python imports it for `-m`, before any line of ours
+    done = subprocess.run([sys.executable, "-m", program, "--help"], cwd=hostile, capture_output=True, check=False)
+    assert (done.returncode, marks(hostile)) == (0, [])
+
+
+# #11
 @pytest.mark.slow
 def test_no_command_imports_anything_from_the_folder_it_is_started_in(
     tiny_base, tiny_peft_adapters, fetched_anew, hostile
