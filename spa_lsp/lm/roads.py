@@ -38,26 +38,30 @@ class Road:
     name: str  # avx512, avx2 or plain: the kernel; torch: its own operator; float32: unpacked at load
     make: MakeLinear
     reason: str = ""  # why it is not the kernel
+    request_ms: float = math.inf  # as measured
 
 
 @cache
 def find_road() -> Road:
     """The fastest way to multiply int8 weights here; where that is not the kernel the log says why, once."""
+    other = min((_measured(TORCH), _measured(FLOAT32)), key=lambda road: road.request_ms)
     try:
         kernel = find_kernel()
     except NoKernel as error:
-        return _without_kernel(f"{error}; install a C++ compiler")
-    road = Road(name=kernel.path, make=partial(Int8Linear, product=kernel.linear))
-    own_ms, times_ms = _road_ms(road), {other.name: _road_ms(other) for other in (TORCH, FLOAT32)}
-    if own_ms < _MARGIN * min(times_ms.values()):
-        return road
-    return _without_kernel(f"the kernel's path {kernel.path} is slower here")
+        return _without_kernel(other, f"{error}; install a C++ compiler")
+    own = _measured(Road(name=kernel.path, make=partial(Int8Linear, product=kernel.linear)))
+    if own.request_ms < _MARGIN * other.request_ms:
+        return own
+    return _without_kernel(other, f"the kernel's path {kernel.path} is slower here")
 
 
-def _without_kernel(reason: str) -> Road:
-    road = replace(min((TORCH, FLOAT32), key=_road_ms), reason=reason)
-    logger.warning("int8 weights are multiplied by %s and not by the compiled kernel: %s", road.name, reason)
-    return road
+def _measured(road: Road) -> Road:
+    return replace(road, request_ms=_road_ms(road))
+
+
+def _without_kernel(other: Road, reason: str) -> Road:
+    logger.warning("int8 weights are multiplied by %s and not by the compiled kernel: %s", other.name, reason)
+    return replace(other, reason=reason)
 
 
 def _road_ms(road: Road) -> float:
@@ -80,10 +84,9 @@ def _sample_linear(road: Road) -> Callable[[Tensor], Any]:
 @cache
 def fastest_on_cpu() -> Literal["int8", "bf16"]:
     """int8, unless the processor computes in bfloat16 and that is far faster."""
-    road = find_road()
     if not has_bf16():
         return "int8"
-    return "bf16" if _MARGIN * request_ms(_bf16_linear()) < _road_ms(road) else "int8"
+    return "bf16" if _MARGIN * request_ms(_bf16_linear()) < find_road().request_ms else "int8"
 
 
 def look_at_cpu() -> dict[str, str]:

@@ -1,6 +1,8 @@
 """The four precisions, and what is said of a base or precision that cannot be had."""
 
 import math
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -43,18 +45,36 @@ def test_training_takes_floats_on_a_cpu(tiny_base):
     assert type(base.model.lm_head) is nn.Linear
 
 
+# #12
 def test_without_bf16_the_fastest_is_int8_and_nothing_is_measured(monkeypatch):
     monkeypatch.setattr(roads, "has_bf16", lambda: False)
-    monkeypatch.setattr(roads, "find_road", lambda: roads.FLOAT32)
+    monkeypatch.setattr(roads, "_road_ms", lambda road: pytest.fail(f"{road.name} was measured"))
     assert roads.fastest_on_cpu.__wrapped__() == "int8"
+
+
+# #12
+@pytest.mark.parametrize("expected", [["torch", "float32"], ["torch", "float32", "plain"]])
+def test_no_road_is_measured_twice(monkeypatch, expected):
+    def find_kernel():
+        if "plain" not in expected:
+            raise NoKernel("there is no C++ compiler (c++)")
+        return SimpleNamespace(path="plain", linear=None)
+
+    measured = []
+    monkeypatch.setattr(roads, "find_kernel", find_kernel)
+    monkeypatch.setattr(roads, "find_road", cache(roads.find_road.__wrapped__))
+    monkeypatch.setattr(roads, "has_bf16", lambda: True)
+    monkeypatch.setattr(roads, "request_ms", lambda _: 1.0)
+    monkeypatch.setattr(roads, "_road_ms", lambda road: measured.append(road.name) or 1.0)
+    roads.fastest_on_cpu.__wrapped__()
+    assert measured == expected
 
 
 @pytest.mark.parametrize(("bf16_ms", "expected"), [(0.9, "bf16"), (1.1, "int8")])
 def test_bf16_is_taken_where_it_is_measured_to_be_far_faster(monkeypatch, bf16_ms, expected):
     monkeypatch.setattr(roads, "has_bf16", lambda: True)
-    monkeypatch.setattr(roads, "find_road", lambda: roads.FLOAT32)
+    monkeypatch.setattr(roads, "find_road", lambda: replace(roads.FLOAT32, request_ms=3.0))
     monkeypatch.setattr(roads, "request_ms", lambda _: bf16_ms)
-    monkeypatch.setattr(roads, "_road_ms", lambda _: 3.0)
     assert roads.fastest_on_cpu.__wrapped__() == expected
 
 
