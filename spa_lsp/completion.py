@@ -93,6 +93,7 @@ class CompletionResult:
     device: str
     alternatives: tuple[Alternative, ...] = ()
     timing: Timing = field(default_factory=Timing)
+    prompt_tokens_per_s: float = 0.0  # what is read of a prompt, by the last ones; 0: not known
     is_cancelled: bool = False
 
     def to_json(self) -> dict[str, Any]:

@@ -93,8 +93,9 @@ def complete(
 
 
 def to_json(result: CompletionResult) -> dict[str, object]:
-    """What `--json` prints: the result, which is always whole here."""
-    return {name: value for name, value in result.to_json().items() if name != "is_cancelled"}
+    """What `--json` prints: the result, which is always whole here, without what only fronts need."""
+    left_out = ("is_cancelled", "prompt_tokens_per_s")
+    return {name: value for name, value in result.to_json().items() if name not in left_out}
 
 
 def to_lines(result: CompletionResult, shown: Sequence["Offer"], *, indentation: str = "") -> Iterator[str]:

@@ -39,7 +39,7 @@ from spa_lsp.lm.memory import give_back_memory
 from spa_lsp.lm.pack import halve_embedding, pack_linears
 from spa_lsp.lm.prefix_cache import PrefixCache, WholePrompts, prefill, prefill_rows
 from spa_lsp.lm.request_plan import Prompt, RowPlan, alternative_of, check_request, plan_rows, prompt_of, rules_of
-from spa_lsp.lm.speed import prompt_tokens_per_s
+from spa_lsp.lm.speed import PromptSpeed, measure_prompt_speed
 from spa_lsp.lm.static_decode import StaticDecoder, fits
 from spa_lsp.lm.vocabulary import read_vocabulary
 from spa_lsp.prompt import clean_text, encode_text
@@ -60,7 +60,7 @@ class LocalCompleter:
             pack_linears(base.model)
             halve_embedding(base.model)
         self.base = base
-        self.prompt_tokens_per_s = 0.0  # measured by `load`
+        self.speed = PromptSpeed()  # measured by `load`
         self.adapter_set: AdapterSet | None = None
         self._bank = AdapterBank(base.model, dtype=base.dtype, device=base.device)
         self._vocabulary = read_vocabulary(base.tokenizer)
@@ -97,7 +97,7 @@ class LocalCompleter:
         report(f"base {name}", 0.0)
         completer = cls(load_base(name, quantization=quantization))
         report(f"weights of {name}", 0.7)
-        completer.prompt_tokens_per_s = prompt_tokens_per_s(completer.base)
+        completer.speed = measure_prompt_speed(completer.base)
         if chosen is not None:
             report(f"adapter set {chosen.name}", 0.9)
             completer.swap_set(chosen)
@@ -193,7 +193,7 @@ class LocalCompleter:
             "quantization": self.base.quantization,
             "device": self.base.device,
             "kernel": self.base.kernel,
-            "prompt_tokens_per_s": round(self.prompt_tokens_per_s, 1),
+            "prompt_tokens_per_s": round(self.speed.tokens_per_s, 1),
             "adapters": [info.name for info in self.adapter_set.adapters] if self.adapter_set else [],
             "resident_bytes": psutil.Process().memory_info().rss,
         }
@@ -279,7 +279,7 @@ class LocalCompleter:
         if plan.is_shared:
             entry = self._cache.entry_for(prompt[:-1])
             n_cached = len(entry.tokens)
-            is_whole = prefill(self.base, entry, prompt[:-1], is_cancelled)
+            is_whole = prefill(self.base, entry, prompt[:-1], is_cancelled, on_read=self.speed.learn)
             return KeyValues(n_layers, prefix=entry.key_values, capacity=32), n_cached, is_whole
         key_values = KeyValues(n_layers)
         self._bank.select(torch.tensor(plan.adapters, device=self.base.device))
@@ -332,6 +332,7 @@ class LocalCompleter:
             device=self.base.device,
             alternatives=tuple(alternatives),
             timing=timing,
+            prompt_tokens_per_s=round(self.speed.tokens_per_s, 1),
             is_cancelled=is_cancelled,
         )
 

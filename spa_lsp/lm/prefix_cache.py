@@ -3,7 +3,7 @@
 The cache does not depend on the adapters: they never act on a prompt (`activation: completion`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -17,6 +17,8 @@ CHUNK_TOKENS = 256  # a cancel costs at most this much work, and smaller chunks 
 _MAX_ENTRIES = 4  # documents edited in turn
 _MIN_SHARE = 0.5  # of an entry that a prompt must share with it to take its place
 _MAX_WHOLE_TOKENS = 2**15  # 0.8 GB in float32 with the default base
+
+OnRead = Callable[[int, float], None]  # tokens of a chunk, and the seconds that they took
 
 
 @dataclass
@@ -102,14 +104,18 @@ class WholePrompts:
 
 
 def prefill(
-    base: LoadedBase, entry: CachedPrompt, tokens: Sequence[int], is_cancelled: IsCancelled | None = None
+    base: LoadedBase,
+    entry: CachedPrompt,
+    tokens: Sequence[int],
+    is_cancelled: IsCancelled | None = None,
+    on_read: OnRead = lambda n_tokens, seconds: None,
 ) -> bool:
     """Bring the entry up to `tokens`, of which it holds a prefix; False when cancelled on the way.
 
-    What was computed before a cancel stays in the entry.
+    What was computed before a cancel stays in the entry. `on_read` is told of each chunk.
     """
     missing = tokens[len(entry.tokens) :]
-    n_done = _run_chunks(base, entry.key_values, missing, 1, is_cancelled)
+    n_done = _run_chunks(base, entry.key_values, missing, 1, is_cancelled, on_read)
     entry.tokens += missing[:n_done]
     return n_done == len(missing)
 
@@ -122,15 +128,22 @@ def prefill_rows(
 
 
 def _run_chunks(
-    base: LoadedBase, key_values: KeyValues, tokens: Sequence[int], n_rows: int, is_cancelled: IsCancelled | None
+    base: LoadedBase,
+    key_values: KeyValues,
+    tokens: Sequence[int],
+    n_rows: int,
+    is_cancelled: IsCancelled | None,
+    on_read: OnRead = lambda n_tokens, seconds: None,
 ) -> int:
     """How many of the tokens were run, chunk by chunk, before a cancel, which is read in every layer."""
     size = max(1, CHUNK_TOKENS // n_rows)
     key_values.is_cancelled = is_cancelled
     try:
         for start in range(0, len(tokens), size):
-            n_done = start
-            forward(base, torch.tensor([tokens[start : start + size]] * n_rows, device=base.device), key_values)
+            n_done, began = start, device_clock(base)
+            chunk = tokens[start : start + size]
+            forward(base, torch.tensor([chunk] * n_rows, device=base.device), key_values)
+            on_read(len(chunk), device_clock(base) - began)
     except Interrupted:
         return n_done
     finally:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from spa_lsp.completion import CompletionRequest, StopPolicy
+from spa_lsp.completion import CompletionRequest, CompletionResult, OnAlternative, StopPolicy
 from spa_lsp.server.accepted_counts import LearnedOrder
 from spa_lsp.server.anchors import SETTLED_CHARS, Anchors
 from spa_lsp.server.answers import Answer, AnswerCache
@@ -48,7 +48,7 @@ class Offering:
         self.anchors = Anchors()
         self.learned = LearnedOrder()
         self.neighbours = neighbours
-        self._complete = complete
+        self._ask_engine = complete
         self._names = names
         self._settings_of = settings_of
         self._works: dict[str, Work] = {}
@@ -202,6 +202,14 @@ class Offering:
 
     def _settings(self, ask: Ask) -> Settings:
         return self._settings_of(ask.cursor.document.file_uri)
+
+    async def _complete(
+        self, request: CompletionRequest, on_alternative: OnAlternative | None = None
+    ) -> CompletionResult | None:
+        result = await self._ask_engine(request, on_alternative)
+        if result is not None and result.prompt_tokens_per_s:
+            self.tokens_per_s = result.prompt_tokens_per_s
+        return result
 
     def _size(self, ask: Ask, seconds: float = COLD_S) -> WindowSize:
         return window_size(self._settings(ask), self.tokens_per_s, seconds=seconds)

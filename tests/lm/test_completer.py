@@ -1,5 +1,6 @@
 """The completer on the tiny base with a set of PEFT adapters: requests in, alternatives out, and what it refuses."""
 
+import itertools
 import json
 from dataclasses import asdict, replace
 
@@ -14,6 +15,7 @@ from spa_lsp.completion import CompletionRequest, ContextPiece, request_from_jso
 from spa_lsp.errors import AdapterMismatch, BadInput, NotFound, SpaError
 from spa_lsp.lm.likelihood import log_likelihoods
 from spa_lsp.lm.prefix_cache import WholePrompts
+from spa_lsp.lm.speed import PromptSpeed
 from spa_lsp.prompt import encode_text
 from tests.conftest import TINY_ID
 from trainer.configs import ALL_LINEARS
@@ -183,6 +185,21 @@ def test_a_deadline_within_the_prompt_gives_empty_alternatives_and_is_no_cancel(
     result = completer.complete(replace(LONG, deadline_s=0.0))
     assert {(each.finish, each.text) for each in result.alternatives} == {("deadline", "")}
     assert len(result.alternatives) == completer.adapter_set.k and not result.is_cancelled
+
+
+# #12
+def test_the_speed_of_prompts_is_learned_from_them_and_told(completer):
+    completer.speed = PromptSpeed()
+    told = completer.complete(LONG).prompt_tokens_per_s
+    assert told > 0 and told == completer.describe()["prompt_tokens_per_s"]
+
+
+# #12
+def test_a_prompt_that_is_given_up_tells_the_speed_of_what_was_read(completer):
+    completer.speed = PromptSpeed()
+    steps = itertools.count()
+    completer.complete(LONG, is_cancelled=lambda: next(steps) > completer.base.n_layers)
+    assert completer.speed.tokens_per_s > 0
 
 
 def test_a_cancel_within_the_prompt_is_one_whatever_the_deadline(completer):

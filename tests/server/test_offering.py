@@ -31,6 +31,7 @@ class Engine:
         self.is_there = True
         self.is_dying = False  # with the next alternative
         self.finish = "stop"
+        self.tokens_per_s = 0.0  # as it says
         self.adapter = ""  # that all say they are; empty: each its own
         self.gates = {name: asyncio.Event() for name in texts}
         if not is_held:
@@ -61,7 +62,9 @@ class Engine:
             found.append(replace(made, adapter=self.adapter or made.adapter))
             if on_alternative:
                 on_alternative(found[-1])
-        return CompletionResult(**NAMES, adapter_set="s", alternatives=tuple(found))
+        return CompletionResult(
+            **NAMES, adapter_set="s", alternatives=tuple(found), prompt_tokens_per_s=self.tokens_per_s
+        )
 
     async def names(self, adapter_set):
         return tuple(self.texts)
@@ -525,6 +528,17 @@ async def test_a_bracket_far_back_is_open_however_little_the_model_sees():
     desk.write("call({\n" + "    'a_long_name': 12345678,\n" * 60 + "    'b': ")
     assert await desk.texts() == ["1\n})\nrun()"]
     assert len(desk.engine.asked[0].prefix) < 1000
+
+
+# #12
+async def test_what_the_model_sees_shrinks_when_the_engine_reads_more_slowly():
+    desk = Desk(Engine())
+    for tokens_per_s, text in ((50.0, "x = 1\n"), (0.0, "y = 2\n")):
+        desk.engine.tokens_per_s = tokens_per_s
+        desk.write(text * 1000)
+        await desk.texts()
+    wide, narrow = (len(request.prefix) for request in desk.engine.asked[:2])
+    assert (wide > 3000, narrow < 1000) == (True, True)
 
 
 async def test_who_asks_again_gets_what_the_deadline_had_cut():
