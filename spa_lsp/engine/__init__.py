@@ -1,1 +1,1 @@
-"""The engine: one process per user and base that holds the model, and the client that talks to it over a socket."""
+"""The engine: a process that holds the model for all who have its base and store, and the client that talks to it."""

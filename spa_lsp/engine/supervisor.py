@@ -1,4 +1,4 @@
-"""One engine per base: where its socket lies, how it is started, when it may be started again.
+"""One engine per base, precision, store and cache: where its socket lies, how and when it is started.
 
 Who may be at the socket is `private_socket.py`; no messages are exchanged here, that is `channel.py`.
 """
