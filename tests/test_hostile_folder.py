@@ -55,6 +55,9 @@ spa-lsp models remove {TINY_ID}
 trainer import samples.jsonl
 trainer attribute {BASE}
 trainer partition
+trainer partition show
+trainer synthesize
+trainer forget
 trainer finetune {BASE}
 trainer publish
 trainer run samples.jsonl {BASE}
