@@ -98,7 +98,9 @@ def test_infinity_is_an_input():
 @pytest.mark.parametrize(("length", "n_computed"), [(3, 1), (oracle.MAX_KEPT_LENGTH + 1, 2)])
 def test_what_is_right_is_computed_once_for_two_completions_unless_it_is_large(tmp_path, length, n_computed):
     seen = tmp_path / "seen"
-    reference = f"def right(x):\n    open({str(seen)!r}, 'a').write('x')\n    return [1] * x\n"
+    reference = (
+        f"def right(x):\n    with open({str(seen)!r}, 'a') as file:\n        file.write('x')\n    return [1] * x\n"
+    )
     for _ in range(2):
         check(lambda x: [1] * x, [[length]], reference=reference)
     assert len(seen.read_text()) == n_computed
