@@ -11,7 +11,7 @@ MAX_WAIT_S = 0.3
 _FEW_KEYS = 8  # before there are so many, nothing is known of the user
 _KEYS = 40  # that are remembered
 _PAUSE_S = 2.0  # a longer time between two keys is no typing
-_SHARE = 0.8  # of the times between two keys that the wait is longer than: the key after it is a pause, probably
+_SHARE = 0.9  # of the times between two keys that the wait is longer than: the key after it is a pause, probably
 _NEWEST = 0.3  # weight of the newest answer in the machine's usual time
 
 
