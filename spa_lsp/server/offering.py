@@ -92,13 +92,13 @@ class Offering:
         """Whether the user has let go of what was offered here, or where this was typed since."""
         return self._dismissed is not None and typed_since(self._dismissed, spot_of(cursor)) is not None
 
-    def accepted(self, adapter_set: str, index: int, find: Callable[[str], Document | None]) -> None:
+    def accepted(self, adapter_set: str, index: int, find: Callable[[str], Document | None], uri: str = "") -> None:
         """An alternative was inserted: ask for what may follow it, if there is nothing else to do.
 
-        `find` gives an open document.
+        `find` gives an open document; `uri` is that of the one it was offered in, where the client says so.
         """
         self._stop_speculating()
-        found = self.answers.latest(adapter_set, index)
+        found = self.answers.latest(adapter_set, index, uri)
         document = find(found[0].spot.uri) if found else None
         if found is None or document is None or not self._settings_of(document.file_uri).speculative:
             return
@@ -107,14 +107,14 @@ class Offering:
         if cursor is not None:
             self._speculation = asyncio.create_task(self._speculate(Ask(cursor=cursor)))
 
-    def is_on_screen(self, adapter_set: str, index: int) -> None:
+    def is_on_screen(self, adapter_set: str, index: int, uri: str = "") -> None:
         """The user looks at this alternative: when more of it is typed or inserted, what is left of it comes first."""
         self._dismissed = None
-        self.answers.prefer(adapter_set, index)
+        self.answers.prefer(adapter_set, index, uri)
 
-    def dismissed(self, adapter_set: str, index: int) -> None:
+    def dismissed(self, adapter_set: str, index: int, uri: str = "") -> None:
         """The user does not want to see this alternative."""
-        found = self.answers.latest(adapter_set, index)
+        found = self.answers.latest(adapter_set, index, uri)
         self._dismissed = found[0].spot if found else None
 
     def forget(self, uri: str) -> None:

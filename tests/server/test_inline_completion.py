@@ -202,7 +202,7 @@ async def test_each_item_has_an_empty_range_and_a_command_that_names_its_adapter
     client.open(CODE)
     item = (await client.items(1, 4))[1]
     cursor = {"line": 1, "character": 4}
-    arguments = {"setId": "fake-set", "index": 1, "adapter": "a2", "language": "python"}
+    arguments = {"setId": "fake-set", "index": 1, "adapter": "a2", "language": "python", "uri": URI}
     assert item["range"] == {"start": cursor, "end": cursor}
     assert item["command"] == {"title": "label of a2", "command": "spa-lsp.accept", "arguments": [arguments]}
 

@@ -143,7 +143,8 @@ function M.the_servers_alternatives_carry_the_accept_command()
   local params = { textDocument = { uri = vim.uri_from_bufnr(0) } }
   local found = panel.from_result({ base = 'b', adapter_set = 's', alternatives = { each } }, params)[1]
   same(found.label, 'loops (same as 1)')
-  same(alternatives.facts(found.command), { setId = 's', index = 1, adapter = 'a2', label = 'loops', language = '' })
+  local facts = { setId = 's', index = 1, adapter = 'a2', label = 'loops', language = '', uri = params.textDocument.uri }
+  same(alternatives.facts(found.command), facts)
 end
 
 return M
