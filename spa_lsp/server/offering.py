@@ -19,7 +19,6 @@ from spa_lsp.server.window_size import COLD_S, FOR_RULES, READ_S, WindowSize, wi
 from spa_lsp.server.work import Complete, Names, Work, WorkOrder
 from spa_lsp.settings.schema import AUTO, Settings
 from spa_lsp.text.ipython import as_python
-from spa_lsp.text.shown import Offer
 from spa_lsp.text.site import Site
 
 SETTLE_S = 1.5  # without a request, before a larger prompt is read where the user is
@@ -52,6 +51,7 @@ class Offering:
         self._names = names
         self._settings_of = settings_of
         self._works: dict[str, Work] = {}
+        self._n_cleared = 0
         self.adapter_set = ""  # that the engine holds, as far as is known
         self.pace = Pace()
         self.tokens_per_s: float | None = None  # of a prompt, as the engine has measured it
@@ -75,7 +75,7 @@ class Offering:
                 on_part(answer)
             await work.all()  # what was shown in part is being completed
             return self.answers.find(spot)
-        work = self._fitting_work(ask, spot) or await self._start_for(ask, spot, kept=answer.offers if answer else ())
+        work = self._fitting_work(ask, spot) or await self._start_for(ask, spot, kept=answer)
         if not ask.is_hasty and not on_part:
             return await work.all()
         first = await work.first(self._settings(ask).first_items_ms / 1000)
@@ -127,6 +127,7 @@ class Offering:
 
     def clear(self) -> None:
         """The settings or the adapters have changed: nothing computed before them is shown, whoever waits for it."""
+        self._n_cleared += 1
         self.answers.clear()
         self.anchors.clear()
         self._stop_speculating()
@@ -153,13 +154,17 @@ class Offering:
         work = self._running_work(ask, spot)
         return work if work and typed_since(work.order.spot, spot) == "" else None
 
-    async def _start_for(self, ask: Ask, spot: Spot, kept: tuple[Offer, ...]) -> Work:
+    async def _start_for(self, ask: Ask, spot: Spot, kept: Answer | None) -> Work:
         self._stop_speculating()
         self._stop_all_works(but=None)
+        n_cleared = self._n_cleared
         if not ask.is_asked:
             await asyncio.sleep(self.pace.wait_s)  # the next key ends this request before it costs anything
-        order = replace(await self._order(ask, spot), kept=kept)
-        return self._fitting_work(ask, spot) or self._start(order)
+        order = await self._order(ask, spot)
+        while n_cleared != self._n_cleared:  # meanwhile: what was found and asked for is of other settings
+            n_cleared, kept = self._n_cleared, None
+            order = await self._order(ask, spot)
+        return self._fitting_work(ask, spot) or self._start(_keeping(order, kept, ask))
 
     def _start(self, order: WorkOrder) -> Work:
         self._stop_all_works(but=order.spot)
@@ -263,6 +268,18 @@ def _is_enough(answer: Answer | None, ask: Ask) -> bool:
     if answer is None or (answer.is_late and ask.is_asked):  # who asks again waits for what the deadline had cut
         return False
     return answer.is_whole or ask.is_hasty
+
+
+def _keeping(order: WorkOrder, kept: Answer | None, ask: Ask) -> WorkOrder:
+    """The order of more of what is on the screen, which stays but for what the deadline had cut."""
+    if kept is None:
+        return order
+    on_time = (offer for offer in kept.offers if offer.alternative.finish != "deadline")
+    offers = tuple(
+        replace(offer, same=tuple(each for each in offer.same if each.finish != "deadline")) for offer in on_time
+    )
+    request = order.request if ask.wants_block else replace(order.request, stop=kept.stop)
+    return replace(order, kept=offers, request=request)
 
 
 def _site_for_rules(cursor: Cursor) -> Site:
