@@ -201,7 +201,7 @@ class Offering:
             document,
             self._settings(ask),
             context=pieces,
-            path=self.neighbours.label(document.file_uri),
+            path=self.neighbours.label(document.file_uri, document.language),
             is_asked=ask.is_asked,
         )
 

@@ -192,7 +192,7 @@ async def test_what_a_notebook_imports_of_its_workspace_is_context(front, tmp_pa
     open_notebook(client, "from shop import price\n", "x = ", uri=uri)
     await client.items(0, 4, uri=uri_of(1, uri))
     assert [piece.path for piece in completer.asked[-1].context] == ["shop.py"]
-    assert completer.asked[-1].path == "n.ipynb"
+    assert completer.asked[-1].path == "n.py"
 
 
 async def test_what_follows_an_accepted_alternative_is_asked_for_in_its_cell(notebook_front):
