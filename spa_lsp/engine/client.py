@@ -216,14 +216,19 @@ def stop_engine_of(base_id: str, quantization: str) -> None:
 
 
 def running_engines() -> list[dict[str, Any]]:
-    """The status of every engine of this user."""
+    """The status of every engine of this user, whatever store it has."""
     found = [_run(_ask_status(path)) for path in sorted(paths.runtime_dir().glob("*.sock"))]
     return [status for status in found if status is not None]
 
 
 def engine_status(base_id: str | None = None) -> dict[str, Any] | None:
-    """The status of the engine of a base (None: of any base); None when there is none. Starts nothing."""
-    return next((status for status in running_engines() if base_id in (None, status["base"])), None)
+    """The status of the engine of a base (None: of any) for our store and cache, if there is one. Starts nothing."""
+    return next((each for each in running_engines() if has_own_store(each) and base_id in (None, each["base"])), None)
+
+
+def has_own_store(status: dict[str, Any]) -> bool:
+    """Whether the engine of this status serves who has our store and cache."""
+    return (status.get("store"), status.get("cache")) == supervisor.own_folders()
 
 
 def stop_engine(path: Path) -> None:
