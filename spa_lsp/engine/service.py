@@ -359,8 +359,8 @@ def _read_request(data: dict[str, Any]) -> CompletionRequest:
         raise BadInput(f"the engine cannot read this request: {error}") from error
 
 
-def _send_alternative(job: EngineJob, alternative: Alternative) -> None:
-    job.owner.send(Found(id=job.id, alternative=alternative))
+def _send_alternative(job: EngineJob, adapter_set: str, alternative: Alternative) -> None:
+    job.owner.send(Found(id=job.id, alternative=alternative, adapter_set=adapter_set))
 
 
 def _send_result(job: EngineJob, result: CompletionResult) -> None:

@@ -168,7 +168,14 @@ class Offering:
 
     def _start(self, order: WorkOrder) -> Work:
         self._stop_all_works(but=order.spot)
-        work = Work(order, self._complete, self._names, self._keep, on_first=self.pace.answered)
+        work = Work(
+            order,
+            self._complete,
+            self._names,
+            self._keep,
+            adapter_set=lambda: self.adapter_set,
+            on_first=self.pace.answered,
+        )
         self._works[order.spot.uri] = work
         return work
 
@@ -187,7 +194,6 @@ class Offering:
             site=_site_for_rules(ask.cursor),
             request=request,
             counts=self.learned.of(language) if self._settings(ask).learned_order else {},
-            adapter_set=self.adapter_set,
         )
 
     async def _request(self, ask: Ask, site: Site) -> CompletionRequest:
