@@ -353,20 +353,23 @@ def check_broken_sets() -> Finding:
 
 
 def check_engine() -> Finding:
-    """Whether an engine runs, and what it holds."""
-    from spa_lsp.engine.client import engine_status
+    """Whether an engine of this store and cache runs, and what it holds; of others, only that they run."""
+    from spa_lsp.engine.client import has_own_store, running_engines
 
-    status = engine_status()
+    running = running_engines()
+    status = next(filter(has_own_store, running), None)
+    n_others = sum(1 for each in running if not has_own_store(each))
+    others = f"; engines of another store or cache: {n_others}" if n_others else ""
     if status is None:
-        return Finding(name="engine", text="not running; it is started when it is needed")
+        return Finding(name="engine", text=f"not running; it is started when it is needed{others}")
     if status.get("state") == "failed":
-        text = f"process {status.get('pid')} could not load: {status.get('error')}"
+        text = f"process {status.get('pid')} could not load: {status.get('error')}{others}"
         return Finding(
             name="engine", state="bad", text=text, mend="mend that, then: spa-lsp engine stop", details=status
         )
     resident = status.get("resident_bytes", 0) / GB
     text = f"process {status.get('pid')} is {status.get('state')}, {status.get('base')}, {resident:.1f} GB resident"
-    return Finding(name="engine", text=text, details=status)
+    return Finding(name="engine", text=text + others, details=status)
 
 
 def check_sandbox(*, has_landlock: bool | None = None) -> Finding:

@@ -63,7 +63,7 @@ def start(
 @engine.command()
 @click.option("--base", "base_id", metavar="ID", help="Only the engine of this base.  [default: all]")
 def stop(base_id: str | None) -> None:
-    """End the running engines; what they still do is cancelled, and a client that needs one starts it again.
+    """End this user's engines, also those of other stores; a client that needs one starts it again.
 
     \b
         spa-lsp engine stop

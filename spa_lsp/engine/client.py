@@ -16,7 +16,7 @@ from spa_lsp import paths
 from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.completion import CompletionRequest, CompletionResult, IsCancelled, OnAlternative
 from spa_lsp.engine import supervisor, wire
-from spa_lsp.engine.channel import Channel, ConnectionLost, open_channel
+from spa_lsp.engine.channel import POLL_S, Channel, ConnectionLost, open_channel
 from spa_lsp.engine.events import Event, Failed, Found, Loading, Result, Status
 from spa_lsp.engine.link import EngineLink, OnEvent
 from spa_lsp.engine.private_socket import try_connect
@@ -28,6 +28,8 @@ _STATUS_TIMEOUT_S = 5.0
 _STOP_TIMEOUT_S = 30.0
 
 __all__ = ["EngineClient", "EngineLink", "engine_status", "open_link", "running_engines", "stop_engine"]
+
+_GIVEN_UP = CompletionResult(base="", adapter_set="", quantization="", device="", is_cancelled=True)
 
 OnLoading = Callable[[str, float], None]  # stage, fraction of the whole load
 T = TypeVar("T")
@@ -58,6 +60,7 @@ class EngineClient:
         except BaseException:
             self._runner.close()
             raise
+        self._mourned: Channel | None = None  # the last one of which the death was counted
 
     @classmethod
     def connect(
@@ -155,7 +158,8 @@ class EngineClient:
         try:
             return await self._channel.ask(message, on_event, is_cancelled=is_cancelled)
         except ConnectionLost as loss:
-            await self._reconnect(loss)
+            if not await _finishes(self._reconnect(loss), is_cancelled):
+                return Result(id=0, result=_GIVEN_UP)
         try:
             return await self._channel.ask(message, on_event, is_cancelled=is_cancelled)
         except ConnectionLost as loss:
@@ -166,8 +170,9 @@ class EngineClient:
             raise loss.last_word from loss
         if not self._may_start:
             raise Unavailable(f"{loss}; start it again with: spa-lsp engine start") from loss
-        if not loss.is_intended:
+        if not loss.is_intended and self._channel is not self._mourned:
             self._backoff.record_death()
+        self._mourned = self._channel  # who gives up now and asks again tells of the same death
         if self._backoff.is_off:
             raise Unavailable(f"the engine died {supervisor.MAX_DEATHS} times in a short while; {self._see_log()}")
         delay_s = self._backoff.delay_s()
@@ -177,6 +182,22 @@ class EngineClient:
 
     def _see_log(self) -> str:
         return f"see its log, {supervisor.log_path(self._path)}"
+
+
+async def _finishes(work: Coroutine[Any, Any, None], is_cancelled: IsCancelled | None) -> bool:
+    """Whether it came to its end before the caller gave up."""
+    task = asyncio.create_task(work)
+    try:
+        while is_cancelled is not None and not task.done():
+            if is_cancelled():
+                task.cancel()
+                await asyncio.wait({task})
+                return False
+            await asyncio.wait({task}, timeout=POLL_S)
+        await task
+    finally:
+        task.cancel()  # the caller may be cancelled, too
+    return True
 
 
 def open_link(
@@ -216,14 +237,19 @@ def stop_engine_of(base_id: str, quantization: str) -> None:
 
 
 def running_engines() -> list[dict[str, Any]]:
-    """The status of every engine of this user."""
+    """The status of every engine of this user, whatever store it has."""
     found = [_run(_ask_status(path)) for path in sorted(paths.runtime_dir().glob("*.sock"))]
     return [status for status in found if status is not None]
 
 
 def engine_status(base_id: str | None = None) -> dict[str, Any] | None:
-    """The status of the engine of a base (None: of any base); None when there is none. Starts nothing."""
-    return next((status for status in running_engines() if base_id in (None, status["base"])), None)
+    """The status of the engine of a base (None: of any) for our store and cache, if there is one. Starts nothing."""
+    return next((each for each in running_engines() if has_own_store(each) and base_id in (None, each["base"])), None)
+
+
+def has_own_store(status: dict[str, Any]) -> bool:
+    """Whether the engine of this status serves who has our store and cache."""
+    return (status.get("store"), status.get("cache")) == supervisor.own_folders()
 
 
 def stop_engine(path: Path) -> None:

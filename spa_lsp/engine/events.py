@@ -50,6 +50,7 @@ class Found:
 
     id: int
     alternative: Alternative
+    adapter_set: str = ""  # that it is of: the answer's name is known before its end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +132,13 @@ class Names:
     prompt_tokens_per_s: float = 0.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Using:
+    """The set that answers what this front has asked: others may have had another loaded before."""
+
+    adapter_set: str
+
+
 @dataclass(frozen=True)
 class Busy:
     """The engine was asked for alternatives."""
@@ -148,4 +156,4 @@ class Gone:
     """There is no engine any more."""
 
 
-LinkEvent = Starting | Loading | Ready | Names | Busy | Done | Failed | Gone
+LinkEvent = Starting | Loading | Ready | Names | Using | Busy | Done | Failed | Gone

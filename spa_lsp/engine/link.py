@@ -97,6 +97,7 @@ class EngineLink:
     ) -> CompletionResult | None:
         def on_event(event: events.Event) -> None:
             if on_alternative and isinstance(event, Found):
+                self._on_event(events.Using(adapter_set=event.adapter_set))
                 on_alternative(event.alternative)
 
         try:

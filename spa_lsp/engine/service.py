@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import psutil
 
-from spa_lsp import __version__, paths
+from spa_lsp import __version__
 from spa_lsp.completion import Alternative, CompletionRequest, CompletionResult, request_from_json
 from spa_lsp.engine import private_socket, supervisor, wire
 from spa_lsp.engine.events import Failed, Found, Hello, Loading, Ready, Result, Status, Stopping
@@ -80,7 +80,7 @@ class Service:
         self._idle_s = idle_s
         self._about = about
         self._path = path
-        self._store = str(paths.store_path().resolve())  # for `engine status`
+        self._store, self._cache = supervisor.own_folders()  # for `engine status`
         self._max_memory_mb = max_memory_mb
         self._watchdog = watchdog
         self._state: Literal["loading", "ready", "failed"] = "loading"
@@ -250,6 +250,7 @@ class Service:
             "uptime_s": round(time.monotonic() - self._started_at, 1),
             "socket": str(self._path),
             "store": self._store,
+            "cache": self._cache,
         }
 
     # requests
@@ -358,8 +359,8 @@ def _read_request(data: dict[str, Any]) -> CompletionRequest:
         raise BadInput(f"the engine cannot read this request: {error}") from error
 
 
-def _send_alternative(job: EngineJob, alternative: Alternative) -> None:
-    job.owner.send(Found(id=job.id, alternative=alternative))
+def _send_alternative(job: EngineJob, adapter_set: str, alternative: Alternative) -> None:
+    job.owner.send(Found(id=job.id, alternative=alternative, adapter_set=adapter_set))
 
 
 def _send_result(job: EngineJob, result: CompletionResult) -> None:

@@ -37,12 +37,17 @@ def socket_path(base_id: str, quantization: str) -> Path:
 
     Another store may have another set in use, or none: its programs have an engine of their own.
     """
-    folders = "\0".join(str(folder.resolve()) for folder in (paths.store_path(), paths.cache_dir()))
+    folders = "\0".join(own_folders())
     name = f"{base_id}-{quantization}-{__version__}-{hashlib.sha256(folders.encode()).hexdigest()[:8]}"
     path = paths.runtime_dir() / f"{name}.sock"
     if len(os.fsencode(path)) <= _MAX_PATH_BYTES:
         return path
     return path.with_name(hashlib.sha256(name.encode()).hexdigest()[:16] + ".sock")
+
+
+def own_folders() -> tuple[str, str]:
+    """The store and the cache by which an engine is told from those of others."""
+    return str(paths.store_path().resolve()), str(paths.cache_dir().resolve())
 
 
 def log_path(socket_path: Path) -> Path:

@@ -4,7 +4,7 @@ From a client                                   From the engine (as types: `even
   hello    id, protocol, adapter_set,             hello        id, protocol, version, pid
            idle_s, max_memory_mb
   complete id, request, wait                      loading      id, stage, fraction   (only to those who wait)
-  cancel   id                                     found        id, alternative
+  cancel   id                                     found        id, alternative, adapter_set
   wait     id                                     result       id, result  |  ready  id
   status   id                                     status       id, status (what `engine status --json` prints)
   stop                                            stopping     to everyone, before the engine ends by intention

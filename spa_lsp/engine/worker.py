@@ -10,13 +10,14 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Protocol
 
-from spa_lsp.completion import Completer, CompletionRequest, CompletionResult, IsCancelled, OnAlternative
+from spa_lsp.completion import Alternative, Completer, CompletionRequest, CompletionResult, IsCancelled
 from spa_lsp.engine.watchdog import LOAD_PATIENCE, Watchdog
 from spa_lsp.errors import NoMemory, SpaError, Unavailable
 
 MORE_MEMORY = "close other programs, or choose a smaller base or quantization"
 
 OnProgress = Callable[[str, float], None]  # stage, fraction of the whole load
+OnNamedAlternative = Callable[[str, Alternative], None]  # with the name of the set that it is of
 About = dict[str, Any]
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class Worker:
         request: CompletionRequest,
         *,
         adapter_set: str | None,
-        on_alternative: OnAlternative,
+        on_alternative: OnNamedAlternative,
         is_cancelled: IsCancelled,
         on_done: Callable[[CompletionResult | SpaError, About], None],
     ) -> None:
@@ -88,7 +89,7 @@ class Worker:
         self,
         request: CompletionRequest,
         adapter_set: str | None,
-        on_alternative: OnAlternative,
+        on_alternative: OnNamedAlternative,
         is_cancelled: IsCancelled,
         on_done: Callable[[CompletionResult | SpaError, About], None],
     ) -> None:
@@ -98,7 +99,8 @@ class Worker:
             self._watchdog.wind()
             self._completer.use_set(adapter_set)
             is_over = partial(self._step, is_cancelled)
-            answer = self._completer.complete(request, on_alternative=on_alternative, is_cancelled=is_over)
+            on_named = partial(on_alternative, str(self._completer.describe().get("adapter_set", "")))
+            answer = self._completer.complete(request, on_alternative=on_named, is_cancelled=is_over)
         except Exception as error:  # the engine's border: one bad request must not end it
             answer = _as_spa_error(error, "serve this request")
         finally:

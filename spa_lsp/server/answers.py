@@ -41,6 +41,7 @@ class AnswerCache:
         for answer in reversed(self._answers.values()):
             typed = typed_since(answer.spot, spot)
             if typed is not None and (found := narrowed(answer, typed, spot)) is not None:
+                self._answers.move_to_end(answer.spot)  # it is what the user sees now
                 return self._with_preferred_first(found) if typed else found
         return None
 
@@ -51,17 +52,19 @@ class AnswerCache:
         if len(self._answers) > CACHED_ANSWERS:
             self._answers.popitem(last=False)
 
-    def latest(self, adapter_set: str, index: int) -> tuple[Answer, Offer] | None:
-        """The newest answer with this adapter's alternative, and that."""
+    def latest(self, adapter_set: str, index: int, uri: str = "") -> tuple[Answer, Offer] | None:
+        """The answer given last with this adapter's alternative, and that; in this document, if one is named."""
         for answer in reversed(self._answers.values()):
+            if answer.adapter_set != adapter_set or uri not in ("", answer.spot.uri):
+                continue
             for offer in answer.offers:
-                if answer.adapter_set == adapter_set and offer.alternative.index == index:
+                if offer.alternative.index == index:
                     return answer, offer
         return None
 
-    def prefer(self, adapter_set: str, index: int) -> None:
+    def prefer(self, adapter_set: str, index: int, uri: str = "") -> None:
         """This alternative is on the screen: when more of it is typed, what is left of it comes first."""
-        if found := self.latest(adapter_set, index):
+        if found := self.latest(adapter_set, index, uri):
             self._preferred[found[0].spot.uri] = (adapter_set, index)
 
     def forget(self, uri: str) -> None:

@@ -293,7 +293,7 @@ def note_answer(ls: SpaServer, answer: Answer | None, cursor: Cursor, *, began: 
     if recorded == "text":
         site = site_at(cursor, FOR_RULES)
         for alternative in answer.alternatives:
-            ls.recorder.remember_text(answer.adapter_set, alternative, prefix=site.prefix)
+            ls.recorder.remember_text(answer.adapter_set, alternative, uri=cursor.document.uri, prefix=site.prefix)
 
 
 def _cursor(document: Document, params: types.InlineCompletionParams, encoding: str) -> Cursor:
@@ -323,7 +323,12 @@ def _items(answer: Answer, cursor: Cursor, encoding: str) -> list[types.InlineCo
         types.InlineCompletionItem(
             insert_text=cursor.typed + offer.text,
             range=range_of(offer.n_replaced),
-            command=feedback.accept_command(offer.alternative, answer.adapter_set, answer.spot.site.language),
+            command=feedback.accept_command(
+                offer.alternative,
+                answer.adapter_set,
+                language=answer.spot.site.language,
+                uri=cursor.document.uri,
+            ),
         )
         for offer in answer.offers
     ]

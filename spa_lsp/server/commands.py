@@ -28,31 +28,33 @@ def tell(kind: EventKind, ls: SpaServer, arguments: Any) -> None:
     except errors.BadInput as error:
         logger.warning("an outcome was not recorded: %s", error)
         return
-    recorded: bool | str = _recorded_everywhere(ls)
-    if shown := ls.offering.answers.latest(outcome.set_id, outcome.index):
+    uri = feedback.document_of(arguments)
+    if shown := ls.offering.answers.latest(outcome.set_id, outcome.index, uri):
         outcome = replace(outcome, set_sha256=shown[1].alternative.set_sha256 or None)
-        document = ls.protocol.documents.get(shown[0].spot.uri)
-        recorded = ls.configuration.settings_of(document.file_uri if document else shown[0].spot.uri).record_outcomes
+        uri = shown[0].spot.uri
+    recorded = _recorded(ls, uri)
     if kind == "accepted":
-        _look_ahead(ls, outcome, is_learned=bool(recorded))
+        _look_ahead(ls, outcome, uri, is_learned=bool(recorded))
     elif kind in ("shown", "partial"):
-        ls.offering.is_on_screen(outcome.set_id, outcome.index)
+        ls.offering.is_on_screen(outcome.set_id, outcome.index, uri)
     elif kind == "dismissed":
-        ls.offering.dismissed(outcome.set_id, outcome.index)
+        ls.offering.dismissed(outcome.set_id, outcome.index, uri)
     if recorded:
-        ls.recorder.add(outcome, with_text=recorded == "text")
+        ls.recorder.add(outcome, uri=uri, with_text=recorded == "text")
 
 
-def _recorded_everywhere(ls: SpaServer) -> bool | str:
-    """What may be recorded where it is not known of which document it is."""
+def _recorded(ls: SpaServer, uri: str) -> bool | str:
+    """What may be recorded of a document; of one that is not open what may be recorded of all."""
+    if document := ls.protocol.documents.get(uri):
+        return ls.configuration.settings_of(document.file_uri).record_outcomes
     found = {each.record_outcomes for each in ls.configuration.all_settings}
     return False if False in found else "text" if found == {"text"} else True
 
 
-def _look_ahead(ls: SpaServer, taken: Outcome, *, is_learned: bool) -> None:
+def _look_ahead(ls: SpaServer, taken: Outcome, uri: str, *, is_learned: bool) -> None:
     if is_learned:
         ls.offering.learned.add(taken.language, taken.adapter)
-    ls.offering.accepted(taken.set_id, taken.index, ls.protocol.program)
+    ls.offering.accepted(taken.set_id, taken.index, ls.protocol.program, uri)
 
 
 def toggle(ls: SpaServer, *arguments: Any) -> dict[str, bool]:

@@ -1,5 +1,6 @@
 """The settings of one front while it lives: the client's, those of files that may change, and what a command chose."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -88,10 +89,9 @@ class Configuration:
         return new
 
     def without_folders(self, text: str) -> str:
-        """The text as a log may hold it: without the workspace's path."""
-        for folder in self.folders:
-            text = text.replace(str(folder), "<workspace>")
-        return text
+        """The text as a log may hold it: without the workspace's paths, each whole and the innermost first."""
+        paths = sorted((re.escape(str(folder)) for folder in self.folders), key=len, reverse=True)
+        return re.sub(rf"(?<!\w)(?:{'|'.join(paths)})(?![\w-]|\.\w)", "<workspace>", text) if paths else text
 
     def is_ignored(self, uri: str) -> bool:
         """Whether the document or file is to be left alone: no completion, no context."""

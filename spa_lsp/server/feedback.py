@@ -38,13 +38,14 @@ NOTIFICATIONS: dict[str, EventKind] = {
 logger = logging.getLogger(__name__)
 
 
-def accept_command(alternative: Alternative, adapter_set: str, language: str) -> types.Command:
-    """The command that the client runs after it has inserted this alternative."""
+def accept_command(alternative: Alternative, adapter_set: str, *, language: str, uri: str) -> types.Command:
+    """The command that the client runs after it has inserted this alternative in the document `uri`."""
     arguments = {
         "setId": adapter_set,
         "index": alternative.index,
         "adapter": alternative.adapter,
         "language": language,
+        "uri": uri,
     }
     return types.Command(title=alternative.label, command=ACCEPT_COMMAND, arguments=[arguments])
 
@@ -77,6 +78,16 @@ def read_outcome(kind: EventKind, arguments: Any) -> Outcome:
     return outcome
 
 
+def document_of(arguments: Any) -> str:
+    """The URI of the document that a client's words about an alternative name; empty: none."""
+    match plain(arguments):
+        case {"uri": str(uri)} | {"textDocument": {"uri": str(uri)}}:
+            return uri
+        case {"item": {"command": {"arguments": [{"uri": str(uri)}, *_]}}}:
+            return uri
+    return ""
+
+
 class Recorder:
     """Notes outcomes and answers; `add` and `note_answer` cost nothing, a thread does the writing."""
 
@@ -88,14 +99,14 @@ class Recorder:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._on_screen: asyncio.TimerHandle | None = None
-        self._texts: OrderedDict[tuple[str, int, str], tuple[str, str]] = OrderedDict()
+        self._texts: OrderedDict[tuple[str, str, int, str], tuple[str, str]] = OrderedDict()
 
-    def add(self, outcome: Outcome, *, with_text: bool) -> None:
+    def add(self, outcome: Outcome, *, uri: str, with_text: bool) -> None:
         """Note what became of an alternative; one that stays on the screen untouched counts as rejected in a while."""
         if self._on_screen:
             self._on_screen.cancel()
             self._on_screen = None
-        text = self._texts.get((outcome.set_id, outcome.index, outcome.adapter))
+        text = self._texts.get((uri, outcome.set_id, outcome.index, outcome.adapter))
         if outcome.kind == "accepted" and with_text and text:
             outcome = replace(outcome, prefix=text[0], text=text[1])
         self._put(outcome)
@@ -111,9 +122,9 @@ class Recorder:
             return
         self._put(answered)
 
-    def remember_text(self, adapter_set: str, alternative: Alternative, *, prefix: str) -> None:
+    def remember_text(self, adapter_set: str, alternative: Alternative, *, uri: str, prefix: str) -> None:
         """Keep what was offered until it is accepted; only where the user lets text be stored."""
-        self._texts[adapter_set, alternative.index, alternative.adapter] = (prefix, alternative.text)
+        self._texts[uri, adapter_set, alternative.index, alternative.adapter] = (prefix, alternative.text)
         if len(self._texts) > MAX_TEXTS:
             self._texts.popitem(last=False)
 

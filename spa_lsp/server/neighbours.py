@@ -16,6 +16,7 @@ from spa_lsp.server.chunk_ring import Chunk, ChunkRing, chunk_at, pick
 from spa_lsp.server.context import plain_text
 from spa_lsp.server.documents import Document
 from spa_lsp.server.imports import MAX_FILES, Declarations, Import, find_file, find_imports
+from spa_lsp.text.languages import suffix_of
 from spa_lsp.text.site import Site
 from spa_lsp.workspace.folders import folder_of
 from spa_lsp.workspace.ignores import is_for_context, uri_path
@@ -30,6 +31,7 @@ _KEPT_DOCUMENTS = 16
 class _Key:
     """What the pieces of a document depend on."""
 
+    folder: Path | None  # the workspace's, which it lies in
     imports: tuple[Import, ...]
     ring_version: int
     stretch: int  # which stretch of `FAR_LINES` lines the cursor is in
@@ -99,10 +101,12 @@ class Neighbours:
         """A document was closed: what was seen of it stays of use, what was gathered for it does not."""
         self._found.pop(uri, None)
 
-    def label(self, uri: str) -> str:
-        """How a document is called: its path in the workspace, or its name."""
+    def label(self, uri: str, language: str = "") -> str:
+        """How a document is called: its path in the workspace, or its name; a notebook as the program that it holds."""
         path = Path(uri_path(uri) or uri.rpartition("/")[2])
         folder = folder_of(uri, self._folders()) if uri_path(uri) else None
+        if path.suffix == ".ipynb" and (suffix := suffix_of(language)):
+            path = path.with_suffix(suffix)
         return path.relative_to(folder).as_posix() if folder else path.name
 
     def _shown(self, found: tuple[_Found, ...]) -> tuple[ContextPiece, ...]:
@@ -125,8 +129,10 @@ class Neighbours:
             self.ring.add(Chunk(uri=document.file_uri, language=document.language, text=text))
 
     def _key(self, document: Document, cursor: int, n_chars: int, n_diff_chars: int) -> _Key:
-        is_python = document.language == "python" and uri_path(document.file_uri) and self._own_folders(document)
+        folder = folder_of(document.file_uri, self._folders())
+        is_python = document.language == "python" and uri_path(document.file_uri) and folder
         return _Key(
+            folder=folder,
             imports=tuple(find_imports(_other_lines(document.text, cursor))) if is_python else (),
             ring_version=self.ring.version,
             stretch=_line(document.text, cursor) // FAR_LINES,
@@ -162,7 +168,8 @@ class Neighbours:
         near = site.prefix[-800:] + site.suffix[:800]
         shown = site.prefix + site.suffix
         picked = pick(chunks, language=document.language, window=shown, near=near, n_chars=room)
-        return (*declared, *(self._as_found(each.uri, each.text) for each in picked), *self._changed(document, key))
+        near_by = (self._as_found(each.uri, each.text, language=each.language) for each in picked)
+        return (*declared, *near_by, *self._changed(document, key))
 
     def _is_near(self, uri: str, folders: Sequence[Path]) -> bool:
         return folder_of(uri, self._folders()) == (folders[0] if folders else None)
@@ -178,8 +185,8 @@ class Neighbours:
         changes = find_changes(self._own_folders(document), n_chars=key.n_diff_chars, is_wanted=is_wanted)
         return [self._as_found(each.path.as_uri(), each.text, suffix=".diff") for each in changes]
 
-    def _as_found(self, uri: str, text: str, *, suffix: str = "") -> _Found:
-        return _Found(uri=uri, piece=ContextPiece(path=self.label(uri) + suffix, text=clean_text(text)))
+    def _as_found(self, uri: str, text: str, *, language: str = "", suffix: str = "") -> _Found:
+        return _Found(uri=uri, piece=ContextPiece(path=self.label(uri, language) + suffix, text=clean_text(text)))
 
     def _declared(self, document: Document, imports: Sequence[Import], n_chars: int) -> list[_Found]:
         path, folders = Path(uri_path(document.file_uri) or ""), self._own_folders(document)

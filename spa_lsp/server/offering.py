@@ -19,7 +19,6 @@ from spa_lsp.server.window_size import COLD_S, FOR_RULES, READ_S, WindowSize, wi
 from spa_lsp.server.work import Complete, Names, Work, WorkOrder
 from spa_lsp.settings.schema import AUTO, Settings
 from spa_lsp.text.ipython import as_python
-from spa_lsp.text.shown import Offer
 from spa_lsp.text.site import Site
 
 SETTLE_S = 1.5  # without a request, before a larger prompt is read where the user is
@@ -52,6 +51,7 @@ class Offering:
         self._names = names
         self._settings_of = settings_of
         self._works: dict[str, Work] = {}
+        self._n_cleared = 0
         self.adapter_set = ""  # that the engine holds, as far as is known
         self.pace = Pace()
         self.tokens_per_s: float | None = None  # of a prompt, as the engine has measured it
@@ -75,7 +75,7 @@ class Offering:
                 on_part(answer)
             await work.all()  # what was shown in part is being completed
             return self.answers.find(spot)
-        work = self._fitting_work(ask, spot) or await self._start_for(ask, spot, kept=answer.offers if answer else ())
+        work = self._fitting_work(ask, spot) or await self._start_for(ask, spot, kept=answer)
         if not ask.is_hasty and not on_part:
             return await work.all()
         first = await work.first(self._settings(ask).first_items_ms / 1000)
@@ -92,13 +92,13 @@ class Offering:
         """Whether the user has let go of what was offered here, or where this was typed since."""
         return self._dismissed is not None and typed_since(self._dismissed, spot_of(cursor)) is not None
 
-    def accepted(self, adapter_set: str, index: int, find: Callable[[str], Document | None]) -> None:
+    def accepted(self, adapter_set: str, index: int, find: Callable[[str], Document | None], uri: str = "") -> None:
         """An alternative was inserted: ask for what may follow it, if there is nothing else to do.
 
-        `find` gives an open document.
+        `find` gives an open document; `uri` is that of the one it was offered in, where the client says so.
         """
         self._stop_speculating()
-        found = self.answers.latest(adapter_set, index)
+        found = self.answers.latest(adapter_set, index, uri)
         document = find(found[0].spot.uri) if found else None
         if found is None or document is None or not self._settings_of(document.file_uri).speculative:
             return
@@ -107,14 +107,14 @@ class Offering:
         if cursor is not None:
             self._speculation = asyncio.create_task(self._speculate(Ask(cursor=cursor)))
 
-    def is_on_screen(self, adapter_set: str, index: int) -> None:
+    def is_on_screen(self, adapter_set: str, index: int, uri: str = "") -> None:
         """The user looks at this alternative: when more of it is typed or inserted, what is left of it comes first."""
         self._dismissed = None
-        self.answers.prefer(adapter_set, index)
+        self.answers.prefer(adapter_set, index, uri)
 
-    def dismissed(self, adapter_set: str, index: int) -> None:
+    def dismissed(self, adapter_set: str, index: int, uri: str = "") -> None:
         """The user does not want to see this alternative."""
-        found = self.answers.latest(adapter_set, index)
+        found = self.answers.latest(adapter_set, index, uri)
         self._dismissed = found[0].spot if found else None
 
     def forget(self, uri: str) -> None:
@@ -127,6 +127,7 @@ class Offering:
 
     def clear(self) -> None:
         """The settings or the adapters have changed: nothing computed before them is shown, whoever waits for it."""
+        self._n_cleared += 1
         self.answers.clear()
         self.anchors.clear()
         self._stop_speculating()
@@ -153,17 +154,28 @@ class Offering:
         work = self._running_work(ask, spot)
         return work if work and typed_since(work.order.spot, spot) == "" else None
 
-    async def _start_for(self, ask: Ask, spot: Spot, kept: tuple[Offer, ...]) -> Work:
+    async def _start_for(self, ask: Ask, spot: Spot, kept: Answer | None) -> Work:
         self._stop_speculating()
         self._stop_all_works(but=None)
+        n_cleared = self._n_cleared
         if not ask.is_asked:
             await asyncio.sleep(self.pace.wait_s)  # the next key ends this request before it costs anything
-        order = replace(await self._order(ask, spot), kept=kept)
-        return self._fitting_work(ask, spot) or self._start(order)
+        order = await self._order(ask, spot)
+        while n_cleared != self._n_cleared:  # meanwhile: what was found and asked for is of other settings
+            n_cleared, kept = self._n_cleared, None
+            order = await self._order(ask, spot)
+        return self._fitting_work(ask, spot) or self._start(_keeping(order, kept, ask))
 
     def _start(self, order: WorkOrder) -> Work:
         self._stop_all_works(but=order.spot)
-        work = Work(order, self._complete, self._names, self._keep, on_first=self.pace.answered)
+        work = Work(
+            order,
+            self._complete,
+            self._names,
+            self._keep,
+            adapter_set=lambda: self.adapter_set,
+            on_first=self.pace.answered,
+        )
         self._works[order.spot.uri] = work
         return work
 
@@ -182,7 +194,6 @@ class Offering:
             site=_site_for_rules(ask.cursor),
             request=request,
             counts=self.learned.of(language) if self._settings(ask).learned_order else {},
-            adapter_set=self.adapter_set,
         )
 
     async def _request(self, ask: Ask, site: Site) -> CompletionRequest:
@@ -196,7 +207,7 @@ class Offering:
             document,
             self._settings(ask),
             context=pieces,
-            path=self.neighbours.label(document.file_uri),
+            path=self.neighbours.label(document.file_uri, document.language),
             is_asked=ask.is_asked,
         )
 
@@ -263,6 +274,18 @@ def _is_enough(answer: Answer | None, ask: Ask) -> bool:
     if answer is None or (answer.is_late and ask.is_asked):  # who asks again waits for what the deadline had cut
         return False
     return answer.is_whole or ask.is_hasty
+
+
+def _keeping(order: WorkOrder, kept: Answer | None, ask: Ask) -> WorkOrder:
+    """The order of more of what is on the screen, which stays but for what the deadline had cut."""
+    if kept is None:
+        return order
+    on_time = (offer for offer in kept.offers if offer.alternative.finish != "deadline")
+    offers = tuple(
+        replace(offer, same=tuple(each for each in offer.same if each.finish != "deadline")) for offer in on_time
+    )
+    request = order.request if ask.wants_block else replace(order.request, stop=kept.stop)
+    return replace(order, kept=offers, request=request)
 
 
 def _site_for_rules(cursor: Cursor) -> Site:

@@ -7,6 +7,7 @@ from spa_lsp.server import context
 from spa_lsp.server.answers import Answer
 from spa_lsp.server.documents import Document
 from spa_lsp.server.state import SpaServer
+from spa_lsp.text.ipython import cell_language
 from spa_lsp.text.languages import canonical
 
 REQUEST = "spa-lsp/whyNot"  # of a document, as its status bar asks
@@ -44,7 +45,8 @@ def _rule_now(ls: SpaServer, document: Document) -> str:
 
 
 def _is_disabled(ls: SpaServer, document: Document) -> bool:
-    return document.language in map(canonical, ls.configuration.settings_of(document.file_uri).disabled_languages)
+    language = cell_language(document.text, document.language) if document.notebook else document.language
+    return language in map(canonical, ls.configuration.settings_of(document.file_uri).disabled_languages)
 
 
 def why_none(ls: SpaServer, answer: Answer | None) -> Reason | None:

@@ -11,7 +11,7 @@ from pygls.lsp.server import LanguageServer
 
 from spa_lsp import __version__, errors
 from spa_lsp.engine.client import EngineLink, open_link
-from spa_lsp.engine.events import LinkEvent, Names
+from spa_lsp.engine.events import LinkEvent, Names, Using
 from spa_lsp.server import feedback
 from spa_lsp.server.adapter_names import AdapterNames
 from spa_lsp.server.configuration import Configuration
@@ -119,8 +119,9 @@ class SpaServer(LanguageServer):
 
     def _on_engine_event(self, event: LinkEvent) -> None:
         self.status.on_event(event)
-        if isinstance(event, Names):
+        if isinstance(event, Names | Using):
             self.offering.adapter_set = event.adapter_set
+        if isinstance(event, Names):
             self.offering.tokens_per_s = event.prompt_tokens_per_s or self.offering.tokens_per_s
 
     def progress_bar(self) -> Bar | None:

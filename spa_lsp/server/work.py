@@ -39,7 +39,6 @@ class WorkOrder:
     site: Site  # as the rules about texts see it: more than the model does
     request: CompletionRequest
     counts: Mapping[str, int]  # accepted alternatives by adapter
-    adapter_set: str = ""  # that will probably answer: its name comes only with the end
     kept: tuple[Offer, ...] = ()  # what is on the screen there already: it keeps its place
 
 
@@ -53,9 +52,11 @@ class Work:
         names: Names,
         on_answer: Callable[[Answer], None],
         *,
+        adapter_set: Callable[[], str],
         on_first: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self.order = order
+        self._adapter_set = adapter_set  # that answers, as far as is known before the end
         self._on_first = on_first  # told how long the engine's first alternative took
         self._began = time.monotonic()
         self._complete = complete
@@ -164,7 +165,7 @@ class Work:
     async def _answer_in_part(self) -> Answer | None:
         """What is offered of what has come so far; None when that is nothing, or the end has come."""
         async with self._ranking:
-            answer = await self._answer(self._found, adapter_set=self.order.adapter_set)
+            answer = await self._answer(self._found, adapter_set=self._adapter_set())
             if not answer.offers or self.is_over or self._is_answered:
                 return None
             self._kept = answer.offers

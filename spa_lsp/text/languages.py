@@ -157,6 +157,12 @@ def language_of_name(name: str) -> str:
     return _BY_NAME.get(name) or _BY_SUFFIX.get(name.rpartition(".")[2] if "." in name else "", "")
 
 
+def suffix_of(language: str) -> str:
+    """The usual suffix of a file in a language, with its dot; empty when none is known."""
+    suffixes = _SUFFIXES.get(canonical(language))
+    return f".{suffixes.split()[0]}" if suffixes else ""
+
+
 def is_source(path: str, language: str = "") -> bool:
     """Whether a file of this name is source code, in the language that its editor says it has."""
     name = path.rpartition("/")[2]

@@ -121,11 +121,6 @@ def why_ignored(
     return verdict
 
 
-def is_uri_ignored(uri: str, workspace_root: str | Path | None, *, patterns: Sequence[str] = ()) -> bool:
-    """As `is_ignored`; a document without a path is judged by its name alone."""
-    return bool(why_uri_ignored(uri, workspace_root, patterns=patterns))
-
-
 def why_uri_ignored(
     uri: str, workspace_root: str | Path | None, *, patterns: Sequence[str] = (), language: str = ""
 ) -> str:
@@ -145,9 +140,13 @@ def is_for_context(uri: str) -> bool:
 def uri_path(uri: str) -> str | None:
     """The path of a `file:` URI of this machine, with the bytes that are in it; None for any other."""
     parts = _split(uri)
-    if parts is None or parts.scheme != "file" or parts.netloc not in ("", "localhost"):
-        return None
-    return path_of(uri)
+    return path_of(uri) if parts and parts.scheme == "file" and is_local(uri) else None
+
+
+def is_local(uri: str) -> bool:
+    """Whether a URI, of any scheme, names no other machine."""
+    parts = _split(uri)
+    return parts is not None and parts.netloc in ("", "localhost")
 
 
 def path_of(uri: str) -> str | None:

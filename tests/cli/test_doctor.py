@@ -27,7 +27,9 @@ from spa_lsp.cli.doctor import (
     kernel_has_landlock,
     read_cpu_flags,
 )
+from spa_lsp.engine.supervisor import socket_path
 from spa_lsp.storage import store
+from tests.fakes import FakeCompleter, engine_in_thread
 from tests.tiny_set import make_adapters, make_set
 from trainer.evaluate.sandbox import landlock_inside
 
@@ -247,6 +249,17 @@ def test_store_in_a_folder_that_is_only_called_snap_is_fine(monkeypatch):
 
 def test_no_engine_is_fine():
     assert "not running" in check_engine().text
+
+
+# #13
+@pytest.mark.parametrize("name", ["SPA_HOME", "SPA_CACHE"])
+def test_an_engine_of_another_store_or_cache_is_only_mentioned(monkeypatch, tmp_path, name):
+    path = socket_path("fake-base", "auto")
+    with engine_in_thread(path, lambda on_progress: FakeCompleter()):
+        assert check_engine().text.startswith("process ")
+        monkeypatch.setenv(name, str(tmp_path / "other"))
+        found = check_engine()
+    assert found.text.startswith("not running") and "another store or cache: 1" in found.text
 
 
 # #11

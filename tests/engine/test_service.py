@@ -129,7 +129,7 @@ def test_the_status_says_what_runs(start, socket_path):
     assert set(status) == {
         *("pid", "version", "base", "adapter_set", "quantization", "device", "state", "load_stage", "load_fraction"),
         *("error", "resident_bytes", "n_clients", "n_requests", "n_cancelled", "worked_s", "cancelled_s", "uptime_s"),
-        *("socket", "store", "kernel", "prompt_tokens_per_s"),
+        *("socket", "store", "cache", "kernel", "prompt_tokens_per_s"),
     }
     assert (status["base"], status["n_clients"], status["n_requests"]) == ("fake-base", 1, 1)
     assert status["resident_bytes"] > 1e6 and status["socket"] == str(socket_path)

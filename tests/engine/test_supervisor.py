@@ -293,3 +293,11 @@ def test_an_engine_that_ends_when_idle_leaves_no_process(socket_path):
     pid = client.status()["pid"]
     client.close()
     wait_until(lambda: not os.path.exists(f"/proc/{pid}"))
+
+
+# #12
+def test_who_gives_up_while_the_engine_is_started_again_does_not_wait(socket_path, monkeypatch):
+    client = EngineClient(socket_path, command=fake_engine_command(socket_path))
+    os.kill(client.status()["pid"], signal.SIGKILL)
+    monkeypatch.setattr(supervisor, "DELAYS_S", (9 * PATIENCE_S,))
+    assert client.complete(REQUEST, is_cancelled=lambda: True).is_cancelled

@@ -177,3 +177,11 @@ def test_an_alternative_in_other_words_replaces_the_brackets_that_it_has_itself(
     cache = cache_of(replace(answer("f(‸)"), offers=(offer,)))
     (found,) = cache.find(spot("f(d‸)")).offers
     assert (found.text, found.n_replaced, found.same) == (" = f(a", 0, ())
+
+
+# #13
+def test_what_the_user_came_back_to_is_the_latest():
+    cache = cache_of(answer(uri="a"), answer(uri="b"))
+    cache.find(spot("def f(a, b):\n    ‸\n", uri="a"))
+    assert cache.latest("s", 0)[0].spot.uri == "a"
+    assert cache.latest("s", 0, "b")[0].spot.uri == "b"

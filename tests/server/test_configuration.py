@@ -1,13 +1,16 @@
 """Settings of a living front: files that change, clients that say new ones, what a workspace hides."""
 
+from pathlib import Path
+
 import pytest
 
 from spa_lsp import paths
 from spa_lsp.engine.client import engine_status
 from spa_lsp.outcomes.file import write
 from spa_lsp.outcomes.records import Outcome
-from spa_lsp.server.configuration import first_section, section_of
+from spa_lsp.server.configuration import Configuration, first_section, section_of
 from spa_lsp.workspace import ignores
+from spa_lsp.workspace.folders import folder_of
 from tests.fakes import SOME_TEXTS, FakeCompleter, beside
 from tests.server.conftest import eventually
 from tests.server.front import CAPABILITIES, Front
@@ -155,3 +158,26 @@ async def test_folders_that_the_client_opens_and_closes_count(front, tmp_path):
     assert await client.items(1, 4) == []
     client.notify("workspace/didChangeWorkspaceFolders", {"event": {"added": [], "removed": [folder]}})
     assert await client.items(1, 4)
+
+
+# #13
+@pytest.mark.parametrize(
+    ("folders", "text", "hidden"),
+    [
+        (["/w", "/w/secret-client"], "/w/secret-client/.spa-lsp.toml: no", "<workspace>/.spa-lsp.toml: no"),
+        (["/w/app", "/w/app2"], "in /w/app2: no", "in <workspace>: no"),
+        (["/w/app"], "in '/w/app' and /w/app.", "in '<workspace>' and <workspace>."),
+        (["/w"], "/home/w/app", "/home/w/app"),
+        ([], "/w/app", "/w/app"),
+    ],
+)
+def test_a_log_holds_no_path_below_the_workspace(folders, text, hidden):
+    configuration = Configuration()
+    configuration.folders = [Path(folder) for folder in folders]
+    assert configuration.without_folders(text) == hidden
+
+
+# #13
+def test_a_document_of_another_machine_lies_in_no_folder_of_this_one():
+    assert folder_of("vscode-remote://ssh-remote+host/w/a.py", [Path("/w")]) is None
+    assert folder_of("vscode-notebook-cell:/w/a.ipynb#W1", [Path("/w")]) == Path("/w")

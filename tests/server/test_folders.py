@@ -2,6 +2,8 @@
 
 import threading
 
+from spa_lsp import paths
+from spa_lsp.outcomes import file as outcomes
 from spa_lsp.server.neighbours import Neighbours
 from spa_lsp.workspace import ignores
 from tests.fakes import PATIENCE_S, FakeCompleter
@@ -97,6 +99,21 @@ async def test_a_folder_that_wants_nothing_recorded_gets_its_way(front, tmp_path
     items = await client.items(1, 4, uri=(two / "a.py").as_uri())
     await client.call("workspace/executeCommand", {"command": "spa-lsp.accept", **arguments_of(items[0])})
     assert noted == []
+
+
+async def test_what_was_taken_in_a_folder_that_wants_nothing_recorded_is_not_put_down_to_another(front, tmp_path):
+    paths.config_dir().mkdir()
+    (paths.config_dir() / "config.toml").write_text('record_outcomes = "text"\n')
+    one, two = folders(tmp_path, one="record_outcomes = false", two="")
+    client = await front(root=one)
+    change(client, added=[two])
+    first, other = (one / "a.py").as_uri(), (two / "b.py").as_uri()
+    for uri in (first, other):
+        client.open(CODE, uri=uri)
+    for uri in (first, other, first):
+        items = await client.items(1, 4, uri=uri)
+    await client.call("workspace/executeCommand", {"command": "spa-lsp.accept", **arguments_of(items[0])})
+    assert outcomes.read_outcomes() == []
 
 
 def arguments_of(item):

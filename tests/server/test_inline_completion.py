@@ -98,6 +98,17 @@ async def test_who_shows_first_items_is_told_the_lead_and_answered_with_all(fron
     assert len(completer.asked) == 1
 
 
+# #13
+async def test_the_first_items_name_this_windows_set_though_the_engine_held_anothers(front):
+    settings = {"firstItemsMs": 1, "adapterSet": "mine"}
+    client = await front(FakeCompleter(pause_s=0.5), capabilities=SHOWS_FIRST, settings=settings)
+    await eventually(lambda: client.server.offering.adapter_set == "fake-set")
+    client.open(CODE)
+    await client.items(1, 4)
+    (told,) = first_items(client)
+    assert told["items"][0]["command"]["arguments"][0]["setId"] == "mine"
+
+
 async def test_what_comes_at_once_is_not_told_before_the_answer(front):
     client = await front(FakeCompleter(), capabilities=SHOWS_FIRST, settings={"firstItemsMs": 60_000})
     client.open(CODE)
@@ -202,7 +213,7 @@ async def test_each_item_has_an_empty_range_and_a_command_that_names_its_adapter
     client.open(CODE)
     item = (await client.items(1, 4))[1]
     cursor = {"line": 1, "character": 4}
-    arguments = {"setId": "fake-set", "index": 1, "adapter": "a2", "language": "python"}
+    arguments = {"setId": "fake-set", "index": 1, "adapter": "a2", "language": "python", "uri": URI}
     assert item["range"] == {"start": cursor, "end": cursor}
     assert item["command"] == {"title": "label of a2", "command": "spa-lsp.accept", "arguments": [arguments]}
 

@@ -203,3 +203,21 @@ def test_a_document_is_called_by_its_path_in_the_workspace(root):
     assert neighbours.label((root / "a" / "b.py").as_uri()) == "a/b.py"
     assert neighbours.label("file:///elsewhere/c.py") == "c.py"
     assert neighbours.label("untitled:Untitled-1") == "untitled:Untitled-1"
+
+
+# #13
+async def test_what_was_gathered_goes_when_the_document_has_another_folder(tmp_path):
+    folders = [tmp_path]
+    neighbours = Neighbours(lambda: folders, lambda uri: False)
+    neighbours.opened(document(tmp_path, LIBRARY, "one/other.py"))
+    here = document(tmp_path, "x = 1\n", "two/main.py")
+    assert len(await pieces(neighbours, here)) == 1
+    folders[:] = [tmp_path / "one", tmp_path / "two"]
+    assert await pieces(neighbours, here) == []
+
+
+# #12
+def test_a_notebook_is_called_as_the_program_that_its_cells_are(root):
+    notebook = (root / "n.ipynb").as_uri()
+    assert make(root).label(notebook, "python") == "n.py"
+    assert make(root).label(notebook, "made-up") == "n.ipynb"

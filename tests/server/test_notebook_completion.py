@@ -192,7 +192,7 @@ async def test_what_a_notebook_imports_of_its_workspace_is_context(front, tmp_pa
     open_notebook(client, "from shop import price\n", "x = ", uri=uri)
     await client.items(0, 4, uri=uri_of(1, uri))
     assert [piece.path for piece in completer.asked[-1].context] == ["shop.py"]
-    assert completer.asked[-1].path == "n.ipynb"
+    assert completer.asked[-1].path == "n.py"
 
 
 async def test_what_follows_an_accepted_alternative_is_asked_for_in_its_cell(notebook_front):
@@ -218,3 +218,16 @@ async def test_going_to_the_next_cell_is_no_visit_elsewhere(notebook_front):
     version = client.server.offering.neighbours.ring.version
     await client.items(0, 4, uri=uri_of(2))
     assert client.server.offering.neighbours.ring.version == version
+
+
+# #13
+async def test_a_cell_of_a_language_that_is_switched_off_gets_nothing(notebook_front):
+    client, _ = await notebook_front("%%bash\nls ", "x = ", settings={"disabledLanguages": ["shellscript"]})
+    assert await client.items(1, 3, uri=uri_of(0)) == []
+    assert await client.items(0, 4, uri=uri_of(1))
+
+
+# #13
+async def test_a_cell_of_another_language_is_served_where_only_the_notebooks_is_switched_off(notebook_front):
+    client, _ = await notebook_front("%%bash\nls ", settings={"disabledLanguages": ["python"]})
+    assert await client.items(1, 3, uri=uri_of(0))

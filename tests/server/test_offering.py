@@ -616,3 +616,46 @@ async def test_the_base_has_no_lead():
     desk = Desk(Engine({"a2": TEXTS["a2"], "a1": TEXTS["a1"]}))
     desk.engine.adapter = "base"
     assert await desk.texts() == [TEXTS["a1"], TEXTS["a2"]]
+
+
+# #12
+async def test_what_the_deadline_had_cut_is_not_kept_by_who_asks_again():
+    desk = Desk(Engine({**TEXTS, "a1": "return a +"}))
+    desk.engine.finish = "deadline"
+    assert "return a +" in await desk.texts()
+    desk.engine.finish, desk.engine.texts = "stop", TEXTS
+    assert await desk.texts(is_asked=True) == list(TEXTS.values())
+
+
+# #12
+async def test_who_asks_again_for_single_lines_gets_no_blocks_among_them():
+    desk = Desk(Engine())
+    desk.engine.finish = "deadline"
+    desk.write("x = ")
+    await desk.texts()
+    await desk.texts(is_asked=True)
+    assert [request.stop for request in desk.engine.asked] == ["single", "single"]
+
+
+# #12
+async def test_what_is_on_the_screen_is_not_kept_when_the_set_changes_meanwhile(monkeypatch):
+    desk = Desk(Engine(is_held=True), **HASTE)
+    desk.engine.let_go("a1")
+    await desk.texts(is_hasty=True)
+    desk.engine.is_dying = True
+    desk.engine.let_go("a2", "a3")
+    await desk.texts()
+    is_gathering, gate = asyncio.Event(), asyncio.Event()
+
+    async def held(*_, **__):
+        is_gathering.set()
+        await gate.wait()
+        return ()
+
+    monkeypatch.setattr(desk.offering.neighbours, "pieces", held)
+    asking = asyncio.ensure_future(desk.texts())
+    await is_gathering.wait()
+    desk.offering.clear()
+    desk.engine.texts, desk.engine.is_dying = {"a1": "raise", "a2": "pass"}, False
+    gate.set()
+    assert await asking == ["raise", "pass"]

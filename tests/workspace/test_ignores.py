@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from spa_lsp.workspace import ignores
-from spa_lsp.workspace.ignores import is_for_context, is_ignored, is_uri_ignored, path_of, uri_path, why_ignored
+from spa_lsp.workspace.ignores import is_for_context, is_ignored, path_of, uri_path, why_ignored, why_uri_ignored
 from spa_lsp.workspace.rules import parse_rules
 from tests.work import count_calls, not_for_ever
 
@@ -328,7 +328,7 @@ def test_a_verdict_is_cheap_the_second_time(root, monkeypatch):
     ],
 )
 def test_documents_are_judged_by_their_uri(uri, is_left_alone):
-    assert is_uri_ignored(uri, "/w") == is_left_alone
+    assert bool(why_uri_ignored(uri, "/w")) == is_left_alone
 
 
 # issue 13
@@ -348,14 +348,14 @@ def test_documents_are_judged_by_their_uri(uri, is_left_alone):
 )
 def test_a_path_is_found_in_every_scheme_that_has_one(uri, path):
     assert path_of(uri) == path
-    assert is_uri_ignored(uri, "/w", patterns=("private/",)) is (path is not None)
+    assert bool(why_uri_ignored(uri, "/w", patterns=("private/",))) is (path is not None)
     assert uri_path(uri) is None  # none is read from the disk
 
 
 # issue 13
 def test_what_has_no_path_is_matched_by_its_name():
-    assert is_uri_ignored("untitled:notes.py", "/w", patterns=("notes.*",))
-    assert not is_uri_ignored("made-up:notes.py#x.key", "/w", patterns=("other.*",))
+    assert why_uri_ignored("untitled:notes.py", "/w", patterns=("notes.*",))
+    assert not why_uri_ignored("made-up:notes.py#x.key", "/w", patterns=("other.*",))
 
 
 # issue 13

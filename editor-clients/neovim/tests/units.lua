@@ -3,9 +3,12 @@
 local alternatives = require('spa_lsp.alternatives')
 local commands = require('spa_lsp.commands')
 local config = require('spa_lsp.config')
+local display = require('spa_lsp.display')
 local folders = require('spa_lsp.folders')
 local insert = require('spa_lsp.insert')
 local panel = require('spa_lsp.panel')
+local refusal = require('spa_lsp.refusal')
+local server = require('spa_lsp.server')
 
 local function same(found, expected)
   assert(vim.deep_equal(found, expected), vim.inspect(found) .. ' is not ' .. vim.inspect(expected))
@@ -126,6 +129,25 @@ function M.subcommands_and_their_arguments_are_completed()
   same(commands.complete('', 'SpaLsp status '), {})
 end
 
+-- issue 13: what came for a buffer that was wiped out made another one of its name
+function M.what_comes_first_for_no_buffer_makes_none()
+  local n = #vim.api.nvim_list_bufs()
+  display.on_first_items(nil, { textDocument = { uri = 'file:///gone.py', version = 1 } }, { client_id = 1 })
+  same(#vim.api.nvim_list_bufs(), n)
+end
+
+-- issue 13
+function M.an_answer_about_a_buffer_that_is_no_more_is_not_kept()
+  local client, call, answer = server.client, server.call, nil
+  server.client = function() return {} end
+  server.call = function(_, _, _, _, on_answer) answer = on_answer end
+  refusal.ask(1)
+  refusal.forget(1)
+  answer(nil, { message = 'this file is left alone' })
+  server.client, server.call = client, call
+  same(refusal.of(1), nil)
+end
+
 function M.lists_of_the_server_have_names()
   same(commands.names_in({ selected = 'a', sets = { { name = 'a' }, { name = 'b' } } }), { 'a', 'b' })
   same(commands.names_in({ selected = 'x', bases = { { id = 'x' } } }), { 'x' })
@@ -143,7 +165,8 @@ function M.the_servers_alternatives_carry_the_accept_command()
   local params = { textDocument = { uri = vim.uri_from_bufnr(0) } }
   local found = panel.from_result({ base = 'b', adapter_set = 's', alternatives = { each } }, params)[1]
   same(found.label, 'loops (same as 1)')
-  same(alternatives.facts(found.command), { setId = 's', index = 1, adapter = 'a2', label = 'loops', language = '' })
+  local facts = { setId = 's', index = 1, adapter = 'a2', label = 'loops', language = '', uri = params.textDocument.uri }
+  same(alternatives.facts(found.command), facts)
 end
 
 return M

@@ -131,7 +131,9 @@ export class Panel implements vscode.Disposable {
       }
       const setId = isRecord(answer) ? answer['adapter_set'] : undefined;
       const language = place.document.languageId;
-      return { alternatives, origins: alternatives.map(({ index, adapter }) => ({ setId, index, adapter, language })) };
+      const uri = params.textDocument.uri;
+      const origins = alternatives.map(({ index, adapter }) => ({ setId, index, adapter, language, uri }));
+      return { alternatives, origins };
     } catch (error) {
       if (!isRecord(error) || error['code'] !== METHOD_NOT_FOUND) {
         throw error;

@@ -77,10 +77,11 @@ end
 ---@param params table
 ---@param context lsp.HandlerContext
 function M.on_first_items(_, params, context)
-  local bufnr = vim.uri_to_bufnr(params.textDocument.uri)
-  local drawer, client = drawers[bufnr], vim.lsp.get_client_by_id(context.client_id)
+  local bufnr = M.buffer_of(params.textDocument.uri)
+  local drawer, client = bufnr and drawers[bufnr], vim.lsp.get_client_by_id(context.client_id)
   if
-    drawer
+    bufnr
+    and drawer
     and client
     and leaving.is_typing(bufnr)
     and vim.lsp.util.buf_versions[bufnr] == params.textDocument.version
@@ -89,6 +90,15 @@ function M.on_first_items(_, params, context)
     drawer.take_first(bufnr, params, client)
     M.on_change(bufnr)
   end
+end
+
+--- The loaded buffer of a document that completions are offered in; `vim.uri_to_bufnr` would make one.
+---@param uri string
+---@return integer?
+function M.buffer_of(uri)
+  return vim.iter(vim.tbl_keys(drawers)):find(
+    function(bufnr) return vim.api.nvim_buf_is_loaded(bufnr) and vim.uri_from_bufnr(bufnr) == uri end
+  )
 end
 
 ---@param bufnr integer

@@ -75,6 +75,7 @@ function M.from_result(result, params)
       adapter = each.adapter,
       label = each.label,
       language = language,
+      uri = params.textDocument.uri,
     }
     local command = { title = each.label, command = 'spa-lsp.accept', arguments = { facts } }
     local is_same = type(each.same_as) == 'number'

@@ -6,6 +6,9 @@ local M = {}
 
 ---@type table<integer, string> by buffer
 local messages = {}
+---@type table<integer, integer> by buffer: the last question, whose answer alone counts
+local asked = {}
+local n_asked = 0
 
 --- The sentence about a buffer that gets nothing; nil for others.
 ---@param bufnr integer
@@ -19,13 +22,16 @@ end
 function M.ask(bufnr)
   local client = vim.api.nvim_buf_is_loaded(bufnr) and server.client(bufnr)
   if not client then
-    messages[bufnr] = nil
+    M.forget(bufnr)
     return
   end
+  n_asked = n_asked + 1
+  local question = n_asked
+  asked[bufnr] = question
   local params = { textDocument = { uri = vim.uri_from_bufnr(bufnr) } }
   server.call(client, 'request', 'spa-lsp/whyNot', params, function(err, result)
     local message = not err and type(result) == 'table' and result.message ~= '' and result.message or nil
-    if messages[bufnr] ~= message then
+    if asked[bufnr] == question and messages[bufnr] ~= message then
       messages[bufnr] = message
       server.announce()
     end
@@ -35,7 +41,7 @@ end
 --- The buffer is no more.
 ---@param bufnr integer
 function M.forget(bufnr)
-  messages[bufnr] = nil
+  messages[bufnr], asked[bufnr] = nil, nil
 end
 
 return M
