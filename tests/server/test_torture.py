@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from spa_lsp.engine.client import engine_status, stop_engine
+from spa_lsp.engine.client import engine_status, running_engines, stop_engine
 from spa_lsp.engine.supervisor import socket_path
 from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, fake_engine_command, wait_until
 from tests.server.lsp_client import LspClient, frame, server_command
@@ -229,9 +229,9 @@ def test_p10_an_exit_without_shutdown_is_an_error(start):
 def ask_slowly(client, engine_path, uri):
     """A request that the engine will not end by itself, running there now."""
     client.open("slow", uri=uri)
-    n_before = engine_status()["n_requests"]
+    (before,) = running_engines()  # with the store of the whole module, which is not that of a test
     call_id = client.ask_items(0, 4, uri=uri)
-    wait_until(lambda: engine_status()["n_requests"] > n_before)
+    wait_until(lambda: running_engines()[0]["n_requests"] > before["n_requests"])
     return call_id
 
 

@@ -102,7 +102,7 @@ def partition_show(run_id: str | None, as_json: bool) -> None:
 
     RUN is the start of its id, by default the newest.
 
-    
+    \b
         trainer partition show
     """
     from trainer.cli.summary import parts_text

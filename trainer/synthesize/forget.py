@@ -49,11 +49,15 @@ def forget(db: Database, *, repository: str = "", file: Path | None = None) -> F
         Busy: another process reads the store, so that its log still holds what is gone; call it again.
     """
     seeds = _seeds(db, repository, file)
+    if seeds:  # before anything is removed: a call that is broken off finds no seeds the next time
+        for backup in file_of(db).parent.glob("backup-*.db"):
+            backup.unlink()
     db.execute("PRAGMA secure_delete = ON").fetchall()
     with transaction(db):
         found = _remove(db, seeds)
-    for run_id in found.runs:
-        shutil.rmtree(runs_dir() / run_id, ignore_errors=True)
+    for (run_id,) in db.execute("SELECT id FROM runs WHERE forgotten != ''").fetchall():  # those of broken calls, too
+        if (folder := runs_dir() / run_id).exists():
+            shutil.rmtree(folder)
     _scrub(db)
     return found
 
@@ -70,9 +74,13 @@ def _seeds(db: Database, repository: str, file: Path | None) -> list[tuple[str, 
     if file:
         chosen = [row for row in rows if os.path.join(row["repository"], row["path"]) in (where, str(file))]
     else:
-        names = (repository, where)
-        chosen = [row for row in rows if row["repository"] in names or row["repository"].split(" ")[0] == repository]
+        chosen = [row for row in rows if _is_meant(row["repository"], repository, where)]
     return [(row["run_id"], row["id"]) for row in chosen]
+
+
+def _is_meant(stored: str, repository: str, where: str) -> bool:
+    """Whether a stored repository, a folder or a package's name and version, is the one that was named."""
+    return stored in (repository, where) or (not os.path.isabs(stored) and stored.split(" ")[0] == repository)
 
 
 def _remove(db: Database, seeds: Sequence[tuple[str, str]]) -> Forgotten:
@@ -88,6 +96,10 @@ def _remove(db: Database, seeds: Sequence[tuple[str, str]]) -> Forgotten:
     )
     own = _column(db, f"SELECT id FROM samples WHERE id IN (SELECT value FROM json_each(?)) AND {_ONLY_HERE}", samples)
     runs = _runs_that_saw(db, own)
+    for table in ("influence", "part_members"):  # computed together: of the samples that stay they are computed anew
+        _delete(
+            db, f"DELETE FROM {table} WHERE run_id IN (SELECT value FROM json_each(?))", [run["id"] for run in runs]
+        )
     for table in _OF_SAMPLE:
         _delete(db, f"DELETE FROM {table} WHERE sample_id IN (SELECT value FROM json_each(?))", own)
     _delete(db, "DELETE FROM task_solutions WHERE task_id IN (SELECT value FROM json_each(?))", task_ids)
@@ -124,7 +136,7 @@ def _runs_that_saw(db: Database, sample_ids: Sequence[str]) -> list[Record]:
         saw |= set(_column(db, query, sample_ids))
     found = []
     for run in list_records(db):  # oldest first: what goes on from a run comes after it
-        if run["id"] in saw or saw & _parents(run):
+        if run["id"] in saw or saw & _parents(run) or run["figures"].get("finetune_run") in saw:  # an arm names it so
             saw.add(run["id"])
             found.append(run)
     return found
@@ -182,14 +194,12 @@ def _forget_answers(db: Database, runs: Sequence[Record]) -> None:
 
 
 def _scrub(db: Database) -> None:
-    """Leave no copy: not in freed pages, not in the log, not in what was kept before an upgrade.
+    """Leave no copy: not in freed pages, not in the log.
 
     Raises:
         Busy: somebody reads.
     """
     store = file_of(db)
-    for backup in store.parent.glob("backup-*.db"):
-        backup.unlink()
     with explained(store):
         db.execute("VACUUM")
         is_busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

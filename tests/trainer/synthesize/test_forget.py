@@ -1,5 +1,7 @@
 """After `forget` no byte of what came from a repository or a file is in the store, nor in the cache."""
 
+from unittest.mock import Mock
+
 import pytest
 
 from spa_lsp import paths
@@ -159,3 +161,39 @@ def test_what_its_adapters_answered_in_an_evaluation_goes_too(folder):
         db.table("completions").insert({"run_id": run.id, "text": MARKER, **COMPLETION})
         forget(db, repository=str(folder))
     assert traces() == []
+
+
+def test_a_name_that_is_not_known_costs_no_backup(folder):
+    with open_trainer() as db:
+        synthesize(db, folder)
+        db.execute("VACUUM INTO ?", [str(paths.data_dir() / "backup-trainer-6.db")])
+        forget(db, repository="/nowhere")
+    assert (paths.data_dir() / "backup-trainer-6.db").exists()
+
+
+def test_a_folder_whose_name_goes_on_behind_a_space_is_another(folder, tmp_path):
+    other = folder.rename(tmp_path / "my code")
+    with open_trainer() as db:
+        n_samples = synthesize(db, other).run.figures.n_samples
+        assert forget(db, repository=str(tmp_path / "my")).n_samples == 0
+        assert len(load_samples(db)) == n_samples
+
+
+def test_what_a_broken_call_left_of_a_run_goes_with_the_next(folder, monkeypatch):
+    with open_trainer() as db:
+        synthesize(db, folder)
+        train(db)
+        with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+            broken.setattr("shutil.rmtree", Mock(side_effect=KeyboardInterrupt))
+            forget(db, repository=str(folder))
+        forget(db, repository=str(folder))
+    assert not any((paths.cache_dir() / "runs").iterdir()) and traces() == []
+
+
+def test_stages_go_on_after_one_of_two_files_was_forgotten(folder):
+    with open_trainer() as db:
+        synthesize(db, folder)
+        train(db)
+        forget(db, file=folder / MARKER / "one.py")
+        synthesize(db, folder)
+        assert train(db).run.is_finished
