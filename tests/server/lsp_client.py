@@ -121,9 +121,13 @@ class LspClient:
         return self.process.wait(timeout_s)
 
     def kill(self):
+        self.end()
+        assert self.repeated == []
+
+    def end(self):
+        """As `kill`, of a server that may have answered twice."""
         self.process.kill()
         self.process.wait()
-        assert self.repeated == []
         for reader in self._readers:
             reader.join(PATIENCE_S)  # or it would read the next process's pipe, under the same number
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):

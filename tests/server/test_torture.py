@@ -12,13 +12,13 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
-from spa_lsp.engine.client import engine_status, running_engines, stop_engine
+from spa_lsp.engine.client import EngineClient, engine_status, stop_engine
 from spa_lsp.engine.supervisor import socket_path
 from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, fake_engine_command, wait_until
 from tests.server.lsp_client import LspClient, frame, server_command
@@ -102,7 +102,7 @@ def stock():
     client.initialize()
     client.patience_s = SILENT_S
     yield client
-    client.process.kill()  # it may answer twice and write what it likes
+    client.end()  # it may answer twice and write what it likes
 
 
 def ask(client):
@@ -229,9 +229,10 @@ def test_p10_an_exit_without_shutdown_is_an_error(start):
 def ask_slowly(client, engine_path, uri):
     """A request that the engine will not end by itself, running there now."""
     client.open("slow", uri=uri)
-    (before,) = running_engines()  # with the store of the whole module, which is not that of a test
-    call_id = client.ask_items(0, 4, uri=uri)
-    wait_until(lambda: running_engines()[0]["n_requests"] > before["n_requests"])
+    with closing(EngineClient(engine_path)) as engine:  # of the whole module: not that of a test's own store
+        n_before = engine.status()["n_requests"]
+        call_id = client.ask_items(0, 4, uri=uri)
+        wait_until(lambda: engine.status()["n_requests"] > n_before)
     return call_id
 
 
