@@ -16,6 +16,7 @@ from spa_lsp.engine.client import engine_status, stop_engine
 from spa_lsp.engine.supervisor import socket_path
 from spa_lsp.errors import NotFound
 from spa_lsp.outcomes.file import read_outcomes
+from tests.fakes import beside
 
 pytestmark = pytest.mark.model
 
@@ -54,7 +55,7 @@ async def client(lsp_client: LanguageClient, shipped_set):
     )
     yield
     await lsp_client.shutdown_session()
-    stop_engine(socket_path(DEFAULT_BASE, "auto"))
+    beside(stop_engine, socket_path(DEFAULT_BASE, "auto"))
 
 
 def ask(client, position=CURSOR):
@@ -94,5 +95,5 @@ async def test_a_newer_request_frees_the_engine_from_the_older_one(client, shipp
     with pytest.raises(JsonRpcRequestCancelled):
         await older
     assert newer.items
-    status = engine_status(DEFAULT_BASE)
+    status = beside(engine_status, DEFAULT_BASE)
     assert (status["state"], status["adapter_set"], status["n_clients"]) == ("ready", shipped_set.name, 1)

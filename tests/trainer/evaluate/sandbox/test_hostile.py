@@ -98,7 +98,10 @@ class Host:
 
 def _is_visited(listener):
     try:
-        listener.recv(1) if listener.type == socket.SOCK_DGRAM else listener.accept()
+        if listener.type == socket.SOCK_DGRAM:
+            listener.recv(1)
+        else:
+            listener.accept()[0].close()
     except BlockingIOError:
         return False
     return True
