@@ -6,32 +6,16 @@ import subprocess
 import sys
 
 import pytest
-from click.testing import CliRunner
 
 from spa_lsp import paths
 from spa_lsp.adapters.finding import find_set
 from spa_lsp.adapters.reading import read_adapter
 from spa_lsp.storage.store import open_store
+from tests.trainer.cli.running import sentence, trainer, trainer_json
 from trainer.cli import main
 from trainer.configs import SERVED_TEMPERATURE
 
 COMMANDS = ["import", "attribute", "partition", "finetune", "publish", "run", "status", "evaluate", "judge"]
-
-
-def trainer(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def trainer_json(*arguments):
-    result = trainer(*arguments, "--json")
-    assert result.exit_code == 0, result.output
-    return [json.loads(line) for line in result.stdout.splitlines()]
-
-
-def sentence(result):
-    """The one line that a failed command says on stderr, after its progress."""
-    assert result.exit_code == 1 and "Traceback" not in result.output
-    return result.stderr.strip().splitlines()[-1]
 
 
 def program(n):

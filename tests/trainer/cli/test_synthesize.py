@@ -1,13 +1,10 @@
 """`trainer synthesize`, `run --from` and `forget` on a tiny base that babbles: what passes is the seeds' own code."""
 
-import json
-
 import pytest
-from click.testing import CliRunner
 
 from spa_lsp.adapters.finding import find_set
+from tests.trainer.cli.running import sentence, trainer, trainer_json
 from tests.trainer.synthesize.conftest import make_repository, project, sandbox  # noqa: F401  fixtures
-from trainer.cli import main
 
 pytestmark = pytest.mark.usefixtures("sandbox", "tiny_base")
 TINY = ("--base", "tiny-qwen2")
@@ -16,21 +13,6 @@ TINY = ("--base", "tiny-qwen2")
 @pytest.fixture(autouse=True)
 def short_answers(monkeypatch):
     monkeypatch.setattr("trainer.synthesize.prompts.CODE_TOKENS", 8)
-
-
-def trainer(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def trainer_json(*arguments):
-    result = trainer(*arguments, "--json")
-    assert result.exit_code == 0, result.output
-    return [json.loads(line) for line in result.stdout.splitlines()]
-
-
-def sentence(result):
-    assert result.exit_code == 1 and "Traceback" not in result.output
-    return result.stderr.strip().splitlines()[-1]
 
 
 def test_it_prints_one_object_with_the_figures(project):  # noqa: F811
