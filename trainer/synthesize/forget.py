@@ -22,7 +22,8 @@ from trainer.rows.build_set import runs_dir
 from trainer.rows.runs import list_records
 from trainer.rows.stages import ATTRIBUTE, EVALUATE, FINETUNE, PARTITION, PUBLISH
 
-_OF_SAMPLE = ("gradients", "influence", "part_members", "task_solutions", "dataset_samples")
+_OF_SAMPLE = ("gradients", "task_solutions", "dataset_samples")
+_OF_RUN = ("influence", "part_members")  # computed of all samples together: of those that stay they are computed anew
 _ORDER = (ATTRIBUTE.name, PARTITION.name, FINETUNE.name)
 
 Record = dict[str, Any]  # of a run, as `runs.list_records` gives it
@@ -96,7 +97,7 @@ def _remove(db: Database, seeds: Sequence[tuple[str, str]]) -> Forgotten:
     )
     own = _column(db, f"SELECT id FROM samples WHERE id IN (SELECT value FROM json_each(?)) AND {_ONLY_HERE}", samples)
     runs = _runs_that_saw(db, own)
-    for table in ("influence", "part_members"):  # computed together: of the samples that stay they are computed anew
+    for table in _OF_RUN:
         _delete(
             db, f"DELETE FROM {table} WHERE run_id IN (SELECT value FROM json_each(?))", [run["id"] for run in runs]
         )
@@ -131,7 +132,7 @@ _ONLY_HERE = (
 def _runs_that_saw(db: Database, sample_ids: Sequence[str]) -> list[Record]:
     """Runs that have rows of these samples, and all that go on from them."""
     saw: set[str] = set()
-    for table in ("gradients", "influence", "part_members"):
+    for table in ("gradients", *_OF_RUN):
         query = f"SELECT DISTINCT run_id FROM {table} WHERE sample_id IN (SELECT value FROM json_each(?))"
         saw |= set(_column(db, query, sample_ids))
     found = []
