@@ -71,6 +71,7 @@ class Base:
     infill: InfillTokens | None = None  # None: cannot infill
     instruct: str = ""  # the chat turn, with {instruction}; empty: not trained on instructions
     family: str = ""
+    first_right: float = 0.0  # share of the project's own gaps of which the first alternative shown is right
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,27 +66,26 @@ def model_options(command: _Command) -> _Command:
         is_flag=True,
         help="Load the base in this process, for this one call, instead of asking the engine.",
     )
-    return _served_by("Adapter set; '' is none.")(local(command))
+    return _served_by(default=None, shown="the best here")(local(command))
 
 
 def bench_options(command: _Command) -> _Command:
-    """The options `--base`, `--set` and `--quantization` of a measurement."""
-    return _served_by("Adapter set; '' is none.")(command)
-
-
-def _served_by(set_help: str) -> Callable[[_Command], _Command]:
+    """The options `--base`, `--set` and `--quantization` of a measurement: of the base that the goals are for."""
     from spa_lsp.bases.catalog import DEFAULT_BASE
 
+    return _served_by(default=DEFAULT_BASE, shown=DEFAULT_BASE)(command)
+
+
+def _served_by(*, default: str | None, shown: str) -> Callable[[_Command], _Command]:
     options = (
         click.option(
             "--base",
             "base_id",
             metavar="ID",
-            default=DEFAULT_BASE,
-            show_default=True,
-            help="Base, see spa-lsp models list.",
+            default=default,
+            help=f"Base, see spa-lsp models list.  [default: {shown}]",
         ),
-        click.option("--set", "set_name", metavar="ID", help=f"{set_help}  [default: the one in use]"),
+        click.option("--set", "set_name", metavar="ID", help="Adapter set; '' is none.  [default: the one in use]"),
         click.option(
             "--quantization",
             type=click.Choice(QUANTIZATIONS),
@@ -121,6 +120,14 @@ def max_tokens_option(default: int) -> Callable[[_Command], _Command]:
         show_default=True,
         help="Length of each alternative, at most.",
     )
+
+
+def choose_model(base_id: str | None, set_name: str | None, quantization: str, *, is_local: bool = False) -> Model:
+    """The model that the options name; without a base the one that an editor would be served by."""
+    from spa_lsp.adapters.served_base import served_base
+
+    chosen = served_base(base_id, set_name)
+    return Model(base_id=chosen, set_name=set_name, quantization=quantization, is_local=is_local)
 
 
 @contextmanager

@@ -8,8 +8,8 @@ import click
 
 from spa_lsp.adapters import finding, selection
 from spa_lsp.adapters.manifest import AdapterSet, to_manifest
+from spa_lsp.adapters.served_base import served_base
 from spa_lsp.adapters.transfer import FileVerdict, export_set, import_set, shapes_on_base, verify_set
-from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.completion import TOP_P
 from spa_lsp.errors import Damaged, NotFound, SpaError
 from spa_lsp.progress import BYTES, format_amount
@@ -63,7 +63,7 @@ def use(name: str | None, is_default: bool, base_id: str | None) -> None:
         selection.clear_selection(base_id)
         click.echo(f"the default set is used for {base_id or 'every base'}")
         return
-    found = finding.find_set(name, base_id)
+    found = _find(name, base_id)
     shapes_on_base(found)  # a set for other weights is refused now, and not at the first completion
     selection.select_set(found)
     click.echo(f"{found.name} ({finding.source_of(found)}, k={found.k}) is used for {found.base_id}")
@@ -96,7 +96,7 @@ def verify(name: str | None, base_id: str | None) -> None:
     \b
         spa-lsp adapters verify my-set
     """
-    n_bad = _verify_one(finding.find_set(name, base_id)) if name else _verify_all(base_id)
+    n_bad = _verify_one(_find(name, base_id)) if name else _verify_all(base_id)
     if n_bad:
         raise Damaged(f"{n_bad} {'file is' if n_bad == 1 else 'files are'} bad; fetch or publish the set again")
 
@@ -132,14 +132,16 @@ def export_adapters(name: str, folder: Path, base_id: str | None, is_peft: bool)
     \b
         spa-lsp adapters export my-set ./my-set --peft
     """
-    found = finding.find_set(name, base_id)
+    found = _find(name, base_id)
     export_set(found, folder, is_peft=is_peft)
     click.echo(f"exported {found.name}, {found.k} adapters, to {folder}")
     click.echo(f"it was trained on {json.dumps(found.data, ensure_ascii=False)}", err=True)
 
 
 def _find(name: str | None, base_id: str | None) -> AdapterSet:
-    return finding.find_set(name, base_id if name or base_id else DEFAULT_BASE)
+    """The set meant; of sets of one name for several bases, that of the base that is served."""
+    is_open = name is None or any(found.name == name for found in finding.list_sets())
+    return finding.find_set(name, served_base(base_id, name) if is_open else base_id)
 
 
 def _set_in_use(base_id: str) -> AdapterSet | None:

@@ -52,7 +52,7 @@ def complete(
     max_tokens: int,
     temperature: float | None,
     stop: StopPolicy | Literal["auto"],
-    base_id: str,
+    base_id: str | None,
     set_name: str | None,
     quantization: str,
     is_local: bool,
@@ -79,7 +79,7 @@ def complete(
         stop="multi" if stop == AUTO else stop,
         lead_first=temperature is None,
     )
-    model = shared.Model(base_id=base_id, set_name=set_name, quantization=quantization, is_local=is_local)
+    model = shared.choose_model(base_id, set_name, quantization, is_local=is_local)
     with shared.open_completer(model) as ready:
         result = shared.ask(ready, request)
     if as_json:

@@ -36,7 +36,7 @@ def demo(
     name: str | None,
     k: int | None,
     max_tokens: int,
-    base_id: str,
+    base_id: str | None,
     set_name: str | None,
     quantization: str,
     is_local: bool,
@@ -51,10 +51,11 @@ def demo(
         spa-lsp demo
         spa-lsp demo --file settings.py -k 3
     """
+    from spa_lsp.bases.choice import what_larger_brings
     from spa_lsp.cli._terminal import is_terminal
 
     texts = [find_text(name)] if name else bundled_texts()
-    model = shared.Model(base_id=base_id, set_name=set_name, quantization=quantization, is_local=is_local)
+    model = shared.choose_model(base_id, set_name, quantization, is_local=is_local)
     with shared.open_completer(model) as ready:
         view = _Demo(ready, k=k, max_tokens=max_tokens)
         if as_json:
@@ -64,6 +65,8 @@ def demo(
             shared.say([accepted] if accepted is not None else [])
         else:
             view.print_all(texts)
+            if larger := what_larger_brings():
+                click.echo(larger, err=True)
 
 
 class _Demo:

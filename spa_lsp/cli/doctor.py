@@ -18,9 +18,6 @@ State = Literal["ok", "note", "bad"]
 GB = 1_000_000_000
 FREE_GB = 1  # less room on a disk is worth a note: a set and its backup need a tenth of it
 PROBE_TIMEOUT_S = 180
-# of one parameter, in memory (nf4: half a byte, and what stays in 16 bits)
-PARAMETER_BYTES = {"fp32": 4.0, "bf16": 2.0, "int8": 1.3, "nf4": 0.9}
-ENGINE_GB = 0.6  # torch, transformers and the caches
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs"}
 _CREATE_RULESET, _VERSION_ONLY = 444, 1  # linux/landlock.h; the number is the same on every processor
 CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
@@ -196,17 +193,19 @@ def read_cpu_flags(path: Path = Path("/proc/cpuinfo")) -> set[str]:
 
 
 def check_memory(quantization: str) -> Finding:
-    """Whether the default base fits beside what runs now."""
+    """Whether the base that is served fits beside what runs now."""
     import psutil
 
-    from spa_lsp.bases.catalog import DEFAULT_BASE, find_base
+    from spa_lsp.adapters.served_base import served_base
+    from spa_lsp.bases.catalog import find_base
+    from spa_lsp.bases.choice import memory_needed
 
     memory = psutil.virtual_memory()
-    needed = find_base(DEFAULT_BASE).parameters * PARAMETER_BYTES[quantization] + ENGINE_GB * GB
+    needed = memory_needed(find_base(served_base(None)), quantization)
     text = (
         f"{memory.available / GB:.1f} of {memory.total / GB:.1f} GB free, the engine needs about {needed / GB:.1f} GB"
     )
-    details = {"available_bytes": memory.available, "total_bytes": memory.total, "needed_bytes": int(needed)}
+    details = {"available_bytes": memory.available, "total_bytes": memory.total, "needed_bytes": needed}
     if memory.available >= needed:
         return Finding(name="memory", text=text, details=details)
     mend = "close something, or take less memory: --quantization nf4"
@@ -256,21 +255,26 @@ def file_system_of(folder: Path) -> str:
 
 
 def check_base() -> Finding:
-    """Whether the default base lies here converted, and which others do."""
+    """Whether the base that is served lies here converted, which others do, and what a larger one would bring."""
+    from spa_lsp.adapters.served_base import served_base
     from spa_lsp.bases.catalog import DEFAULT_BASE, find_base, installed_base, is_ready, load_catalog
+    from spa_lsp.bases.choice import what_larger_brings
     from spa_lsp.errors import NotFound
 
     ready = [base.id for base in load_catalog().values() if is_ready(base)]
-    details = {"default": DEFAULT_BASE, "ready": ready}
+    served = served_base(None)
+    details = {"default": DEFAULT_BASE, "ready": ready, "served": served}
     try:
-        installed = installed_base(find_base(DEFAULT_BASE))
+        installed = installed_base(find_base(served))
     except NotFound as error:
         text, _, mend = str(error).rpartition("; ")
         others = f", {', '.join(ready)} can be used with --base" if ready else ""
         state: State = "note" if ready else "bad"
         return Finding(name="base", state=state, text=text + others, mend=mend, details=details)
     n_bytes = sum(file.n_bytes for file in installed.files.values())
-    text = f"{', '.join(ready)} ready, {n_bytes / GB:.1f} GB in {installed.folder}"
+    text = f"{', '.join(ready)} ready, {served} is served: {n_bytes / GB:.1f} GB in {installed.folder}"
+    if larger := what_larger_brings():
+        return Finding(name="base", text=f"{text}; {larger}", details=details)
     return Finding(name="base", text=text, details=details)
 
 
@@ -320,14 +324,15 @@ def _look_at_store() -> Finding:
 
 
 def check_set() -> Finding:
-    """Whether the set that completions use is whole and fits the default base."""
+    """Whether the set that completions use is whole and fits the base that is served."""
     from spa_lsp.adapters import finding, selection
+    from spa_lsp.adapters.served_base import served_base
     from spa_lsp.adapters.transfer import verify_set
-    from spa_lsp.bases.catalog import DEFAULT_BASE
     from spa_lsp.errors import NotFound
 
+    base_id = served_base(None)
     try:
-        found = finding.find_set(None, DEFAULT_BASE)
+        found = finding.find_set(None, base_id)
     except NotFound as error:  # the base alone still answers
         text, _, mend = str(error).rpartition("; ")
         return Finding(name="set", state="note", text=text, mend=mend)
@@ -336,7 +341,7 @@ def check_set() -> Finding:
     if problems:
         text = f"{found.name} ({details['source']}): {problems[0]}"
         return Finding(name="set", state="bad", text=text, mend="spa-lsp adapters use ANOTHER", details=details)
-    chosen = "chosen" if DEFAULT_BASE in selection.read_selection() else "by default"
+    chosen = "chosen" if base_id in selection.read_selection() else "by default"
     text = f"{found.name} ({details['source']}, {chosen}), {found.k} adapters for {found.base_id}"
     return Finding(name="set", text=text, details=details)
 

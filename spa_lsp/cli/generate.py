@@ -25,7 +25,7 @@ def generate(
     k: int | None,
     max_tokens: int,
     temperature: float | None,
-    base_id: str,
+    base_id: str | None,
     set_name: str | None,
     quantization: str,
     is_local: bool,
@@ -42,7 +42,7 @@ def generate(
     request = CompletionRequest(
         prefix=_read(text), layout="instruct", k=k, max_tokens=max_tokens, temperature=temperature, stop="none"
     )
-    model = shared.Model(base_id=base_id, set_name=set_name, quantization=quantization, is_local=is_local)
+    model = shared.choose_model(base_id, set_name, quantization, is_local=is_local)
     with shared.open_completer(model) as ready:
         result = shared.ask(ready, request)
     if as_json:

@@ -74,6 +74,17 @@ def pull(base_id: str, force: bool, discard_source: bool, for_training: bool) ->
         if discard_source:
             source_path(base).unlink(missing_ok=True)
     click.echo(f"{base.id} is ready in {base_dir(base)}")
+    if base.infill:
+        click.echo(_who_is_served(base), err=True)
+
+
+def _who_is_served(base: Base) -> str:
+    from spa_lsp.adapters.served_base import served_base
+
+    served = served_base(None)
+    if served == base.id:
+        return f"{served} is served from now on, where the settings name no other"
+    return f"{served} is served here, where the settings name no other; choose this one with base = {base.id!r}"
 
 
 @models.command()

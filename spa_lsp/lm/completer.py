@@ -21,6 +21,7 @@ from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.adapters.reading import read_adapter
 from spa_lsp.adapters.transfer import shapes_on_base
 from spa_lsp.bases.catalog import DEFAULT_BASE
+from spa_lsp.bases.speeds import remember_speed
 from spa_lsp.completion import (
     Alternative,
     CompletionRequest,
@@ -34,7 +35,7 @@ from spa_lsp.lm.bank import AdapterBank
 from spa_lsp.lm.decode import HALF_CHARACTER, Row, decode, new_rows
 from spa_lsp.lm.forward import device_clock
 from spa_lsp.lm.likelihood import log_likelihoods, next_token_logprobs
-from spa_lsp.lm.load import LoadedBase, load_base
+from spa_lsp.lm.load import LoadedBase, load_base, pick_quantization
 from spa_lsp.lm.memory import give_back_memory
 from spa_lsp.lm.pack import halve_embedding, pack_linears
 from spa_lsp.lm.prefix_cache import PrefixCache, WholePrompts, prefill, prefill_rows
@@ -98,6 +99,8 @@ class LocalCompleter:
         completer = cls(load_base(name, quantization=quantization))
         report(f"weights of {name}", 0.7)
         completer.speed = measure_prompt_speed(completer.base)
+        if completer.base.quantization == pick_quantization(completer.base.device):
+            remember_speed(name, completer.speed.tokens_per_s)
         if chosen is not None:
             report(f"adapter set {chosen.name}", 0.9)
             completer.swap_set(chosen)

@@ -8,6 +8,7 @@ from typing import Any
 
 from lsprotocol import types
 
+from spa_lsp.adapters.served_base import served_base
 from spa_lsp.settings.files import Signature, read_layers, signature
 from spa_lsp.settings.schema import Layer, Resolved, Settings, resolve, to_snake_case
 from spa_lsp.workspace.folders import folder_of
@@ -111,7 +112,7 @@ class Configuration:
 
     def _read(self) -> None:
         self._read_at = self._signatures()  # before the files: a change in between is seen the next time
-        found = [self._resolve(folder) for folder in self._roots]
+        found = [_with_base(self._resolve(folder)) for folder in self._roots]
         complaints = dict.fromkeys(complaint for each in found for complaint in each.complaints)
         self.resolved = replace(found[0], complaints=tuple(complaints))
         self._by_folder = {folder: each.settings for folder, each in zip(self.folders, found, strict=False)}
@@ -121,6 +122,12 @@ class Configuration:
         client = [Layer(source="client", values=self._client), Layer(source="command", values=self._chosen)]
         found = resolve([*layers, *client])
         return replace(found, complaints=(*problems, *found.complaints))
+
+
+def _with_base(found: Resolved) -> Resolved:
+    """The settings with a base of the catalog in the place of `auto`."""
+    base = served_base(found.settings.base, found.settings.adapter_set)
+    return replace(found, settings=replace(found.settings, base=base))
 
 
 def section_of(values: Any) -> Any:

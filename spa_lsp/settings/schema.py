@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.completion import StopPolicy
 
 QUANTIZATIONS = ("auto", "nf4", "int8", "bf16", "fp32")
@@ -42,7 +41,7 @@ WORKSPACE_KEYS = frozenset(
 class Settings:
     """The settings of one front. In JSON their names are camelCase or snake_case."""
 
-    base: str = DEFAULT_BASE
+    base: str = AUTO  # auto: the best here, see `adapters.served_base`
     adapter_set: str | None = None  # None: the selected one
     quantization: str = "auto"
     alternatives: int | None = None  # at most so many, of the set's first adapters; None: one per adapter
@@ -205,7 +204,7 @@ def _is_list_of_texts(value: Any) -> bool:
 
 
 _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "base": ("a base id, see `spa-lsp models list`", _is_text),
+    "base": ("auto, or a base id, see `spa-lsp models list`", _is_text),
     "adapter_set": ("the name of an adapter set, see `spa-lsp adapters list`", _is_text_or_empty),
     "quantization": (f"one of {', '.join(QUANTIZATIONS)}", _is_one_of(*QUANTIZATIONS)),
     "alternatives": ("a number from 1 to 64", _is_count(1, 64)),

@@ -11,6 +11,7 @@ from spa_lsp.adapters import finding, reading, selection, writing
 from spa_lsp.adapters.manifest import to_manifest
 from spa_lsp.cli import main
 from spa_lsp.storage import store
+from tests.conftest import TINY_ID
 from tests.tiny_set import BASE_ID, make_adapters, make_set
 
 
@@ -122,6 +123,12 @@ def test_info_says_how_a_set_is_served(shipped, temperature, served):
 def test_info_of_an_unknown_set_names_the_known_ones(shipped):
     ship(shipped, make_set(name="default"), make_adapters())
     assert "no adapter set 'mine'; default known" in run("info", "mine", status=1).stderr
+
+
+def test_of_two_sets_of_one_name_that_of_the_served_base_is_shown(shipped, tiny_base):
+    ship(shipped, make_set(name="default", base_id="another"), make_adapters())
+    ship(shipped, make_set(name="default", base_id=TINY_ID), make_adapters())
+    assert json.loads(run("info", "default", "--json").stdout)["base_id"] == TINY_ID
 
 
 def test_info_without_any_set_says_what_to_do():

@@ -152,10 +152,14 @@ def test_damaged_base_is_bad_with_its_mend():
     assert (found.state, found.mend) == ("bad", f"run: spa-lsp models pull {DEFAULT_BASE} --force")
 
 
-def test_another_base_makes_the_missing_default_a_note(tiny_base):
+def test_another_base_is_served_where_the_default_one_is_missing(tiny_base):
     found = check_base()
-    assert found.state == "note"
-    assert "tiny-qwen2 can be used" in found.text
+    assert found.state == "ok"
+    assert "tiny-qwen2 is served" in found.text
+
+
+def test_a_larger_base_that_could_be_fetched_is_told_with_what_it_costs(tiny_base):
+    assert "spa-lsp models pull qwen2.5-coder-1.5b-instruct" in check_base().text
 
 
 def test_cache_is_measured():
