@@ -73,6 +73,12 @@ def format_seconds(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+def note(text: str) -> None:
+    """One line on stderr between two works."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
 class _Lines:
     """Plain lines: one at the start, one at the end, and between them one every `LINE_EVERY_S`."""
 
@@ -90,8 +96,7 @@ class _Lines:
             self.note(f"{self._label}: {self._state(now_s - self._started_s)}")
 
     def note(self, text: str) -> None:
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
+        note(text)
 
     def end(self, how: str) -> None:
         took = format_seconds(time.monotonic() - self._started_s)

@@ -1,6 +1,7 @@
 """Click options: those that a stage's config describes, and those that several commands have. Imports nothing heavy."""
 
 import functools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, fields
 from pathlib import Path
@@ -93,7 +94,34 @@ def _param_type(kind: Any, said: Option) -> "click.ParamType[Any]":
     return click.BOOL if kind is bool else click.STRING
 
 
+class Duration(click.ParamType[float]):
+    """`90s`, `10m`, `1h30m`, or plain minutes; gives seconds."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds."""
+        if isinstance(value, float):
+            return value
+        text = value.strip().lower()
+        found = re.fullmatch(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", f"{text}m" if text.isdigit() else text)
+        hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+        total = 3600 * hours + 60 * minutes + seconds
+        if not 0 < total <= _LONGEST_S:
+            self.fail(f"{value!r} is no time; write 90s, 10m or 1h30m, at most a week", param, ctx)
+        return float(total)
+
+
+_LONGEST_S = 7 * 24 * 3600
+
 k = of_field(PartitionConfig, "k")
+budget = click.option(
+    "--budget",
+    "budget_s",
+    type=Duration(),
+    metavar="TIME",
+    help="End in this time, as in 10m or 1h30m: as many samples, parts and steps as fit, at the lowest priority.",
+)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 base = click.option(

@@ -171,6 +171,7 @@ def publish(config: PublishConfig, limit: int | None, as_json: bool, **asked: An
 @options.anchors
 @options.language
 @options.base
+@options.budget
 @_common
 def run(path: Path | None, sources: SourcesConfig, as_json: bool, **asked: Any) -> None:
     """Do all of it: import FILE or synthesize, attribute, partition, finetune, publish; finished stages are skipped.
@@ -180,6 +181,7 @@ def run(path: Path | None, sources: SourcesConfig, as_json: bool, **asked: Any) 
     \b
         trainer run samples.jsonl --k 4 --steps 12
         trainer run --from ~/code/my-project --seeds 200
+        trainer run --from ~/code/my-project --budget 60m
     """
     from trainer.pipeline.stages import open_trainer, run_all
 

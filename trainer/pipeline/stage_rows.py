@@ -10,8 +10,10 @@ from sqlite_utils import Database
 
 from spa_lsp import paths
 from spa_lsp.errors import BadInput, NotFound
+from spa_lsp.progress import progress
 from spa_lsp.storage.store import open_store, transaction
-from trainer.data.samples import Sample, samples_by_id
+from trainer.configs import ItemsConfig
+from trainer.data.samples import Sample, load_samples, make_items, samples_by_id
 from trainer.pipeline.staleness import next_step, run_bytes, stage_states
 from trainer.rows.records import plain
 from trainer.rows.runs import (
@@ -142,3 +144,22 @@ def read_status() -> dict[str, Any]:
             "stages": [plain(state) for state in states],
             "next": next_step(states, has_samples=bool(by_language)),
         }
+
+
+def usable_samples(db: Database, items: ItemsConfig, language: str, limit: int | None, seed: int) -> list[Sample]:
+    """The samples of a language, of the first `limit` ones, that have code to learn from.
+
+    Raises:
+        BadInput: there is none.
+    """
+    samples = load_samples(db, language=language, limit=limit)
+    if not samples:
+        raise BadInput(f"the store has no samples in {language}; run: trainer import FILE")
+    usable = []
+    with progress("find code", len(samples), "samples") as shown:
+        for sample in samples:
+            usable += [sample] if make_items(sample, config=items, seed=seed) else []
+            shown.advance()
+    if not usable:
+        raise BadInput(f"none of the {len(samples)} samples in {language} has code to learn from; import others")
+    return usable

@@ -37,8 +37,6 @@ from trainer.data.samples import (
     ImportReport,
     Sample,
     import_file,
-    load_samples,
-    make_items,
 )
 from trainer.partition import (
     choose_columns,
@@ -48,8 +46,16 @@ from trainer.partition import (
     partition,
 )
 from trainer.pipeline.gate import advice, stabilities
-from trainer.pipeline.stage_rows import data_record, finish_with_rows, load_influence, load_parts, source_run
+from trainer.pipeline.stage_rows import (
+    data_record,
+    finish_with_rows,
+    load_influence,
+    load_parts,
+    source_run,
+    usable_samples,
+)
 from trainer.pipeline.synthesis import Synthesized, run_synthesize
+from trainer.pipeline.time_budget import Fitted
 from trainer.rows.build_set import build_set, has_adapter_files
 from trainer.rows.records import content_id
 from trainer.rows.runs import StageResult, begin_run, find_run, finish_run
@@ -70,6 +76,7 @@ from trainer.rows.stages import (
     PartitionSettings,
     PublishFigures,
     PublishParents,
+    SizesSettings,
 )
 from trainer.rows.tables import MIGRATIONS
 
@@ -124,7 +131,7 @@ def run_attribute(
 ) -> Attributed:
     """Influence of every sample on every anchor, one row per sample."""
     anchors = load_anchors(anchors_path)
-    samples = _usable(db, items, language, limit, seed)
+    samples = usable_samples(db, items, language, limit, seed)
     parents = AttributeParents(
         samples=content_id([sample.id for sample in samples]),
         anchors=anchors_digest(anchors),
@@ -259,19 +266,34 @@ def run_all(
     data: Path | None = None,
     limit: int | None = None,
     seed: int = 0,
+    budget_s: float | None = None,
 ) -> Iterator[ImportReport | Synthesized | Attributed | Divided | Trained | Published]:
     """Every stage on what the one before it made; a stage runs when its result is asked for.
 
-    Samples come from a file, from sources (of their first `n_seeds` seeds), or from both.
+    Samples come from a file, from sources (of their first `n_seeds` seeds), or from both. With a budget the whole ends
+    in time, at the lowest priority: samples, parts and steps are then as many as fit, at most as many as asked for.
     """
     find_base(base_id)  # what is wrong is said before hours of work
     check_scaling(finetune.rank, finetune.alpha)
     if publish.name is not None:
         check_name(publish.name, what="set")
+    fitted = None
+    if budget_s is not None:
+        asked = SizesSettings(
+            budget_s=budget_s, base=base_id, attribute=attribute, partition=divide, finetune=finetune, items=items
+        )
+        fitted = Fitted(db, asked, language=language, limit=limit, anchors_path=anchors_path, seed=seed)
     if path is not None:
         yield run_import(db, path, limit=limit)
-    if sources != SourcesConfig():
-        yield run_synthesize(db, synthesize, sources, base_id=base_id, data=data, limit=n_seeds, seed=seed)
+    if sources != SourcesConfig() and not (fitted and fitted.is_resumed):
+        is_over = fitted.are_samples_over if fitted else lambda: False
+        yield run_synthesize(
+            db, synthesize, sources, base_id=base_id, data=data, limit=n_seeds, seed=seed, is_over=is_over
+        )
+    if fitted:
+        sizes = fitted.sizes()
+        attribute, divide, finetune, items = sizes.attribute, sizes.divide, sizes.finetune, sizes.items
+        limit = sizes.limit
     attributed = run_attribute(
         db,
         attribute,
@@ -288,20 +310,6 @@ def run_all(
     trained = run_finetune(db, finetune, items, base_id=base_id, run_id=divided.run.id, seed=seed)
     yield trained
     yield run_publish(db, publish, run_id=trained.run.id)
-
-
-def _usable(db: Database, items: ItemsConfig, language: str, limit: int | None, seed: int) -> list[Sample]:
-    samples = load_samples(db, language=language, limit=limit)
-    if not samples:
-        raise BadInput(f"the store has no samples in {language}; run: trainer import FILE")
-    usable = []
-    with progress("find code", len(samples), "samples") as shown:
-        for sample in samples:
-            usable += [sample] if make_items(sample, config=items, seed=seed) else []
-            shown.advance()
-    if not usable:
-        raise BadInput(f"none of the {len(samples)} samples in {language} has code to learn from; import others")
-    return usable
 
 
 def _influence(

@@ -29,11 +29,12 @@ def run_synthesize(
     seed: int = 0,
     unsafe_no_sandbox: bool = False,
     load: Callable[[str, str], BatchCompleter] | None = None,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> Synthesized:
     """Make samples of the first `limit` seeds, or of all; those that the run has done are not done again.
 
     The run's key has the sources' names, not their content: a new commit only adds its new seeds. `load` gives the
-    completer of a base and quantization.
+    completer of a base and quantization. Seeds are left for another call when `is_over`.
 
     Raises:
         NotFound, BadInput: a source cannot be used. Unavailable: there is no working sandbox.
@@ -54,7 +55,9 @@ def run_synthesize(
     installed_base(base)
     completer = (load or _load)(base_id, quantization)
     with progress("synthesize", len(missing), "seeds") as shown:
-        figures = synthesize(db, run, found, completer, config, data_dir=data, limit=limit, on_seeds=shown.advance)
+        figures = synthesize(
+            db, run, found, completer, config, data_dir=data, limit=limit, on_seeds=shown.advance, is_over=is_over
+        )
     return StageResult(run=finish_run(db, run, figures), was_done=False)
 
 

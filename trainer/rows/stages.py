@@ -67,6 +67,39 @@ class SynthesizeFigures:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SizesSettings:
+    """What a call with a budget was asked for: the stages' configs before they were cut to size."""
+
+    budget_s: float
+    base: str
+    attribute: AttributeConfig
+    partition: PartitionConfig
+    finetune: FinetuneConfig
+    items: ItemsConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizesParents:
+    """Digests of the samples that there are, and of the base."""
+
+    samples: str
+    base: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizesFigures:
+    """What fits into the time."""
+
+    method: AttributeMethod
+    n_samples: int
+    k: int
+    steps: int
+    warmup_steps: int
+    holdout: int
+    expected_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class AttributeSettings:
     """What an attribute run was asked for."""
 
@@ -258,6 +291,7 @@ class EvaluateFigures:
 
 
 SynthesizeRun = Run[SynthesizeSettings, SynthesizeParents, SynthesizeFigures]
+SizesRun = Run[SizesSettings, SizesParents, SizesFigures]
 AttributeRun = Run[AttributeSettings, AttributeParents, AttributeFigures]
 PartitionRun = Run[PartitionSettings, PartitionParents, PartitionFigures]
 FinetuneRun = Run[FinetuneSettings, FinetuneParents, FinetuneFigures]
@@ -266,6 +300,7 @@ ArmRun = Run[ArmSettings, ArmParents, ArmFigures]
 EvaluateRun = Run[EvaluateSettings, EvaluateParents, EvaluateFigures]
 
 SYNTHESIZE = Stage("synthesize", SynthesizeSettings, SynthesizeParents, SynthesizeFigures)
+SIZES = Stage("sizes", SizesSettings, SizesParents, SizesFigures)
 ATTRIBUTE = Stage("attribute", AttributeSettings, AttributeParents, AttributeFigures)
 PARTITION = Stage("partition", PartitionSettings, PartitionParents, PartitionFigures)
 FINETUNE = Stage("finetune", FinetuneSettings, FinetuneParents, FinetuneFigures)
@@ -273,4 +308,4 @@ PUBLISH = Stage("publish", PublishConfig, PublishParents, PublishFigures)
 ARM = Stage("arm", ArmSettings, ArmParents, ArmFigures)
 EVALUATE = Stage("evaluate", EvaluateSettings, EvaluateParents, EvaluateFigures)
 
-STAGES: tuple[Stage[Any, Any, Any], ...] = (SYNTHESIZE, ATTRIBUTE, PARTITION, FINETUNE, PUBLISH, ARM, EVALUATE)
+STAGES: tuple[Stage[Any, Any, Any], ...] = (SYNTHESIZE, SIZES, ATTRIBUTE, PARTITION, FINETUNE, PUBLISH, ARM, EVALUATE)

@@ -81,8 +81,9 @@ def synthesize(
     data_dir: Path | None,
     limit: int | None,
     on_seeds: OnSeeds = lambda _: None,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> SynthesizeFigures:
-    """Make tasks of all seeds that are missing, block by block; the figures of the run come back.
+    """Make tasks of all seeds that are missing, block by block until `is_over`; the figures of the run come back.
 
     Raises:
         Unavailable: there is no working sandbox; known before anything is asked.
@@ -96,6 +97,8 @@ def synthesize(
     begin_dataset(db, run, f"synthesized from {', '.join(sorted({seed.repository for seed in found.seeds}))}")
     asker = Asker(completer, seed=run.seed)
     for block in _blocks(missing_seeds(db, run, found, limit)):
+        if is_over():
+            break
         _do_block(db, run, block, asker, config, filters)
         on_seeds(len(block))
     return SynthesizeFigures(

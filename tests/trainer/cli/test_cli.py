@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from click import BadParameter
 
 from spa_lsp import paths
 from spa_lsp.adapters.finding import find_set
@@ -13,7 +14,11 @@ from spa_lsp.adapters.reading import read_adapter
 from spa_lsp.storage.store import open_store
 from tests.trainer.cli.running import sentence, trainer, trainer_json
 from trainer.cli import main
+from trainer.cli.options import Duration
 from trainer.configs import SERVED_TEMPERATURE
+from trainer.pipeline import time_budget
+from trainer.pipeline.costs import Costs
+from trainer.pipeline.time_budget import Fitted
 
 COMMANDS = ["import", "attribute", "partition", "finetune", "publish", "run", "status", "evaluate", "judge"]
 
@@ -328,6 +333,29 @@ def test_run_does_all_of_it_and_again_nothing(data):
     trainer_json("publish", "--name", "first", "--limit", "1", "--temperature", "0")
     assert find_set("first", "tiny-qwen2").temperature == 0
     assert [info.name for info in find_set("first", "tiny-qwen2").adapters] == first[2]["figures"]["names"][:1]
+
+
+@pytest.mark.usefixtures("tiny_base")
+def test_run_with_a_budget_says_what_fits_and_publishes(data, monkeypatch):
+    monkeypatch.setattr(time_budget, "give_way", lambda: None)
+    costs = Costs(load_s=1, gradient_s=1, step_s=40, held_out_s=1)
+    monkeypatch.setattr(Fitted, "_measure_here", lambda self, samples: costs)
+    options = ["--base", "tiny-qwen2", "--method", "bm25", "--rank", "2", "--max-tokens", "400", "--name", "mine"]
+    result = trainer("run", data, *options, "--budget", "5m")
+    assert result.exit_code == 0, result.output
+    assert "next: attribute 24 samples by bm25, partition into 6, finetune 8 steps, publish" in result.stderr
+    assert find_set(None, "tiny-qwen2").name == "mine"
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("10", 600), ("1h30m", 5400), (" 2H ", 7200)])
+def test_a_time_is_written_as_people_do(text, seconds):
+    assert Duration().convert(text, None, None) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "0m", "-5m", "1.5h", "10x", "m", "30s10m", "9999999h", "200h"])
+def test_a_time_that_is_none_is_refused(text):
+    with pytest.raises(BadParameter, match="90s, 10m or 1h30m"):
+        Duration().convert(text, None, None)
 
 
 @pytest.mark.usefixtures("tiny_base")

@@ -1,0 +1,162 @@
+"""What fits into a time: sizes from costs, kept while a call is broken, and the lowest priority."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from sqlite_utils import Database
+
+from spa_lsp.errors import BadInput
+from tests.conftest import TINY_ID
+from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig, PartitionConfig
+from trainer.pipeline import time_budget
+from trainer.pipeline.costs import Costs, measure_costs
+from trainer.pipeline.stage_rows import usable_samples
+from trainer.pipeline.time_budget import MAX_STEPS, MIN_STEPS, Clock, Fitted, fit
+from trainer.rows.stages import SizesSettings
+from trainer.rows.tables import MIGRATIONS
+
+COSTS = Costs(load_s=5, gradient_s=1, step_s=10, held_out_s=2)
+ASKED = SizesSettings(
+    budget_s=3600,
+    base=TINY_ID,
+    attribute=AttributeConfig(),
+    partition=PartitionConfig(),
+    finetune=FinetuneConfig(),
+    items=ItemsConfig(),
+)
+
+
+def sizes(left_s=3600.0, n_samples=600, asked=ASKED, costs=COSTS):
+    return fit(costs, left_s, n_samples=n_samples, n_anchor_items=24, asked=asked)
+
+
+@pytest.mark.parametrize("left_s", [200, 600, 1800, 3600, 10_000])
+def test_what_is_expected_ends_in_time_and_uses_most_of_it(left_s):
+    found = sizes(left_s)
+    assert found.expected_s <= left_s
+    assert found.expected_s >= 0.75 * left_s or found.finetune.steps == MAX_STEPS
+
+
+def test_all_samples_are_taken_when_there_is_time_for_them():
+    assert sizes(10_000).limit == 600
+
+
+def test_more_time_is_more_samples_and_more_steps():
+    short, long = sizes(1200), sizes(2400)
+    assert short.limit < long.limit and short.finetune.steps < long.finetune.steps
+
+
+def test_words_take_the_place_of_gradients_that_would_take_too_long():
+    found = sizes(200)
+    assert (found.attribute.method, found.limit) == ("bm25", 600)
+
+
+def test_a_method_without_gradients_takes_all_samples():
+    assert sizes(1200, asked=replace(ASKED, attribute=AttributeConfig(method="random"))).limit == 600
+
+
+def test_few_samples_make_fewer_parts():
+    assert sizes(n_samples=12).divide.k == 3
+
+
+def test_k_is_not_raised():
+    assert sizes(asked=replace(ASKED, partition=PartitionConfig(k=2))).divide.k == 2
+
+
+def test_too_little_time_is_refused_with_what_would_do():
+    with pytest.raises(BadInput, match="10 s are left, the smallest run takes 50 s"):
+        sizes(10)
+
+
+def test_the_time_that_is_said_to_do_does():
+    assert sizes(51).finetune.steps >= MIN_STEPS
+
+
+# --- one call ---
+
+
+@pytest.fixture
+def db(monkeypatch):
+    monkeypatch.setattr(time_budget, "give_way", lambda: None)  # or all tests after this one had the lowest priority
+    database = Database(memory=True)
+    MIGRATIONS.apply(database)
+    for n in range(24):
+        add_sample(database, n)
+    return database
+
+
+def add_sample(db, n):
+    code = f"def add_{n}(a, b):\n    total = a + b\n    if total > {n}:\n        total -= {n}\n    return total\n"
+    fields = {"lang": "python", "problem": f"Add {n}.", "solution": f"```python\n{code}```", "extra": "{}"}
+    db.table("samples").insert({"n": n, "id": f"s{n}", **fields, "problem_key": f"p{n}", "solution_key": f"s{n}"})
+
+
+def call(db, *, costs=COSTS, now=lambda: 0.0, **changes):
+    clock = Clock(ASKED.budget_s, now)
+    return Fitted(
+        db, replace(ASKED, **changes), language="python", limit=None, anchors_path=None, seed=0, clock=clock,
+        measure=lambda samples: costs,
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("tiny_base")
+def test_the_same_call_after_a_break_has_the_same_sizes(db):
+    before = call(db).sizes()
+    assert call(db, costs=replace(COSTS, step_s=1000)).sizes() == before
+
+
+@pytest.mark.usefixtures("tiny_base")
+def test_a_broken_call_goes_on_without_new_samples(db):
+    call(db).sizes()
+    assert call(db).is_resumed
+
+
+@pytest.mark.usefixtures("tiny_base")
+def test_other_samples_are_another_call(db):
+    call(db).sizes()
+    add_sample(db, 99)
+    assert not call(db).is_resumed
+
+
+@pytest.mark.usefixtures("tiny_base")
+def test_another_budget_is_another_call(db):
+    call(db).sizes()
+    assert not call(db, budget_s=60.0).is_resumed
+
+
+@pytest.mark.usefixtures("tiny_base")
+def test_samples_are_made_for_their_share_of_the_time(db):
+    seconds = [0.0]
+    fitted = call(db, now=lambda: seconds[0])
+    seconds[0] = time_budget.SYNTHESIS_SHARE * 3600
+    assert not fitted.are_samples_over()
+    seconds[0] += 1
+    assert fitted.are_samples_over()
+
+
+@pytest.mark.usefixtures("tiny_base")
+def test_what_is_left_counts_and_not_what_there_was(db):
+    seconds = [0.0]
+    fitted = call(db, now=lambda: seconds[0])
+    seconds[0] = 3400.0
+    assert fitted.sizes().expected_s <= 200
+
+
+@pytest.mark.usefixtures("tiny_base")
+def test_costs_are_measured_on_the_samples(db):
+    samples = usable_samples(db, ASKED.items, "python", None, 0)
+    found = measure_costs(
+        samples, ASKED.attribute, ASKED.finetune, ItemsConfig(max_tokens=400), k=3, base_id=TINY_ID, seed=0
+    )
+    assert min(found.load_s, found.gradient_s, found.step_s, found.held_out_s) > 0
+    assert found.gradient_s < found.step_s  # one item against a dozen
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="only Linux has it")
+def test_the_work_has_the_lowest_priority():
+    code = "import os; from trainer.pipeline.time_budget import give_way; give_way(); print(os.sched_getscheduler(0))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(answer.stdout) == os.SCHED_IDLE

@@ -1,0 +1,229 @@
+"""For `trainer run --budget TIME`: every stage in the size that lets the whole end in time.
+
+The sizes are a run of their own in the store: the same call after a break finds them and goes on with the same work.
+"""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlite_utils import Database
+
+from spa_lsp.bases.catalog import find_base
+from spa_lsp.errors import BadInput
+from spa_lsp.progress import format_seconds, note
+from trainer.attribute.anchors import load_anchors
+from trainer.configs import GRADIENT_METHODS, AttributeConfig, FinetuneConfig, ItemsConfig, PartitionConfig
+from trainer.data.samples import Sample, load_samples, make_items
+from trainer.pipeline.stage_rows import usable_samples
+from trainer.rows.records import content_id
+from trainer.rows.runs import begin_run, finish_run, finished_run
+from trainer.rows.stages import SIZES, SizesFigures, SizesParents, SizesSettings
+
+if TYPE_CHECKING:
+    from trainer.pipeline.costs import Costs
+
+SYNTHESIS_SHARE = 0.45  # of the time, where samples are made: a set is no better than what it learns from
+GRADIENT_SHARE = 0.35  # of what is left then; the rest is training
+SPARE_SHARE = 0.1  # for publishing, the division, and a machine that is busier later than it was when measured
+MIN_PER_PART = 4  # samples; a part of fewer is learned by heart
+MIN_STEPS = 4
+MAX_STEPS = 160  # of each adapter; on our data more no longer helped
+MIN_K = 2
+
+
+class Clock:
+    """How much of the budget is left."""
+
+    def __init__(self, budget_s: float, now: Callable[[], float] = time.monotonic) -> None:
+        self.budget_s = budget_s
+        self._now = now
+        self._started = now()
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds since the start."""
+        return self._now() - self._started
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the end; negative when it is over."""
+        return self.budget_s - self.spent_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """What of each stage fits: its configs, and how many of the samples."""
+
+    attribute: AttributeConfig
+    divide: PartitionConfig
+    finetune: FinetuneConfig
+    items: ItemsConfig
+    limit: int
+    expected_s: float
+
+
+def fit(
+    costs: "Costs",
+    left_s: float,
+    *,
+    n_samples: int,
+    n_anchor_items: int,
+    asked: SizesSettings,
+) -> Sizes:
+    """The largest sizes that end in time: samples first, up to their share, then steps with what remains.
+
+    Gradients are left for words (bm25) where their fixed costs alone would take more than their share. k is as asked
+    for unless there are too few samples for it.
+
+    Raises:
+        BadInput: not even the smallest run ends in time; the message says what does.
+    """
+    attribute, finetune, items = asked.attribute, asked.finetune, asked.items
+    k = min(asked.partition.k, max(MIN_K, n_samples // MIN_PER_PART))
+    step_s = costs.step_s * k / asked.partition.k
+    usable_s = left_s * (1 - SPARE_SHARE) - costs.load_s
+    smallest_s = MIN_STEPS * step_s
+    if usable_s < smallest_s:
+        needed = format_seconds((smallest_s + costs.load_s) / (1 - SPARE_SHARE))
+        left = format_seconds(max(left_s, 0))
+        raise BadInput(f"{left} are left, the smallest run takes {needed}; give a larger --budget")
+    n = n_samples
+    gradients_s = 0.0
+    if attribute.method in GRADIENT_METHODS:
+        fixed_s = costs.load_s + costs.gradient_s * (n_anchor_items + attribute.warmup_samples)
+        for_samples_s = usable_s * GRADIENT_SHARE - fixed_s
+        n = min(n_samples, int(for_samples_s / costs.gradient_s))
+        if n < k * MIN_PER_PART:
+            attribute, n = replace(attribute, method="bm25"), n_samples
+        else:
+            gradients_s = fixed_s + n * costs.gradient_s
+    held_out = min(items.holdout, n // 5, int(usable_s * SPARE_SHARE / costs.held_out_s))
+    for_steps_s = usable_s - gradients_s - held_out * costs.held_out_s
+    steps = max(MIN_STEPS, min(MAX_STEPS, int(for_steps_s / step_s)))
+    return Sizes(
+        attribute=attribute,
+        divide=replace(asked.partition, k=k),
+        finetune=replace(finetune, steps=steps, warmup_steps=min(finetune.warmup_steps, steps // 4)),
+        items=replace(items, holdout=held_out),
+        limit=n,
+        expected_s=gradients_s + costs.load_s + steps * step_s + held_out * costs.held_out_s,
+    )
+
+
+class Fitted:
+    """The clock of one call, and the sizes that it leaves room for; made when the call begins."""
+
+    def __init__(
+        self,
+        db: Database,
+        asked: SizesSettings,
+        *,
+        language: str,
+        limit: int | None,
+        anchors_path: Path | None,
+        seed: int,
+        clock: Clock | None = None,
+        measure: Callable[[Sequence[Sample]], "Costs"] | None = None,
+    ) -> None:
+        self._db = db
+        self._asked = asked
+        self._language, self._limit, self._seed = language, limit, seed
+        self._n_anchor_items = sum(len(anchor.items) for anchor in load_anchors(anchors_path))
+        self._clock = clock or Clock(asked.budget_s)
+        self._measure = measure or self._measure_here
+        known = load_samples(db, language=language, limit=limit)
+        self.is_resumed = bool(known) and self._is_broken(known)
+        give_way()
+        note(f"{self._left()}; next: {'going on' if self.is_resumed else 'samples'}")
+
+    def are_samples_over(self) -> bool:
+        """Whether making samples has had its share of the time."""
+        return self._clock.spent_s > SYNTHESIS_SHARE * self._asked.budget_s
+
+    def sizes(self) -> Sizes:
+        """Of all samples that there are now; those that the same call had when it broke.
+
+        Raises:
+            BadInput: there are no samples, or too little time is left.
+        """
+        samples = usable_samples(self._db, self._asked.items, self._language, self._limit, self._seed)
+        run = begin_run(self._db, SIZES, self._asked, parents=self._parents(samples), seed=self._seed)
+        if not run.is_finished:
+            costs = self._measure(samples)
+            found = fit(
+                costs,
+                self._clock.left_s,
+                n_samples=len(samples),
+                n_anchor_items=self._n_anchor_items,
+                asked=self._asked,
+            )
+            run = finish_run(self._db, run, _to_figures(found))
+        found = _to_sizes(run.figures, self._asked)
+        made = f"attribute {found.limit} samples by {found.attribute.method}, partition into {found.divide.k}"
+        then = f"finetune {found.finetune.steps} steps, publish: about {format_seconds(found.expected_s)}"
+        note(f"{self._left()}; next: {made}, {then}")
+        return found
+
+    def _is_broken(self, samples: Sequence[Sample]) -> bool:
+        """Whether the same call has cut its sizes for these samples and then not published."""
+        usable = [sample for sample in samples if make_items(sample, config=self._asked.items, seed=self._seed)]
+        run = finished_run(self._db, SIZES, self._asked, parents=self._parents(usable), seed=self._seed)
+        query = "SELECT 1 FROM runs WHERE stage = 'publish' AND called > (SELECT called FROM runs WHERE id = ?)"
+        return run is not None and not list(self._db.query(query, [run.id]))
+
+    def _parents(self, samples: Sequence[Sample]) -> SizesParents:
+        digest = content_id([sample.id for sample in samples])
+        return SizesParents(samples=digest, base=find_base(self._asked.base).sha256)
+
+    def _measure_here(self, samples: Sequence[Sample]) -> "Costs":
+        from trainer.pipeline.costs import measure_costs  # torch
+
+        asked = self._asked
+        return measure_costs(
+            samples,
+            asked.attribute,
+            asked.finetune,
+            asked.items,
+            k=asked.partition.k,
+            base_id=asked.base,
+            seed=self._seed,
+        )
+
+    def _left(self) -> str:
+        left, all_of_it = max(self._clock.left_s, 0.0), self._asked.budget_s
+        return f"budget: {format_seconds(left)} of {format_seconds(all_of_it)} left"
+
+
+def _to_figures(sizes: Sizes) -> SizesFigures:
+    return SizesFigures(
+        method=sizes.attribute.method,
+        n_samples=sizes.limit,
+        k=sizes.divide.k,
+        steps=sizes.finetune.steps,
+        warmup_steps=sizes.finetune.warmup_steps,
+        holdout=sizes.items.holdout,
+        expected_s=sizes.expected_s,
+    )
+
+
+def _to_sizes(found: SizesFigures, asked: SizesSettings) -> Sizes:
+    return Sizes(
+        attribute=replace(asked.attribute, method=found.method),
+        divide=replace(asked.partition, k=found.k),
+        finetune=replace(asked.finetune, steps=found.steps, warmup_steps=found.warmup_steps),
+        items=replace(asked.items, holdout=found.holdout),
+        limit=found.n_samples,
+        expected_s=found.expected_s,
+    )
+
+
+def give_way() -> None:
+    """Run only while nobody else wants the processor: an editor's engine answers as if nothing ran beside it."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    except (AttributeError, OSError):  # another system, or not allowed
+        os.nice(19)
