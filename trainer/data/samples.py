@@ -105,8 +105,7 @@ def import_file(db: Database, path: Path, *, limit: int | None = None, on_bytes:
                 bad.append(BadLine(line=number, reason=str(error)))
                 continue
             n_new, n_known = n_new + is_new, n_known + (not is_new)
-        if n_new + n_known == 0:
-            _forget_empty_dataset(db, file_sha256)
+        _forget_empty_dataset(db, file_sha256)
     return ImportReport(dataset_id=file_sha256, n_new=n_new, n_known=n_known, bad=tuple(bad))
 
 
@@ -281,17 +280,23 @@ def _forget_empty_dataset(db: Database, dataset_id: str) -> None:
 
 
 def _insert_sample(db: Database, dataset_id: str, row: dict[str, Any]) -> bool:
-    """Add the sample and its place in the data set; False when it was known."""
+    """Add the sample and its place in the data set; False when it was known.
+
+    One that only shares its problem or its solution with a known sample is not in the store, and so in no data set: to
+    forget the known one must not be prevented by it.
+    """
     lang, problem, solution = row["lang"].strip().lower(), plain_lines(row["problem"]), plain_lines(row["solution"])
     keys = {"problem_key": content_key(problem), "solution_key": content_key(solution)}
-    query = "SELECT id FROM samples WHERE problem_key = :problem_key OR solution_key = :solution_key ORDER BY n LIMIT 1"
-    known = next(db.query(query, keys), None)
+    is_same = "problem_key = :problem_key AND solution_key = :solution_key"
+    query = f"SELECT id, {is_same} AS is_same FROM samples WHERE {is_same.replace('AND', 'OR')}"
+    known = next(db.query(f"{query} ORDER BY is_same DESC, n LIMIT 1", keys), None)
     sample_id = content_id([lang, problem, solution]) if known is None else str(known["id"])
     if known is None:
         extra = json.dumps({name: value for name, value in row.items() if name not in _FIELDS})
         fields = {"lang": lang, "problem": problem, "solution": solution}
         db.table("samples").insert({"id": sample_id, **fields, "extra": extra, **keys})
-    db.table("dataset_samples").insert({"dataset_id": dataset_id, "sample_id": sample_id}, ignore=True)
+    if known is None or known["is_same"]:
+        db.table("dataset_samples").insert({"dataset_id": dataset_id, "sample_id": sample_id}, ignore=True)
     return known is None
 
 

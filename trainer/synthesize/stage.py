@@ -93,7 +93,7 @@ def synthesize(
     if known.missing:
         logger.warning("not compared with benchmarks that are not here: %s; pass --data", ", ".join(known.missing))
     filters = Filters(known=known, seen=Seen(known_texts(db)))
-    begin_dataset(db, run, f"synthesized from {', '.join(sorted({seed.repository for seed in found.seeds}))}")
+    begin_dataset(db, run)
     asker = Asker(completer, seed=run.seed)
     for block in _blocks(missing_seeds(db, run, found, limit)):
         _do_block(db, run, block, asker, config, filters)

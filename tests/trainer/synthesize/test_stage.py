@@ -186,3 +186,14 @@ def test_a_seed_that_cannot_be_masked_is_refused_and_counted(db, make_repository
     marked = CLAMP.replace('"".join(word', '"\\njane@corp.de"[:0].join(word')
     figures = synthesize(db, make_repository({"a.py": marked}), canned, config).run.figures
     assert figures.outcomes == {"kept": 1, "personal data in code": 1}
+
+
+# #14
+def test_a_second_source_adds_its_own_seeds_only(db, project, make_repository, canned, config):
+    first = synthesize(db, project, canned, config).run
+    other = make_repository({"b.py": CLAMP.replace("clamp", "confine").replace("value", "number")}, "other")
+    canned.asked.clear()
+    sources = SourcesConfig(folders=(project, other))
+    then = run_synthesize(db, config, sources, base_id=BASE, load=lambda *_: canned).run
+    assert then.id == first.id and then.figures.n_seeds == 3
+    assert not any("`clamp(" in request.prefix for request in canned.asked)
