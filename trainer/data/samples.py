@@ -105,6 +105,8 @@ def import_file(db: Database, path: Path, *, limit: int | None = None, on_bytes:
                 bad.append(BadLine(line=number, reason=str(error)))
                 continue
             n_new, n_known = n_new + is_new, n_known + (not is_new)
+        if n_new:  # what is new to all stages is as new as this call, though the file may have been read in part before
+            db.execute("UPDATE datasets SET imported = ? WHERE id = ?", [_now(), file_sha256])
         _forget_empty_dataset(db, file_sha256)
     return ImportReport(dataset_id=file_sha256, n_new=n_new, n_known=n_known, bad=tuple(bad))
 
@@ -269,10 +271,13 @@ def _check_field(row: dict[str, Any], field: str) -> None:
 
 
 def _insert_dataset(db: Database, dataset_id: str, path: Path, files: Sequence[Path]) -> None:
-    imported = datetime.now(UTC).isoformat(timespec="microseconds")
     n_bytes = sum(file.stat().st_size for file in files)
-    row = {"id": dataset_id, "name": path.name, "n_bytes": n_bytes, "imported": imported}
+    row = {"id": dataset_id, "name": path.name, "n_bytes": n_bytes, "imported": _now()}
     db.table("datasets").insert(row, ignore=True)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def _forget_empty_dataset(db: Database, dataset_id: str) -> None:

@@ -74,7 +74,7 @@ def _attribute_reasons(db: Database, run: AttributeRun, newest: dict[str, str]) 
         "JOIN samples ON samples.id = sample_id WHERE imported > ? AND lang = ? "
         "AND sample_id NOT IN (SELECT sample_id FROM influence WHERE run_id = ?) GROUP BY datasets.id ORDER BY imported"
     )
-    rows = db.query(query, [run.record["started"], run.figures.language, run.id])
+    rows = db.query(query, [run.record["called"], run.figures.language, run.id])
     return [f"{row['n']} samples were imported since ({row['name']})" for row in rows]
 
 

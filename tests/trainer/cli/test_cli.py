@@ -285,6 +285,22 @@ def test_status_says_that_samples_came_since(attributed, tmp_path):  # (#14)
     assert states()["attribute"] == ["1 samples were imported since (more.jsonl)"]
 
 
+def test_a_run_that_was_called_again_since_is_fresh(data, tmp_path):  # (#14)
+    trainer("import", data)
+    trainer("attribute", "--method", "bm25", "--limit", "9")
+    (tmp_path / "more.jsonl").write_text(row(99))
+    trainer("import", tmp_path / "more.jsonl")
+    trainer("attribute", "--method", "bm25", "--limit", "9")
+    assert states()["attribute"] == []
+
+
+def test_the_rest_of_a_file_that_was_known_in_part_came_since(data):  # (#14)
+    trainer("import", data, "--limit", "9")
+    trainer("attribute", "--method", "bm25")
+    trainer("import", data)
+    assert states()["attribute"] == ["15 samples were imported since (samples.jsonl)"]
+
+
 def test_what_was_made_of_something_stale_is_stale(attributed):  # (#14)
     trainer("partition")
     trainer("attribute", "--method", "random")
