@@ -1,6 +1,8 @@
 """`trainer`: exit codes, sentences, data on stdout, and the whole way on a tiny base."""
 
 import json
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -236,6 +238,16 @@ def test_partition_takes_the_start_of_a_runs_id(attributed):
     other = trainer_json("attribute", "--method", "random")[0]
     assert trainer_json("partition", attributed["id"][:10])[0]["parents"]["attribute_run"] == attributed["id"]
     assert trainer_json("partition", other["id"])[0]["parents"]["attribute_run"] == other["id"]
+
+
+def test_a_command_that_is_advised_does_what_it_says(attributed):  # (#14)
+    asked = ("--method", "argmax", "--normalize", "none", "--k", 5)
+    divided = trainer_json("partition", attributed["id"], *asked)[0]
+    command = re.search("`trainer (partition [^`]*balanced[^`]*)`", divided["figures"]["advice"])[1]
+    trainer("attribute", "--method", "random")
+    again = trainer_json(*shlex.split(command))[0]
+    assert again["parents"] == divided["parents"] and max(again["figures"]["sizes"].values()) == 5
+    assert again["config"]["partition"] == {"method": "balanced", "normalize": "none", "k": 5}
 
 
 def test_an_unknown_run_is_named(attributed):
