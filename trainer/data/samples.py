@@ -15,6 +15,7 @@ Tokens are not counted here; whoever trains skips what is too long.
 """
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -272,7 +273,8 @@ def _check_field(row: dict[str, Any], field: str) -> None:
 
 def _insert_dataset(db: Database, dataset_id: str, path: Path, files: Sequence[Path]) -> None:
     n_bytes = sum(file.stat().st_size for file in files)
-    row = {"id": dataset_id, "name": path.name, "n_bytes": n_bytes, "imported": _now()}
+    name = os.fsencode(path.name).decode(errors="replace")  # Linux has names that are no text
+    row = {"id": dataset_id, "name": name, "n_bytes": n_bytes, "imported": _now()}
     db.table("datasets").insert(row, ignore=True)
 
 

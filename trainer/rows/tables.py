@@ -206,8 +206,11 @@ def m010_sources_are_no_key(db: Database) -> None:
     )
     db.execute(
         "DELETE FROM dataset_samples WHERE dataset_id NOT IN (SELECT id FROM runs WHERE stage = 'synthesize')"
-        " AND sample_id IN (SELECT id FROM samples WHERE json_extract(extra, '$.origin.run') IS NOT NULL)"
+        f" AND sample_id IN (SELECT id FROM samples WHERE {_RUN_OF_ORIGIN} IS NOT NULL)"
     )
+
+
+_RUN_OF_ORIGIN = "CASE WHEN json_valid(extra) THEN json_extract(extra, '$.origin.run') END"  # an import may have NaN
 
 
 def _move_run(db: Database, run: dict[str, Any], moved: dict[str, Any]) -> None:
@@ -223,7 +226,7 @@ def _move_run(db: Database, run: dict[str, Any], moved: dict[str, Any]) -> None:
     for table, column in (("seed_snippets", "run_id"), ("tasks", "run_id"), ("dataset_samples", "dataset_id")):
         db.execute(f"UPDATE OR IGNORE {table} SET {column} = ? WHERE {column} = ?", [new, old])
         db.execute(f"DELETE FROM {table} WHERE {column} = ?", [old])  # what the other run has, too
-    where = "json_extract(extra, '$.origin.run') = ?"
-    db.execute(f"UPDATE samples SET extra = json_set(extra, '$.origin.run', ?) WHERE {where}", [new, old])
+    set_run = "UPDATE samples SET extra = json_set(extra, '$.origin.run', ?)"
+    db.execute(f"{set_run} WHERE {_RUN_OF_ORIGIN} = ?", [new, old])
     db.execute("DELETE FROM datasets WHERE id = ?", [old])
     db.execute("DELETE FROM runs WHERE id = ?", [old])

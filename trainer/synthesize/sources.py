@@ -70,6 +70,8 @@ def top_of(folder: Path) -> Path:
     if not top:
         way_out = "run `git init` and `git add` there, or name a package with --package"
         raise BadInput(f"{folder} is in no Git repository of this user; {way_out}")
+    if not _is_text(os.fsdecode(top)):
+        raise BadInput(f"the name of the folder {top.decode(errors='replace').strip()} is not UTF-8; rename it")
     return Path(os.fsdecode(top.removesuffix(b"\n")))
 
 
@@ -98,11 +100,18 @@ def _entries(listed: bytes) -> dict[str, str]:
 
 
 def _unfit_entry(path: str, mode: str) -> str:
+    if not _is_text(path):
+        return "name is no UTF-8"
     if mode == _SYMLINK:
         return "symlink"
     if mode == _SUBMODULE:
         return "submodule"
     return _unfit_name(path)
+
+
+def _is_text(path: str) -> bool:
+    """Whether a name can be kept in the store; Linux allows any bytes."""
+    return not any("\ud800" <= character <= "\udfff" for character in path)
 
 
 def _unfit_name(path: str) -> str:

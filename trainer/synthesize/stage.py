@@ -59,7 +59,7 @@ def collect(sources: SourcesConfig, recipes: Sequence[Recipe], *, seed: int) -> 
                 found.setdefault(each.id, each)
     counts = {reason: n for reason, n in sorted(left_out.items()) if n}
     if not found:
-        why = ", ".join(f"{reason} {n}" for reason, n in counts.items()) or "there are no files"
+        why = ", ".join(f"{reason} {n}" for reason, n in counts.items()) or "nothing"
         raise BadInput(f"nothing to make samples of in {n_files} files (left out: {why}); name other folders")
     ordered = sorted(found.values(), key=lambda each: (each.kind != "function", content_id([seed, each.id])))
     return Found(seeds=tuple(ordered), left_out=counts)

@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -40,6 +41,17 @@ def data(tmp_path):
 def attributed(data):
     trainer("import", data)
     return trainer_json("attribute", "--method", "bm25")[0]
+
+
+@pytest.fixture
+def newer(data):
+    """A store that a newer version has changed."""
+    trainer("import", data)
+    with closing(open_store(write=True)) as db:
+        steps = next(name for name in db.table_names() if "migrations" in name)
+        row = next(own for own in db.table(steps).rows if "trainer" in own.values())
+        name = next(column for column, value in row.items() if str(value).startswith("m0"))
+        db.table(steps).insert({**{c: v for c, v in row.items() if c != "id"}, name: "m999_of_tomorrow"})
 
 
 # --- help and misuse
@@ -258,6 +270,20 @@ def test_parts_of_a_random_division_promise_no_style(data):
     trainer("import", data)
     trainer("attribute", "--method", "random")
     assert trainer_json("partition", "--k", "2")[0]["figures"]["names"] == ["random-1", "random-2"]
+
+
+# --- a store of a newer version
+
+
+@pytest.mark.parametrize("command", [("import", "samples.jsonl"), ("attribute",), ("forget", "--repo", "/nowhere")])
+def test_a_store_of_a_newer_version_is_one_sentence(newer, command, monkeypatch, tmp_path):  # (#14)
+    monkeypatch.chdir(tmp_path)
+    assert "m999_of_tomorrow" in (said := sentence(trainer(*command))) and "upgrade spa-lsp" in said
+
+
+def test_a_status_of_a_newer_store_is_no_traceback(newer):  # (#14)
+    result = trainer("status")
+    assert result.exit_code in (0, 1) and "Traceback" not in result.output
 
 
 # --- finetune, publish, status

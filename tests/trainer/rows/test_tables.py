@@ -65,6 +65,9 @@ def by_source():
     synthesized(db, "r2", ["/home/jane/a", "/home/jane/b"], "s1", "s2")
     db.table("datasets").insert({"id": "i", "name": "rows.jsonl", "n_bytes": 9, "imported": "x"})
     db.table("dataset_samples").insert({"dataset_id": "i", "sample_id": "s2"})
+    imported = {**dict.fromkeys(("problem", "solution", "problem_key", "solution_key"), "own"), "extra": '{"x": NaN}'}
+    db.table("samples").insert({"id": "s3", "lang": "python", **imported})
+    db.table("dataset_samples").insert({"dataset_id": "i", "sample_id": "s3"})
     return db
 
 
@@ -88,5 +91,7 @@ def test_no_run_and_no_data_set_names_a_folder_any_more(by_source):
 def test_an_import_no_longer_keeps_a_synthesized_sample(by_source):
     MIGRATIONS.apply(by_source)
     (run,) = by_source.table("runs").rows
-    assert {row["dataset_id"] for row in by_source.table("dataset_samples").rows} == {run["id"]}
-    assert {json.loads(row["extra"])["origin"]["run"] for row in by_source.table("samples").rows} == {run["id"]}
+    places = {(row["dataset_id"], row["sample_id"]) for row in by_source.table("dataset_samples").rows}
+    assert places == {(run["id"], "s1"), (run["id"], "s2"), ("i", "s3")}
+    extras = [json.loads(row["extra"]) for row in by_source.table("samples").rows_where("id != 's3'")]
+    assert [extra["origin"]["run"] for extra in extras] == 2 * [run["id"]]
