@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from spa_lsp.errors import BadInput, NotFound
@@ -43,27 +44,22 @@ class SourceFile:
     text: str
 
 
-def read_sources(folders: Sequence[Path], packages: Sequence[str], left_out: Counter[str]) -> list[SourceFile]:
+def read_sources(folders: Sequence[Path], packages: Sequence[str], left_out: Counter[str]) -> Iterator[SourceFile]:
     """All usable files of these repositories and packages; what is not usable is counted in `left_out` by its reason.
+
+    One after the other: a repository may be larger than the memory. That the folders are repositories is seen first.
 
     Raises:
         NotFound: no such folder or package.
         BadInput: a folder is in no repository or has no tracked file, or a package's licence is not permissive.
     """
-    found: list[SourceFile] = []
-    for folder in folders:
-        found += _repository(folder, left_out)
-    for name in packages:
-        found += _package(name, left_out)
-    return found
+    tops = [_top_of(folder) for folder in folders]
+    repositories = (_repository(folder, top, left_out) for folder, top in zip(folders, tops, strict=True))
+    return chain.from_iterable(chain(repositories, (_package(name, left_out) for name in packages)))
 
 
-def top_of(folder: Path) -> Path:
-    """The repository that a folder is in.
-
-    Raises:
-        NotFound, BadInput: as `read_sources`.
-    """
+def _top_of(folder: Path) -> Path:
+    """The repository that a folder is in."""
     if not folder.is_dir():
         raise NotFound(f"there is no folder {folder}; give one of a Git repository")
     top = run_git(os.fsencode(folder), "rev-parse", "--show-toplevel")
@@ -75,8 +71,7 @@ def top_of(folder: Path) -> Path:
     return Path(os.fsdecode(top.removesuffix(b"\n")))
 
 
-def _repository(folder: Path, left_out: Counter[str]) -> Iterator[SourceFile]:
-    top = top_of(folder)
+def _repository(folder: Path, top: Path, left_out: Counter[str]) -> Iterator[SourceFile]:
     listed = run_git(os.fsencode(folder), "ls-files", "-z", "--stage", "--full-name", **_GIT)  # type: ignore[arg-type]  # its two numbers
     if listed is None:
         raise BadInput(f"`git ls-files` fails in {folder}; try it by hand")

@@ -98,7 +98,7 @@ def test_an_empty_repository_is_refused(tmp_path):
 
 
 def test_a_permissive_package_is_read_and_labelled():
-    files = read_sources([], ["click"], Counter())
+    files = list(read_sources([], ["click"], Counter()))
     assert {file.licence for file in files} == {"BSD-3-Clause"}
     assert {file.repository for file in files} == {f"click {files[0].commit}"}
 
@@ -148,3 +148,18 @@ def test_a_repository_without_a_commit_is_read(tmp_path):
     (tmp_path / "a.py").write_text(CODE)
     git(tmp_path, "add", "a.py")
     assert read(tmp_path) == (["a.py"], {})
+
+
+# #14
+def test_a_file_is_read_when_its_turn_comes(make_repository):
+    folder = make_repository({"a.py": CODE, "b.py": CODE})
+    files = read_sources([folder], [], left_out := Counter())
+    assert next(files).path == "a.py"
+    (folder / "b.py").unlink()
+    assert (list(files), left_out["unreadable"]) == ([], 1)
+
+
+# #14
+def test_a_second_folder_that_is_no_repository_is_refused_before_any_is_read(make_repository, tmp_path):
+    with pytest.raises(BadInput, match="in no Git repository"):
+        read_sources([make_repository({"a.py": CODE}), tmp_path], [], Counter())
