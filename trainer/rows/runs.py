@@ -210,7 +210,6 @@ def _record(row: dict[str, Any]) -> dict[str, Any]:
         "versions": json.loads(row["versions"]),
         "git_commit": row["git_commit"],
         "started": started,
-        "called": row["called"] or started,  # last; runs of before it was kept have none
         "finished": finished,
         "seconds": seconds,
     }
