@@ -9,7 +9,7 @@ A new option is one line here, `name: type = option(default, "Help.", low=1)`, a
   from before are found again. One that changes how it is computed and not what says `is_in_key=False`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -58,6 +58,16 @@ def option(
     """A field of a config that commands have as an option."""
     shown = Option(help=help, low=low, high=high, is_open=is_open, metavar=metavar, flag=flag)
     return field(default=default, metadata={"option": shown, "is_in_key": is_in_key, "is_added": is_added})
+
+
+def as_options(config: Any, *, always: tuple[str, ...] = ()) -> list[str]:
+    """What one types for a config of single values: the options that are not the default, and those of `always`."""
+    typed: list[str] = []
+    for each in fields(config):
+        value, said = getattr(config, each.name), each.metadata.get("option")
+        if said and (each.name in always or value != each.default):
+            typed += [said.flag or f"--{each.name.replace('_', '-')}", str(value)]
+    return typed
 
 
 @dataclass(frozen=True, kw_only=True)

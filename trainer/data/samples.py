@@ -15,6 +15,7 @@ Tokens are not counted here; whoever trains skips what is too long.
 """
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -105,8 +106,9 @@ def import_file(db: Database, path: Path, *, limit: int | None = None, on_bytes:
                 bad.append(BadLine(line=number, reason=str(error)))
                 continue
             n_new, n_known = n_new + is_new, n_known + (not is_new)
-        if n_new + n_known == 0:
-            _forget_empty_dataset(db, file_sha256)
+        if n_new:  # what is new to all stages is as new as this call, though the file may have been read in part before
+            db.execute("UPDATE datasets SET imported = ? WHERE id = ?", [_now(), file_sha256])
+        _forget_empty_dataset(db, file_sha256)
     return ImportReport(dataset_id=file_sha256, n_new=n_new, n_known=n_known, bad=tuple(bad))
 
 
@@ -270,10 +272,14 @@ def _check_field(row: dict[str, Any], field: str) -> None:
 
 
 def _insert_dataset(db: Database, dataset_id: str, path: Path, files: Sequence[Path]) -> None:
-    imported = datetime.now(UTC).isoformat(timespec="microseconds")
     n_bytes = sum(file.stat().st_size for file in files)
-    row = {"id": dataset_id, "name": path.name, "n_bytes": n_bytes, "imported": imported}
+    name = os.fsencode(path.name).decode(errors="replace")  # Linux has names that are no text
+    row = {"id": dataset_id, "name": name, "n_bytes": n_bytes, "imported": _now()}
     db.table("datasets").insert(row, ignore=True)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def _forget_empty_dataset(db: Database, dataset_id: str) -> None:
@@ -281,17 +287,23 @@ def _forget_empty_dataset(db: Database, dataset_id: str) -> None:
 
 
 def _insert_sample(db: Database, dataset_id: str, row: dict[str, Any]) -> bool:
-    """Add the sample and its place in the data set; False when it was known."""
+    """Add the sample and its place in the data set; False when it was known.
+
+    One that only shares its problem or its solution with a known sample is not in the store, and so in no data set: to
+    forget the known one must not be prevented by it.
+    """
     lang, problem, solution = row["lang"].strip().lower(), plain_lines(row["problem"]), plain_lines(row["solution"])
     keys = {"problem_key": content_key(problem), "solution_key": content_key(solution)}
-    query = "SELECT id FROM samples WHERE problem_key = :problem_key OR solution_key = :solution_key ORDER BY n LIMIT 1"
-    known = next(db.query(query, keys), None)
+    is_same = "problem_key = :problem_key AND solution_key = :solution_key"
+    query = f"SELECT id, {is_same} AS is_same FROM samples WHERE {is_same.replace('AND', 'OR')}"
+    known = next(db.query(f"{query} ORDER BY is_same DESC, n LIMIT 1", keys), None)
     sample_id = content_id([lang, problem, solution]) if known is None else str(known["id"])
     if known is None:
         extra = json.dumps({name: value for name, value in row.items() if name not in _FIELDS})
         fields = {"lang": lang, "problem": problem, "solution": solution}
         db.table("samples").insert({"id": sample_id, **fields, "extra": extra, **keys})
-    db.table("dataset_samples").insert({"dataset_id": dataset_id, "sample_id": sample_id}, ignore=True)
+    if known is None or known["is_same"]:
+        db.table("dataset_samples").insert({"dataset_id": dataset_id, "sample_id": sample_id}, ignore=True)
     return known is None
 
 

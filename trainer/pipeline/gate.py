@@ -1,5 +1,6 @@
 """Whether a division can be trusted, and what to do where it cannot: bootstraps of the query items against chance."""
 
+import shlex
 from dataclasses import replace
 from typing import get_args
 
@@ -7,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spa_lsp.progress import progress
-from trainer.configs import Normalize, PartitionConfig
+from trainer.attribute.anchors import anchors_digest, load_anchors
+from trainer.configs import AttributeConfig, Normalize, PartitionConfig, as_options
 from trainer.partition import N_BOOTSTRAPS, chance_stability, comparable_items, stability
-from trainer.rows.stages import PartitionFigures
+from trainer.rows.stages import AttributeRun, PartitionFigures, PartitionSettings
 
 LEAST_SIGNAL = 0.1  # stability above chance; below, most of the division is an accident of the query items
+ID_LENGTH = 12  # of a run's id in a command
 _TINY_SHARE = 0.25  # of the samples that a part of equal size would have
 _MAX_TRIED = 2000  # samples on which other ways are tried
 
@@ -31,18 +34,26 @@ def is_signal(own: float | None, by_chance: float | None) -> bool:
     return own is None or by_chance is None or own >= by_chance + LEAST_SIGNAL
 
 
-def advice(figures: PartitionFigures, influence: Influence, config: PartitionConfig, seed: int) -> str:
-    """What is wrong with the parts and which command would be better; "" when nothing is. Influence is the raw one."""
-    said = [] if figures.attribute_method == "random" else _weak(figures, influence, config, seed)
+def advice(
+    figures: PartitionFigures, influence: Influence, source: AttributeRun, settings: PartitionSettings, seed: int
+) -> str:
+    """What is wrong with the parts and, in backticks, the command that would be better; "" when nothing is.
+
+    Influence is the raw one, of the attribute run `source`; a command can be pasted as it stands.
+    """
+    said = [] if figures.attribute_method == "random" else _weak(figures, influence, source, settings, seed)
     equal = sum(figures.sizes.values()) / len(figures.sizes)
     tiny = [f"{name} ({n})" for name, n in figures.sizes.items() if n < _TINY_SHARE * equal]
     if tiny:
-        said.append(f"parts of hardly any sample: {', '.join(tiny)}; try: trainer partition --method balanced")
+        balanced = _divide(source.id, replace(settings.partition, method="balanced"), settings.limit, seed)
+        said.append(f"parts of hardly any sample: {', '.join(tiny)}; try `{balanced}`")
     return "; ".join(said)
 
 
-def _weak(figures: PartitionFigures, influence: Influence, config: PartitionConfig, seed: int) -> list[str]:
-    own, by_chance = figures.stability, figures.stability_by_chance
+def _weak(
+    figures: PartitionFigures, influence: Influence, source: AttributeRun, settings: PartitionSettings, seed: int
+) -> list[str]:
+    own, by_chance, config = figures.stability, figures.stability_by_chance, settings.partition
     if own is None or by_chance is None or is_signal(own, by_chance):
         return []
     what = (
@@ -50,9 +61,29 @@ def _weak(figures: PartitionFigures, influence: Influence, config: PartitionConf
     )
     better = _steadier(influence[:_MAX_TRIED], config, seed)
     if better:
-        return [f"{what} others; steadier: trainer partition --normalize {better}"]
-    rival = "trainer attribute --method bm25, or " if figures.attribute_method != "bm25" else ""
-    return [f"{what} others; try: {rival}trainer partition --method whole, where each adapter learns of all samples"]
+        steadier = _divide(source.id, replace(config, normalize=better), settings.limit, seed)
+        return [f"{what} others; steadier: `{steadier}`"]
+    whole = _divide(source.id, replace(config, method="whole"), settings.limit, seed)
+    words = _attribute_words(source)
+    rival = f"`{words} && {_divide('', config, settings.limit, seed)}`, or " if words else ""
+    return [f"{what} others; try {rival}`{whole}`, where each adapter learns of all samples"]
+
+
+def _divide(run_id: str, config: PartitionConfig, limit: int | None, seed: int) -> str:
+    """The command that divides the samples of this attribute run, or of the newest."""
+    typed = ["trainer partition", *([run_id[:ID_LENGTH]] if run_id else [])]
+    typed += as_options(config, always=("method", "normalize", "k"))
+    typed += [] if limit is None else [f"--limit {limit}"]
+    return " ".join([*typed, *([f"--seed {seed}"] if seed else [])])
+
+
+def _attribute_words(source: AttributeRun) -> str:
+    """The command for lexical influence on the same anchors; "" where it is that, or they are in an own file."""
+    if source.figures.method == "bm25" or source.parents.anchors != anchors_digest(load_anchors()):
+        return ""
+    typed = ["trainer attribute", *as_options(AttributeConfig(method="bm25"), always=("method",))]
+    typed += [*as_options(source.settings.items), "--language", shlex.quote(source.figures.language)]
+    return " ".join([*typed, *([f"--seed {source.seed}"] if source.seed else [])])
 
 
 def _steadier(influence: Influence, config: PartitionConfig, seed: int) -> Normalize | None:

@@ -1,5 +1,7 @@
 """The rows by which stages speak to each other: influence, parts, runs to go on from, and what `status` reads."""
 
+import os
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
@@ -29,6 +31,8 @@ from trainer.rows.runs import (
 )
 from trainer.rows.stages import AttributeRun, PartitionRun
 from trainer.synthesize.forget import forgotten_sets
+
+OWN_REPOSITORY = "own repository"
 
 
 def source_run(
@@ -102,14 +106,34 @@ def load_parts(db: Database, run: PartitionRun, limit: int | None) -> dict[int, 
 
 
 def data_record(db: Database, divided: PartitionRun) -> dict[str, Any]:
-    """What a set was made from, for its manifest: digests and counts, no text of a sample."""
+    """What a set was made from, for its manifest: digests, counts and licences; no text of a sample, no path.
+
+    Of synthesized samples the packages are named, as their licences ask for. A person's own repository is not: the
+    name of its folder may tell whose it is, or for whom.
+    """
     query = (
         "SELECT DISTINCT datasets.id, name FROM part_members JOIN dataset_samples USING (sample_id) "
         "JOIN datasets ON datasets.id = dataset_id WHERE run_id = ? ORDER BY name, datasets.id"
     )
     datasets = [{"name": row["name"], "sha256": row["id"]} for row in db.query(query, [divided.id])]
     n_samples = db.table("part_members").count_where("run_id = ?", [divided.id])
-    return {"datasets": datasets, "n_samples": n_samples, "partition_run": divided.id}
+    record = {"datasets": datasets, "n_samples": n_samples, "partition_run": divided.id}
+    sources = _sources(db, divided)
+    return {**record, "sources": sources} if sources else record
+
+
+def _sources(db: Database, divided: PartitionRun) -> list[dict[str, Any]]:
+    query = (
+        "SELECT repository, licence, count(DISTINCT part_members.sample_id) AS n FROM part_members "
+        "JOIN task_solutions ON task_solutions.sample_id = part_members.sample_id JOIN tasks ON tasks.id = task_id "
+        "JOIN seed_snippets ON seed_snippets.run_id = tasks.run_id AND seed_snippets.id = seed_id "
+        "WHERE part_members.run_id = ? GROUP BY repository, licence"
+    )
+    n_samples: Counter[tuple[str, str]] = Counter()
+    for row in db.query(query, [divided.id]):
+        name = OWN_REPOSITORY if os.path.isabs(row["repository"]) else row["repository"]
+        n_samples[name, row["licence"]] += row["n"]
+    return [{"name": name, "licence": licence, "n_samples": n} for (name, licence), n in sorted(n_samples.items())]
 
 
 def read_status() -> dict[str, Any]:

@@ -198,7 +198,7 @@ def run_partition(
         labels=labels,
         attribute_method=source.figures.method,
     )
-    if warning := advice(figures, influence[:, columns], config, seed):
+    if warning := advice(figures, influence[:, columns], source, settings, seed):
         logger.warning("%s", warning)
         figures = replace(figures, advice=warning)
     rows = list(zip(sample_ids, assignment.tolist(), strict=True))

@@ -71,10 +71,12 @@ def _state(db: Database, stage: "Stage[Any, Any, Any]", reasons_of: _Reasons, ne
 def _attribute_reasons(db: Database, run: AttributeRun, newest: dict[str, str]) -> list[str]:
     query = (
         "SELECT datasets.name, count(*) AS n FROM datasets JOIN dataset_samples ON dataset_id = datasets.id "
-        "JOIN samples ON samples.id = sample_id WHERE imported > ? AND lang = ? "
-        "AND sample_id NOT IN (SELECT sample_id FROM influence WHERE run_id = ?) GROUP BY datasets.id ORDER BY imported"
+        "JOIN samples ON samples.id = sample_id WHERE lang = :language "
+        "AND imported > (SELECT max(started, called) FROM runs WHERE id = :run) "
+        "AND sample_id NOT IN (SELECT sample_id FROM influence WHERE run_id = :run) "
+        "GROUP BY datasets.id ORDER BY imported"
     )
-    rows = db.query(query, [run.record["started"], run.figures.language, run.id])
+    rows = db.query(query, {"language": run.figures.language, "run": run.id})
     return [f"{row['n']} samples were imported since ({row['name']})" for row in rows]
 
 

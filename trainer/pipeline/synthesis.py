@@ -33,20 +33,15 @@ def run_synthesize(
 ) -> Synthesized:
     """Make samples of the first `limit` seeds, or of all; those that the run has done are not done again.
 
-    The run's key has the sources' names, not their content: a new commit only adds its new seeds. `load` gives the
-    completer of a base and quantization. Seeds are left for another call when `is_over`.
+    All sources under the same settings are one run: a new one, or a new commit, only adds its new seeds. `load` gives
+    the completer of a base and quantization. Seeds are left for another call when `is_over`.
 
     Raises:
         NotFound, BadInput: a source cannot be used. Unavailable: there is no working sandbox.
     """
     base = find_base(base_id)
     found = collect(sources, config.recipe_names, seed=seed)
-    settings = SynthesizeSettings(
-        synthesize=config,
-        sources=tuple(sorted({each.repository for each in found.seeds})),
-        base=base_id,
-        quantization=quantization,
-    )
+    settings = SynthesizeSettings(synthesize=config, base=base_id, quantization=quantization)
     run = begin_run(db, SYNTHESIZE, settings, parents=SynthesizeParents(base=base.sha256), seed=seed)
     missing = missing_seeds(db, run, found, limit)
     if run.is_finished and not missing:

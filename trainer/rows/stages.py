@@ -24,10 +24,9 @@ from trainer.rows.runs import Run, Stage
 
 @dataclass(frozen=True, kw_only=True)
 class SynthesizeSettings:
-    """What a synthesize run was asked for; of the sources only the names, so that a new commit goes on with it."""
+    """What a synthesize run was asked for; not of which sources: another one, or a new commit, only adds its seeds."""
 
     synthesize: SynthesizeConfig
-    sources: tuple[str, ...]
     base: str
     quantization: str
 
@@ -43,7 +42,7 @@ class SynthesizeParents:
 class SynthesizeFigures:
     """Of all seeds that the run has done, in this call and before; times and rates of the work without the loading."""
 
-    n_seeds_found: int
+    n_seeds_found: int  # in the sources of the last call
     n_seeds: int
     n_tasks: int
     n_samples: int

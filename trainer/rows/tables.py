@@ -4,10 +4,16 @@ datasets ──< dataset_samples >── samples ──< gradients, influence, p
 runs ──< seed_snippets ──< tasks ──< task_solutions >── samples
 """
 
+import json
+from typing import Any
+
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
+from trainer.rows.records import canonical, content_id
+
 MIGRATIONS = Migrations("trainer")
+SYNTHESIZED = "synthesized"  # the name of a data set of samples that the trainer made
 
 
 @MIGRATIONS()
@@ -178,3 +184,49 @@ def m009_forgotten(db: Database) -> None:
             set_id TEXT PRIMARY KEY, name TEXT NOT NULL, base_id TEXT NOT NULL, forgotten TEXT NOT NULL
         ) STRICT"""
     )
+
+
+@MIGRATIONS()
+def m010_sources_are_no_key(db: Database) -> None:
+    """Synthesize runs of the same settings become one, whatever their sources, and no run or data set names a folder.
+
+    An import's place for a synthesized sample goes: it may have shared the problem alone, and would keep the sample
+    from being forgotten.
+    """
+    for run in list(db.query("SELECT * FROM runs WHERE stage = 'synthesize' ORDER BY started, rowid")):
+        config, inputs = json.loads(run["config"]), json.loads(run["inputs"])
+        config.pop("sources", None)
+        base = list(inputs.values()) if isinstance(inputs, dict) else inputs
+        key = {"stage": "synthesize", "format": 1, "config": config, "inputs": base, "seed": run["seed"]}
+        moved = {**run, "id": content_id(key), "config": canonical(config)}
+        if moved["id"] != run["id"]:
+            _move_run(db, run, moved)
+    db.execute(
+        "UPDATE datasets SET name = ? WHERE id IN (SELECT id FROM runs WHERE stage = 'synthesize')", [SYNTHESIZED]
+    )
+    db.execute(
+        "DELETE FROM dataset_samples WHERE dataset_id NOT IN (SELECT id FROM runs WHERE stage = 'synthesize')"
+        f" AND sample_id IN (SELECT id FROM samples WHERE {_RUN_OF_ORIGIN} IS NOT NULL)"
+    )
+
+
+_RUN_OF_ORIGIN = "CASE WHEN json_valid(extra) THEN json_extract(extra, '$.origin.run') END"  # an import may have NaN
+
+
+def _move_run(db: Database, run: dict[str, Any], moved: dict[str, Any]) -> None:
+    """Give all that a synthesize run made to the run under its new id; one that takes over a second has work to do."""
+    old, new = run["id"], moved["id"]
+    if db.table("runs").count_where("id = ?", [new]):
+        db.execute("UPDATE runs SET status = 'running' WHERE id = ?", [new])
+    else:
+        db.table("runs").insert(moved)
+    db.execute(
+        "INSERT OR IGNORE INTO datasets SELECT ?, name, n_bytes, imported FROM datasets WHERE id = ?", [new, old]
+    )
+    for table, column in (("seed_snippets", "run_id"), ("tasks", "run_id"), ("dataset_samples", "dataset_id")):
+        db.execute(f"UPDATE OR IGNORE {table} SET {column} = ? WHERE {column} = ?", [new, old])
+        db.execute(f"DELETE FROM {table} WHERE {column} = ?", [old])  # what the other run has, too
+    set_run = "UPDATE samples SET extra = json_set(extra, '$.origin.run', ?)"
+    db.execute(f"{set_run} WHERE {_RUN_OF_ORIGIN} = ?", [new, old])
+    db.execute("DELETE FROM datasets WHERE id = ?", [old])
+    db.execute("DELETE FROM runs WHERE id = ?", [old])

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from trainer.synthesize.clean import mask_personal
+from trainer.synthesize.clean import mask_code, mask_personal
 from trainer.synthesize.contamination import Known, contamination
 from trainer.synthesize.duplicates import Seen
 from trainer.synthesize.recipes import Made, Task
@@ -27,7 +27,10 @@ def clean_seed(seed: Seed, filters: Filters, counts: Counter[str]) -> tuple[Seed
         return None, "secret"
     if found := contamination([seed.text], seed.entry_point, filters.known):
         return None, f"contaminated: {found}"
-    text, n_masked = mask_personal(seed.text)
+    masked = mask_code(seed.text)
+    if masked is None:
+        return None, "personal data in code"  # masked, it would be another program, or none
+    text, n_masked = masked
     counts["personal data masked"] += n_masked
     return replace(seed, text=text), ""
 
@@ -39,9 +42,11 @@ def filter_task(made: Made, filters: Filters, counts: Counter[str]) -> Made:
     reason = _refusal(made.task, filters)
     if reason:
         return replace(made, task=None, reason=reason)
-    problem, n_masked = mask_personal(made.task.problem)
-    counts["personal data masked"] += n_masked
-    task = replace(made.task, problem=problem)
+    task = made.task
+    if task.recipe != "behaviour":  # of that one everything is the seed's, which is masked, and code that must stay
+        problem, n_masked = mask_personal(task.problem)
+        counts["personal data masked"] += n_masked
+        task = replace(task, problem=problem)
     filters.seen.add(_text_of(task))
     return replace(made, task=task)
 
@@ -52,7 +57,7 @@ def _refusal(task: Task, filters: Filters) -> str:
         return "too long"
     if any(map(holds_secret, texts)):
         return "secret"
-    if any(mask_personal(solution.code)[1] for solution in task.solutions):
+    if any(mask_code(solution.code) != (solution.code, 0) for solution in task.solutions):
         return "personal data in a solution"  # masked, it would no longer be the program that was judged
     if found := contamination(texts, task.entry_point, filters.known):
         return f"contaminated: {found}"

@@ -239,4 +239,7 @@ def _distinct(groups: Sequence[Arguments]) -> list[Arguments]:
 
 
 def _is_short(arguments: Arguments) -> bool:
-    return len(repr(arguments)) <= _MAX_TEXT
+    try:
+        return len(repr(arguments)) <= _MAX_TEXT
+    except ValueError:  # Python writes no number of thousands of digits
+        return False

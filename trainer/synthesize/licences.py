@@ -32,6 +32,7 @@ _SPELLINGS = {
     "the unlicense unlicense": "Unlicense",
     "unlicense": "Unlicense",
 }
+_AMBIGUOUS = frozenset({"apache", "apache software", "bsd"})  # as free text: of which version is not said
 _CLASSIFIER = "License :: OSI Approved :: "
 # a sentence that only this licence has, in the order in which they are looked for
 _SENTENCES = (
@@ -47,11 +48,17 @@ _SENTENCES = (
 
 
 def licence_of_package(metadata: PackageMetadata) -> str:
-    """The SPDX expression that a distribution's metadata amount to; `unknown` where they say nothing that is known."""
+    """The SPDX expression that a distribution's metadata amount to; `unknown` where they say nothing that is known.
+
+    The first of these that is there decides, known or not: an expression, classifiers, the free text.
+    """
     if "License-Expression" in metadata:
-        return metadata["License-Expression"].strip()
-    classifiers = [line for line in metadata.get_all("Classifier") or [] if line.startswith(_CLASSIFIER)]
-    return _known(classifiers) or _known([metadata["License"] if "License" in metadata else ""]) or UNKNOWN
+        return metadata["License-Expression"].strip() or UNKNOWN
+    lines = [line.strip() for line in metadata.get_all("Classifier") or [] if line.startswith("License :: ")]
+    if classifiers := [line for line in lines if line != _CLASSIFIER.strip(": ")]:  # that one heads the others
+        return _known([line.removeprefix(_CLASSIFIER) for line in classifiers]) or UNKNOWN
+    text = metadata["License"] if "License" in metadata else ""
+    return UNKNOWN if _words(text).removeprefix("the ") in _AMBIGUOUS else _known([text]) or UNKNOWN
 
 
 def is_permissive(expression: str) -> bool:
@@ -70,17 +77,20 @@ def licence_of_text(text: str) -> str:
 
 def _known(lines: Sequence[str]) -> str:
     """All of these as one expression; empty when one of them, or nothing, is known."""
-    found = [_spdx(line.removeprefix(_CLASSIFIER)) for line in lines if line.strip()]
+    found = [_spdx(line) for line in lines if line.strip()]
     return " AND ".join(dict.fromkeys(found)) if found and all(found) else ""
 
 
 def _spdx(name: str) -> str:
     if name.strip() in PERMISSIVE:
         return name.strip()
-    words = " ".join(re.sub(r"[^a-z0-9.]+", " ", name.lower()).split())
-    for ending in (" license", " licence"):
-        words = words.replace(ending, "")
+    words = _words(name)
     return _SPELLINGS.get(words.removeprefix("the ") if words not in _SPELLINGS else words, "")
+
+
+def _words(name: str) -> str:
+    words = " ".join(re.sub(r"[^a-z0-9.]+", " ", name.lower()).split())
+    return words.replace(" license", "").replace(" licence", "")
 
 
 def _any_of(tokens: Sequence[str]) -> bool:

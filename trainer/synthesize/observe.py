@@ -8,7 +8,8 @@ import secrets
 from collections.abc import Sequence
 
 from trainer.evaluate.sandbox import run_program
-from trainer.synthesize.cases import MAX_RESULT, Case, is_telling
+from trainer.synthesize.cases import MAX_RESULT, Case, called, is_telling
+from trainer.synthesize.clean import mask_personal
 from trainer.synthesize.inputs import Arguments, candidate_inputs
 from trainer.synthesize.seeds import Seed
 
@@ -32,14 +33,13 @@ def _spa_record(mark, entry_point, inputs, seconds, most):
         before = repr(arguments)
         signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
-            result, raised = globals()[entry_point](*arguments), ""
+            text, raised = repr(globals()[entry_point](*arguments)), ""
+            if len(text) > most or repr(arguments) != before:
+                text, raised = "None", "SystemExit"
         except BaseException as error:
-            result, raised = None, type(error).__name__
+            text, raised = "None", type(error).__name__
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-        text = repr(result)
-        if len(text) > most or repr(arguments) != before:
-            text, raised = "None", "SystemExit"
         sys.stdout.write("\\n" + mark + ascii((text, raised)) + "\\n")
         sys.stdout.flush()
 """
@@ -59,6 +59,8 @@ def observe(seed: Seed, *, rng_seed: int) -> list[Case]:
     told = _raised_names(seed.text)
     lines = zip(inputs, once, again, strict=False)  # a program that was ended wrote fewer
     outcomes = [_case(arguments, first, second, told) for arguments, first, second in lines]
+    # a problem shows its cases as they are: what would be masked there would be shown wrong
+    outcomes = [None if case and mask_personal(called(seed.entry_point, case))[1] else case for case in outcomes]
     start = 0
     for group in groups:
         own = outcomes[start : start + len(group)]

@@ -13,13 +13,14 @@ from spa_lsp.text.python_source import parse_python
 from trainer.data.fences import fenced
 from trainer.evaluate.benchmarks.text import text_before_function
 from trainer.evaluate.sameness.normalize import entry_function
-from trainer.synthesize.cases import Case, called
+from trainer.synthesize.cases import MAX_RESULT, Case, called
 from trainer.synthesize.generation import Question
 
 PROBLEM_TOKENS, CODE_TOKENS, TESTS_TOKENS, CONCEPT_TOKENS = 120, 224, 200, 40
 PROBLEM_BEGUN = "Write a Python function `"
 SHOWN_CASES = 3
 _SHOWN_LENGTH = 160  # characters of one example
+_MAX_CASE = 2 * MAX_RESULT
 # Told to some of the rows, so that not all answer alike.
 APPROACHES = (
     "Use an explicit loop.",
@@ -210,6 +211,7 @@ def _case(test: ast.expr, entry_point: str) -> Case | None:
         return None
     try:
         arguments = tuple(ast.literal_eval(argument) for argument in call.args)
-        return Case(arguments=arguments, expected=ast.literal_eval(expected))
+        case = Case(arguments=arguments, expected=ast.literal_eval(expected))
+        return case if len(repr(case)) <= _MAX_CASE else None
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return None

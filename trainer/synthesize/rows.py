@@ -17,6 +17,7 @@ from trainer.data.fences import fenced
 from trainer.data.samples import content_key
 from trainer.rows.records import content_id
 from trainer.rows.stages import SynthesizeRun
+from trainer.rows.tables import SYNTHESIZED
 from trainer.synthesize.cases import pack_cases
 from trainer.synthesize.recipes import Made, Task
 from trainer.synthesize.seeds import Seed
@@ -34,10 +35,10 @@ class Spent:
     ask_s: float
 
 
-def begin_dataset(db: Database, run: SynthesizeRun, name: str) -> None:
-    """The data set that the run's samples belong to; its id is the run's."""
+def begin_dataset(db: Database, run: SynthesizeRun) -> None:
+    """The data set that the run's samples belong to; its id is the run's, its name tells no folder."""
     now = datetime.now(UTC).isoformat(timespec="microseconds")  # of the last call: what it adds is new to all stages
-    db.table("datasets").upsert({"id": run.id, "name": name, "n_bytes": 0, "imported": now}, pk="id")
+    db.table("datasets").upsert({"id": run.id, "name": SYNTHESIZED, "n_bytes": 0, "imported": now}, pk="id")
 
 
 def done_seeds(db: Database, run: SynthesizeRun) -> set[str]:

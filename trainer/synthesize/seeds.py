@@ -21,6 +21,7 @@ LINES_PER_SNIPPET = 60
 MAX_SNIPPETS = 4  # of one file
 MAX_FUNCTION_LINES = 60  # docstring and what it needs included
 MAX_CHARACTERS = 4000
+MAX_DEPTH = 100  # of the syntax tree
 _MIN_DOCSTRING = 15  # characters
 _MIN_SNIPPET = 40  # characters; less says nothing
 
@@ -173,8 +174,17 @@ def _with_needs(function: ast.FunctionDef, bindings: dict[str, ast.stmt], source
     nodes = sorted(needed.values(), key=lambda node: node.lineno)
     texts = ["\n".join(lines[_first_line(node) - 1 : node.end_lineno]) for node in nodes]
     text = _joined(nodes, texts)
-    is_fit = len(text) <= MAX_CHARACTERS and text.count("\n") <= MAX_FUNCTION_LINES and parse_python(text) is not None
-    return text if is_fit else ""
+    is_short = len(text) <= MAX_CHARACTERS and text.count("\n") <= MAX_FUNCTION_LINES
+    tree = parse_python(text) if is_short else None
+    return text if tree is not None and not _is_deep(tree) else ""
+
+
+def _is_deep(tree: ast.Module) -> bool:
+    """Whether it nests so far that Python could give up on it, here or where more is on the stack."""
+    level: list[ast.AST] = [tree]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return bool(level)
 
 
 def _joined(nodes: list[ast.stmt], texts: list[str]) -> str:

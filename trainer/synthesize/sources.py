@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from spa_lsp.errors import BadInput, NotFound
@@ -43,38 +44,34 @@ class SourceFile:
     text: str
 
 
-def read_sources(folders: Sequence[Path], packages: Sequence[str], left_out: Counter[str]) -> list[SourceFile]:
+def read_sources(folders: Sequence[Path], packages: Sequence[str], left_out: Counter[str]) -> Iterator[SourceFile]:
     """All usable files of these repositories and packages; what is not usable is counted in `left_out` by its reason.
+
+    One after the other: a repository may be larger than the memory. That the folders are repositories is seen first.
 
     Raises:
         NotFound: no such folder or package.
         BadInput: a folder is in no repository or has no tracked file, or a package's licence is not permissive.
     """
-    found: list[SourceFile] = []
-    for folder in folders:
-        found += _repository(folder, left_out)
-    for name in packages:
-        found += _package(name, left_out)
-    return found
+    tops = [_top_of(folder) for folder in folders]
+    repositories = (_repository(folder, top, left_out) for folder, top in zip(folders, tops, strict=True))
+    return chain.from_iterable(chain(repositories, (_package(name, left_out) for name in packages)))
 
 
-def top_of(folder: Path) -> Path:
-    """The repository that a folder is in.
-
-    Raises:
-        NotFound, BadInput: as `read_sources`.
-    """
+def _top_of(folder: Path) -> Path:
+    """The repository that a folder is in."""
     if not folder.is_dir():
         raise NotFound(f"there is no folder {folder}; give one of a Git repository")
     top = run_git(os.fsencode(folder), "rev-parse", "--show-toplevel")
     if not top:
         way_out = "run `git init` and `git add` there, or name a package with --package"
         raise BadInput(f"{folder} is in no Git repository of this user; {way_out}")
+    if not _is_text(os.fsdecode(top)):
+        raise BadInput(f"the name of the folder {top.decode(errors='replace').strip()} is not UTF-8; rename it")
     return Path(os.fsdecode(top.removesuffix(b"\n")))
 
 
-def _repository(folder: Path, left_out: Counter[str]) -> Iterator[SourceFile]:
-    top = top_of(folder)
+def _repository(folder: Path, top: Path, left_out: Counter[str]) -> Iterator[SourceFile]:
     listed = run_git(os.fsencode(folder), "ls-files", "-z", "--stage", "--full-name", **_GIT)  # type: ignore[arg-type]  # its two numbers
     if listed is None:
         raise BadInput(f"`git ls-files` fails in {folder}; try it by hand")
@@ -98,11 +95,18 @@ def _entries(listed: bytes) -> dict[str, str]:
 
 
 def _unfit_entry(path: str, mode: str) -> str:
+    if not _is_text(path):
+        return "name is no UTF-8"
     if mode == _SYMLINK:
         return "symlink"
     if mode == _SUBMODULE:
         return "submodule"
     return _unfit_name(path)
+
+
+def _is_text(path: str) -> bool:
+    """Whether a name can be kept in the store; Linux allows any bytes."""
+    return not any("\ud800" <= character <= "\udfff" for character in path)
 
 
 def _unfit_name(path: str) -> str:

@@ -59,7 +59,7 @@ def collect(sources: SourcesConfig, recipes: Sequence[Recipe], *, seed: int) -> 
                 found.setdefault(each.id, each)
     counts = {reason: n for reason, n in sorted(left_out.items()) if n}
     if not found:
-        why = ", ".join(f"{reason} {n}" for reason, n in counts.items()) or "there are no files"
+        why = ", ".join(f"{reason} {n}" for reason, n in counts.items()) or "nothing"
         raise BadInput(f"nothing to make samples of in {n_files} files (left out: {why}); name other folders")
     ordered = sorted(found.values(), key=lambda each: (each.kind != "function", content_id([seed, each.id])))
     return Found(seeds=tuple(ordered), left_out=counts)
@@ -94,7 +94,7 @@ def synthesize(
     if known.missing:
         logger.warning("not compared with benchmarks that are not here: %s; pass --data", ", ".join(known.missing))
     filters = Filters(known=known, seen=Seen(known_texts(db)))
-    begin_dataset(db, run, f"synthesized from {', '.join(sorted({seed.repository for seed in found.seeds}))}")
+    begin_dataset(db, run)
     asker = Asker(completer, seed=run.seed)
     for block in _blocks(missing_seeds(db, run, found, limit)):
         if is_over():

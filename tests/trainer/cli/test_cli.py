@@ -1,9 +1,12 @@
 """`trainer`: exit codes, sentences, data on stdout, and the whole way on a tiny base."""
 
 import json
+import re
+import shlex
 import signal
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from click import BadParameter
@@ -43,6 +46,17 @@ def data(tmp_path):
 def attributed(data):
     trainer("import", data)
     return trainer_json("attribute", "--method", "bm25")[0]
+
+
+@pytest.fixture
+def newer(data):
+    """A store that a newer version has changed."""
+    trainer("import", data)
+    with closing(open_store(write=True)) as db:
+        steps = next(name for name in db.table_names() if "migrations" in name)
+        row = next(own for own in db.table(steps).rows if "trainer" in own.values())
+        name = next(column for column, value in row.items() if str(value).startswith("m0"))
+        db.table(steps).insert({**{c: v for c, v in row.items() if c != "id"}, name: "m999_of_tomorrow"})
 
 
 # --- help and misuse
@@ -243,6 +257,16 @@ def test_partition_takes_the_start_of_a_runs_id(attributed):
     assert trainer_json("partition", other["id"])[0]["parents"]["attribute_run"] == other["id"]
 
 
+def test_a_command_that_is_advised_does_what_it_says(attributed):  # (#14)
+    asked = ("--method", "argmax", "--normalize", "none", "--k", 5)
+    divided = trainer_json("partition", attributed["id"], *asked)[0]
+    command = re.search("`trainer (partition [^`]*balanced[^`]*)`", divided["figures"]["advice"])[1]
+    trainer("attribute", "--method", "random")
+    again = trainer_json(*shlex.split(command))[0]
+    assert again["parents"] == divided["parents"] and max(again["figures"]["sizes"].values()) == 5
+    assert again["config"]["partition"] == {"method": "balanced", "normalize": "none", "k": 5}
+
+
 def test_an_unknown_run_is_named(attributed):
     assert "no finished attribute run begins with 'xyz'" in sentence(trainer("partition", "xyz"))
 
@@ -251,6 +275,20 @@ def test_parts_of_a_random_division_promise_no_style(data):
     trainer("import", data)
     trainer("attribute", "--method", "random")
     assert trainer_json("partition", "--k", "2")[0]["figures"]["names"] == ["random-1", "random-2"]
+
+
+# --- a store of a newer version
+
+
+@pytest.mark.parametrize("command", [("import", "samples.jsonl"), ("attribute",), ("forget", "--repo", "/nowhere")])
+def test_a_store_of_a_newer_version_is_one_sentence(newer, command, monkeypatch, tmp_path):  # (#14)
+    monkeypatch.chdir(tmp_path)
+    assert "m999_of_tomorrow" in (said := sentence(trainer(*command))) and "upgrade spa-lsp" in said
+
+
+def test_a_status_of_a_newer_store_is_no_traceback(newer):  # (#14)
+    result = trainer("status")
+    assert result.exit_code in (0, 1) and "Traceback" not in result.output
 
 
 # --- finetune, publish, status
@@ -288,6 +326,22 @@ def test_status_says_that_samples_came_since(attributed, tmp_path):  # (#14)
     (tmp_path / "more.jsonl").write_text(row(99))
     trainer("import", tmp_path / "more.jsonl")
     assert states()["attribute"] == ["1 samples were imported since (more.jsonl)"]
+
+
+def test_a_run_that_was_called_again_since_is_fresh(data, tmp_path):  # (#14)
+    trainer("import", data)
+    trainer("attribute", "--method", "bm25", "--limit", "9")
+    (tmp_path / "more.jsonl").write_text(row(99))
+    trainer("import", tmp_path / "more.jsonl")
+    trainer("attribute", "--method", "bm25", "--limit", "9")
+    assert states()["attribute"] == []
+
+
+def test_the_rest_of_a_file_that_was_known_in_part_came_since(data):  # (#14)
+    trainer("import", data, "--limit", "9")
+    trainer("attribute", "--method", "bm25")
+    trainer("import", data)
+    assert states()["attribute"] == ["15 samples were imported since (samples.jsonl)"]
 
 
 def test_what_was_made_of_something_stale_is_stale(attributed):  # (#14)

@@ -1,6 +1,7 @@
 """Reading samples and cutting them into items."""
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -148,6 +149,20 @@ def test_a_bad_line_is_reported_and_the_good_ones_kept(db, tmp_path, line, reaso
     report = import_file(db, write(tmp_path, row(0), line, row(1)))
     assert report.n_new == 2
     assert [bad.line for bad in report.bad] == [2] and reason in report.bad[0].reason
+
+
+# #14
+def test_a_file_whose_name_is_no_text_is_read(db, tmp_path):
+    path = write(tmp_path, row(0)).rename(tmp_path / os.fsdecode(b"caf\xe9.jsonl"))
+    assert import_file(db, path).n_new == 1
+
+
+# #14
+@pytest.mark.parametrize("depth", [900, 960, 990, 5000])
+def test_a_field_that_nests_deeply_costs_no_other_line(db, tmp_path, depth):
+    deep = row(0)[:-1] + ', "x": ' + "[" * depth + "]" * depth + "}"
+    report = import_file(db, write(tmp_path, deep, row(1)))
+    assert report.n_new + len(report.bad) == 2 and report.n_new >= 1
 
 
 def test_a_file_without_a_good_line_leaves_nothing(db, tmp_path):

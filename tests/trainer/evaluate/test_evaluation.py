@@ -89,7 +89,7 @@ def test_a_text_is_counted_as_it_came_and_as_it_is_shown(evaluate, problems):
 
 # #13
 def test_what_needs_a_package_is_counted_apart_and_never_as_wrong(evaluate, problems):
-    needing = "    import no_such_package as np\n    result = np.sum(numbers)\n"
+    needing = "    import pandas as np\n    result = np.sum(numbers)\n"
     result = evaluate(FakeCompleter(texts=(LOOP, needing, WRONG, needing)), problems)
     assert means(result, "pass_at_1", "needs_share", "raw_needs_share", "dc_ast", "distinct_ast") == [
         0.5,
@@ -98,13 +98,13 @@ def test_what_needs_a_package_is_counted_apart_and_never_as_wrong(evaluate, prob
         1,
         3,
     ]
-    assert [own.verdict for own in next(iter(result.attempts.values()))][1] == "needs no_such_package"
-    assert needed_packages(result.attempts) == {"no_such_package": 6}
+    assert [own.verdict for own in next(iter(result.attempts.values()))][1] == "needs pandas"
+    assert needed_packages(result.attempts) == {"pandas": 6}
 
 
 # #13
 def test_where_nothing_could_be_judged_there_is_no_figure_of_what_is_right(evaluate, problems):
-    needing = "    import no_such_package as np\n    result = np.sum(numbers)\n"
+    needing = "    import pandas as np\n    result = np.sum(numbers)\n"
     result = evaluate(FakeCompleter(texts=(needing,)), problems)
     assert result.figures["needs_share"].mean == 1
     assert not {"pass_at_1", "pass_at_k", "dc_ast", "utility_ast", "pass_at_1_min"} & result.figures.keys()

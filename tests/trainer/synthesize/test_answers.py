@@ -114,3 +114,8 @@ def test_the_most_unlike_solutions_are_kept():
         and kept[0].is_of_seed
         and {each.approach for each in kept[:5]} == {f"a{n}" for n in range(5)}
     )
+
+
+# #14
+def test_an_assertion_of_an_endless_number_counts_for_nothing():
+    assert read_assertions(f"assert f(1) == 0x{'f' * 4000}", "f") == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainer.synthesize.clean import drop_licence_header, mask_personal
+from trainer.synthesize.clean import drop_licence_header, mask_code, mask_personal
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,51 @@ def test_another_header_stays(text):
 
 def test_a_docstring_without_an_end_costs_nothing_else():
     assert drop_licence_header('"""copyright\n' + "x = 1\n" * 100)[0].count("x = 1") == 100
+
+
+# #14
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from dataclasses import dataclass\n\n\n@dataclass\nclass Book:\n    author: str\n    title: str\n",
+        "book = dict(\n    author=1,\n)\n",
+        "total = base +100-20-30\n",
+        "total = base +49 -3012 -4567\n",
+        f"huge = 0x{'f' * 6000}  # a number\n",
+    ],
+)
+def test_code_that_only_looks_personal_stays(code):
+    assert mask_code(code) == (code, 0)
+
+
+# #14
+@pytest.mark.parametrize(
+    "code, masked",
+    [
+        ("x = 1  # ask jane@corp.de\n", "x = 1  # ask user@example.com\n"),
+        ('def f():\n    """Mine.\n\n    :author: Jane\n    """\n', 'def f():\n    """Mine.\n\n\n    """\n'),
+        ("hosts = ['8.8.4.4', 0]\n", "hosts = ['192.0.2.1', 0]\n"),
+        (f"x = 0x{'f' * 6000}  # jane@corp.de\n", f"x = 0x{'f' * 6000}  # user@example.com\n"),
+    ],
+)
+def test_only_comments_and_texts_of_code_are_masked(code, masked):
+    assert mask_code(code) == (masked, 1)
+
+
+# #14
+@pytest.mark.parametrize(
+    "code", ["x = '\\njane@corp.de'\n", "__credits__ = ['Jane', 'Joe']\n", "__author__ = (\n    'Jane')\n"]
+)
+def test_a_program_that_masking_would_change_is_none(code):
+    assert mask_code(code) is None
+
+
+# #14
+def test_a_piece_of_a_program_is_masked_as_text():
+    assert mask_code("  and so on jane@corp.de\nreturn (\n") == ("  and so on user@example.com\nreturn (\n", 1)
+
+
+# #14
+def test_what_an_f_string_computes_stays():
+    masked = mask_code("text = f'{base +100-20-30} jane@corp.de'\n")  # up to Python 3.11 it is one text, not masked
+    assert masked in (None, ("text = f'{base +100-20-30} user@example.com'\n", 1))

@@ -1,12 +1,13 @@
 """After `forget` no byte of what came from a repository or a file is in the store, nor in the cache."""
 
+import json
 from unittest.mock import Mock
 
 import pytest
 
 from spa_lsp import paths
 from spa_lsp.errors import Busy
-from spa_lsp.storage.store import open_store
+from spa_lsp.storage.store import load_manifests, open_store
 from tests.trainer.synthesize.conftest import CLAMP, CannedBase
 from trainer.configs import (
     AttributeConfig,
@@ -17,7 +18,7 @@ from trainer.configs import (
     SourcesConfig,
     SynthesizeConfig,
 )
-from trainer.data.samples import load_samples
+from trainer.data.samples import import_file, load_samples
 from trainer.pipeline.stage_rows import read_status
 from trainer.pipeline.stages import open_trainer, run_attribute, run_finetune, run_partition, run_publish
 from trainer.pipeline.synthesis import run_synthesize
@@ -51,9 +52,9 @@ def folder(make_repository):
     return make_repository({f"{MARKER}/one.py": planted(1), f"{MARKER}/two.py": planted(2), "helpers.py": CLAMP})
 
 
-def synthesize(db, folder):
+def synthesize(db, *folders):
     config = SynthesizeConfig(recipe="behaviour", responses=5)
-    return run_synthesize(db, config, SourcesConfig(folders=(folder,)), base_id=BASE, load=lambda *_: CannedBase())
+    return run_synthesize(db, config, SourcesConfig(folders=folders), base_id=BASE, load=lambda *_: CannedBase())
 
 
 def train(db):
@@ -197,3 +198,53 @@ def test_stages_go_on_after_one_of_two_files_was_forgotten(folder):
         forget(db, file=folder / MARKER / "one.py")
         synthesize(db, folder)
         assert train(db).run.is_finished
+
+
+def import_row(db, tmp_path, **changed):
+    """Import one row: a sample of the store with some fields changed."""
+    row = {
+        **next(db.query("SELECT lang, problem, solution FROM samples WHERE problem LIKE ?", [f"%{MARKER}%"])),
+        **changed,
+    }
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    return import_file(db, path)
+
+
+# #14
+def test_an_import_of_the_same_problem_alone_keeps_nothing(folder, tmp_path):
+    with open_trainer() as db:
+        synthesize(db, folder)
+        import_row(db, tmp_path, solution="```python\nx = 1\n```")
+        forget(db, repository=str(folder))
+        assert load_samples(db) == [] and traces() == []
+
+
+# #14
+def test_an_import_of_the_very_same_sample_keeps_it(folder, tmp_path):
+    with open_trainer() as db:
+        synthesize(db, folder)
+        import_row(db, tmp_path)
+        forget(db, repository=str(folder))
+        assert len(load_samples(db)) == 1
+
+
+# #14
+def test_nothing_names_one_of_two_repositories_that_was_forgotten(folder, make_repository):
+    other = make_repository({"a.py": planted(3).replace(MARKER, "plain")}, f"of-{MARKER}")
+    with open_trainer() as db:
+        synthesize(db, folder, other)
+        forget(db, repository=str(other))
+        forget(db, file=folder / MARKER / "one.py")
+        forget(db, file=folder / MARKER / "two.py")
+        assert len(load_samples(db)) > 0 and traces() == []
+
+
+# #14
+def test_a_published_set_tells_licences_and_counts_and_no_folder(folder):
+    with open_trainer() as db:
+        n_samples = synthesize(db, folder).run.figures.n_samples
+        train(db)
+        (manifest,) = load_manifests(db)
+    assert manifest["data"]["sources"] == [{"name": "own repository", "licence": "unknown", "n_samples": n_samples}]
+    assert str(folder) not in json.dumps(manifest) and folder.name not in json.dumps(manifest)

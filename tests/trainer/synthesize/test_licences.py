@@ -46,6 +46,17 @@ def test_anything_else_is_not(expression):
             "unknown",
         ),
         ({}, "unknown"),
+        *(
+            ({"Classifier": [f"License :: {one}"], "License": "MIT"}, "unknown")  # (#14)
+            for one in ("Other/Proprietary License", "OSI Approved :: GNU General Public License v3 (GPLv3)")
+        ),
+        ({"Classifier": ["License :: OSI Approved"], "License": "MIT"}, "MIT"),
+        ({"Classifier": [f"License :: OSI Approved{one}" for one in ("", " :: MIT License")]}, "MIT"),
+        ({"Classifier": ["License :: OSI Approved :: BSD License"]}, "BSD-3-Clause"),
+        ({"License": "BSD"}, "unknown"),
+        ({"License": "The Apache Software License"}, "unknown"),
+        ({"License": "MIT License\n\nbut not for companies"}, "unknown"),
+        ({"License_Expression": " ", "License": "MIT"}, "unknown"),
     ],
 )
 def test_metadata_of_all_ages_are_read(fields, licence):

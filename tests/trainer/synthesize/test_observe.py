@@ -112,3 +112,25 @@ def test_a_candidate_sees_no_expected_value():
 def test_cases_tell_when_every_stub_fails(expected, telling):
     cases = [Case(arguments=(n + 1,), expected=value) for n, value in enumerate(expected)]
     assert is_telling(cases) is telling
+
+
+# #14
+def test_an_endless_number_in_an_example_costs_nothing_else():
+    source = function("    return n + 1\n").replace(
+        "with it.", f"with it.\n\n    >>> f(0x{'f' * 3800})\n    >>> f(3)\n    4\n    "
+    )
+    assert candidate_inputs(source, "f", seed=0)[0][0] == (3,)
+
+
+# #14
+def test_a_result_too_long_to_be_written_costs_no_other_case():
+    cases = cases_of(function("    return n * n if n < 20 else 1 << 99999\n"))
+    assert {case.expected for case in cases} >= {0, 1, 4, 25, 144}
+
+
+# #14
+def test_a_case_that_would_be_masked_in_the_problem_is_none():
+    body = "    return '.'.join(text.split('.')[::-1])\n"
+    example = "with it.\n\n    >>> f('5.6.7.8')\n    >>> f('192.0.2.1')\n    >>> f('a.b')\n    "
+    cases = cases_of(function(body, "text: str").replace("with it.", example))
+    assert cases and not [case for case in cases if "5.6.7.8" in case.arguments or "1.2.0.192" == case.expected]

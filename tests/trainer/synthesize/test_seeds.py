@@ -71,3 +71,9 @@ def test_seeds_are_the_same_each_time():
 def test_another_pythons_syntax_has_no_seeds():
     file = SourceFile(repository="r", path="a.py", commit="c", licence="MIT", text="print 'hello'\n")
     assert find_seeds(file, seed=0) is None
+
+
+# #14
+@pytest.mark.parametrize("body", ["n" + "+1" * 310, "-" * 310 + "n", "n" + ".a" * 310])
+def test_a_function_that_python_may_give_up_on_is_no_seed(body):
+    assert seeds_of(f"def f(n):\n{DOC}    return {body}\n") == []

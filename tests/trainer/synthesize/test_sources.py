@@ -1,5 +1,6 @@
 """Which files of repositories and packages are sources, and what is left out, with its reason."""
 
+import os
 from collections import Counter
 
 import pytest
@@ -97,7 +98,7 @@ def test_an_empty_repository_is_refused(tmp_path):
 
 
 def test_a_permissive_package_is_read_and_labelled():
-    files = read_sources([], ["click"], Counter())
+    files = list(read_sources([], ["click"], Counter()))
     assert {file.licence for file in files} == {"BSD-3-Clause"}
     assert {file.repository for file in files} == {f"click {files[0].commit}"}
 
@@ -111,3 +112,54 @@ def test_a_package_of_another_licence_is_refused(monkeypatch):
 def test_a_package_that_is_not_installed_is_named():
     with pytest.raises(NotFound, match="no package 'nothing-like-it'"):
         read(packages=["nothing-like-it"])
+
+
+# #14
+def test_a_file_whose_name_is_no_text_is_left_out(make_repository):
+    name = os.fsdecode(b"caf\xe9.py")
+    assert read(make_repository({"a.py": CODE, name: CODE})) == (["a.py"], {"name is no UTF-8": 1})
+
+
+# #14
+def test_a_folder_whose_name_is_no_text_is_refused(make_repository):
+    with pytest.raises(BadInput, match="is not UTF-8; rename it"):
+        read(make_repository({"a.py": CODE}, os.fsdecode(b"caf\xe9")))
+
+
+# #14
+def test_a_damaged_index_is_one_sentence(make_repository):
+    folder = make_repository({"a.py": CODE})
+    (folder / ".git" / "index").write_bytes(b"garbage")
+    with pytest.raises(BadInput, match="try it by hand"):
+        read(folder)
+
+
+# #14
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(make_repository):
+    folder = make_repository({"a.py": CODE, "b.py": CODE})
+    (folder / "b.py").unlink()
+    os.mkfifo(folder / "b.py")
+    assert read(folder) == (["a.py"], {"no file": 1})
+
+
+# #14
+def test_a_repository_without_a_commit_is_read(tmp_path):
+    git(tmp_path, "init", "-q")
+    (tmp_path / "a.py").write_text(CODE)
+    git(tmp_path, "add", "a.py")
+    assert read(tmp_path) == (["a.py"], {})
+
+
+# #14
+def test_a_file_is_read_when_its_turn_comes(make_repository):
+    folder = make_repository({"a.py": CODE, "b.py": CODE})
+    files = read_sources([folder], [], left_out := Counter())
+    assert next(files).path == "a.py"
+    (folder / "b.py").unlink()
+    assert (list(files), left_out["unreadable"]) == ([], 1)
+
+
+# #14
+def test_a_second_folder_that_is_no_repository_is_refused_before_any_is_read(make_repository, tmp_path):
+    with pytest.raises(BadInput, match="in no Git repository"):
+        read_sources([make_repository({"a.py": CODE}), tmp_path], [], Counter())

@@ -151,3 +151,49 @@ def test_a_repository_of_nothing_usable_says_what_there_was(db, make_repository,
     folder = make_repository({"a.md": "text", "b.py": "print 'two'\n"})
     with pytest.raises(BadInput, match="another Python's syntax 1, not Python 1"):
         synthesize(db, folder, canned, config)
+
+
+HOSTILE = f'''from dataclasses import dataclass
+
+
+@dataclass
+class Book:
+    author: str
+    pages: int = +100-20-30
+
+
+def pages_of(count: int) -> int:
+    """How many pages a book of so many chapters has.
+
+    >>> pages_of(3)
+    150
+    >>> pages_of(0x{"f" * 900})
+    """
+    return Book("nobody").pages * count
+'''
+
+
+# #14
+def test_code_that_looks_like_personal_data_is_used_as_it_is(db, make_repository, config):
+    folder = make_repository({"a.py": HOSTILE})
+    figures = synthesize(db, folder, CannedBase(bodies={"pages_of": ("    return 50 * count\n",)}), config).run.figures
+    assert figures.outcomes == {"kept": 1} and figures.n_masked == 0
+    assert all("    author: str\n" in sample.problem for sample in load_samples(db))
+
+
+# #14
+def test_a_seed_that_cannot_be_masked_is_refused_and_counted(db, make_repository, canned, config):
+    marked = CLAMP.replace('"".join(word', '"\\njane@corp.de"[:0].join(word')
+    figures = synthesize(db, make_repository({"a.py": marked}), canned, config).run.figures
+    assert figures.outcomes == {"kept": 1, "personal data in code": 1}
+
+
+# #14
+def test_a_second_source_adds_its_own_seeds_only(db, project, make_repository, canned, config):
+    first = synthesize(db, project, canned, config).run
+    other = make_repository({"b.py": CLAMP.replace("clamp", "confine").replace("value", "number")}, "other")
+    canned.asked.clear()
+    sources = SourcesConfig(folders=(project, other))
+    then = run_synthesize(db, config, sources, base_id=BASE, load=lambda *_: canned).run
+    assert then.id == first.id and then.figures.n_seeds == 3
+    assert not any("`clamp(" in request.prefix for request in canned.asked)

@@ -1,6 +1,8 @@
 """Imports of a program that the sandbox's Python does not have: those it never uses go, the others are named.
 
-Nothing is run. A name counts as used wherever the program reads it, so a needed import never goes.
+Nothing is run. A name counts as used wherever the program reads it, so a needed import never goes. A program is excused
+for a package that exists: one of a list (what is installed would differ from machine to machine), or one that the
+problem's own solution imports. A module that a model invented is a wrong answer like any other.
 """
 
 import ast
@@ -11,6 +13,23 @@ from collections.abc import Iterator
 from spa_lsp.text.python_source import parse_python
 
 _MISSING = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
+
+# as they are imported: what general programs, and tasks of data and of the web, are written with
+KNOWN_PACKAGES = frozenset(
+    "aiofiles aiohttp anyio attr attrs babel bcrypt boto3 botocore bs4 cachetools cattrs celery certifi cffi chardet "
+    "charset_normalizer click cryptography Crypto cv2 cycler Cython dask dateutil dill django docx dotenv fastapi "
+    "faker filelock flask folium fsspec gensim geopandas geopy gmpy2 google graphviz gym h5py holidays httpx "
+    "hypothesis idna imageio jax jinja2 joblib jsonschema jwt keras Levenshtein librosa lightgbm llvmlite loguru lxml "
+    "markdown markupsafe marshmallow matplotlib mechanize mpmath msgpack multidict mypy_extensions natsort networkx "
+    "nltk numba numexpr numpy openai openpyxl orjson packaging pandas paramiko peewee PIL pkg_resources plotly polars "
+    "portion prettytable prompt_toolkit psutil psycopg2 pulp pyarrow pycparser pydantic pygame pygments pymongo "
+    "pymysql pyparsing pytesseract pytest pytz rapidfuzz redis regex requests rich scipy seaborn selenium "
+    "sentencepiece setuptools shapely simplejson six skimage sklearn sortedcontainers soundfile spacy sqlalchemy "
+    "starlette statsmodels sympy tabulate tensorflow tenacity termcolor textblob texttable threadpoolctl tiktoken "
+    "toml tomli tomlkit toolz torch torchvision tornado tqdm transformers trio typer typing_extensions tzlocal ujson "
+    "unidecode urllib3 uvicorn websocket websockets werkzeug wordcloud wordninja wrapt xgboost xlrd xlsxwriter xlwt "
+    "xmltodict xxhash yaml yarl zstandard".split()
+)
 
 Import = ast.Import | ast.ImportFrom
 
@@ -33,14 +52,26 @@ def without_unused(program: str) -> str:
     return b"".join(lines).decode()
 
 
-def missing_package(program: str, error: str) -> str:
-    """The package that a program was ended for, `numpy`; empty when it was another error, or its own making."""
+def missing_package(program: str, error: str, solution: str = "") -> str:
+    """The package that a program was ended for, `numpy`; empty when it was another error, or its own making.
+
+    Only a known package counts, or one that the program of the problem's `solution` imports.
+    """
     found = _MISSING.match(error)
     tree = parse_python(program) if found else None
     if not found or tree is None or not any(_third_party(tree)):
         return ""
     package = found[1].partition(".")[0]
-    return "" if package in sys.stdlib_module_names else package
+    return package if package in KNOWN_PACKAGES or package in _imported(solution) else ""
+
+
+def _imported(program: str) -> set[str]:
+    """The third-party packages that a program imports."""
+    nodes = _third_party(parse_python(program) or ast.Module(body=[], type_ignores=[]))
+    names = [
+        [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names] for node in nodes
+    ]
+    return {name.partition(".")[0] for own in names for name in own}
 
 
 def _third_party(tree: ast.Module) -> Iterator[Import]:

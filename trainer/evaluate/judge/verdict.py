@@ -54,7 +54,8 @@ def judge(
 
     `runnable(completion)` of the problem is the module that is judged, `test` defines `check`, which gets its
     `entry_point` and may use it and all that `runnable(solution)` defines by name. Third-party imports that it never
-    uses are left out; one that it uses and the sandbox does not have is no failure, but `needs_package`.
+    uses are left out; a package that exists, that it uses and the sandbox does not have is no failure, but
+    `needs_package`.
 
     What may be owed to a busy machine is run again, once, one at a time and with more patience: sandbox errors, and
     timeouts by the wall clock, not those by processor time. `limits` are the problem's unless given.
@@ -86,7 +87,7 @@ def _run(problem: Problem, completion: str, backend: Backend, limits: Limits) ->
     with borrow(backend) as tester:
         answer = tester.ask(job, limits)
     kind, error = KINDS[answer["kind"]], answer["error"]
-    if kind == "fail" and (package := missing_package(program, error)):
+    if kind == "fail" and (package := missing_package(program, error, job["helpers"])):
         kind, error = "needs_package", f"{NEEDS}{package}"
     return Verdict(kind=kind, seconds=answer["seconds"], error=error, sandbox=backend.kind)
 

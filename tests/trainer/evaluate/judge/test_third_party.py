@@ -43,6 +43,7 @@ def test_only_third_party_imports_that_nothing_reads_go(before, after):
         ("import numpy\n", "AssertionError: 3", ""),
         ("raise ModuleNotFoundError(\"No module named 'numpy'\")\n", FAILED, ""),
         ("import numpy\nimport nt\n", "ModuleNotFoundError: No module named 'nt'", ""),
+        ("import no_such\nno_such.f()\n", "ModuleNotFoundError: No module named 'no_such'", ""),
     ],
 )
 def test_a_program_needs_the_package_that_it_was_ended_for(program, error, package):
@@ -68,14 +69,14 @@ def test_a_right_answer_with_an_unused_import_passes(asked):
 @pytest.mark.parametrize(
     "answer",
     [
-        "import no_such_package as np\ndef total(numbers):\n    return np.sum(numbers)\n",
-        "def total(numbers):\n    import no_such_package as np\n    return np.sum(numbers)\n",
+        "import pandas as np\ndef total(numbers):\n    return np.sum(numbers)\n",
+        "def total(numbers):\n    import pandas as np\n    return np.sum(numbers)\n",
     ],
     ids=["at load", "at the call"],
 )
 def test_an_answer_that_uses_a_missing_package_needs_it_and_is_not_wrong(asked, answer):
     [verdict] = judge(asked, [answer])
-    assert (verdict.kind, verdict.label) == ("needs_package", "needs no_such_package")
+    assert (verdict.kind, verdict.label) == ("needs_package", "needs pandas")
 
 
 # #13
@@ -84,3 +85,17 @@ def test_an_answer_that_does_without_the_package_is_judged(asked):
     start = "try:\n    import no_such_package\nexcept ImportError:\n    no_such_package = None\n"
     verdicts = judge(asked, [start + asked.solution, f"{start}def total(numbers):\n    return 7\n"])
     assert [verdict.kind for verdict in verdicts] == ["pass", "fail"]
+
+
+# #14
+@pytest.mark.usefixtures("sandbox")
+def test_an_invented_module_is_a_wrong_answer(asked):
+    [verdict] = judge(asked, ["import no_such_package as np\ndef total(numbers):\n    return np.sum(numbers)\n"])
+    assert (verdict.kind, verdict.label) == ("fail", "fail")
+
+
+# #14
+@pytest.mark.parametrize("line", ["import no_such.inner", "from no_such import x"])
+def test_a_package_that_the_solution_imports_is_needed_though_nobody_knows_it(line):
+    error = "ModuleNotFoundError: No module named 'no_such'"
+    assert missing_package("import no_such\nno_such.f()\n", error, f"{line}\n") == "no_such"
