@@ -47,7 +47,6 @@ FLOORS = {
         "train": 3,
         "attribute": 4,
         "partition": 4,
-        "solutions": 4,
         "evaluate": 4,
         "report": 4,
         "synthesize": 5,

@@ -22,8 +22,9 @@ Recipe = Literal["behaviour", "self-align", "oss-instruct"]
 AttributeMethod = Literal["datainf", "lissa", "cosine", "bm25", "random"]
 GRADIENT_METHODS: tuple[AttributeMethod, ...] = ("datainf", "lissa", "cosine")
 # balanced: parts of one size, each sample where it helps most · argmax: the paper's, of any size · kmeans: parts of one
-# size, alike in their influence · whole: no division, every adapter gets all samples
-PartitionMethod = Literal["balanced", "argmax", "kmeans", "whole"]
+# size, alike in their influence · solutions: of each task's solutions every part gets one · whole: no division, every
+# adapter gets all samples
+PartitionMethod = Literal["balanced", "argmax", "kmeans", "solutions", "whole"]
 Normalize = Literal["none", "zscore", "rank", "contrast"]
 Activation = Literal["completion", "all"]
 

@@ -1,5 +1,6 @@
 """The rows by which stages speak to each other: influence, parts, runs to go on from, and what `status` reads."""
 
+import json
 from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
@@ -78,6 +79,13 @@ def load_influence(
     return [row["sample_id"] for row in rows], influence
 
 
+def problems_of(db: Database, sample_ids: Sequence[str]) -> list[str]:
+    """A key of each sample's problem: samples that have it in common are solutions of one task."""
+    query = "SELECT id, problem_key FROM samples WHERE id IN (SELECT value FROM json_each(?))"
+    keys = {row["id"]: row["problem_key"] for row in db.query(query, [json.dumps(list(sample_ids))])}
+    return [keys[sample_id] for sample_id in sample_ids]
+
+
 def load_parts(db: Database, run: PartitionRun, limit: int | None) -> dict[int, list[Sample]]:
     """The samples of each part of a partition run in the order of their import, at most `limit` of each.
 
@@ -108,7 +116,8 @@ def data_record(db: Database, divided: PartitionRun) -> dict[str, Any]:
         "JOIN datasets ON datasets.id = dataset_id WHERE run_id = ? ORDER BY name, datasets.id"
     )
     datasets = [{"name": row["name"], "sha256": row["id"]} for row in db.query(query, [divided.id])]
-    n_samples = db.table("part_members").count_where("run_id = ?", [divided.id])
+    counted = "SELECT count(DISTINCT sample_id) FROM part_members WHERE run_id = ?"
+    n_samples = db.execute(counted, [divided.id]).fetchone()[0]
     return {"datasets": datasets, "n_samples": n_samples, "partition_run": divided.id}
 
 

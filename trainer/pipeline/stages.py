@@ -38,19 +38,16 @@ from trainer.data.samples import (
     Sample,
     import_file,
 )
-from trainer.partition import (
-    choose_columns,
-    comparable_items,
-    moved_share,
-    part_sizes,
-    partition,
-)
+from trainer.partition.normalize import comparable_items
+from trainer.partition.parts import choose_columns, moved_share, part_sizes, partition
+from trainer.partition.solutions import Tasks, choose_solutions, tasks_of
 from trainer.pipeline.gate import advice, stabilities
 from trainer.pipeline.stage_rows import (
     data_record,
     finish_with_rows,
     load_influence,
     load_parts,
+    problems_of,
     source_run,
     usable_samples,
 )
@@ -183,25 +180,28 @@ def run_partition(
     sample_ids, influence = load_influence(db, source, limit, within)
     columns = _columns(influence, config)
     chosen = comparable_items(influence[:, columns], config.normalize)
-    assignment = partition(chosen.mean(axis=2), config)
+    tasks = _tasks(problems_of(db, sample_ids)) if config.method == "solutions" else []
+    members = _members(chosen.mean(axis=2), config, tasks)
     names, labels = _part_names(source, columns, config)
-    sizes = part_sizes(assignment, names, config)
-    own, by_chance = stabilities(chosen, config, seed)
+    sizes = part_sizes(members[:, 1], names, config)
+    own, by_chance = stabilities(chosen, config, seed, tasks)
     figures = PartitionFigures(
         sizes=sizes,
-        smallest_share=min(sizes.values()) / len(assignment),
-        largest_share=max(sizes.values()) / len(assignment),
-        moved_share=moved_share(assignment, chosen.mean(axis=2), config),
+        smallest_share=min(sizes.values()) / len(sample_ids),
+        largest_share=max(sizes.values()) / len(sample_ids),
+        moved_share=moved_share(members[:, 1], chosen.mean(axis=2), config),
         stability=own,
         stability_by_chance=by_chance,
         names=names,
         labels=labels,
         attribute_method=source.figures.method,
+        n_tasks=len(tasks) or None,
+        n_tasks_of_two=sum(len(task) > 1 for task in tasks) or None,
     )
-    if warning := advice(figures, influence[:, columns], config, seed):
+    if warning := advice(figures, influence[:, columns], config, seed, tasks):
         logger.warning("%s", warning)
         figures = replace(figures, advice=warning)
-    rows = list(zip(sample_ids, assignment.tolist(), strict=True))
+    rows = [(sample_ids[n], part) for n, part in members.tolist()]
     return StageResult(run=finish_with_rows(db, run, figures, "part_members", "part", rows), was_done=False)
 
 
@@ -341,6 +341,25 @@ def _column_correlation(influence: NDArray[np.float32]) -> float:
     if len(influence) < 2 or Q < 2 or not influence.std(axis=0).all():
         return 1.0
     return float((np.corrcoef(influence.T).sum() - Q) / (Q * (Q - 1)))
+
+
+def _tasks(problems: Sequence[str]) -> list[list[int]]:
+    """The samples of each task, by number."""
+    tasks = tasks_of(problems)
+    if all(len(task) == 1 for task in tasks):
+        raise BadInput(
+            f"none of the {len(tasks)} tasks has two solutions to choose from; run: trainer synthesize --from DIR, or "
+            "trainer partition --method balanced"
+        )
+    return tasks
+
+
+def _members(influence: NDArray[np.float32], config: PartitionConfig, tasks: Tasks) -> NDArray[np.int64]:
+    """Sample, by number, and part of every membership, `[members, 2]`."""
+    if config.method != "solutions":
+        return np.stack([np.arange(len(influence)), partition(influence, config)], axis=1)
+    choices = choose_solutions(influence, tasks, config.normalize)  # [tasks, K]
+    return np.stack([choices.ravel(), np.tile(np.arange(choices.shape[1]), len(choices))], axis=1)
 
 
 def _columns(influence: NDArray[np.float32], config: PartitionConfig) -> list[int]:

@@ -178,3 +178,17 @@ def m009_forgotten(db: Database) -> None:
             set_id TEXT PRIMARY KEY, name TEXT NOT NULL, base_id TEXT NOT NULL, forgotten TEXT NOT NULL
         ) STRICT"""
     )
+
+
+@MIGRATIONS()
+def m010_members_of_several_parts(db: Database) -> None:
+    """A sample may be in several parts: a task with fewer solutions than there are parts gives each of them one."""
+    db.execute(
+        """CREATE TABLE members (
+            run_id TEXT NOT NULL REFERENCES runs (id), sample_id TEXT NOT NULL, part INTEGER NOT NULL,
+            PRIMARY KEY (run_id, sample_id, part)
+        ) STRICT"""
+    )
+    db.execute("INSERT INTO members SELECT run_id, sample_id, part FROM part_members")
+    db.execute("DROP TABLE part_members")
+    db.execute("ALTER TABLE members RENAME TO part_members")
