@@ -18,8 +18,9 @@ from spa_lsp.adapters.manifest import MAX_TEMPERATURE
 # behaviour: the exercise is what a pure function does, and its behaviour says what is right · self-align: an exercise
 # about a function's concepts · oss-instruct: one that a snippet inspires; tests and solutions bear each other out
 Recipe = Literal["behaviour", "self-align", "oss-instruct"]
-# datainf, lissa (the paper's), cosine: of gradients · bm25: of words · random: of nothing
-AttributeMethod = Literal["datainf", "lissa", "cosine", "bm25", "random"]
+# datainf, lissa (the paper's), cosine: of gradients · bm25: of words · approach: of the means of a program (`for`,
+# `.append`, recursion) · random: of nothing
+AttributeMethod = Literal["datainf", "lissa", "cosine", "bm25", "approach", "random"]
 GRADIENT_METHODS: tuple[AttributeMethod, ...] = ("datainf", "lissa", "cosine")
 # balanced: parts of one size, each sample where it helps most · argmax: the paper's, of any size · kmeans: parts of one
 # size, alike in their influence · solutions: of each task's solutions every part gets one · whole: no division, every

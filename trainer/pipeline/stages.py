@@ -331,6 +331,10 @@ def _influence(
         from trainer.attribute.lexical import lexical_influence
 
         return lexical_influence(samples, anchors)
+    if config.method == "approach":
+        from trainer.attribute.approach import approach_influence
+
+        return approach_influence(samples, anchors)
     shape = (len(samples), len(anchors), len(anchors[0].items))
     return np.random.default_rng(run.seed).standard_normal(shape, dtype=np.float32)
 
