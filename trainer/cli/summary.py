@@ -102,7 +102,8 @@ def _figure_lines(run: dict[str, Any]) -> list[str]:
 def _attribute_lines(figures: AttributeFigures) -> list[str]:
     counts = f"{figures.n_samples} samples, {figures.n_skipped} left out"
     anchors = f"{len(figures.anchors)} anchors of {figures.n_items} items, correlation {figures.correlation:.2f}"
-    return [f"{figures.method}: {counts}", anchors]
+    speed = [f"{figures.samples_per_s:.2f} samples/s"] if figures.samples_per_s else []
+    return [f"{figures.method}: {counts}", anchors, *speed]
 
 
 def _partition_lines(figures: PartitionFigures) -> list[str]:

@@ -100,8 +100,10 @@ def _spread_rows(rows: NDArray[np.float64], k: int, rng: np.random.Generator) ->
 
 
 def _squared_distances(rows: NDArray[np.float64], centers: NDArray[np.float64]) -> NDArray[np.float64]:
-    distances: NDArray[np.float64] = ((rows[:, None, :] - centers[None, :, :]) ** 2).sum(axis=2)
-    return distances
+    """`[N, k]`; by way of products, since rows may be embeddings of a thousand numbers."""
+    products = rows @ centers.T
+    distances = (rows**2).sum(axis=1)[:, None] - 2 * products + (centers**2).sum(axis=1)
+    return np.maximum(distances, 0)
 
 
 def part_sizes(assignment: Assignment, names: Sequence[str], config: PartitionConfig) -> dict[str, int]:

@@ -33,7 +33,7 @@ class Mean:
 
 @dataclass(frozen=True, kw_only=True)
 class PartView:
-    """One part for people; `proposed` is a label, by solution of means and else of terms, "" where nothing is telling."""
+    """One part for people; `proposed` is a label, of means or of terms, "" where nothing sets the part apart."""
 
     name: str
     label: str

@@ -13,6 +13,7 @@ from spa_lsp import paths
 from spa_lsp.errors import BadInput, NotFound
 from spa_lsp.progress import progress
 from spa_lsp.storage.store import open_store, transaction
+from trainer.attribute.vectors import load_vectors
 from trainer.configs import ItemsConfig
 from trainer.data.samples import Sample, load_samples, make_items, samples_by_id
 from trainer.pipeline.staleness import next_step, run_bytes, stage_states
@@ -84,6 +85,15 @@ def problems_of(db: Database, sample_ids: Sequence[str]) -> list[str]:
     query = "SELECT id, problem_key FROM samples WHERE id IN (SELECT value FROM json_each(?))"
     keys = {row["id"]: row["problem_key"] for row in db.query(query, [json.dumps(list(sample_ids))])}
     return [keys[sample_id] for sample_id in sample_ids]
+
+
+def embedding_rows(db: Database, run: AttributeRun, sample_ids: Sequence[str]) -> NDArray[np.float32]:
+    """The embeddings of a run's samples for k-means, `[N, D]`: less their mean, and of length one."""
+    vectors = load_vectors(db, run)
+    rows = np.stack([vectors[sample_id].ravel() for sample_id in sample_ids])
+    rows -= rows.mean(axis=0)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(lengths > 1e-12, lengths, 1)
 
 
 def load_parts(db: Database, run: PartitionRun, limit: int | None) -> dict[int, list[Sample]]:

@@ -128,6 +128,7 @@ class AttributeFigures:
     labels: tuple[str, ...]
     n_items: int  # of each anchor
     correlation: float
+    samples_per_s: float | None = None  # gradients or embeddings of the last call; None: it computed none
 
 
 @dataclass(frozen=True, kw_only=True)

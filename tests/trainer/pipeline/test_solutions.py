@@ -3,11 +3,13 @@
 import json
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from spa_lsp.errors import BadInput
 from tests.trainer.cli.running import trainer, trainer_json
 from trainer.configs import AttributeConfig, ItemsConfig, PartitionConfig
+from trainer.pipeline import stages
 from trainer.pipeline.explain import explain
 from trainer.pipeline.stage_rows import data_record, load_parts
 from trainer.pipeline.stages import open_trainer, run_attribute, run_partition
@@ -111,3 +113,15 @@ def test_a_run_publishes_adapters_of_a_partition_by_solution(anchors, tmp_path):
     records = trainer_json("run", tmp_path / "a.jsonl", *options)
     assert records[2]["figures"]["sizes"] == {"loops": 7, "short": 7}
     assert records[-1]["stage"] == "publish" and not records[-1]["was_done"]
+
+
+@pytest.mark.usefixtures("tiny_base")
+def test_kmeans_after_embedding_divides_the_embeddings_themselves(db, anchors, monkeypatch):
+    insert(db, n_tasks=6)
+    run_attribute(db, AttributeConfig(method="embedding"), ITEMS, base_id="tiny-qwen2", anchors_path=anchors)
+    seen = []
+    monkeypatch.setattr(stages, "balanced_kmeans", lambda rows, k: seen.append(rows) or np.arange(len(rows)) % k)
+    figures = run_partition(db, PartitionConfig(method="kmeans", k=3)).run.figures
+    assert seen[0].shape[0] == 18 and seen[0].shape[1] > 2 and figures.names == ("kmeans-1", "kmeans-2", "kmeans-3")
+    np.testing.assert_allclose(np.linalg.norm(seen[0], axis=1), 1, atol=1e-5)
+    assert figures.stability is None
