@@ -1,4 +1,4 @@
-"""The anchors: eight approaches to the same three everyday tasks, in our own words and taken from no benchmark.
+"""The anchors: eight approaches to the same eight everyday tasks, in our own words and taken from no benchmark.
 
 An anchor is a way to write, not a topic: the paper's one query per part splits the samples by topic, but whoever asks
 for alternatives has one task and wants other ways to solve it. Several queries per anchor carry several times the
