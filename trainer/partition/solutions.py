@@ -67,6 +67,8 @@ def _assign(affinity: Affinity) -> Choice:
     m, K = affinity.shape
     if m == 0 or not np.isfinite(affinity).all():
         raise ValueError("a task needs at least one solution, and finite affinities")
+    if m == 1:
+        return np.zeros(K, dtype=np.int64)  # most tasks of an imported file
     n_each, n_more = divmod(K, m)
     n_copies = n_each + (n_more > 0)
     # one solution, used at least n_each times: only its copy above that may go to a dummy, unless there is no such need
