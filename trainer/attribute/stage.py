@@ -68,21 +68,22 @@ def base_stage(
     chosen = {sample.id: item for sample in samples if (item := _shortest_item(sample, items_config, run.seed, base))}
     if not any(item.n_tokens <= config.max_tokens for item in chosen.values()):
         raise BadInput(f"no sample has an item of at most {config.max_tokens} tokens; import other Python samples")
-    queries = {f"query:{item.item_id}": item for anchor in anchors for item in _anchor_items(anchor, base)}
+    asked = [(f"query:{item.item_id}", item) for anchor in anchors for item in _anchor_items(anchor, base)]
     short = {sample_id: item for sample_id, item in chosen.items() if item.n_tokens <= config.max_tokens}
-    computed = _vectors(db, base, queries, short, _spread(list(chosen.values()), config), config, run)
+    computed = _vectors(db, base, dict(asked), short, _spread(list(chosen.values()), config), config, run)
     found = computed.vectors
     is_known = [sample.id in short and bool(np.isfinite(found[sample.id]).all()) for sample in samples]
     known = [sample for sample, is_one in zip(samples, is_known, strict=True) if is_one]
-    query = np.stack([found[key] for key in queries])
+    query = np.stack([found[key] for key, _ in asked])
     if not known or not np.isfinite(query).all():
         raise BadInput("gradients are not finite; choose a lower --learning-rate for the warm-up")
     train = curvature = np.stack([found[sample.id] for sample in known])
     if config.differences:
         train = without_topic(train, tasks_of([sample.problem for sample in known]))
         query = without_topic(query, groups)
-    scores = _scores(*map(torch.from_numpy, (train, query, curvature)), config, run.seed, computed.rates)
-    influence = np.full((len(samples), len(anchors), len(queries) // len(anchors)), np.nan, dtype=np.float32)
+    train_vectors, query_vectors, of_samples = (torch.from_numpy(own) for own in (train, query, curvature))
+    scores = _scores(train_vectors, query_vectors, of_samples, config, run.seed, computed.rates)
+    influence = np.full((len(samples), len(anchors), len(asked) // len(anchors)), np.nan, dtype=np.float32)
     influence[is_known] = scores.numpy().reshape(len(known), *influence.shape[1:])
     return Attribution(influence=influence, samples_per_s=computed.samples_per_s)
 
@@ -96,7 +97,8 @@ def _scores(
         case "cosine":
             return cosine(train, query)
         case "less":
-            return less(*(own.unflatten(1, (len(rates), -1)) for own in (train, query)), rates)
+            by_point = (len(rates), -1, train.shape[2])
+            return less(train.reshape(len(train), *by_point), query.reshape(len(query), *by_point), rates)
         case "lissa":
             return lissa(train, query, curvature=curvature, seed=seed)
     return datainf(train, query, config.damping, curvature=curvature)

@@ -103,7 +103,8 @@ def _squared_distances(rows: NDArray[np.float64], centers: NDArray[np.float64]) 
     """`[N, k]`; by way of products, since rows may be embeddings of a thousand numbers."""
     products = rows @ centers.T
     distances = (rows**2).sum(axis=1)[:, None] - 2 * products + (centers**2).sum(axis=1)
-    return np.maximum(distances, 0)
+    positive: NDArray[np.float64] = np.maximum(distances, 0)
+    return positive
 
 
 def part_sizes(assignment: Assignment, names: Sequence[str], config: PartitionConfig) -> dict[str, int]:

@@ -93,7 +93,8 @@ def embedding_rows(db: Database, run: AttributeRun, sample_ids: Sequence[str]) -
     rows = np.stack([vectors[sample_id].ravel() for sample_id in sample_ids])
     rows -= rows.mean(axis=0)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(lengths > 1e-12, lengths, 1)
+    unit: NDArray[np.float32] = (rows / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return unit
 
 
 def load_parts(db: Database, run: PartitionRun, limit: int | None) -> dict[int, list[Sample]]:

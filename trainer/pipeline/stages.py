@@ -184,8 +184,8 @@ def run_partition(
     chosen = comparable_items(influence[:, columns], config.normalize)
     is_embedded = config.method == "kmeans" and source.figures.method == "embedding"
     tasks = _tasks(problems_of(db, sample_ids)) if config.method == "solutions" else []
-    rows = embedding_rows(db, source, sample_ids) if is_embedded else None
-    members = _members(chosen.mean(axis=2), config, tasks, rows)
+    embeddings = embedding_rows(db, source, sample_ids) if is_embedded else None
+    members = _members(chosen.mean(axis=2), config, tasks, embeddings)
     names, labels = _part_names(source, columns, config)
     sizes = part_sizes(members[:, 1], names, config)
     own, by_chance = (None, None) if is_embedded else stabilities(chosen, config, seed, tasks)  # no item is asked
