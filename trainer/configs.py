@@ -18,12 +18,14 @@ from spa_lsp.adapters.manifest import MAX_TEMPERATURE
 # behaviour: the exercise is what a pure function does, and its behaviour says what is right · self-align: an exercise
 # about a function's concepts · oss-instruct: one that a snippet inspires; tests and solutions bear each other out
 Recipe = Literal["behaviour", "self-align", "oss-instruct"]
-# datainf, lissa (the paper's), cosine: of gradients · bm25: of words · random: of nothing
-AttributeMethod = Literal["datainf", "lissa", "cosine", "bm25", "random"]
-GRADIENT_METHODS: tuple[AttributeMethod, ...] = ("datainf", "lissa", "cosine")
+# datainf, lissa (the paper's), cosine, less: of gradients · embedding: of hidden states · bm25: of words · approach: of
+# the means of a program (`for`, `.append`, recursion) · random: of nothing
+AttributeMethod = Literal["datainf", "lissa", "cosine", "less", "embedding", "bm25", "approach", "random"]
+BASE_METHODS: tuple[AttributeMethod, ...] = ("datainf", "lissa", "cosine", "less", "embedding")  # that ask a base
 # balanced: parts of one size, each sample where it helps most · argmax: the paper's, of any size · kmeans: parts of one
-# size, alike in their influence · whole: no division, every adapter gets all samples
-PartitionMethod = Literal["balanced", "argmax", "kmeans", "whole"]
+# size, alike in their influence · solutions: of each task's solutions every part gets one · whole: no division, every
+# adapter gets all samples
+PartitionMethod = Literal["balanced", "argmax", "kmeans", "solutions", "whole"]
 Normalize = Literal["none", "zscore", "rank", "contrast"]
 Activation = Literal["completion", "all"]
 
@@ -66,7 +68,8 @@ def as_options(config: Any, *, always: tuple[str, ...] = ()) -> list[str]:
     for each in fields(config):
         value, said = getattr(config, each.name), each.metadata.get("option")
         if said and (each.name in always or value != each.default):
-            typed += [said.flag or f"--{each.name.replace('_', '-')}", str(value)]
+            flag = said.flag or f"--{each.name.replace('_', '-')}"
+            typed += [flag] if value is True else [flag, str(value)]
     return typed
 
 
@@ -132,6 +135,12 @@ class AttributeConfig:
     )
     # λ, DataInf's own constant
     damping: float = option(0.1, "datainf: share of the mean squared gradient.", low=0, is_open=True)
+    differences: bool = option(
+        False, "Gradients and embeddings: less their mean over the solutions of the same task.", is_added=True
+    )
+    # as many as LESS has; the cost is as many times that of datainf
+    checkpoints: int = option(4, "less: points of the warm-up at which gradients are taken.", low=1, is_added=True)
+    layer: Literal["middle", "last"] = option("last", "embedding: the base's layer.", is_added=True)
 
 
 # Of the sets that are published. Sampled, the shipped set has half as much again that is distinct and correct as

@@ -1,4 +1,4 @@
-"""The anchors: eight approaches to the same three everyday tasks, in our own words and taken from no benchmark.
+"""The anchors: eight approaches to the same eight everyday tasks, in our own words and taken from no benchmark.
 
 An anchor is a way to write, not a topic: the paper's one query per part splits the samples by topic, but whoever asks
 for alternatives has one task and wants other ways to solve it. Several queries per anchor carry several times the
@@ -16,6 +16,7 @@ from spa_lsp.adapters.manifest import check_label, check_name
 from spa_lsp.completion import Layout
 from spa_lsp.errors import BadInput, NotFound
 from trainer.data.samples import Item
+from trainer.partition.solutions import tasks_of
 from trainer.rows.records import content_id
 
 _BUNDLED = "anchors.jsonl"
@@ -24,11 +25,12 @@ _MIN_ITEMS = 3  # one query is a noisy anchor
 
 @dataclass(frozen=True, kw_only=True)
 class Anchor:
-    """One part's name (also its adapter's name), its label for people, and its query items."""
+    """One part's name (also its adapter's name), its label for people, and its query items with what they are about."""
 
     name: str
     label: str
     items: tuple[Item, ...]
+    tasks: tuple[str, ...] = ()  # of each item; "" where the file does not say
 
 
 def load_anchors(path: Path | None = None) -> list[Anchor]:
@@ -45,9 +47,25 @@ def load_anchors(path: Path | None = None) -> list[Anchor]:
     return anchors
 
 
-def anchors_digest(anchors: Sequence[Anchor]) -> str:
-    """Digest of all that attribution reads of the anchors."""
-    return content_id([[anchor.name, anchor.label, *(item.id for item in anchor.items)] for anchor in anchors])
+def anchors_digest(anchors: Sequence[Anchor], *, has_tasks: bool = False) -> str:
+    """Digest of all that attribution reads of the anchors; of their tasks only where these count."""
+    read = [[anchor.name, anchor.label, *(item.id for item in anchor.items)] for anchor in anchors]
+    return content_id([read, [anchor.tasks for anchor in anchors]] if has_tasks else read)
+
+
+def anchor_tasks(anchors: Sequence[Anchor]) -> list[list[int]]:
+    """The items of each task, by number over all anchors: their mean is what the task has in common.
+
+    Raises:
+        BadInput: an item has no task, or no other item has the same.
+    """
+    tasks = [task for anchor in anchors for task in anchor.tasks or [""] * len(anchor.items)]
+    groups = tasks_of(tasks)
+    alone = [tasks[group[0]] for group in groups if len(group) == 1]
+    if "" in tasks or alone:
+        what = "some have none" if "" in tasks else f"{alone[0]!r} has one item"
+        raise BadInput(f"--differences needs anchors that share their tasks, but {what}; give items of one task a task")
+    return groups
 
 
 def item_text(item: Item) -> str:
@@ -95,7 +113,8 @@ def _check(anchors: list[Anchor]) -> None:
 
 
 def _anchor(name: str, rows: list[dict[str, Any]]) -> Anchor:
-    return Anchor(name=name, label=rows[0]["label"], items=tuple(_item(row) for row in rows))
+    items, tasks = tuple(_item(row) for row in rows), tuple(str(row.get("task", "")) for row in rows)
+    return Anchor(name=name, label=rows[0]["label"], items=items, tasks=tasks)
 
 
 def _item(row: dict[str, Any]) -> Item:

@@ -4,10 +4,12 @@ import torch
 from torch import Tensor
 
 
-def datainf(train_gradients: Tensor, query_gradients: Tensor, damping: float) -> Tensor:
+def datainf(
+    train_gradients: Tensor, query_gradients: Tensor, damping: float, *, curvature: Tensor | None = None
+) -> Tensor:
     """Influence of each training sample on each query, `[N, Q]`; positive = training on it lowers the query's loss.
 
-    Per linear l, with g the training gradients and λ_l = damping * mean over samples of the mean squared element:
+    Per linear l, with g_i the gradients that make the curvature, λ_l = damping * their mean squared element:
 
         I[n, q] = Σ_l 1/λ_l * gqᵀ (Id - 1/N Σ_i g_i g_iᵀ / (λ_l + |g_i|²)) g_n
 
@@ -18,6 +20,7 @@ def datainf(train_gradients: Tensor, query_gradients: Tensor, damping: float) ->
         train_gradients: projected per-sample gradients, `[N, L, P]`, L linears.
         query_gradients: the same projection of the query losses, `[Q, L, P]`.
         damping: 0.1 is the paper's constant.
+        curvature: the gradients that make it, `[N, L, P]`; by default the training gradients.
 
     Raises:
         ValueError: the two differ in L or P.
@@ -28,10 +31,12 @@ def datainf(train_gradients: Tensor, query_gradients: Tensor, damping: float) ->
         raise ValueError(f"gradients of shape {train_gradients.shape} and {query_gradients.shape} do not fit")
     queries = query_gradients / query_gradients.flatten(1).norm(dim=1).clamp_min(1e-12)[:, None, None]
     influence = torch.zeros(len(train_gradients), len(queries))
+    rows = train_gradients if curvature is None else curvature
     for n_linear in range(train_gradients.shape[1]):
-        g = train_gradients[:, n_linear].double()  # [N, P]
+        g = rows[:, n_linear].double()  # [N, P]
         damp = damping * g.pow(2).mean().clamp_min(1e-30)
         weights = 1 / (damp + g.pow(2).sum(1))  # [N]
         shrink = torch.eye(g.shape[1], dtype=g.dtype) - (g * weights[:, None]).T @ g / len(g)
-        influence += (g @ shrink @ queries[:, n_linear].double().T / damp).float()
+        solved = shrink @ queries[:, n_linear].double().T / damp
+        influence += (train_gradients[:, n_linear].double() @ solved).float()
     return influence

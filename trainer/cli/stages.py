@@ -163,7 +163,7 @@ def publish(config: PublishConfig, limit: int | None, as_json: bool, **asked: An
 @options.of_config(SynthesizeConfig, "synthesize", only=("recipe", "responses"))
 @options.n_seeds
 @options.data
-@options.of_config(AttributeConfig, "attribute", only=("method",))
+@options.of_config(AttributeConfig, "attribute", only=("method", "differences"))
 @options.of_config(PartitionConfig, "divide", flags={"method": "--partition-method"})
 @options.of_config(FinetuneConfig, "finetune")
 @options.of_config(ItemsConfig, "items")

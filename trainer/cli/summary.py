@@ -64,7 +64,9 @@ def parts_text(parts: "Sequence[PartView]") -> str:
 def _part_lines(part: "PartView") -> list[str]:
     terms = ", ".join(part.terms) or "no word sets it apart"
     label = [f"  a label that would fit: {part.proposed}"] if part.proposed else []
-    return [f"{part.name} ({part.label}): {part.n_samples} samples", f"  {terms}", *label,
+    means = [f"{mean.name} {mean.share:.0%} (elsewhere {mean.share_elsewhere:.0%})" for mean in part.means[:4]]
+    return [f"{part.name} ({part.label}): {part.n_samples} samples", f"  {terms}",
+            *([f"  by {', '.join(means)}"] if means else []), *label,
             *(f"  - {example}" for example in part.examples)]  # fmt: skip
 
 
@@ -100,7 +102,8 @@ def _figure_lines(run: dict[str, Any]) -> list[str]:
 def _attribute_lines(figures: AttributeFigures) -> list[str]:
     counts = f"{figures.n_samples} samples, {figures.n_skipped} left out"
     anchors = f"{len(figures.anchors)} anchors of {figures.n_items} items, correlation {figures.correlation:.2f}"
-    return [f"{figures.method}: {counts}", anchors]
+    speed = [f"{figures.samples_per_s:.2f} samples/s"] if figures.samples_per_s else []
+    return [f"{figures.method}: {counts}", anchors, *speed]
 
 
 def _partition_lines(figures: PartitionFigures) -> list[str]:
@@ -108,7 +111,10 @@ def _partition_lines(figures: PartitionFigures) -> list[str]:
     stability, chance = _share(figures.stability), _share(figures.stability_by_chance)
     share = figures.moved_share
     moved = "" if share is None else f", not with their best anchor {share:.0%}"
-    return [sizes, f"stability {stability} ({chance} by chance){moved}", *([figures.advice] if figures.advice else [])]
+    lines = [sizes, f"stability {stability} ({chance} by chance){moved}"]
+    if figures.n_tasks:
+        lines.append(f"a solution of each of {figures.n_tasks} tasks, of which {figures.n_tasks_of_two} have several")
+    return [*lines, *([figures.advice] if figures.advice else [])]
 
 
 def _synthesize_lines(figures: SynthesizeFigures) -> list[str]:

@@ -136,15 +136,16 @@ def samples_by_id(db: Database, sample_ids: Sequence[str]) -> list[Sample]:
 def split_holdout(samples: Sequence[Sample], *, config: ItemsConfig, seed: int) -> tuple[list[Sample], list[Sample]]:
     """Samples to train on, and `config.holdout` samples (at most a fifth) never trained on, both in their order.
 
-    Chosen by digest, so that a sample stays held out while others are imported, as far as the count allows. All
-    solutions of one problem are held out together.
+    Chosen by digest of the problem, so that a sample stays held out while others are imported, as far as the count
+    allows. All solutions of one problem are held out together, by every part of a partition that gives each its own.
     """
     n_held = min(config.holdout, len(samples) // 5)
     of_problem: dict[str, list[str]] = {}
     for sample in samples:
         of_problem.setdefault(sample.problem, []).append(sample.id)
     held: set[str] = set()
-    for own in sorted(of_problem.values(), key=lambda own: content_id([seed, own[0]])):
+    for problem in sorted(of_problem, key=lambda problem: content_id([seed, problem])):
+        own = of_problem[problem]
         if len(held) + len(own) <= n_held:
             held.update(own)
     train = [sample for sample in samples if sample.id not in held]

@@ -38,6 +38,11 @@ ARMS = (
     ),
     Arm(name="influence", about="k parts by influence", recipe=ArmRecipe(attribute="datainf", partition="balanced")),
     Arm(name="kmeans", about="k clusters of influence", recipe=ArmRecipe(attribute="datainf", partition="kmeans")),
+    Arm(
+        name="solutions",
+        about="of each task's solutions one for each of k parts, by approach",
+        recipe=ArmRecipe(attribute="approach", partition="solutions"),
+    ),
     Arm(name="seeds", about="k seeds, all samples each", recipe=ArmRecipe(attribute="datainf", partition="whole")),
 )
 

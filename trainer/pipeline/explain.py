@@ -1,6 +1,7 @@
-"""What the parts of a division are about: the words that set each apart, its most typical samples, a label to choose.
+"""What the parts of a division are about: the words and the means that set each apart, typical samples, a label.
 
-Only reads. Words are counted once per sample; how telling one is, is its log odds against the other parts.
+Only reads. Words are counted once per sample; how telling one is, is its log odds against the other parts. So are the
+means by which its code gets to a result (`trainer.evaluate.sameness.approach`), which tell parts by solution apart.
 """
 
 import math
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
+from trainer.attribute.approach import sample_means
 from trainer.attribute.lexical import words
 from trainer.data.samples import Sample
 from trainer.pipeline.stage_rows import load_parts
@@ -21,13 +23,23 @@ _MIN_LETTERS = 3  # shorter words are names of variables
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mean:
+    """A means, as `while` or `list comprehension`: the shares of the samples that have it, here and elsewhere."""
+
+    name: str
+    share: float
+    share_elsewhere: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class PartView:
-    """One part for people; `proposed` is a label from its terms, "" where nothing sets the part apart."""
+    """One part for people; `proposed` is a label, of means or of terms, "" where nothing sets the part apart."""
 
     name: str
     label: str
     n_samples: int
     terms: tuple[str, ...]
+    means: tuple[Mean, ...]
     examples: tuple[str, ...]  # first lines of the problems
     proposed: str
 
@@ -40,17 +52,35 @@ def explain(db: Database, run: PartitionRun) -> list[PartView]:
     """
     parts = load_parts(db, run, None)
     terms = telling_words({part: [_words(sample) for sample in own] for part, own in parts.items()})
+    means = telling_means({part: [sample_means(sample) for sample in own] for part, own in parts.items()})
+    is_by_solution = run.settings.partition.method == "solutions"
     return [
         PartView(
             name=run.figures.names[part],
             label=run.figures.labels[part],
             n_samples=len(own),
             terms=tuple(terms[part]),
+            means=tuple(means[part]),
             examples=tuple(_first_line(sample) for sample in _typical(own, terms[part])),
-            proposed=", ".join(terms[part][:3]),
+            proposed=", ".join([mean.name for mean in means[part][:3]] if is_by_solution else terms[part][:3]),
         )
         for part, own in parts.items()
     ]
+
+
+def telling_means(parts: Mapping[int, Sequence[frozenset[str]]]) -> dict[int, list[Mean]]:
+    """The most telling means of each part's samples with their shares, best first."""
+    found = {}
+    for part, names in telling_words(parts).items():
+        elsewhere = [own for other, all_own in parts.items() if other != part for own in all_own]
+        found[part] = [
+            Mean(name=name, share=_share(name, parts[part]), share_elsewhere=_share(name, elsewhere)) for name in names
+        ]
+    return found
+
+
+def _share(name: str, samples: Sequence[frozenset[str]]) -> float:
+    return sum(name in own for own in samples) / max(1, len(samples))
 
 
 def telling_words(parts: Mapping[int, Sequence[frozenset[str]]]) -> dict[int, list[str]]:

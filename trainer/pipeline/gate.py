@@ -4,13 +4,12 @@ import shlex
 from dataclasses import replace
 from typing import get_args
 
-import numpy as np
-from numpy.typing import NDArray
-
 from spa_lsp.progress import progress
 from trainer.attribute.anchors import anchors_digest, load_anchors
 from trainer.configs import AttributeConfig, Normalize, PartitionConfig, as_options
-from trainer.partition import N_BOOTSTRAPS, chance_stability, comparable_items, stability
+from trainer.partition.normalize import Influence, comparable_items
+from trainer.partition.solutions import Tasks
+from trainer.partition.stability import N_BOOTSTRAPS, chance_stability, stability
 from trainer.rows.stages import AttributeRun, PartitionFigures, PartitionSettings
 
 LEAST_SIGNAL = 0.1  # stability above chance; below, most of the division is an accident of the query items
@@ -18,14 +17,14 @@ ID_LENGTH = 12  # of a run's id in a command
 _TINY_SHARE = 0.25  # of the samples that a part of equal size would have
 _MAX_TRIED = 2000  # samples on which other ways are tried
 
-Influence = NDArray[np.float32]
 
-
-def stabilities(influence: Influence, config: PartitionConfig, seed: int) -> tuple[float | None, float | None]:
+def stabilities(
+    influence: Influence, config: PartitionConfig, seed: int, tasks: Tasks = ()
+) -> tuple[float | None, float | None]:
     """Of the parts, and by chance; influence `[N, K, items]` as the division saw it."""
     with progress("bootstraps", 2 * N_BOOTSTRAPS) as shown:
-        own = stability(influence, config, seed=seed, on_draw=shown.advance)
-        by_chance = chance_stability(influence, config, seed=seed, on_draw=shown.advance)
+        own = stability(influence, config, seed=seed, tasks=tasks, on_draw=shown.advance)
+        by_chance = chance_stability(influence, config, seed=seed, tasks=tasks, on_draw=shown.advance)
     return own, by_chance
 
 
@@ -35,23 +34,39 @@ def is_signal(own: float | None, by_chance: float | None) -> bool:
 
 
 def advice(
-    figures: PartitionFigures, influence: Influence, source: AttributeRun, settings: PartitionSettings, seed: int
+    figures: PartitionFigures,
+    influence: Influence,
+    source: AttributeRun,
+    settings: PartitionSettings,
+    seed: int,
+    tasks: Tasks = (),
 ) -> str:
     """What is wrong with the parts and, in backticks, the command that would be better; "" when nothing is.
 
     Influence is the raw one, of the attribute run `source`; a command can be pasted as it stands.
     """
-    said = [] if figures.attribute_method == "random" else _weak(figures, influence, source, settings, seed)
+    said = [] if figures.attribute_method == "random" else _weak(figures, influence, source, settings, seed, tasks)
     equal = sum(figures.sizes.values()) / len(figures.sizes)
     tiny = [f"{name} ({n})" for name, n in figures.sizes.items() if n < _TINY_SHARE * equal]
     if tiny:
         balanced = _divide(source.id, replace(settings.partition, method="balanced"), settings.limit, seed)
         said.append(f"parts of hardly any sample: {', '.join(tiny)}; try `{balanced}`")
+    n_one = (figures.n_tasks or 0) - (figures.n_tasks_of_two or 0)
+    if 2 * n_one > (figures.n_tasks or 0):
+        said.append(
+            f"{n_one} of {figures.n_tasks} tasks have one solution, which all parts get; more come of "
+            "`trainer synthesize --responses 20`"
+        )
     return "; ".join(said)
 
 
 def _weak(
-    figures: PartitionFigures, influence: Influence, source: AttributeRun, settings: PartitionSettings, seed: int
+    figures: PartitionFigures,
+    influence: Influence,
+    source: AttributeRun,
+    settings: PartitionSettings,
+    seed: int,
+    tasks: Tasks,
 ) -> list[str]:
     own, by_chance, config = figures.stability, figures.stability_by_chance, settings.partition
     if own is None or by_chance is None or is_signal(own, by_chance):
@@ -59,7 +74,8 @@ def _weak(
     what = (
         f"the parts are hardly more stable ({own:.2f}) than by chance ({by_chance:.2f}): other query items would give"
     )
-    better = _steadier(influence[:_MAX_TRIED], config, seed)
+    within = [task for task in tasks if max(task) < _MAX_TRIED]
+    better = _steadier(influence[:_MAX_TRIED], config, seed, within)
     if better:
         steadier = _divide(source.id, replace(config, normalize=better), settings.limit, seed)
         return [f"{what} others; steadier: `{steadier}`"]
@@ -86,13 +102,14 @@ def _attribute_words(source: AttributeRun) -> str:
     return " ".join([*typed, *([f"--seed {source.seed}"] if source.seed else [])])
 
 
-def _steadier(influence: Influence, config: PartitionConfig, seed: int) -> Normalize | None:
+def _steadier(influence: Influence, config: PartitionConfig, seed: int, tasks: Tasks) -> Normalize | None:
     """The normalisation with most stability above chance, if that is enough."""
     gains: dict[Normalize, float] = {}
     for how in get_args(Normalize):
         tried = replace(config, normalize=how)
         items = comparable_items(influence, how)
-        own, by_chance = stability(items, tried, seed=seed), chance_stability(items, tried, seed=seed)
+        own = stability(items, tried, seed=seed, tasks=tasks)
+        by_chance = chance_stability(items, tried, seed=seed, tasks=tasks)
         if how != config.normalize and own is not None and by_chance is not None and is_signal(own, by_chance):
             gains[how] = own - by_chance
     return max(gains, key=lambda how: gains[how], default=None)

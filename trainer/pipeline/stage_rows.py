@@ -1,5 +1,6 @@
 """The rows by which stages speak to each other: influence, parts, runs to go on from, and what `status` reads."""
 
+import json
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from spa_lsp import paths
 from spa_lsp.errors import BadInput, NotFound
 from spa_lsp.progress import progress
 from spa_lsp.storage.store import open_store, transaction
+from trainer.attribute.vectors import load_vectors
 from trainer.configs import ItemsConfig
 from trainer.data.samples import Sample, load_samples, make_items, samples_by_id
 from trainer.pipeline.staleness import next_step, run_bytes, stage_states
@@ -82,6 +84,23 @@ def load_influence(
     return [row["sample_id"] for row in rows], influence
 
 
+def problems_of(db: Database, sample_ids: Sequence[str]) -> list[str]:
+    """A key of each sample's problem: samples that have it in common are solutions of one task."""
+    query = "SELECT id, problem_key FROM samples WHERE id IN (SELECT value FROM json_each(?))"
+    keys = {row["id"]: row["problem_key"] for row in db.query(query, [json.dumps(list(sample_ids))])}
+    return [keys[sample_id] for sample_id in sample_ids]
+
+
+def embedding_rows(db: Database, run: AttributeRun, sample_ids: Sequence[str]) -> NDArray[np.float32]:
+    """The embeddings of a run's samples for k-means, `[N, D]`: less their mean, and of length one."""
+    vectors = load_vectors(db, run)
+    rows = np.stack([vectors[sample_id].ravel() for sample_id in sample_ids])
+    rows -= rows.mean(axis=0)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = (rows / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return unit
+
+
 def load_parts(db: Database, run: PartitionRun, limit: int | None) -> dict[int, list[Sample]]:
     """The samples of each part of a partition run in the order of their import, at most `limit` of each.
 
@@ -116,7 +135,8 @@ def data_record(db: Database, divided: PartitionRun) -> dict[str, Any]:
         "JOIN datasets ON datasets.id = dataset_id WHERE run_id = ? ORDER BY name, datasets.id"
     )
     datasets = [{"name": row["name"], "sha256": row["id"]} for row in db.query(query, [divided.id])]
-    n_samples = db.table("part_members").count_where("run_id = ?", [divided.id])
+    counted = "SELECT count(DISTINCT sample_id) FROM part_members WHERE run_id = ?"
+    n_samples = db.execute(counted, [divided.id]).fetchone()[0]
     record = {"datasets": datasets, "n_samples": n_samples, "partition_run": divided.id}
     sources = _sources(db, divided)
     return {**record, "sources": sources} if sources else record

@@ -22,7 +22,7 @@ from spa_lsp.progress import BYTES, progress
 from spa_lsp.storage.store import apply_migrations, open_store
 from trainer.attribute.anchors import Anchor, anchors_digest, load_anchors
 from trainer.configs import (
-    GRADIENT_METHODS,
+    BASE_METHODS,
     AttributeConfig,
     FinetuneConfig,
     ItemsConfig,
@@ -38,19 +38,17 @@ from trainer.data.samples import (
     Sample,
     import_file,
 )
-from trainer.partition import (
-    choose_columns,
-    comparable_items,
-    moved_share,
-    part_sizes,
-    partition,
-)
+from trainer.partition.normalize import comparable_items
+from trainer.partition.parts import balanced_kmeans, choose_columns, moved_share, part_sizes, partition
+from trainer.partition.solutions import Tasks, choose_solutions, tasks_of
 from trainer.pipeline.gate import advice, stabilities
 from trainer.pipeline.stage_rows import (
     data_record,
+    embedding_rows,
     finish_with_rows,
     load_influence,
     load_parts,
+    problems_of,
     source_run,
     usable_samples,
 )
@@ -134,14 +132,14 @@ def run_attribute(
     samples = usable_samples(db, items, language, limit, seed)
     parents = AttributeParents(
         samples=content_id([sample.id for sample in samples]),
-        anchors=anchors_digest(anchors),
-        base=find_base(base_id).sha256 if config.method in GRADIENT_METHODS else None,
+        anchors=anchors_digest(anchors, has_tasks=config.differences),
+        base=find_base(base_id).sha256 if config.method in BASE_METHODS else None,
     )
     settings = AttributeSettings(attribute=config, items=items)
     run = begin_run(db, ATTRIBUTE, settings, parents=parents, seed=seed, is_of_arm=is_of_arm)
     if run.is_finished:
         return StageResult(run=run, was_done=True)
-    influence = _influence(db, samples, anchors, config, items, run=run, base_id=base_id)
+    influence, samples_per_s = _influence(db, samples, anchors, config, items, run=run, base_id=base_id)
     known = np.flatnonzero(np.isfinite(influence).all(axis=(1, 2)))
     if not known.size:
         raise BadInput("no sample has a finite influence; choose a lower --learning-rate or --method bm25")
@@ -154,6 +152,7 @@ def run_attribute(
         labels=tuple(anchor.label for anchor in anchors),
         n_items=influence.shape[2],
         correlation=_column_correlation(influence[known].mean(axis=2)),
+        samples_per_s=samples_per_s,
     )
     rows = [(samples[n].id, influence[n].tobytes()) for n in known]
     return StageResult(run=finish_with_rows(db, run, figures, "influence", "data", rows), was_done=False)
@@ -183,25 +182,30 @@ def run_partition(
     sample_ids, influence = load_influence(db, source, limit, within)
     columns = _columns(influence, config)
     chosen = comparable_items(influence[:, columns], config.normalize)
-    assignment = partition(chosen.mean(axis=2), config)
+    is_embedded = config.method == "kmeans" and source.figures.method == "embedding"
+    tasks = _tasks(problems_of(db, sample_ids)) if config.method == "solutions" else []
+    embeddings = embedding_rows(db, source, sample_ids) if is_embedded else None
+    members = _members(chosen.mean(axis=2), config, tasks, embeddings)
     names, labels = _part_names(source, columns, config)
-    sizes = part_sizes(assignment, names, config)
-    own, by_chance = stabilities(chosen, config, seed)
+    sizes = part_sizes(members[:, 1], names, config)
+    own, by_chance = (None, None) if is_embedded else stabilities(chosen, config, seed, tasks)  # no item is asked
     figures = PartitionFigures(
         sizes=sizes,
-        smallest_share=min(sizes.values()) / len(assignment),
-        largest_share=max(sizes.values()) / len(assignment),
-        moved_share=moved_share(assignment, chosen.mean(axis=2), config),
+        smallest_share=min(sizes.values()) / len(sample_ids),
+        largest_share=max(sizes.values()) / len(sample_ids),
+        moved_share=moved_share(members[:, 1], chosen.mean(axis=2), config),
         stability=own,
         stability_by_chance=by_chance,
         names=names,
         labels=labels,
         attribute_method=source.figures.method,
+        n_tasks=len(tasks) or None,
+        n_tasks_of_two=sum(len(task) > 1 for task in tasks) or None,
     )
-    if warning := advice(figures, influence[:, columns], source, settings, seed):
+    if warning := advice(figures, influence[:, columns], source, settings, seed, tasks):
         logger.warning("%s", warning)
         figures = replace(figures, advice=warning)
-    rows = list(zip(sample_ids, assignment.tolist(), strict=True))
+    rows = [(sample_ids[n], part) for n, part in members.tolist()]
     return StageResult(run=finish_with_rows(db, run, figures, "part_members", "part", rows), was_done=False)
 
 
@@ -321,18 +325,23 @@ def _influence(
     *,
     run: AttributeRun,
     base_id: str,
-) -> NDArray[np.float32]:
-    """`[N, Q, items]`; rows of NaN for samples that have nothing to attribute."""
-    if config.method in GRADIENT_METHODS:
-        from trainer.attribute.stage import gradient_stage  # torch
+) -> tuple[NDArray[np.float32], float | None]:
+    """`[N, Q, items]`, rows of NaN for samples that have nothing to attribute; and samples/s of what asks the base."""
+    if config.method in BASE_METHODS:
+        from trainer.attribute.stage import base_stage  # torch
 
-        return gradient_stage(db, samples, anchors, config, items, run, base_id)
+        found = base_stage(db, samples, anchors, config, items, run, base_id)
+        return found.influence, found.samples_per_s
     if config.method == "bm25":
         from trainer.attribute.lexical import lexical_influence
 
-        return lexical_influence(samples, anchors)
+        return lexical_influence(samples, anchors), None
+    if config.method == "approach":
+        from trainer.attribute.approach import approach_influence
+
+        return approach_influence(samples, anchors), None
     shape = (len(samples), len(anchors), len(anchors[0].items))
-    return np.random.default_rng(run.seed).standard_normal(shape, dtype=np.float32)
+    return np.random.default_rng(run.seed).standard_normal(shape, dtype=np.float32), None
 
 
 def _column_correlation(influence: NDArray[np.float32]) -> float:
@@ -341,6 +350,29 @@ def _column_correlation(influence: NDArray[np.float32]) -> float:
     if len(influence) < 2 or Q < 2 or not influence.std(axis=0).all():
         return 1.0
     return float((np.corrcoef(influence.T).sum() - Q) / (Q * (Q - 1)))
+
+
+def _tasks(problems: Sequence[str]) -> list[list[int]]:
+    """The samples of each task, by number."""
+    tasks = tasks_of(problems)
+    if all(len(task) == 1 for task in tasks):
+        raise BadInput(
+            f"none of the {len(tasks)} tasks has two solutions to choose from; run: trainer synthesize --from DIR, or "
+            "trainer partition --method balanced"
+        )
+    return tasks
+
+
+def _members(
+    influence: NDArray[np.float32], config: PartitionConfig, tasks: Tasks, embeddings: NDArray[np.float32] | None
+) -> NDArray[np.int64]:
+    """Sample, by number, and part of every membership, `[members, 2]`; k-means is of embeddings where there are any."""
+    if embeddings is not None:
+        return np.stack([np.arange(len(influence)), balanced_kmeans(embeddings, config.k)], axis=1)
+    if config.method != "solutions":
+        return np.stack([np.arange(len(influence)), partition(influence, config)], axis=1)
+    choices = choose_solutions(influence, tasks, config.normalize)  # [tasks, K]
+    return np.stack([choices.ravel(), np.tile(np.arange(choices.shape[1]), len(choices))], axis=1)
 
 
 def _columns(influence: NDArray[np.float32], config: PartitionConfig) -> list[int]:

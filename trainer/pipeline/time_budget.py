@@ -16,7 +16,7 @@ from spa_lsp.bases.catalog import find_base
 from spa_lsp.errors import BadInput
 from spa_lsp.progress import format_seconds, note
 from trainer.attribute.anchors import load_anchors
-from trainer.configs import GRADIENT_METHODS, AttributeConfig, FinetuneConfig, ItemsConfig, PartitionConfig
+from trainer.configs import BASE_METHODS, AttributeConfig, FinetuneConfig, ItemsConfig, PartitionConfig
 from trainer.data.samples import Sample, load_samples, make_items
 from trainer.pipeline.stage_rows import usable_samples
 from trainer.rows.records import content_id
@@ -93,14 +93,15 @@ def fit(
         raise BadInput(f"{left} are left, the smallest run takes {needed}; give a larger --budget")
     n = n_samples
     gradients_s = 0.0
-    if attribute.method in GRADIENT_METHODS:
-        fixed_s = costs.load_s + costs.gradient_s * (n_anchor_items + attribute.warmup_samples)
+    if attribute.method in BASE_METHODS:  # an embedding costs less than a gradient; it is counted as one
+        gradient_s = costs.gradient_s * (attribute.checkpoints if attribute.method == "less" else 1)
+        fixed_s = costs.load_s + gradient_s * n_anchor_items + costs.gradient_s * attribute.warmup_samples
         for_samples_s = usable_s * GRADIENT_SHARE - fixed_s
-        n = min(n_samples, int(for_samples_s / costs.gradient_s))
+        n = min(n_samples, int(for_samples_s / gradient_s))
         if n < k * MIN_PER_PART:
             attribute, n = replace(attribute, method="bm25"), n_samples
         else:
-            gradients_s = fixed_s + n * costs.gradient_s
+            gradients_s = fixed_s + n * gradient_s
     held_out = min(items.holdout, n // 5, int(usable_s * SPARE_SHARE / costs.held_out_s))
     for_steps_s = usable_s - gradients_s - held_out * costs.held_out_s
     steps = max(MIN_STEPS, min(MAX_STEPS, int(for_steps_s / step_s)))

@@ -127,6 +127,7 @@ class AttributeFigures:
     labels: tuple[str, ...]
     n_items: int  # of each anchor
     correlation: float
+    samples_per_s: float | None = None  # gradients or embeddings of the last call; None: it computed none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,11 +154,13 @@ class PartitionFigures:
     smallest_share: float
     largest_share: float
     moved_share: float | None = None  # samples that are not with the anchor they help most
-    stability: float | None = None
+    stability: float | None = None  # what it means: `trainer.partition.stability`
     stability_by_chance: float | None = None
     names: tuple[str, ...]
     labels: tuple[str, ...]
     attribute_method: AttributeMethod
+    n_tasks: int | None = None  # by solution: all tasks, and those with two solutions or more
+    n_tasks_of_two: int | None = None
     advice: str = ""  # what is wrong with the parts and what would be better
 
 

@@ -230,3 +230,17 @@ def _move_run(db: Database, run: dict[str, Any], moved: dict[str, Any]) -> None:
     db.execute(f"{set_run} WHERE {_RUN_OF_ORIGIN} = ?", [new, old])
     db.execute("DELETE FROM datasets WHERE id = ?", [old])
     db.execute("DELETE FROM runs WHERE id = ?", [old])
+
+
+@MIGRATIONS()
+def m011_members_of_several_parts(db: Database) -> None:
+    """A sample may be in several parts: a task with fewer solutions than there are parts gives each of them one."""
+    db.execute(
+        """CREATE TABLE members (
+            run_id TEXT NOT NULL REFERENCES runs (id), sample_id TEXT NOT NULL, part INTEGER NOT NULL,
+            PRIMARY KEY (run_id, sample_id, part)
+        ) STRICT"""
+    )
+    db.execute("INSERT INTO members SELECT run_id, sample_id, part FROM part_members")
+    db.execute("DROP TABLE part_members")
+    db.execute("ALTER TABLE members RENAME TO part_members")

@@ -1,9 +1,13 @@
 """Per-sample gradients, their projection, and influence against slow and obvious versions."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from spa_lsp.lm.bank import AdapterBank
+from spa_lsp.lm.load import load_base
+from tests.conftest import TINY_ID
 from tests.trainer.train.test_loss import random_bank
 from trainer.attribute.datainf import datainf
 from trainer.attribute.gradients import sample_gradients, warm_up
@@ -99,3 +103,26 @@ def test_a_sample_that_is_the_query_helps_it_most():
 def test_gradients_of_other_widths_are_refused():
     with pytest.raises(ValueError, match="do not fit"):
         datainf(torch.zeros(2, 3, 4), torch.zeros(2, 3, 5), 0.1)
+
+
+def test_curvature_of_other_gradients_counts_where_it_is_given():  # (#14)
+    generator = torch.Generator().manual_seed(0)
+    train, curvature = (torch.randn(5, 2, 4, generator=generator, dtype=torch.float64) for _ in range(2))
+    query = torch.randn(1, 2, 4, generator=generator, dtype=torch.float64)
+    whole = datainf(torch.cat([train[:2], curvature]), query, 0.1, curvature=curvature)
+    torch.testing.assert_close(datainf(train[:2], query, 0.1, curvature=curvature), whole[:2])
+    assert not torch.allclose(datainf(train, query, 0.1), datainf(train, query, 0.1, curvature=curvature))
+
+
+@pytest.mark.parametrize("quantization", ["bf16", "fp32"])  # (#14)
+def test_a_sample_has_the_same_gradient_whatever_its_neighbours(tiny_base, items, quantization):
+    base = load_base(TINY_ID, quantization=quantization, device="cpu")
+    bank = random_bank(base, n_adapters=6, seeds=[0] * 6)
+    with torch.no_grad():
+        for linear in bank.linears.values():
+            linear.B.copy_(linear.B[:1].expand_as(linear.B))
+    short, long = items[0], replace(items[0], prompt=items[0].prompt * 9, completion=items[0].completion * 4)
+    found = sample_gradients(base, bank, [short, long, long], CONFIG, seed=0)[0]
+    alone = sample_gradients(base, bank, [short], CONFIG, seed=0)[0]
+    assert torch.cosine_similarity(found.flatten(), alone.flatten(), dim=0) > 0.999
+    assert found.norm() / alone.norm() == pytest.approx(1, abs=0.01)

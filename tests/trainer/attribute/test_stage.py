@@ -11,7 +11,7 @@ from spa_lsp.storage.store import apply_migrations, open_store
 from tests.conftest import TINY_ID
 from trainer.attribute import stage
 from trainer.attribute.anchors import Anchor
-from trainer.attribute.stage import gradient_stage
+from trainer.attribute.stage import base_stage
 from trainer.configs import AttributeConfig, ItemsConfig
 from trainer.data.samples import Item, Sample
 from trainer.rows.runs import begin_run
@@ -57,7 +57,7 @@ def begin(db, key, config=CONFIG):
 
 def run_stage(db, samples=SAMPLES, anchors=ANCHORS, *, key="one"):
     run = begin(db, key)
-    return gradient_stage(db, samples, anchors, CONFIG, ITEMS, run, TINY_ID)
+    return base_stage(db, samples, anchors, CONFIG, ITEMS, run, TINY_ID).influence
 
 
 def test_columns_stand_in_the_order_of_anchors_and_items(db):
@@ -77,22 +77,23 @@ class Broken(Exception):
     pass
 
 
+@pytest.mark.resume
 def test_a_broken_run_ends_like_a_whole_one(db, monkeypatch):
     whole = run_stage(db, key="whole")
     calls = []
 
-    def break_at_the_third(*args, **kwargs):
+    def break_at_the_fourth(*args, **kwargs):
         calls.append(1)
-        if len(calls) == 3:
+        if len(calls) == 4:
             raise Broken
         return real(*args, **kwargs)
 
     real = stage.sample_gradients
-    monkeypatch.setattr(stage, "sample_gradients", break_at_the_third)
+    monkeypatch.setattr(stage, "sample_gradients", break_at_the_fourth)
     with pytest.raises(Broken):
         run_stage(db, key="broken")
     np.testing.assert_array_equal(run_stage(db, key="broken"), whole)
-    assert len(calls) == 3 + 2  # 16 items in batches of 4: two were kept
+    assert len(calls) == 4 + 2  # six queries in two blocks, ten samples in three: three of the five were kept
 
 
 def test_gradients_are_not_mixed_with_those_of_another_warm_up(db, monkeypatch):
@@ -126,9 +127,71 @@ def test_an_anchor_longer_than_the_base_can_read_is_named(db):
         run_stage(db, anchors=[ANCHORS[0], make_anchor("long", (1, 2, 400))])
 
 
-@pytest.mark.parametrize("method", ["lissa", "cosine"])  # (#14)
-def test_other_methods_use_the_same_gradients(db, method):
+@pytest.mark.parametrize("method", ["lissa", "cosine", "less", "embedding"])  # (#14)
+def test_other_methods_give_another_influence(db, method):
     config = replace(CONFIG, method=method)
-    influence = gradient_stage(db, SAMPLES, ANCHORS, config, ITEMS, begin(db, method, config), TINY_ID)
+    influence = base_stage(db, SAMPLES, ANCHORS, config, ITEMS, begin(db, method, config), TINY_ID).influence
     assert influence.shape == (10, 2, 3) and np.isfinite(influence).all()
     assert not np.allclose(influence, run_stage(db))
+
+
+def solutions(n):
+    """Two samples that solve one task."""
+    return [replace(make_sample(10 * n + m, length=m), problem=f"task {n}") for m in (1, 2)]
+
+
+PAIRS = [sample for n in range(4) for sample in solutions(n)]
+TASKED = [replace(anchor, tasks=("x", "y", "z")) for anchor in ANCHORS]
+
+
+@pytest.mark.parametrize("method", ["datainf", "lissa", "cosine", "less", "embedding"])  # (#14)
+def test_differences_of_two_solutions_point_opposite_ways(db, method):
+    config = replace(CONFIG, method=method, differences=True)
+    run = begin(db, method, config)
+    influence = base_stage(db, PAIRS, TASKED, config, ITEMS, run, TINY_ID).influence
+    np.testing.assert_allclose(influence[0::2], -influence[1::2], rtol=1e-2, atol=1e-3 * np.abs(influence).max())
+    np.testing.assert_allclose(influence[:, 0], -influence[:, 1], rtol=1e-2, atol=1e-3 * np.abs(influence).max())
+
+
+def test_differences_of_anchors_without_tasks_are_refused_before_any_work(db, monkeypatch):  # (#14)
+    monkeypatch.setattr(stage, "load_base", None)
+    config = replace(CONFIG, differences=True)
+    with pytest.raises(BadInput, match="share their tasks, but some have none"):
+        base_stage(db, PAIRS, ANCHORS, config, ITEMS, begin(db, "none", config), TINY_ID)
+
+
+@pytest.mark.resume
+@pytest.mark.parametrize("method", ["less", "embedding"])  # (#14)
+def test_a_broken_run_of_other_methods_ends_like_a_whole_one(db, method, monkeypatch):
+    config = replace(CONFIG, method=method)
+    whole = base_stage(db, SAMPLES, ANCHORS, config, ITEMS, begin(db, "whole", config), TINY_ID)
+    run = begin(db, "broken", config)
+    write, calls = stage.write_vectors, []
+
+    def break_at_the_fourth(*args):
+        calls.append(1)
+        if len(calls) == 4:
+            raise Broken
+        return write(*args)
+
+    monkeypatch.setattr(stage, "write_vectors", break_at_the_fourth)
+    with pytest.raises(Broken):
+        base_stage(db, SAMPLES, ANCHORS, config, ITEMS, run, TINY_ID)
+    again = base_stage(db, SAMPLES, ANCHORS, config, ITEMS, run, TINY_ID)
+    np.testing.assert_array_equal(again.influence, whole.influence)
+    assert len(calls) == 4 + 2 and again.samples_per_s > 0
+
+
+def test_a_finished_run_says_no_speed(db):  # (#14)
+    run_stage(db)
+    assert base_stage(db, SAMPLES, ANCHORS, CONFIG, ITEMS, begin(db, "one"), TINY_ID).samples_per_s is None
+
+
+@pytest.mark.parametrize("quantization", ["bf16", "fp32"])
+@pytest.mark.parametrize("method", ["datainf", "less", "embedding"])  # lissa and cosine have datainf's gradients (#14)
+def test_every_method_works_on_a_base_in_each_precision(db, method, quantization, monkeypatch):
+    load = stage.load_base
+    monkeypatch.setattr(stage, "load_base", lambda base_id, **_: load(base_id, quantization=quantization, device="cpu"))
+    config = replace(CONFIG, method=method)
+    found = base_stage(db, SAMPLES, ANCHORS, config, ITEMS, begin(db, method, config), TINY_ID)
+    assert np.isfinite(found.influence).all() and found.influence.std() > 0

@@ -374,3 +374,13 @@ def test_all_solutions_of_a_problem_are_held_out_together():
     samples = [replace(sample(n=n), problem=f"problem {n // 4}") for n in range(80)]
     train, held = split_holdout(samples, config=ItemsConfig(holdout=12), seed=0)
     assert len(held) == 12 and not {each.problem for each in train} & {each.problem for each in held}
+
+
+# #14
+def test_parts_with_other_solutions_of_the_same_tasks_hold_out_the_same_tasks():
+    parts = [[sample(n=20 * part + n) for n in range(20)] for part in range(2)]
+    held = [
+        {own.problem for own in split_holdout(each, config=ItemsConfig(holdout=4), seed=0)[1]}
+        for each in ([replace(own, problem=f"problem {n}") for n, own in enumerate(part)] for part in parts)
+    ]
+    assert len(held[0]) == 4 and held[0] == held[1]

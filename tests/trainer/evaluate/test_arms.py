@@ -34,7 +34,10 @@ def test_a_set_may_be_named():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("magic", "unknown arm 'magic'; choose from base, single, random, lexical, influence, kmeans, seeds"),
+        (
+            "magic",
+            "unknown arm 'magic'; choose from base, single, random, lexical, influence, kmeans, solutions, seeds",
+        ),
         ("base@hot", "unknown arm 'base@hot'"),
         ("base,base", "arm 'base' comes twice"),
         ("single,single@0.1", "'single@0.1' comes twice"),

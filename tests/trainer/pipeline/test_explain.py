@@ -1,6 +1,6 @@
 """What sets a part apart. (#14)"""
 
-from trainer.pipeline.explain import telling_words
+from trainer.pipeline.explain import Mean, telling_means, telling_words
 
 
 def samples(*texts):
@@ -24,3 +24,8 @@ def test_a_word_of_a_single_sample_says_nothing_about_a_part():
 
 def test_one_part_has_nothing_to_be_told_from():
     assert telling_words({0: samples("a", "a")}) == {0: []}
+
+
+def test_the_means_of_a_part_come_with_their_shares_here_and_elsewhere():
+    means = telling_means({0: samples(*["for table"] * 4, "set"), 1: samples(*["set"] * 4, "for")})
+    assert means[0][0] == Mean(name="table", share=0.8, share_elsewhere=0.0)

@@ -58,6 +58,13 @@ def test_a_method_without_gradients_takes_all_samples():
     assert sizes(1200, asked=replace(ASKED, attribute=AttributeConfig(method="random"))).limit == 600
 
 
+def test_a_method_that_takes_gradients_at_four_points_gets_fewer_samples():
+    one, four = (
+        sizes(3600, 5000, replace(ASKED, attribute=AttributeConfig(method=method))) for method in ("cosine", "less")
+    )
+    assert four.attribute.method == "less" and four.limit < one.limit / 3 and four.expected_s <= 3600
+
+
 def test_few_samples_make_fewer_parts():
     assert sizes(n_samples=12).divide.k == 3
 

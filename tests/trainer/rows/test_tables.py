@@ -95,3 +95,14 @@ def test_an_import_no_longer_keeps_a_synthesized_sample(by_source):
     assert places == {(run["id"], "s1"), (run["id"], "s2"), ("i", "s3")}
     extras = [json.loads(row["extra"]) for row in by_source.table("samples").rows_where("id != 's3'")]
     assert [extra["origin"]["run"] for extra in extras] == 2 * [run["id"]]
+
+
+def test_members_of_parts_are_taken_over_and_may_then_be_in_several():  # (#14)
+    db = Database(memory=True)
+    MIGRATIONS.apply(db, stop_before="m011_members_of_several_parts")
+    run = dict.fromkeys(("stage", "config", "inputs", "versions", "figures", "started"), "")
+    db.table("runs").insert({"id": "r1", "status": "finished", "seed": 0, **run})
+    db.table("part_members").insert({"run_id": "r1", "sample_id": "s", "part": 3})
+    MIGRATIONS.apply(db)
+    db.table("part_members").insert({"run_id": "r1", "sample_id": "s", "part": 4})
+    assert [row["part"] for row in db.table("part_members").rows] == [3, 4]

@@ -49,6 +49,16 @@ def approach_key(program_source: str, entry_point: str) -> str | None:
         return None
 
 
+def program_means(program_source: str) -> frozenset[str]:
+    """The means of all that a program defines on its top level; none where it cannot be read."""
+    try:
+        module = parse_or_raise(program_source)
+        own = _own_names(module)
+        return frozenset(mean for node in module.body for mean in (*_loops(node), *_means(node, own)))
+    except UNREADABLE:
+        return frozenset()
+
+
 def _own_names(module: ast.AST) -> frozenset[str]:
     """Everything that the program binds itself; calling it is no library call."""
     nodes = list(ast.walk(module))
@@ -66,7 +76,7 @@ def _loops(node: ast.AST, outer: str = "") -> Iterator[str]:
         yield from _loops(child, path)
 
 
-def _means(function: Function, own: frozenset[str]) -> Iterator[str]:
+def _means(function: ast.stmt, own: frozenset[str]) -> Iterator[str]:
     for node in ast.walk(function):
         if type(node) in _MEANS:
             yield _MEANS[type(node)]

@@ -1,4 +1,4 @@
-"""Parts by solution: of each task's distinct right solutions every adapter gets one. Pure numpy, no rows, no models.
+"""Parts by solution: of each task's distinct right solutions every adapter gets one.
 
 Every adapter so sees every task, hence every topic, and they differ in *how* it is done. Which solution goes to which
 part is an assignment problem for each task by itself.
@@ -9,8 +9,42 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.configs import Normalize
+from trainer.partition.normalize import Influence, normalize
+
 Affinity = NDArray[np.float64]
 Choice = NDArray[np.int64]
+Tasks = Sequence[Sequence[int]]  # the samples, by number, that solve each task
+
+
+def tasks_of(problems: Sequence[str]) -> list[list[int]]:
+    """The samples of each problem, by number; problems and samples in their order."""
+    found: dict[str, list[int]] = {}
+    for n, problem in enumerate(problems):
+        found.setdefault(problem, []).append(n)
+    return list(found.values())
+
+
+def choose_solutions(influence: Influence, tasks: Tasks, how: Normalize) -> Choice:
+    """The sample that each part gets of each task, `[tasks, K]`, for influence on the chosen anchors, `[N, K]`.
+
+    Of a solution's influence only that counts by which it differs from the task's others: the rest is the topic, which
+    all parts share. What then fits which part best is `assign_solutions`; a task's only solution goes to all parts.
+    """
+    several = [n for task in tasks if len(task) > 1 for n in task]
+    affinity = np.zeros(influence.shape, dtype=np.float64)
+    if several:
+        affinity[several] = normalize(without_topic(influence, tasks)[several], how)
+    choices = assign_solutions([affinity[list(task)] for task in tasks])
+    return np.stack([np.asarray(task)[choice] for task, choice in zip(tasks, choices, strict=True)])
+
+
+def without_topic(influence: Influence, tasks: Tasks) -> Influence:
+    """Influence less its mean over the solutions of the same task."""
+    means = np.zeros_like(influence)
+    for task in tasks:
+        means[list(task)] = influence[list(task)].mean(axis=0)
+    return influence - means
 
 
 def assign_solutions(affinities: Sequence[Affinity]) -> list[Choice]:
@@ -33,6 +67,8 @@ def _assign(affinity: Affinity) -> Choice:
     m, K = affinity.shape
     if m == 0 or not np.isfinite(affinity).all():
         raise ValueError("a task needs at least one solution, and finite affinities")
+    if m == 1:
+        return np.zeros(K, dtype=np.int64)  # most tasks of an imported file
     n_each, n_more = divmod(K, m)
     n_copies = n_each + (n_more > 0)
     # one solution, used at least n_each times: only its copy above that may go to a dummy, unless there is no such need

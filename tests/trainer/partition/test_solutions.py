@@ -5,7 +5,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from trainer.solutions import assign_solutions
+from trainer.configs import PartitionConfig
+from trainer.partition.solutions import assign_solutions, choose_solutions, tasks_of
+from trainer.partition.stability import chance_stability, stability
 
 
 def best_by_trying(affinity):
@@ -54,3 +56,45 @@ def test_parts_with_one_taste_each_get_it_in_every_task():
 def test_what_cannot_be_assigned_is_refused(wrong):
     with pytest.raises(ValueError):
         assign_solutions(wrong)
+
+
+def test_a_part_gets_of_each_task_what_differs_from_the_others_and_not_the_topic():
+    topics = np.repeat([[100.0, -100.0], [-50.0, 70.0]], 2, axis=0)
+    influence = (topics + [[1, 0], [0, 1], [0, 1], [1, 0]]).astype(np.float32)
+    assert choose_solutions(influence, [[0, 1], [2, 3]], "none").tolist() == [[0, 1], [3, 2]]
+
+
+def test_the_only_solution_of_a_task_goes_to_all_parts():
+    influence = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    choice = choose_solutions(influence, [[0, 2], [1]], "contrast")
+    assert choice[1].tolist() == [1] * 4 and sorted(choice[0].tolist()) == [0, 0, 2, 2]
+
+
+def test_tasks_are_the_samples_of_one_problem():
+    assert tasks_of(["b", "a", "b", "c"]) == [[0, 2], [1], [3]]
+
+
+def styled(n_tasks, strength, seed=0):
+    """Influence `[N, 3, 4]` of tasks with three solutions, of which each helps one anchor."""
+    noise = np.random.default_rng(seed).normal(size=(3 * n_tasks, 3, 4))
+    return (noise + strength * np.tile(np.eye(3), (n_tasks, 1))[:, :, None]).astype(np.float32)
+
+
+TASKS = [[3 * n, 3 * n + 1, 3 * n + 2] for n in range(60)]
+CONFIG = PartitionConfig(method="solutions", normalize="zscore", k=3)
+
+
+def test_solutions_that_items_agree_on_stay_with_their_parts():
+    influence = styled(60, 6)
+    own, chance = (f(influence, CONFIG, seed=0, tasks=TASKS) for f in (stability, chance_stability))
+    assert own > 0.95 and chance < 0.7
+
+
+def test_noise_is_as_stable_as_chance():
+    influence = styled(60, 0)
+    own, chance = (f(influence, CONFIG, seed=0, tasks=TASKS) for f in (stability, chance_stability))
+    assert own == pytest.approx(chance, abs=0.1)
+
+
+def test_without_a_choice_there_is_no_stability():
+    assert stability(styled(2, 1), CONFIG, seed=0, tasks=[[n] for n in range(6)]) is None

@@ -1,20 +1,19 @@
-"""From influence `[N, Q]` to k disjoint parts, and how much the parts can be trusted. Pure numpy, no rows, no models.
+"""From influence `[N, Q]` to k disjoint parts.
 
 `argmax` is the paper's: each sample goes to the anchor it helps most. `balanced` gives all parts the same size, because
 an adapter that saw three samples is no alternative: samples that are surest of their anchor choose first.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spa_lsp.errors import BadInput
-from trainer.configs import Normalize, PartitionConfig
+from trainer.configs import PartitionConfig
+from trainer.partition.normalize import Influence, normalize
 
-Influence = NDArray[np.float32]
 Assignment = NDArray[np.int64]
-N_BOOTSTRAPS = 20
 
 
 def choose_columns(influence: Influence, k: int) -> list[int]:
@@ -51,51 +50,6 @@ def partition(influence: Influence, config: PartitionConfig) -> Assignment:
         return np.zeros(len(influence), dtype=np.int64)
     best: Assignment = normalized.argmax(axis=1).astype(np.int64)
     return best
-
-
-def comparable_items(item_influence: Influence, how: Normalize) -> Influence:
-    """`[N, Q, items]` as the normalisation wants it before the items of an anchor are averaged.
-
-    For `contrast` each column becomes ranks from 0 to 1: a few samples with huge gradients would otherwise decide
-    what is usual for an anchor. On 594 samples bootstraps agreed 0.04 above chance with ranks, and not at all without.
-    """
-    if how != "contrast":
-        return item_influence
-    flat = item_influence.reshape(len(item_influence), -1)
-    ranks = np.stack([_ranks(column) for column in flat.T], axis=1)
-    return ranks.reshape(item_influence.shape).astype(np.float32)
-
-
-def normalize(influence: Influence, how: Normalize) -> Influence:
-    """Influence with comparable columns, `[N, K]`.
-
-    `zscore`: each column with mean 0 and deviation 1, so that no anchor attracts more for its scale alone. `rank`: the
-    share of the samples that a column finds less helpful, whatever the shape of its values. `contrast`:
-    of that, what a sample does for one anchor more than for the others, again as z-scores: anchors that share their
-    tasks have most of their influence in common, and what they share does not tell their approaches apart.
-    """
-    if how == "none":
-        return influence
-    if how == "rank":
-        return np.stack([_ranks(column) for column in influence.T], axis=1).astype(np.float32)
-    scores = _zscore(influence.astype(np.float64))
-    if how == "contrast":
-        scores = _zscore(scores - scores.mean(axis=1, keepdims=True))
-    return scores.astype(np.float32)
-
-
-def _ranks(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Share of the values that are smaller, equal ones counted half."""
-    ordered = np.sort(values)
-    below, up_to = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
-    ranks: NDArray[np.float64] = (below + up_to) / 2 / len(values)
-    return ranks
-
-
-def _zscore(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    deviation = values.std(axis=0)
-    scores: NDArray[np.float64] = (values - values.mean(axis=0)) / np.where(deviation > 1e-12, deviation, 1)
-    return scores
 
 
 def assign_balanced(influence: Influence) -> Assignment:
@@ -146,8 +100,11 @@ def _spread_rows(rows: NDArray[np.float64], k: int, rng: np.random.Generator) ->
 
 
 def _squared_distances(rows: NDArray[np.float64], centers: NDArray[np.float64]) -> NDArray[np.float64]:
-    distances: NDArray[np.float64] = ((rows[:, None, :] - centers[None, :, :]) ** 2).sum(axis=2)
-    return distances
+    """`[N, k]`; by way of products, since rows may be embeddings of a thousand numbers."""
+    products = rows @ centers.T
+    distances = (rows**2).sum(axis=1)[:, None] - 2 * products + (centers**2).sum(axis=1)
+    positive: NDArray[np.float64] = np.maximum(distances, 0)
+    return positive
 
 
 def part_sizes(assignment: Assignment, names: Sequence[str], config: PartitionConfig) -> dict[str, int]:
@@ -164,55 +121,3 @@ def moved_share(assignment: Assignment, influence: Influence, config: PartitionC
         return None
     best = normalize(influence, config.normalize).argmax(axis=1)
     return float((best != assignment).mean())
-
-
-def stability(
-    item_influence: Influence, config: PartitionConfig, *, seed: int, on_draw: Callable[[], object] = lambda: None
-) -> float | None:
-    """How much of the partition survives other query items: mean adjusted Rand index; 1 is all of it.
-
-    `item_influence` is `[N, K, items]`; each of 20 bootstraps draws the items of every anchor anew and then calls
-    `on_draw`. None when there is one item, or no division. Compare it with `chance_stability`.
-    """
-    K, n_items = item_influence.shape[1:]
-    if n_items < 2 or config.method == "whole":
-        return None
-    whole = partition(item_influence.mean(axis=2), config)
-    rng = np.random.default_rng(seed)
-    agreements = []
-    for _ in range(N_BOOTSTRAPS):
-        draw = rng.integers(n_items, size=(1, K, n_items))
-        other = partition(np.take_along_axis(item_influence, draw, axis=2).mean(axis=2), config)
-        agreements.append(adjusted_rand_index(whole, other))
-        on_draw()
-    return float(np.mean(agreements))
-
-
-def chance_stability(
-    item_influence: Influence, config: PartitionConfig, *, seed: int, on_draw: Callable[[], object] = lambda: None
-) -> float | None:
-    """The stability of the same numbers dealt out anew over the samples, each item for itself: what no signal gives.
-
-    It is not 0, because a bootstrap shares items with the whole.
-    """
-    dealt = np.random.default_rng(seed).permuted(item_influence, axis=0)
-    return stability(dealt, config, seed=seed, on_draw=on_draw)
-
-
-def adjusted_rand_index(first: Assignment, second: Assignment) -> float:
-    """Agreement of two partitions of the same samples, whatever the parts are called: 1 equal, 0 as by chance.
-
-    Source: Hubert & Arabie 1985.
-    """
-    table = np.zeros((first.max() + 1, second.max() + 1))
-    np.add.at(table, (first, second), 1)
-    together = _pairs(table).sum()
-    in_first, in_second = _pairs(table.sum(axis=1)).sum(), _pairs(table.sum(axis=0)).sum()
-    n_pairs = len(first) * (len(first) - 1) / 2
-    expected = in_first * in_second / max(n_pairs, 1)
-    most = (in_first + in_second) / 2
-    return 1.0 if most == expected else float((together - expected) / (most - expected))
-
-
-def _pairs(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    return counts * (counts - 1) / 2

@@ -5,20 +5,16 @@ import pytest
 
 from spa_lsp.errors import BadInput
 from trainer.configs import PartitionConfig
-from trainer.partition import (
-    N_BOOTSTRAPS,
-    adjusted_rand_index,
+from trainer.partition.normalize import comparable_items, normalize
+from trainer.partition.parts import (
     assign_balanced,
     balanced_kmeans,
-    chance_stability,
     choose_columns,
-    comparable_items,
     moved_share,
-    normalize,
     part_sizes,
     partition,
-    stability,
 )
+from trainer.partition.stability import N_BOOTSTRAPS, adjusted_rand_index, chance_stability, stability
 
 ARGMAX = PartitionConfig(method="argmax", normalize="none")
 BALANCED = PartitionConfig(method="balanced", normalize="none")

@@ -1,0 +1,127 @@
+"""A partition by solution, through the stages: of each task every part gets one. (#14)"""
+
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from spa_lsp.errors import BadInput
+from tests.trainer.cli.running import trainer, trainer_json
+from trainer.configs import AttributeConfig, ItemsConfig, PartitionConfig
+from trainer.pipeline import stages
+from trainer.pipeline.explain import explain
+from trainer.pipeline.stage_rows import data_record, load_parts
+from trainer.pipeline.stages import open_trainer, run_attribute, run_partition
+
+LOOP = (
+    "def f_{n}(values):\n    found = []\n    for each in values:\n        found.append(each + {n})\n    return found\n"
+)
+SHORT = "def f_{n}(values):\n    wanted = {n}\n    return [value + wanted for value in values]\n"
+RECURSION = (
+    "def f_{n}(values):\n    if not values:\n        return []\n    return [values[0] + {n}] + f_{n}(values[1:])\n"
+)
+ITEMS = ItemsConfig(infill_share=1.0)
+
+
+@pytest.fixture
+def db():
+    with open_trainer() as db:
+        yield db
+
+
+def insert(db, *, n_tasks, forms=(LOOP, SHORT, RECURSION), first=0):
+    """The solutions of some tasks, as `synthesize` leaves them."""
+    for n in range(first, first + n_tasks):
+        for m, form in enumerate(forms):
+            row = {"lang": "python", "problem": f"Add {n} to all.", "solution": f"```python\n{form.format(n=n)}```"}
+            keys = {"id": f"{n}-{m}", "extra": "{}", "problem_key": f"p{n}", "solution_key": f"s{n}-{m}"}
+            db.table("samples").insert({**row, **keys})
+
+
+@pytest.fixture
+def anchors(tmp_path):
+    """Two anchors, explicit loops and comprehensions, of three items each."""
+    fields = {"layout": "infill", "instruction": "", "suffix": ""}
+    ways = {"loops": "    for x in a:\n        b.append(x)\n", "short": "    return [x for x in a]\n"}
+    rows = (
+        {"anchor": name, "label": name, "prefix": f"def g{n}(a, b):\n", "completion": body, **fields}
+        for name, body in ways.items()
+        for n in range(3)
+    )
+    path = tmp_path / "anchors.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+def divide(db, anchors, **options):
+    run_attribute(db, AttributeConfig(method="approach"), ITEMS, anchors_path=anchors)
+    return run_partition(db, PartitionConfig(method="solutions", **options)).run
+
+
+def test_every_part_gets_the_solution_of_each_task_that_is_its_own_way(db, anchors):
+    insert(db, n_tasks=6)
+    parts = load_parts(db, divide(db, anchors, k=2), None)
+    assert {part: sorted(own.id for own in members) for part, members in parts.items()} == {
+        0: [f"{n}-0" for n in range(6)],
+        1: [f"{n}-1" for n in range(6)],
+    }
+
+
+def test_a_task_with_one_solution_is_in_every_part_and_counted(db, anchors):
+    insert(db, n_tasks=2)
+    insert(db, n_tasks=3, forms=[LOOP], first=2)
+    run = divide(db, anchors, k=2)
+    ids = Counter(own.id for members in load_parts(db, run, None).values() for own in members)
+    assert {ids[f"{n}-0"] for n in (2, 3, 4)} == {2} and run.figures.sizes == {"loops": 5, "short": 5}
+    assert (run.figures.n_tasks, run.figures.n_tasks_of_two) == (5, 2)
+    assert "3 of 5 tasks have one solution" in run.figures.advice
+    assert data_record(db, run)["n_samples"] == len(ids) == 7
+
+
+def test_without_two_solutions_of_any_task_the_way_out_is_named(db, anchors):
+    insert(db, n_tasks=4, forms=[LOOP])
+    with pytest.raises(BadInput, match="none of the 4 tasks has two solutions.*trainer synthesize"):
+        divide(db, anchors, k=2)
+
+
+def test_parts_are_explained_by_their_means(db, anchors):
+    insert(db, n_tasks=6)
+    loops, short = explain(db, divide(db, anchors, k=2))
+    assert ("for", 1.0, 0.0) in [(mean.name, mean.share, mean.share_elsewhere) for mean in loops.means]
+    assert short.proposed == "list comprehension" and loops.proposed == ".append, for"
+
+
+def test_the_command_says_how_many_tasks_have_several(anchors):
+    with open_trainer() as db:
+        insert(db, n_tasks=6)
+    trainer("attribute", "--method", "approach", "--anchors", anchors, "--infill-share", "1")
+    said = trainer("partition", "--method", "solutions", "--k", "2").stdout
+    assert "a solution of each of 6 tasks, of which 6 have several" in said
+    assert "by .append 100% (elsewhere 0%), for 100% (elsewhere 0%)" in trainer("partition", "show").stdout
+
+
+@pytest.mark.usefixtures("tiny_base")
+def test_a_run_publishes_adapters_of_a_partition_by_solution(anchors, tmp_path):
+    with open_trainer() as db:
+        insert(db, n_tasks=6)
+    row = {"lang": "python", "problem": "Add 99.", "solution": f"```python\n{LOOP.format(n=99)}```"}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row))
+    asked = {"method": "approach", "partition-method": "solutions", "k": 2, "base": "tiny-qwen2", "anchors": anchors,
+             "rank": 2, "steps": 1, "max-tokens": 400, "infill-share": 1}  # fmt: skip
+    options = [word for name, value in asked.items() for word in (f"--{name}", value)]
+    records = trainer_json("run", tmp_path / "a.jsonl", *options)
+    assert records[2]["figures"]["sizes"] == {"loops": 7, "short": 7}
+    assert records[-1]["stage"] == "publish" and not records[-1]["was_done"]
+
+
+@pytest.mark.usefixtures("tiny_base")
+def test_kmeans_after_embedding_divides_the_embeddings_themselves(db, anchors, monkeypatch):
+    insert(db, n_tasks=6)
+    run_attribute(db, AttributeConfig(method="embedding"), ITEMS, base_id="tiny-qwen2", anchors_path=anchors)
+    seen = []
+    monkeypatch.setattr(stages, "balanced_kmeans", lambda rows, k: seen.append(rows) or np.arange(len(rows)) % k)
+    figures = run_partition(db, PartitionConfig(method="kmeans", k=3)).run.figures
+    assert seen[0].shape[0] == 18 and seen[0].shape[1] > 2 and figures.names == ("kmeans-1", "kmeans-2", "kmeans-3")
+    np.testing.assert_allclose(np.linalg.norm(seen[0], axis=1), 1, atol=1e-5)
+    assert figures.stability is None
