@@ -8,7 +8,8 @@ import torch
 from spa_lsp.errors import BadInput, Damaged, NoSpace
 from spa_lsp.lm.bank import AdapterBank, adapted_linears
 from trainer.configs import ALL_LINEARS
-from trainer.train.training import plan_steps, save_tensors, schedule, train
+from trainer.train.checkpoint import save_tensors
+from trainer.train.training import plan_steps, schedule, train
 
 
 def new_bank(base, seeds):
