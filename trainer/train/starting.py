@@ -34,7 +34,7 @@ def taken_over(config: FinetuneConfig, start: AdapterSet) -> FinetuneConfig:
     """
     if int(start.alpha) != start.alpha:
         raise BadInput(f"adapter set {start.name!r} has alpha {start.alpha}, training takes whole numbers only")
-    of_set = {
+    of_set: dict[str, Any] = {
         "rank": start.rank,
         "alpha": int(start.alpha),
         "target_modules": start.target_modules,
