@@ -93,7 +93,7 @@ _DRIVER = """
 import os, sys
 from trainer.train import training
 from trainer.cli import main
-kill_at, record = int(sys.argv[1]), training.save_checkpoint
+kill_at = int(sys.argv[1])
 learn = training._Step.run
 n_steps = 0
 def run(self, *arguments):
@@ -110,7 +110,7 @@ main(sys.argv[2:])
 def killed(step, *arguments):
     """A trainer that is killed at this of its steps; its exit status."""
     command = [sys.executable, "-c", _DRIVER, str(step), "finetune", *arguments]
-    return subprocess.run(command, capture_output=True, env=os.environ, timeout=120).returncode
+    return subprocess.run(command, capture_output=True, env=os.environ, timeout=900).returncode
 
 
 def adapters(run):
