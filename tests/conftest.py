@@ -74,8 +74,25 @@ def pytest_configure(config):
         hide(hidden, Path(folder.name))
 
 
+# of these folders and files all tests have the mark
+_MARKED = {
+    "tests/storage": "store",
+    "tests/trainer/rows": "store",
+    "tests/trainer/attribute": "attribution",
+    "tests/trainer/partition": "attribution",
+    "tests/trainer/pipeline/test_gate.py": "attribution",
+    "tests/trainer/pipeline/test_explain.py": "attribution",
+    "tests/trainer/pipeline/test_solutions.py": "attribution",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """What the settings except stays excepted under `-W error`, which otherwise comes after them."""
+    """Marks by place; and what the settings except stays excepted under `-W error`, which would come after them."""
+    for item in items:
+        place = item.path.relative_to(config.rootpath).as_posix()
+        for start in (start for start in _MARKED if place == start or place.startswith(f"{start}/")):
+            item.add_marker(_MARKED[start])
     exceptions = [line for line in config.getini("filterwarnings") if line.startswith("ignore")]
     for item in items:
         for line in exceptions:

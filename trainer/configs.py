@@ -28,6 +28,8 @@ BASE_METHODS: tuple[AttributeMethod, ...] = ("datainf", "lissa", "cosine", "less
 PartitionMethod = Literal["balanced", "argmax", "kmeans", "solutions", "whole"]
 Normalize = Literal["none", "zscore", "rank", "contrast"]
 Activation = Literal["completion", "all"]
+# parts: each adapter learns its own part · mcl: all see every item, and who finds it likeliest learns most of it
+Objective = Literal["parts", "mcl"]
 
 # the seven linears of a Llama-like block; LoRA on all of them
 ALL_LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -159,8 +161,14 @@ class PartitionConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig:
-    """One adapter per part, all k in one pass."""
+    """One adapter per part, all k in one pass where memory allows."""
 
+    init_from: str | None = option(
+        None,
+        "Adapter set that the adapters go on from; its rank, alpha and linears are kept.",
+        metavar="SET",
+        is_added=True,
+    )
     rank: int = option(4, "LoRA rank r.", low=1, high=256)
     alpha: int = option(8, "LoRA scale; the adapter counts alpha / rank times.", low=1)
     target_modules: tuple[str, ...] = ALL_LINEARS
@@ -173,6 +181,40 @@ class FinetuneConfig:
     warmup_steps: int = 3
     weight_decay: float = 0.01
     checkpoint_every: int = option(4, "Steps between checkpoints.", low=1, is_in_key=False)  # changes no weight
+    at_once: int = option(  # neither does this
+        0, "Adapters in one pass; 0: as many as memory allows.", low=0, is_in_key=False
+    )
+    objective: Objective = option(
+        "parts",
+        "Who learns an item: the adapter of its part, or mostly the one that finds it likeliest.",
+        is_added=True,
+    )
+    mcl_epsilon: float = option(
+        0.1, "mcl: share of an item that all others learn together.", low=0, high=1, is_added=True
+    )
+    mcl_load: float = option(
+        1.5, "mcl: items that one adapter may win, as a multiple of its fair share.", low=1, is_added=True
+    )
+    shared_rank: int = option(0, "Of the rank so much is one core that all adapters share.", low=0, is_added=True)
+    evaluate_every: int = option(
+        0, "Steps between looks at the held-out loss.  [default: none; with --patience a tenth]", low=0, is_added=True
+    )
+    patience: int = option(
+        0,
+        "Stop after so many looks without a lower held-out loss, keep the best; 0: train to the end.",
+        low=0,
+        is_added=True,
+    )
+
+    @property
+    def look_every(self) -> int:
+        """Steps between two points of the loss curve."""
+        return self.evaluate_every or max(1, self.steps // 10)
+
+    @property
+    def has_looks(self) -> bool:
+        """Whether the held-out loss is measured on the way."""
+        return self.evaluate_every > 0 or self.patience > 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ PREFIX = "base_model.model."  # of PEFT's tensor names
 @dataclass
 class _Switch:
     is_on: bool = False
+    rows: slice | None = None  # None: all
 
 
 class BankLinear(nn.Module):
@@ -41,8 +42,10 @@ class BankLinear(nn.Module):
         y: Tensor = self.base(x)
         if not self.switch.is_on or self.A is None or self.B is None:
             return y
-        inner = torch.bmm(x, self.A.to(x.dtype))
-        return torch.baddbmm(y, inner, self.B.to(x.dtype), alpha=self.scaling)
+        rows = self.switch.rows
+        A, B = (self.A, self.B) if rows is None else (self.A[rows], self.B[rows])
+        inner = torch.bmm(x, A.to(x.dtype))
+        return torch.baddbmm(y, inner, B.to(x.dtype), alpha=self.scaling)
 
 
 class AdapterBank:
@@ -112,6 +115,14 @@ class AdapterBank:
             for key, held in self.state().items():
                 held.copy_(state[key])
 
+    def begin(self, index: int, adapter: Mapping[str, Tensor]) -> None:
+        """Let trainable adapter `index` start as this one, given in PEFT's names and shapes, of the bank's own rank."""
+        with torch.no_grad():
+            for name, linear in self.linears.items():
+                A, B = _pair(linear)
+                A[index].copy_(_tensor(adapter, name, "A").T)
+                B[index].copy_(_tensor(adapter, name, "B").T)
+
     def export(self, index: int, dtype: torch.dtype = torch.bfloat16) -> dict[str, Tensor]:
         """Adapter `index` in PEFT's names and shapes, scaling not folded in."""
         adapter: dict[str, Tensor] = {}
@@ -131,13 +142,13 @@ class AdapterBank:
             linear.B = B if rows is None else B.index_select(0, rows)
 
     @contextmanager
-    def on(self) -> Iterator[None]:
-        """Let the adapters act inside the block."""
-        self.switch.is_on = True
+    def on(self, rows: slice | None = None) -> Iterator[None]:
+        """Let the adapters act inside the block; with `rows`, only these, on a batch of so many rows."""
+        self.switch.is_on, self.switch.rows = True, rows
         try:
             yield
         finally:
-            self.switch.is_on = False
+            self.switch.is_on, self.switch.rows = False, None
 
     def _install(self, names: Sequence[str]) -> None:
         """Put a `BankLinear` around each named linear and take away all others."""

@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-EventKind = Literal["shown", "accepted", "partial", "dismissed", "rejected"]  # rejected: shown, and nothing came of it
+# rejected: shown, and nothing came of it · edited: accepted, and soon no longer there as it was
+EventKind = Literal["shown", "accepted", "partial", "dismissed", "rejected", "edited"]
 KINDS = get_args(EventKind)
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.+#-]{0,80}")

@@ -41,6 +41,9 @@ def tell(kind: EventKind, ls: SpaServer, arguments: Any) -> None:
         ls.offering.dismissed(outcome.set_id, outcome.index, uri)
     if recorded:
         ls.recorder.add(outcome, uri=uri, with_text=recorded == "text")
+    if kind == "accepted" and recorded == "text":
+        documents = ls.protocol.documents
+        ls.recorder.watch(outcome, uri=uri, text_now=lambda: found.text if (found := documents.get(uri)) else None)
 
 
 def _recorded(ls: SpaServer, uri: str) -> bool | str:

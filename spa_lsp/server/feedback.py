@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from spa_lsp.outcomes.records import Answered, EventKind, Outcome, check_names
 ACCEPT_COMMAND = "spa-lsp.accept"
 WRITE_EVERY_S = 2.0
 REJECTED_AFTER_S = 10.0  # shown for so long, and nothing came of it
+KEPT_AFTER_S = 60.0  # accepted, and so long after it still stands where it was
 MAX_PENDING = 1000  # records; more are lost rather than kept
 MAX_TEXTS = 64  # alternatives of which the text is remembered until they are accepted
 
@@ -113,6 +114,20 @@ class Recorder:
         if outcome.kind == "shown":
             loop = asyncio.get_running_loop()
             self._on_screen = loop.call_later(REJECTED_AFTER_S, self._put, replace(outcome, kind="rejected"))
+
+    def watch(self, outcome: Outcome, *, uri: str, text_now: Callable[[], str | None]) -> None:
+        """Note a while after it was accepted whether the text was edited; a document that was closed tells nothing.
+
+        Only where the user lets text be stored: without it nobody could say what was edited.
+        """
+        if text := self._texts.get((uri, outcome.set_id, outcome.index, outcome.adapter)):
+            edited = replace(outcome, kind="edited", prefix=text[0], text=text[1])
+            asyncio.get_running_loop().call_later(KEPT_AFTER_S, self._put_if_edited, edited, text_now)
+
+    def _put_if_edited(self, edited: Outcome, text_now: Callable[[], str | None]) -> None:
+        now = text_now()
+        if now is not None and edited.text is not None and edited.text.strip() not in now:
+            self._put(edited)
 
     def note_answer(self, answered: Answered) -> None:
         """Note how long an answer took, and how many alternatives it had."""

@@ -94,6 +94,27 @@ async def test_text_is_stored_only_when_the_user_lets_it(front, setting, text):
     assert row["text"] == text and row["prefix"] == (CODE[:-1] if text else None)
 
 
+# issue 14
+@pytest.mark.parametrize(
+    ("line", "setting", "kinds"),
+    [
+        ("return a + b", "text", ["accepted"]),
+        ("return b + a", "text", ["accepted", "edited"]),
+        ("return b + a", True, ["accepted"]),
+    ],
+)
+async def test_what_is_edited_soon_after_it_was_accepted_is_noted(front, monkeypatch, line, setting, kinds):
+    monkeypatch.setattr("spa_lsp.server.feedback.KEPT_AFTER_S", 0)
+    client = await front(settings={"recordOutcomes": setting})
+    client.open(CODE)
+    command = (await client.items(1, 4))[0]["command"]
+    client.change({"text": f"{CODE.rstrip()} {line}\n"}, version=2)
+    await client.call("workspace/executeCommand", {"command": command["command"], "arguments": command["arguments"]})
+    client.server.recorder.flush()
+    rows = outcomes.read_outcomes()
+    assert [row["kind"] for row in rows] == kinds and {row["text"] for row in rows} <= {"return a + b", None}
+
+
 async def test_answers_are_noted_with_their_time(front):
     client = await front()
     client.open(CODE)

@@ -1,21 +1,10 @@
 """The tiny base loaded once per test, a few token items, and a small training configuration."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.conftest import TINY_ID
 from trainer.configs import FinetuneConfig
 from trainer.data.items import TokenItem
-
-OF_ATTRIBUTION = ("attribute", "partition", *(f"pipeline/test_{own}.py" for own in ("gate", "explain", "solutions")))
-
-
-def pytest_collection_modifyitems(items):
-    paths = [Path(__file__).parent / own for own in OF_ATTRIBUTION]
-    for item in items:
-        if any(item.path.is_relative_to(path) for path in paths):
-            item.add_marker("attribution")
 
 
 @pytest.fixture

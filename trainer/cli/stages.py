@@ -34,11 +34,14 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _run_id = click.argument("run_id", metavar="[RUN]", required=False)
+_from_outcomes = click.option(
+    "--from-outcomes", is_flag=True, help="What was accepted in editors, where its text may be stored."
+)
 
 
 @click.command("import")
 @click.argument("path", metavar="[FILE]", type=click.Path(path_type=Path), required=False)
-@click.option("--from-outcomes", is_flag=True, help="What was accepted in editors, where its text may be stored.")
+@_from_outcomes
 @_common
 def import_samples(path: Path | None, from_outcomes: bool, limit: int | None, seed: int, as_json: bool) -> None:
     """Read samples in the form of OSS-Instruct: lang, problem and solution in each object, other fields kept.
@@ -130,6 +133,7 @@ def finetune(as_json: bool, **asked: Any) -> None:
 
     \b
         trainer finetune --rank 8 --steps 60
+        trainer finetune --init-from my-code --patience 3
     """
     from trainer.pipeline.stages import open_trainer, run_finetune
 
@@ -159,6 +163,7 @@ def publish(config: PublishConfig, limit: int | None, as_json: bool, **asked: An
 
 @click.command()
 @click.argument("path", metavar="[FILE]", type=click.Path(path_type=Path), required=False)
+@_from_outcomes
 @options.of_config(SourcesConfig, "sources")
 @options.of_config(SynthesizeConfig, "synthesize", only=("recipe", "responses"))
 @options.n_seeds
@@ -173,8 +178,8 @@ def publish(config: PublishConfig, limit: int | None, as_json: bool, **asked: An
 @options.base
 @options.budget
 @_common
-def run(path: Path | None, sources: SourcesConfig, as_json: bool, **asked: Any) -> None:
-    """Do all of it: import FILE or synthesize, attribute, partition, finetune, publish; finished stages are skipped.
+def run(path: Path | None, from_outcomes: bool, sources: SourcesConfig, as_json: bool, **asked: Any) -> None:
+    """Do all of it: import or synthesize, attribute, partition, finetune, publish; finished stages are skipped.
 
     The adapters learn from all samples of the language in the store. With --json, one object per line and stage.
 
@@ -182,13 +187,15 @@ def run(path: Path | None, sources: SourcesConfig, as_json: bool, **asked: Any) 
         trainer run samples.jsonl --k 4 --steps 12
         trainer run --from ~/code/my-project --seeds 200
         trainer run --from ~/code/my-project --budget 60m
+        trainer run --from-outcomes --init-from my-code
     """
     from trainer.pipeline.stages import open_trainer, run_all
 
-    if path is None and sources == SourcesConfig():
-        raise click.UsageError("give a FILE, --from DIR or --package NAME")
+    if path is None and not from_outcomes and sources == SourcesConfig():
+        raise click.UsageError("give a FILE, --from-outcomes, --from DIR or --package NAME")
     with open_trainer() as db:
-        for result in run_all(db, path, sources=sources, **asked):  # each stage is computed when it is asked for
+        results = run_all(db, path, from_outcomes=from_outcomes, sources=sources, **asked)
+        for result in results:  # each stage is computed when it is asked for
             _print(result, as_json=as_json)
 
 

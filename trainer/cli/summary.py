@@ -1,13 +1,23 @@
 """What the stages print: one record as JSON-able data or as text. Pure; the printing is the commands'."""
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from spa_lsp.progress import BYTES, format_amount, format_seconds
 from trainer.data.samples import ImportReport
 from trainer.rows.records import read_record
 from trainer.rows.runs import StageResult
-from trainer.rows.stages import ATTRIBUTE, PARTITION, SYNTHESIZE, AttributeFigures, PartitionFigures, SynthesizeFigures
+from trainer.rows.stages import (
+    ATTRIBUTE,
+    FINETUNE,
+    PARTITION,
+    SYNTHESIZE,
+    AttributeFigures,
+    FinetuneFigures,
+    PartitionFigures,
+    SynthesizeFigures,
+)
 
 if TYPE_CHECKING:
     from trainer.pipeline.explain import PartView
@@ -95,8 +105,23 @@ def _figure_lines(run: dict[str, Any]) -> list[str]:
         return _synthesize_lines(read_record(SynthesizeFigures, figures, of="the run"))
     if run["stage"] == PARTITION.name:
         return _partition_lines(read_record(PartitionFigures, figures, of="the run"))
+    if run["stage"] == FINETUNE.name:
+        return [*_plain_lines(figures), *_curve_lines(read_record(FinetuneFigures, figures, of="the run"))]
+    return _plain_lines(figures)
+
+
+def _plain_lines(figures: dict[str, Any]) -> list[str]:
     plain = {name: value for name, value in figures.items() if isinstance(value, (str, int, float))}
     return [f"{name} {_number(value)}" for name, value in plain.items()]
+
+
+def _curve_lines(figures: FinetuneFigures) -> list[str]:
+    """The mean loss of all adapters at each point."""
+    return [
+        f"step {point.step}: loss {fmean(point.train):.3f}"
+        + (f", held out {fmean(point.held_out):.3f}" if point.held_out else "")
+        for point in figures.curve
+    ]
 
 
 def _attribute_lines(figures: AttributeFigures) -> list[str]:

@@ -1,14 +1,14 @@
 """From items in text to items in tokens, with the very prompts that are served: half words are written anew, too."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from spa_lsp.errors import BadInput
 from spa_lsp.lm.load import LoadedBase
 from spa_lsp.prompt import PromptTokens, encode_text, infill_prompt, instruct_prompt
 from spa_lsp.text.healing import heal
 from trainer.configs import ItemsConfig
-from trainer.data.samples import Item
+from trainer.data.samples import Item, Sample, make_items, split_holdout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,11 +18,51 @@ class TokenItem:
     item_id: str
     prompt: tuple[int, ...]
     completion: tuple[int, ...]
+    weight: float = 1.0  # its loss counts so many times
 
     @property
     def n_tokens(self) -> int:
         """Prompt and completion together."""
         return len(self.prompt) + len(self.completion)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartItems:
+    """The token items of one part: those trained on, and those of its held-out samples."""
+
+    train: tuple[TokenItem, ...]
+    held: tuple[TokenItem, ...]
+
+
+def part_items(
+    samples: Sequence[Sample], base: LoadedBase, config: ItemsConfig, *, n_held: int, seed: int
+) -> PartItems:
+    """The items of a part's samples, of which `n_held` samples (at most a fifth) are held out.
+
+    Samples of weight 0 are neither learned nor held out.
+    """
+    wanted = [sample for sample in samples if sample.weight > 0]
+    kept, held = split_holdout(wanted, config=replace(config, holdout=n_held), seed=seed)
+
+    def tokens_of(sample: Sample) -> list[TokenItem]:
+        made = token_items(
+            make_items(sample, config=config, seed=seed),
+            base.prompt,
+            stop_id=base.end_id,
+            max_tokens=config.max_tokens,
+        )
+        return [replace(item, weight=sample.weight) for item in made]
+
+    return PartItems(
+        train=tuple(item for sample in kept for item in tokens_of(sample)),
+        held=tuple(item for sample in held for item in tokens_of(sample)[:1]),
+    )
+
+
+def with_equal_budget(items: Sequence[TokenItem]) -> list[TokenItem]:
+    """The items with weights whose mean is 1: what counts more does so at the cost of the others."""
+    mean = sum(item.weight for item in items) / len(items)
+    return [replace(item, weight=item.weight / mean) for item in items]
 
 
 def token_items(items: Iterable[Item], tokens: PromptTokens, *, stop_id: int, max_tokens: int) -> list[TokenItem]:

@@ -15,8 +15,9 @@ Tokens are not counted here; whoever trains skips what is too long.
 """
 
 import json
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,16 +36,29 @@ from trainer.rows.records import content_id
 
 MAX_BEGUN = 60  # characters; then the server anchors anew
 _FIELDS = ("lang", "problem", "solution")
+WEIGHT, BEFORE, ACCEPTED = "sample_weight", "accepted_after", "accepted_text"  # that a row may have besides
+_COLUMNS = (
+    f"id, lang, problem, solution, ifnull(json_extract(extra, '$.{WEIGHT}'), 1.0) AS weight,"
+    f" ifnull(json_extract(extra, '$.{BEFORE}'), '') AS before,"
+    f" ifnull(json_extract(extra, '$.{ACCEPTED}'), '') AS accepted"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One training pair; `id` is the digest of the other three."""
+    """One training pair; `id` is the digest of the next three.
+
+    `weight` says how much it counts beside others. What was `accepted` at a cursor, with what stood `before` it, is
+    learned as just that.
+    """
 
     id: str
     lang: str
     problem: str
     solution: str
+    weight: float = 1.0
+    before: str = ""
+    accepted: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,8 +129,7 @@ def import_file(db: Database, path: Path, *, limit: int | None = None, on_bytes:
 def load_samples(db: Database, *, language: str | None = "python", limit: int | None = None) -> list[Sample]:
     """Samples in the order of their import; `language` None means all."""
     rows = db.query(
-        "SELECT id, lang, problem, solution FROM samples WHERE (:language IS NULL OR lang = :language)"
-        " ORDER BY n LIMIT :limit",
+        f"SELECT {_COLUMNS} FROM samples WHERE (:language IS NULL OR lang = :language) ORDER BY n LIMIT :limit",
         {"language": language, "limit": -1 if limit is None else limit},
     )
     return [Sample(**row) for row in rows]
@@ -128,9 +141,15 @@ def samples_by_id(db: Database, sample_ids: Sequence[str]) -> list[Sample]:
     Raises:
         KeyError: one is not in the store.
     """
-    query = "SELECT id, lang, problem, solution FROM samples WHERE id IN (SELECT value FROM json_each(?))"
+    query = f"SELECT {_COLUMNS} FROM samples WHERE id IN (SELECT value FROM json_each(?))"
     found = {row["id"]: Sample(**row) for row in db.query(query, [json.dumps(list(sample_ids))])}
     return [found[sample_id] for sample_id in sample_ids]
+
+
+def weights_digest(samples: Iterable[Sample]) -> str | None:
+    """What tells the weights of these samples; None where all count alike."""
+    weights = [[sample.id, sample.weight] for sample in samples if sample.weight != 1]
+    return content_id(sorted(weights)) if weights else None
 
 
 def split_holdout(samples: Sequence[Sample], *, config: ItemsConfig, seed: int) -> tuple[list[Sample], list[Sample]]:
@@ -156,7 +175,10 @@ def make_items(sample: Sample, *, config: ItemsConfig, seed: int) -> list[Item]:
     """The training items of one sample, always the same for a seed: infill items, then at most one instruct item.
 
     The first infill item is a whole function body, the others are spans of lines; a sample without such code has none.
+    Of code that was accepted there is one, which asks for just that.
     """
+    if sample.accepted and config.infill_share > 0:
+        return [_item(sample, "infill", sample.before, "", sample.accepted)]
     rng = Random(f"{seed}:{sample.id}")
     n_infill, is_instruct = _plan(config, rng)
     middles = _choose_middles(sample, n_infill, config, rng)
@@ -257,6 +279,12 @@ def _parse_line(line: bytes) -> dict[str, Any]:
         raise ValueError(f"not an object but {type(row).__name__}")
     for field in _FIELDS:
         _check_field(row, field)
+    weight = row.get(WEIGHT, 1)
+    if type(weight) not in (int, float) or not 0 <= weight < math.inf:
+        raise ValueError(f"field '{WEIGHT}' is {weight!r}, not a number of 0 or more")
+    for field in (BEFORE, ACCEPTED):
+        if not isinstance(row.get(field, ""), str):
+            raise ValueError(f"field '{field}' is not text but {type(row[field]).__name__}")
     return row
 
 
@@ -303,6 +331,9 @@ def _insert_sample(db: Database, dataset_id: str, row: dict[str, Any]) -> bool:
         extra = json.dumps({name: value for name, value in row.items() if name not in _FIELDS})
         fields = {"lang": lang, "problem": problem, "solution": solution}
         db.table("samples").insert({"id": sample_id, **fields, "extra": extra, **keys})
+    elif known["is_same"] and WEIGHT in row:
+        patch = json.dumps({WEIGHT: row[WEIGHT]})
+        db.execute("UPDATE samples SET extra = json_patch(extra, ?) WHERE id = ?", [patch, sample_id])
     if known is None or known["is_same"]:
         db.table("dataset_samples").insert({"dataset_id": dataset_id, "sample_id": sample_id}, ignore=True)
     return known is None

@@ -37,6 +37,7 @@ from trainer.data.samples import (
     ImportReport,
     Sample,
     import_file,
+    weights_digest,
 )
 from trainer.partition.normalize import comparable_items
 from trainer.partition.parts import balanced_kmeans, choose_columns, moved_share, part_sizes, partition
@@ -77,6 +78,7 @@ from trainer.rows.stages import (
     SizesSettings,
 )
 from trainer.rows.tables import MIGRATIONS
+from trainer.train.starting import set_to_go_on_from, starts_of_parts, taken_over
 
 logger = logging.getLogger(__name__)
 
@@ -221,17 +223,28 @@ def run_finetune(
     is_of_arm: bool = False,
 ) -> Trained:
     """Train one adapter for each part of a partition run; with `limit`, on that many samples of each part."""
+    init_set = set_to_go_on_from(config, base_id)
+    if init_set:
+        config = taken_over(config, init_set)
     check_scaling(config.rank, config.alpha)  # publishing would refuse it after the work
     source = source_run(db, PARTITION, run_id)
+    starts = starts_of_parts(init_set, source.figures.names) if init_set else []
     parts = load_parts(db, source, limit)
     settings = FinetuneSettings(finetune=config, items=items, base=base_id, limit=limit)
-    parents = FinetuneParents(partition_run=source.id, base=find_base(base_id).sha256)
+    parents = FinetuneParents(
+        partition_run=source.id,
+        base=find_base(base_id).sha256,
+        init_set=init_set.set_id if init_set else None,
+        init_run=init_set.run_id if init_set else None,
+        weights=weights_digest(sample for own in parts.values() for sample in own),
+    )
     run = begin_run(db, FINETUNE, settings, parents=parents, seed=seed, is_of_arm=is_of_arm)
     if run.is_finished and has_adapter_files(run):
         return StageResult(run=run, was_done=True)
-    from trainer.train.finetune import finetune  # torch
+    from trainer.train.finetune import Start, finetune  # torch
 
-    figures = finetune(db, parts, config, items, run, base_id, seed)
+    start = Start(adapter_set=init_set, names=starts) if init_set else None
+    figures = finetune(parts, config, items, run, base_id, seed, start)
     return StageResult(run=finish_run(db, run, figures), was_done=False)
 
 
@@ -268,16 +281,21 @@ def run_all(
     anchors_path: Path | None = None,
     n_seeds: int | None = None,
     data: Path | None = None,
+    from_outcomes: bool = False,
     limit: int | None = None,
     seed: int = 0,
     budget_s: float | None = None,
 ) -> Iterator[ImportReport | Synthesized | Attributed | Divided | Trained | Published]:
     """Every stage on what the one before it made; a stage runs when its result is asked for.
 
-    Samples come from a file, from sources (of their first `n_seeds` seeds), or from both. With a budget the whole ends
-    in time, at the lowest priority: samples, parts and steps are then as many as fit, at most as many as asked for.
+    Samples come from a file, from sources (of their first `n_seeds` seeds), from what was accepted in editors, or from
+    several of these. Where the adapters go on from a set, there are as many as it has. With a budget the whole ends in
+    time, at the lowest priority: samples, parts and steps are then as many as fit, at most as many as asked for.
     """
     find_base(base_id)  # what is wrong is said before hours of work
+    if init_set := set_to_go_on_from(finetune, base_id):
+        finetune = taken_over(finetune, init_set)
+        divide = divide if divide.k != PartitionConfig.k else replace(divide, k=init_set.k)
     check_scaling(finetune.rank, finetune.alpha)
     if publish.name is not None:
         check_name(publish.name, what="set")
@@ -289,6 +307,8 @@ def run_all(
         fitted = Fitted(db, asked, language=language, limit=limit, anchors_path=anchors_path, seed=seed)
     if path is not None:
         yield run_import(db, path, limit=limit)
+    if from_outcomes:
+        yield run_import_accepted(db)
     if sources != SourcesConfig() and not (fitted and fitted.is_resumed):
         is_over = fitted.are_samples_over if fitted else lambda: False
         yield run_synthesize(

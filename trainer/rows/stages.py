@@ -176,10 +176,16 @@ class FinetuneSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneParents:
-    """The run whose parts are learned, and the digest of the base."""
+    """The run whose parts are learned, and the digest of the base; of samples that do not count alike their weights.
+
+    Of a set that the adapters go on from its digest, and the run that made it: what it had seen they have seen too.
+    """
 
     partition_run: str
     base: str
+    init_set: str | None = None
+    init_run: str | None = None
+    weights: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +198,18 @@ class AdapterFigures:
     held_out_others: float | None = None
     held_out_base_own: float | None = None
     held_out_all: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvePoint:
+    """After so many steps: each adapter's mean loss since the point before, and its held-out loss, if it was measured.
+
+    With the objective `mcl` the held-out loss is that of the best adapter for each item, and the same for all.
+    """
+
+    step: int
+    train: tuple[float, ...]
+    held_out: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,6 +227,10 @@ class FinetuneFigures:
     items_per_adapter: int = 0
     quantization: str = ""
     device: str = ""
+    at_once: int = 0  # adapters in one pass
+    curve: tuple[CurvePoint, ...] = ()
+    best_steps: tuple[int, ...] = ()  # that each adapter's weights have seen
+    n_won: tuple[int, ...] = ()  # items that each adapter won, with the objective `mcl`
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,43 +1,49 @@
 """The finetune stage: one adapter for each part, all trained in one pass, then scored on samples that none has seen."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
-from sqlite_utils import Database
-from torch import Tensor
+from safetensors.torch import load
 
+from spa_lsp.adapters.check import check_adapter, expected_shapes
+from spa_lsp.adapters.manifest import AdapterSet
+from spa_lsp.adapters.reading import read_adapter
 from spa_lsp.errors import BadInput
-from spa_lsp.lm.bank import AdapterBank, adapted_linears
+from spa_lsp.lm.bank import AdapterBank, adapted_linears, linear_shape
 from spa_lsp.lm.load import LoadedBase, load_base
 from spa_lsp.progress import progress
 from spa_lsp.storage.checked_files import hash_file
 from trainer.configs import FinetuneConfig, ItemsConfig
-from trainer.data.items import TokenItem, check_layouts, token_items
-from trainer.data.samples import Sample, make_items, split_holdout
+from trainer.data.items import PartItems, TokenItem, check_layouts, part_items, with_equal_budget
+from trainer.data.samples import Sample
 from trainer.rows.build_set import run_folder
-from trainer.rows.stages import AdapterFigures, FinetuneFigures, FinetuneRun
-from trainer.train.loss import adapter_losses, base_losses
-from trainer.train.training import plan_steps, save_tensors, train
+from trainer.rows.stages import CurvePoint, FinetuneFigures, FinetuneRun
+from trainer.train.checkpoint import TrainingState, save_tensors
+from trainer.train.held_out import held_out_losses, held_out_now
+from trainer.train.memory import adapters_at_once
+from trainer.train.training import Plan, best_steps, copy_core, plan_steps, train
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PartItems:
-    """The token items of one part: those trained on, and those of its held-out samples."""
+class Start:
+    """A set to go on from, and which of its adapters each part gets."""
 
-    train: tuple[TokenItem, ...]
-    held: tuple[TokenItem, ...]
+    adapter_set: AdapterSet
+    names: Sequence[str]
 
 
 def finetune(
-    db: Database,
     parts: Mapping[int, Sequence[Sample]],
     config: FinetuneConfig,
     items: ItemsConfig,
     run: FinetuneRun,
     base_id: str,
     seed: int,
+    start: Start | None = None,
 ) -> FinetuneFigures:
     """Train and score.
 
@@ -54,15 +60,21 @@ def finetune(
             raise BadInput(f"part {part} has no item of at most {items.max_tokens} tokens; raise --max-tokens")
     folder = run_folder(run)
     bank = new_bank(base, config, n_adapters=len(parts), seed=seed)
-    first, last = _train(base, bank, data, config, folder=folder, seed=seed)
+    if start:
+        begin_with(bank, start, config)
+    plan = plan_items(data, config, seed=seed)
+    at_once = config.at_once or adapters_at_once(base, bank, _widest(plan), config.activation)
+    done = _train(run, base, bank, data, plan, config, at_once=at_once)
     files = {part: f"part-{part}.safetensors" for part in parts}
     for index, name in enumerate(files.values()):
         save_tensors(folder / name, bank.export(index), {"format": "pt"})
-    held = held_out_losses(base, bank, data, config)
+    held = held_out_losses(base, bank, data, config.activation)
+    first, last = _ends(done)
     trained = (
         replace(own, train_loss_first=start, train_loss_last=end)
         for own, start, end in zip(held.adapters, first, last, strict=True)
     )
+    winners = [winner for state in done for winner in state.winners]
     return FinetuneFigures(
         files=files,
         sha256={part: hash_file(folder / name) for part, name in files.items()},
@@ -72,30 +84,24 @@ def finetune(
         n_items=tuple(len(own.train) for own in data),
         n_instruct_items=sum(item.prompt[0] != base.prompt.fim_prefix for own in data for item in own.train),
         n_held_out=sum(len(own.held) for own in data),
-        items_per_adapter=config.steps * config.accumulate,
+        items_per_adapter=len(done) * config.accumulate,
         quantization=base.quantization,
         device=base.device,
-    )
-
-
-def part_items(
-    samples: Sequence[Sample], base: LoadedBase, config: ItemsConfig, *, n_held: int, seed: int
-) -> PartItems:
-    """The items of a part's samples, of which `n_held` samples (at most a fifth) are held out."""
-    kept, held = split_holdout(samples, config=replace(config, holdout=n_held), seed=seed)
-
-    def tokens_of(sample: Sample) -> list[TokenItem]:
-        made = make_items(sample, config=config, seed=seed)
-        return token_items(made, base.prompt, stop_id=base.end_id, max_tokens=config.max_tokens)
-
-    return PartItems(
-        train=tuple(item for sample in kept for item in tokens_of(sample)),
-        held=tuple(item for sample in held for item in tokens_of(sample)[:1]),
+        at_once=at_once,
+        curve=curve(done, config),
+        best_steps=tuple(best_steps(done, config)),
+        n_won=tuple(winners.count(k) for k in range(len(parts))) if winners else (),
     )
 
 
 def new_bank(base: LoadedBase, config: FinetuneConfig, *, n_adapters: int, seed: int) -> AdapterBank:
-    """A bank of fresh adapters, each started from a seed of its own, so that they start apart."""
+    """A bank of fresh adapters, each started from a seed of its own, so that they start apart.
+
+    Raises:
+        BadInput: nothing of the rank would be the adapters' own.
+    """
+    if config.shared_rank >= config.rank:
+        raise BadInput(f"--shared-rank {config.shared_rank} leaves nothing of rank {config.rank} to the adapters")
     bank = AdapterBank(base.model, device=base.device)
     bank.create(
         adapted_linears(base.model, config.target_modules),
@@ -104,63 +110,83 @@ def new_bank(base: LoadedBase, config: FinetuneConfig, *, n_adapters: int, seed:
         scaling=config.alpha / config.rank,
         seeds=[seed * 1000 + index for index in range(n_adapters)],
     )
+    copy_core(bank.parameters(), config.shared_rank)
     return bank
 
 
-@dataclass(frozen=True, kw_only=True)
-class HeldOut:
-    """Losses on held-out items: the base's mean, `[adapter][part]`, and each adapter's own figures."""
+def begin_with(bank: AdapterBank, start: Start, config: FinetuneConfig) -> None:
+    """Let the adapters of a bank begin as those of a set.
 
-    adapters: tuple[AdapterFigures, ...]
-    base: float | None = None
-    matrix: tuple[tuple[float | None, ...], ...] = ()
+    Raises:
+        BadInput, Damaged, AdapterMismatch: a file of the set cannot be used.
+        BadInput: the adapters shall share a core, and those of the set do not.
+    """
+    shapes = expected_shapes(start.adapter_set, {name: linear_shape(own.base) for name, own in bank.linears.items()})
+    for index, name in enumerate(start.names):
+        data = read_adapter(start.adapter_set, name)
+        check_adapter(data, start.adapter_set, shapes)
+        bank.begin(index, load(data))
+    before = [parameter.clone() for parameter in bank.parameters()]
+    copy_core(bank.parameters(), config.shared_rank)
+    if not all(map(torch.equal, before, bank.parameters())):
+        raise BadInput(f"the adapters of {start.adapter_set.name!r} share no core of rank {config.shared_rank}")
 
 
-def held_out_losses(base: LoadedBase, bank: AdapterBank, data: Sequence[PartItems], config: FinetuneConfig) -> HeldOut:
-    """Mean loss on held-out items, in nats per token: of the base, and of each adapter on its own and other parts."""
-    items = [(part, item) for part, own in enumerate(data) for item in own.held]
-    if not items:
-        return HeldOut(adapters=tuple(AdapterFigures() for _ in data))
-    rows, base_rows = [], []
-    with progress("held-out loss", len(items), "items") as bar:
-        for _, item in items:
-            rows.append(adapter_losses(base, bank, item, config.activation))
-            base_rows.append(base_losses(base, [item])[0])
-            bar.advance()
-    losses, base_loss = torch.stack(rows).cpu(), torch.stack(base_rows).cpu()  # [N, K], [N]
-    of_part = torch.tensor([part for part, _ in items])
-    K = len(data)
-    matrix = tuple(tuple(_mean(losses[of_part == part, k]) for part in range(K)) for k in range(K))
-    adapters = tuple(
-        AdapterFigures(
-            held_out_own=matrix[k][k],
-            held_out_others=_mean(losses[of_part != k, k]),
-            held_out_base_own=_mean(base_loss[of_part == k]),
-            held_out_all=_mean(losses[:, k]),
-        )
-        for k in range(K)
+def plan_items(data: Sequence[PartItems], config: FinetuneConfig, *, seed: int) -> Plan:
+    """What is learned when: of each adapter its own part's items, with `mcl` of all adapters the same items of all."""
+    is_of_parts = config.objective == "parts"
+    streams = [own.train for own in data] if is_of_parts else [[item for own in data for item in own.train]]
+    plan = plan_steps(
+        [with_equal_budget(items) for items in streams], n_steps=config.steps, accumulate=config.accumulate, seed=seed
     )
-    return HeldOut(adapters=adapters, base=_mean(base_loss), matrix=matrix)
+    return plan if is_of_parts else [[items * len(data) for items in step] for step in plan]
 
 
-def _mean(values: Tensor) -> float | None:
-    return float(values.mean()) if len(values) else None
+def curve(done: Sequence[TrainingState], config: FinetuneConfig) -> tuple[CurvePoint, ...]:
+    """The mean loss of each adapter since the point before, and its held-out loss where it was looked at."""
+    found, since = [], 0
+    for n, state in enumerate(done, start=1):
+        if state.held_out or n % config.look_every == 0 or n == len(done):
+            mean = torch.tensor([own.losses for own in done[since:n]]).mean(0)
+            found.append(CurvePoint(step=n, train=tuple(mean.tolist()), held_out=state.held_out))
+            since = n
+    return tuple(found)
 
 
 def _train(
+    run: FinetuneRun,
     base: LoadedBase,
     bank: AdapterBank,
     data: Sequence[PartItems],
+    plan: Plan,
     config: FinetuneConfig,
     *,
-    folder: Path,
-    seed: int,
-) -> tuple[list[float], list[float]]:
-    """Train to the end or from the last checkpoint on; each adapter's mean loss in the first and last quarter."""
-    plan = plan_steps([own.train for own in data], n_steps=config.steps, accumulate=config.accumulate, seed=seed)
-    checkpoint = folder / "checkpoint.safetensors"
-    with progress(f"finetune {len(data)} adapters", config.steps, "steps") as bar:
-        done = train(base, bank, plan, config, checkpoint=checkpoint, on_step=lambda _: bar.advance())
+    at_once: int,
+) -> list[TrainingState]:
+    """Train to the end or from the last checkpoint on."""
+    if config.patience and not any(own.held for own in data):
+        logger.warning("no sample is held out (a part needs five), so training goes on to its last step")
+    in_groups = "" if at_once >= len(data) else f", {at_once} at once"
+    with progress(f"finetune {len(data)} adapters{in_groups}", config.steps, "steps") as bar:
+        return train(
+            base,
+            bank,
+            plan,
+            config,
+            checkpoint=run_folder(run) / "checkpoint.safetensors",
+            at_once=at_once,
+            held_out=lambda: held_out_now(base, bank, data, config),
+            on_step=lambda _: bar.advance(),
+        )
+
+
+def _widest(plan: Plan) -> Sequence[TokenItem]:
+    """The micro-step that takes the most memory."""
+    return max((items for step in plan for items in step), key=lambda items: max(item.n_tokens for item in items))
+
+
+def _ends(done: Sequence[TrainingState]) -> tuple[list[float], list[float]]:
+    """Each adapter's mean loss in the first and last quarter."""
     losses = torch.tensor([step.losses for step in done])  # [steps, K]
     quarter = max(1, len(done) // 4)
     return losses[:quarter].mean(0).tolist(), losses[-quarter:].mean(0).tolist()

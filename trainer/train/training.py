@@ -1,39 +1,34 @@
 """The training loop: all adapters of a bank at once, one item of each adapter's own data per micro-step.
 
-Nothing couples the adapters: each has its own gradient norm, moments and data order, so adapter i comes out as if it
-had been trained alone. A broken run goes on at its last checkpoint and ends with the same weights, bit for bit.
+Nothing couples the adapters, but where an option asks for it: each has its own gradient norm, moments and data order,
+so adapter i comes out as if it had been trained alone, in whatever groups the passes are made. A broken run goes on at
+its last checkpoint and ends with the same weights, bit for bit.
 """
 
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
-from spa_lsp.errors import BadInput, Damaged, NoSpace
+from spa_lsp.errors import BadInput
 from spa_lsp.lm.bank import AdapterBank
 from spa_lsp.lm.load import LoadedBase
-from spa_lsp.storage.whole_files import written_whole
 from trainer.configs import FinetuneConfig
 from trainer.data.items import TokenItem
+from trainer.train.checkpoint import Progress, TrainingState, read_checkpoint, save_checkpoint
 from trainer.train.loss import item_losses
+from trainer.train.objective import choose_winner, learning_shares
+from trainer.train.stopping import best_look
 
 _MAX_NORM = 1.0  # of one adapter's gradient
 _BLOCK = 8  # steps whose items are sorted by length together
 
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingState:
-    """After a step: its number and the mean loss of each adapter's items in it, in nats per token."""
-
-    step: int
-    losses: tuple[float, ...]
+Plan = Sequence[Sequence[Sequence[TokenItem]]]  # [steps][accumulate][K]
 
 
 def plan_steps(
@@ -60,22 +55,29 @@ def plan_steps(
 def train(
     base: LoadedBase,
     bank: AdapterBank,
-    plan: Sequence[Sequence[Sequence[TokenItem]]],
+    plan: Plan,
     config: FinetuneConfig,
     *,
     checkpoint: Path | None = None,
     are_tied: bool = False,
+    at_once: int | None = None,
+    held_out: Callable[[], Tensor] | None = None,
     on_step: Callable[[TrainingState], None] | None = None,
 ) -> list[TrainingState]:
     """Train the adapters that `bank.create` made; every step's losses come back, those before a resume included.
+
+    With patience each adapter ends with the weights of its best look, and training ends when none waits for a better
+    one.
 
     Args:
         base: the frozen base.
         bank: holds the adapters; row i is trained on `plan[...][...][i]`.
         plan: from `plan_steps`.
-        config: learning rate, schedule, activation.
+        config: learning rate, schedule, activation, objective, looks.
         checkpoint: file to resume from and to write every `checkpoint_every` steps; None keeps nothing.
         are_tied: all rows are one adapter that sees K items at once.
+        at_once: adapters in one pass; None: all. Changes no weight.
+        held_out: each adapter's held-out loss now, `[K]`; asked at every look.
         on_step: told after every step, and at once of those that the checkpoint already has.
 
     Raises:
@@ -83,26 +85,33 @@ def train(
         BadInput: the loss is no longer finite, or the checkpoint was made in another precision or on another device.
         NoSpace: a checkpoint cannot be written.
     """
-    parameters = bank.parameters()
-    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(bank.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     arithmetic = f"{base.quantization} on {base.device}"
-    done = _resume(checkpoint, bank, optimizer, arithmetic) if checkpoint and checkpoint.exists() else []
+    is_resumed = checkpoint is not None and checkpoint.exists()
+    found = read_checkpoint(checkpoint, bank, optimizer, arithmetic) if checkpoint and is_resumed else Progress()
     if on_step:
-        for progress in done:
-            on_step(progress)
-    for step in range(len(done), len(plan)):
+        for state in found.done:
+            on_step(state)
+    step_of = _Step(base, bank, optimizer, config, passes(bank.n_adapters, at_once), are_tied)
+    while len(found.done) < len(plan) and not _is_over(found.done, config):
+        step = len(found.done)
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * schedule(step, len(plan), config.warmup_steps)
-        losses = _step(base, bank, plan[step], optimizer, config, are_tied=are_tied)
-        if not bool(losses.isfinite().all()):
-            rows = ", ".join(str(row) for row, loss in enumerate(losses.tolist()) if not math.isfinite(loss))
-            raise BadInput(f"training diverged at step {step + 1} in part {rows}; choose a lower --learning-rate")
-        done.append(TrainingState(step=step, losses=tuple(losses.tolist())))
-        if checkpoint and ((step + 1) % config.checkpoint_every == 0 or step + 1 == len(plan)):
-            _save(checkpoint, bank, optimizer, done, arithmetic)
+        losses, winners = step_of.run(plan[step], _load(found.done, bank.n_adapters))
+        _check_finite(losses, step)
+        is_look = held_out is not None and config.has_looks and _is_look(step + 1, len(plan), config)
+        looked = tuple(held_out().tolist()) if held_out and is_look else ()
+        found.done.append(TrainingState(step=step, losses=tuple(losses.tolist()), winners=winners, held_out=looked))
+        if looked and config.patience:
+            _keep_best(found, bank, config)
+        is_last = step + 1 == len(plan) or _is_over(found.done, config)
+        if checkpoint and ((step + 1) % config.checkpoint_every == 0 or is_last):
+            save_checkpoint(checkpoint, bank, optimizer, found, arithmetic)
         if on_step:
-            on_step(done[-1])
-    return done
+            on_step(found.done[-1])
+    if found.best:
+        bank.restore(found.best)
+    return found.done
 
 
 def schedule(step: int, n_steps: int, warmup_steps: int) -> float:
@@ -113,28 +122,73 @@ def schedule(step: int, n_steps: int, warmup_steps: int) -> float:
     return 0.55 + 0.45 * math.cos(math.pi * done)
 
 
-def _step(
-    base: LoadedBase,
-    bank: AdapterBank,
-    micro_steps: Sequence[Sequence[TokenItem]],
-    optimizer: torch.optim.Optimizer,
-    config: FinetuneConfig,
-    *,
-    are_tied: bool,
-) -> Tensor:
-    """One update; the mean loss of each row, `[K]`."""
-    optimizer.zero_grad(set_to_none=True)
-    total = torch.zeros(bank.n_adapters)
-    for items in micro_steps:
-        losses = item_losses(base, bank, items, config.activation)
-        (losses.sum() / len(micro_steps)).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        total += losses.detach().cpu() / len(micro_steps)
-    parameters = bank.parameters()
-    if are_tied:
-        _tie_gradients(parameters)
-    _clip_each_row(parameters)
-    optimizer.step()
-    return total
+def passes(n_adapters: int, at_once: int | None) -> list[slice]:
+    """The adapters of each pass over a micro-step."""
+    size = at_once or n_adapters
+    return [slice(start, min(start + size, n_adapters)) for start in range(0, n_adapters, size)]
+
+
+def best_steps(done: Sequence[TrainingState], config: FinetuneConfig) -> list[int]:
+    """How many steps each adapter's kept weights have seen."""
+    looks = [state for state in done if state.held_out]
+    if not config.patience or not looks:
+        return [len(done)] * len(done[0].losses)
+    return [looks[best_look(own, config.patience)[0]].step + 1 for own in _by_adapter(looks)]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One update of all adapters."""
+
+    base: LoadedBase
+    bank: AdapterBank
+    optimizer: torch.optim.Optimizer
+    config: FinetuneConfig
+    groups: Sequence[slice]
+    are_tied: bool
+
+    def run(self, micro_steps: Sequence[Sequence[TokenItem]], won: list[int]) -> tuple[Tensor, tuple[int, ...]]:
+        """The mean loss of each row, `[K]`, and who won each item; `won` counts those before."""
+        self.optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros(self.bank.n_adapters)
+        winners: list[int] = []
+        for items in micro_steps:
+            losses, winner = self._learn(items, won, scale=1 / len(micro_steps))
+            total += losses / len(micro_steps)
+            if winner is not None:
+                won[winner] += 1
+                winners.append(winner)
+        parameters = self.bank.parameters()
+        if self.are_tied:
+            _tie_gradients(parameters)
+        _clip_each_row(parameters)
+        _average_core([_gradient(parameter) for parameter in parameters], self.config.shared_rank)
+        self.optimizer.step()
+        copy_core(parameters, self.config.shared_rank)
+        return total, tuple(winners)
+
+    def _learn(self, items: Sequence[TokenItem], won: Sequence[int], scale: float) -> tuple[Tensor, int | None]:
+        """Add the gradients of one micro-step; the losses `[K]`, and who won."""
+        whole = self._losses(items, self.groups[0]) if len(self.groups) == 1 else None
+        winner, shares = None, torch.ones(len(items))
+        if self.config.objective == "mcl":
+            seen = self._seen(items) if whole is None else whole.detach()
+            winner = choose_winner(seen.tolist(), won, self.config.mcl_load)
+            shares = learning_shares(winner, len(items), self.config.mcl_epsilon)
+        factors = (torch.tensor([item.weight for item in items]) * shares * scale).to(self.base.device)
+        found = []
+        for group in self.groups:
+            losses = self._losses(items, group) if whole is None else whole
+            (losses * factors[group]).sum().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            found.append(losses.detach().cpu())
+        return torch.cat(found), winner
+
+    def _losses(self, items: Sequence[TokenItem], group: slice) -> Tensor:
+        return item_losses(self.base, self.bank, items[group], self.config.activation, among=items, rows=group)
+
+    def _seen(self, items: Sequence[TokenItem]) -> Tensor:
+        with torch.no_grad():
+            return torch.cat([self._losses(items, group) for group in self.groups])
 
 
 def _cycle(items: Sequence[TokenItem], n: int, rng: Random) -> list[TokenItem]:
@@ -145,10 +199,52 @@ def _cycle(items: Sequence[TokenItem], n: int, rng: Random) -> list[TokenItem]:
     return chosen[:n]
 
 
+def _check_finite(losses: Tensor, step: int) -> None:
+    if not bool(losses.isfinite().all()):
+        rows = ", ".join(str(row) for row, loss in enumerate(losses.tolist()) if not math.isfinite(loss))
+        raise BadInput(f"training diverged at step {step + 1} in part {rows}; choose a lower --learning-rate")
+
+
+def _load(done: Sequence[TrainingState], n_adapters: int) -> list[int]:
+    """How many items each adapter has won so far."""
+    won = Counter(winner for state in done for winner in state.winners)
+    return [won[k] for k in range(n_adapters)]
+
+
+def _is_look(n_done: int, n_steps: int, config: FinetuneConfig) -> bool:
+    return n_done % config.look_every == 0 or n_done == n_steps
+
+
+def _is_over(done: Sequence[TrainingState], config: FinetuneConfig) -> bool:
+    """Whether every adapter has waited long enough for a better look."""
+    looks = [state for state in done if state.held_out]
+    return bool(config.patience and looks) and all(best_look(own, config.patience)[1] for own in _by_adapter(looks))
+
+
+def _by_adapter(looks: Sequence[TrainingState]) -> list[tuple[float, ...]]:
+    return list(zip(*(state.held_out for state in looks), strict=True))
+
+
+def _keep_best(found: Progress, bank: AdapterBank, config: FinetuneConfig) -> None:
+    """Take over the rows of the adapters whose last look is their best."""
+    looks = [state for state in found.done if state.held_out]
+    last = len(looks) - 1
+    rows = [k for k, own in enumerate(_by_adapter(looks)) if best_look(own, config.patience)[0] == last]
+    now = bank.state()
+    if not found.best:
+        found.best = {name: tensor.clone() for name, tensor in now.items()}
+    for name, tensor in now.items():
+        found.best[name][rows] = tensor[rows]
+
+
+def _gradient(parameter: nn.Parameter) -> Tensor:
+    assert parameter.grad is not None
+    return parameter.grad
+
+
 def _tie_gradients(parameters: Sequence[nn.Parameter]) -> None:
-    for parameter in parameters:
-        assert parameter.grad is not None
-        parameter.grad.copy_(parameter.grad.mean(0, keepdim=True).expand_as(parameter.grad))
+    for gradient in map(_gradient, parameters):
+        gradient.copy_(gradient.mean(0, keepdim=True).expand_as(gradient))
 
 
 def _clip_each_row(parameters: Sequence[nn.Parameter]) -> None:
@@ -160,47 +256,21 @@ def _clip_each_row(parameters: Sequence[nn.Parameter]) -> None:
         gradient.mul_(factors[:, None, None])
 
 
-def _save(
-    path: Path, bank: AdapterBank, optimizer: torch.optim.Optimizer, done: Sequence[TrainingState], arithmetic: str
-) -> None:
-    """Weights, moments and losses in one safetensors file, written beside and renamed."""
-    tensors = {f"weight.{name}": tensor for name, tensor in bank.state().items()}
-    for n, parameter in enumerate(bank.parameters()):
-        for name in ("step", "exp_avg", "exp_avg_sq"):
-            tensors[f"moment.{n}.{name}"] = optimizer.state[parameter][name]
-    losses = json.dumps([list(progress.losses) for progress in done])
-    save_tensors(path, tensors, {"losses": losses, "arithmetic": arithmetic})
+def _average_core(gradients: Sequence[Tensor], shared_rank: int) -> None:
+    """The core learns from all adapters alike."""
+    for core in _cores(gradients, shared_rank):
+        core.copy_(core.mean(0, keepdim=True).expand_as(core))
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file.
-
-    Raises:
-        NoSpace: the disk is full; what was there before is as it was.
-    """
-    data = save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata=metadata)
-    try:
-        with written_whole(path) as unfinished:
-            unfinished.write_bytes(data)
-    except OSError as error:
-        raise NoSpace(
-            f"cannot write {path}, {len(data) / 1e6:.0f} MB ({error.strerror}); make room, the same call resumes"
-        ) from error
+def copy_core(parameters: Sequence[Tensor], shared_rank: int) -> None:
+    """Let all adapters have the core of the first one, bit for bit."""
+    with torch.no_grad():
+        for core in _cores(parameters, shared_rank):
+            core[1:] = core[:1]
 
 
-def _resume(path: Path, bank: AdapterBank, optimizer: torch.optim.Optimizer, arithmetic: str) -> list[TrainingState]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            losses, began_with = json.loads(file.metadata()["losses"]), file.metadata()["arithmetic"]
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
-        bank.restore({name.removeprefix("weight."): t for name, t in tensors.items() if name.startswith("weight.")})
-        for n, parameter in enumerate(bank.parameters()):
-            optimizer.state[parameter] = {
-                name: tensors[f"moment.{n}.{name}"].to(parameter.device if name != "step" else "cpu")
-                for name in ("step", "exp_avg", "exp_avg_sq")
-            }
-    except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise Damaged(f"the checkpoint {path} cannot be used ({error}); delete it to start the run anew") from error
-    if began_with != arithmetic:
-        raise BadInput(f"{path} was begun in {began_with}, this is {arithmetic}; go on there, or delete it")
-    return [TrainingState(step=step, losses=tuple(row)) for step, row in enumerate(losses)]
+def _cores(tensors: Sequence[Tensor], shared_rank: int) -> list[Tensor]:
+    """The shared ranks of the tensors of a bank, A `[K, D, R]` and B `[K, R, N]` in turn."""
+    if not shared_rank:
+        return []
+    return [t[:, :, :shared_rank] if n % 2 == 0 else t[:, :shared_rank] for n, t in enumerate(tensors)]

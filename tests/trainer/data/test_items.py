@@ -1,11 +1,13 @@
 """Items in tokens: the prompt that is served, what the rows must write, and the stop token."""
 
+from dataclasses import replace
+
 import pytest
 
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.lm.request_plan import prompt_of
 from trainer.configs import ItemsConfig
-from trainer.data.items import token_items
+from trainer.data.items import part_items, token_items, with_equal_budget
 from trainer.data.samples import Item, Sample, make_items
 
 CODE = "def add(a, b):\n    total = a + b\n    for item in items:\n        total += item  # 日本\n    return total\n"
@@ -50,3 +52,24 @@ def test_an_instruct_item_is_cut_nowhere(base):
     item = Item(id="i", sample_id="s", layout="instruct", prefix="add tw", suffix="", completion="def add")
     (found,) = in_tokens(base, item)
     assert found.completion == (*base.prompt.encode("def add"), base.end_id)
+
+
+# issue 14
+def test_weights_of_items_have_the_mean_1(items):
+    weighted = with_equal_budget(
+        [replace(item, weight=weight) for item, weight in zip(items, (1, 1, 2, 4), strict=False)]
+    )
+    assert [item.weight for item in weighted] == [0.5, 0.5, 1.0, 2.0]
+
+
+# issue 14
+def test_samples_of_weight_0_are_neither_learned_nor_held_out(base):
+    def sample(n, weight):
+        code = f"def f{n}(a):\n    b = a + {n}\n    return b\n"
+        return Sample(id=f"s{n}", lang="python", problem=f"Add {n}.", solution=code, weight=weight)
+
+    config = ItemsConfig(infill_share=1.0, max_tokens=400)
+    all_in = part_items([sample(n, 2.0) for n in range(6)], base, config, n_held=1, seed=0)
+    none_in = part_items([sample(n, 0.0) for n in range(6)], base, config, n_held=1, seed=0)
+    assert {item.weight for item in all_in.train} == {2.0} and len(all_in.held) == 1
+    assert (none_in.train, none_in.held) == ((), ())

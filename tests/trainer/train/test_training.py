@@ -8,7 +8,8 @@ import torch
 from spa_lsp.errors import BadInput, Damaged, NoSpace
 from spa_lsp.lm.bank import AdapterBank, adapted_linears
 from trainer.configs import ALL_LINEARS
-from trainer.train.training import plan_steps, save_tensors, schedule, train
+from trainer.train.checkpoint import save_tensors
+from trainer.train.training import plan_steps, schedule, train
 
 
 def new_bank(base, seeds):
@@ -39,6 +40,7 @@ class Broken(Exception):
     pass
 
 
+@pytest.mark.resume
 def test_a_run_broken_after_a_checkpoint_ends_bit_for_bit_like_an_unbroken_one(base, items, small, tmp_path):
     plan = plan_steps([items[:3], items[3:]], n_steps=4, accumulate=2, seed=0)
     whole = new_bank(base, [1, 2])
@@ -57,6 +59,7 @@ def test_a_run_broken_after_a_checkpoint_ends_bit_for_bit_like_an_unbroken_one(b
         torch.testing.assert_close(resumed.export(index, torch.float32), expected[index], atol=0, rtol=0)
 
 
+@pytest.mark.resume
 def test_a_damaged_checkpoint_is_named_with_the_way_out(base, items, small, tmp_path):
     path = tmp_path / "c.safetensors"
     path.write_bytes(b"\x00" * 20)
@@ -65,6 +68,7 @@ def test_a_damaged_checkpoint_is_named_with_the_way_out(base, items, small, tmp_
         train(base, new_bank(base, [0]), plan, small, checkpoint=path)
 
 
+@pytest.mark.resume
 def test_a_checkpoint_from_another_precision_is_not_gone_on_with(base, items, small, tmp_path):
     plan = plan_steps([items[:1]], n_steps=2, accumulate=1, seed=0)
     train(base, new_bank(base, [0]), plan, small, checkpoint=tmp_path / "c.safetensors")

@@ -1,0 +1,79 @@
+"""Losses on items that were never trained on, in nats per token: the whole matrix, and what early stopping looks at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spa_lsp.lm.bank import AdapterBank
+from spa_lsp.lm.load import LoadedBase
+from spa_lsp.progress import progress
+from trainer.configs import Activation, FinetuneConfig
+from trainer.data.items import PartItems, TokenItem
+from trainer.rows.stages import AdapterFigures
+from trainer.train.loss import adapter_losses, base_losses
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """Losses on held-out items: the base's mean, `[adapter][part]`, and each adapter's own figures."""
+
+    adapters: tuple[AdapterFigures, ...]
+    base: float | None = None
+    matrix: tuple[tuple[float | None, ...], ...] = ()
+
+
+def held_out_losses(base: LoadedBase, bank: AdapterBank, data: Sequence[PartItems], activation: Activation) -> HeldOut:
+    """Mean loss on held-out items, in nats per token: of the base, and of each adapter on its own and other parts."""
+    items, of_part = _held(data)
+    if not items:
+        return HeldOut(adapters=tuple(AdapterFigures() for _ in data))
+    losses = _losses(base, bank, items, activation)  # [N, K]
+    base_loss = torch.stack([base_losses(base, [item])[0] for item in items]).cpu()
+    K = len(data)
+    matrix = tuple(tuple(_mean(losses[of_part == part, k]) for part in range(K)) for k in range(K))
+    adapters = tuple(
+        AdapterFigures(
+            held_out_own=matrix[k][k],
+            held_out_others=_mean(losses[of_part != k, k]),
+            held_out_base_own=_mean(base_loss[of_part == k]),
+            held_out_all=_mean(losses[:, k]),
+        )
+        for k in range(K)
+    )
+    return HeldOut(adapters=adapters, base=_mean(base_loss), matrix=matrix)
+
+
+def held_out_now(base: LoadedBase, bank: AdapterBank, data: Sequence[PartItems], config: FinetuneConfig) -> Tensor:
+    """What each adapter's training should lower, `[K]`, NaN where nothing is held out.
+
+    Of a part's adapter the mean loss on its own part; with `mcl`, where all learn all, the mean of the lowest losses.
+    """
+    items, of_part = _held(data)
+    K = len(data)
+    if not items:
+        return torch.full((K,), torch.nan)
+    losses = _losses(base, bank, items, config.activation)
+    if config.objective == "mcl":
+        return losses.min(1).values.mean().expand(K)
+    return torch.stack([losses[of_part == k, k].mean() for k in range(K)])
+
+
+def _held(data: Sequence[PartItems]) -> tuple[list[TokenItem], Tensor]:
+    items = [(part, item) for part, own in enumerate(data) for item in own.held]
+    return [item for _, item in items], torch.tensor([part for part, _ in items])
+
+
+def _losses(base: LoadedBase, bank: AdapterBank, items: Sequence[TokenItem], activation: Activation) -> Tensor:
+    """Of each item under each adapter, `[N, K]`, on the CPU."""
+    rows = []
+    with progress("held-out loss", len(items), "items") as bar:
+        for item in items:
+            rows.append(adapter_losses(base, bank, item, activation))
+            bar.advance()
+    return torch.stack(rows).cpu()
+
+
+def _mean(values: Tensor) -> float | None:
+    return float(values.mean()) if len(values) else None

@@ -1,0 +1,77 @@
+"""Going on from an adapter set: which of its adapters each part gets, and what of the config is the set's. No torch."""
+
+from collections.abc import Sequence
+from dataclasses import MISSING, fields, replace
+from typing import Any
+
+from spa_lsp.adapters.check import check_base
+from spa_lsp.adapters.finding import find_set
+from spa_lsp.adapters.manifest import AdapterSet
+from spa_lsp.bases.catalog import find_base, installed_base
+from spa_lsp.errors import BadInput
+from trainer.configs import FinetuneConfig
+
+
+def set_to_go_on_from(config: FinetuneConfig, base_id: str) -> AdapterSet | None:
+    """The set that `init_from` names, made for the installed base; None where none is named.
+
+    Raises:
+        NotFound: there is none of this name. AdapterMismatch: it was made for other weights.
+    """
+    if config.init_from is None:
+        return None
+    found = find_set(config.init_from, base_id)
+    base = installed_base(find_base(base_id))
+    check_base(found, base_id=base.id, base_sha256=base.weights_sha256, tokenizer_sha256=base.tokenizer_sha256)
+    return found
+
+
+def taken_over(config: FinetuneConfig, start: AdapterSet) -> FinetuneConfig:
+    """The config with the set's rank, alpha, linears and activation.
+
+    Raises:
+        BadInput: the config asks for something else, or the set's alpha is no whole number.
+    """
+    if int(start.alpha) != start.alpha:
+        raise BadInput(f"adapter set {start.name!r} has alpha {start.alpha}, training takes whole numbers only")
+    of_set: dict[str, Any] = {
+        "rank": start.rank,
+        "alpha": int(start.alpha),
+        "target_modules": start.target_modules,
+        "activation": start.activation,
+    }
+    for name, value in of_set.items():
+        asked = getattr(config, name)
+        if asked not in (value, _default(name)):
+            flag = f"--{name.replace('_', '-')}"
+            raise BadInput(
+                f"adapter set {start.name!r} has {name} {_text(value)}, not {_text(asked)}; leave out {flag}, or leave "
+                "out --init-from"
+            )
+    return replace(config, **of_set)
+
+
+def starts_of_parts(start: AdapterSet, names: Sequence[str]) -> list[str]:
+    """The set's adapter for each part: the one of its name, else one of those that are left, in their order.
+
+    Raises:
+        BadInput: there are not as many adapters as parts.
+    """
+    if start.k != len(names):
+        raise BadInput(
+            f"adapter set {start.name!r} has {start.k} adapters and there are {len(names)} parts; "
+            f"pass --k {start.k} to trainer partition or run"
+        )
+    own = [adapter.name for adapter in start.adapters]
+    left = iter([name for name in own if name not in names])
+    return [name if name in own else next(left) for name in names]
+
+
+def _default(name: str) -> Any:
+    (found,) = (each for each in fields(FinetuneConfig) if each.name == name)
+    assert found.default is not MISSING
+    return found.default
+
+
+def _text(value: Any) -> str:
+    return " ".join(value) if isinstance(value, tuple) else str(value)
