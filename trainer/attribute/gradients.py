@@ -19,8 +19,9 @@ from trainer.attribute.less import Point, adam_updates, read_point
 from trainer.attribute.projection import project
 from trainer.configs import ALL_LINEARS, AttributeConfig, FinetuneConfig
 from trainer.data.items import TokenItem
+from trainer.train.checkpoint import TrainingState
 from trainer.train.loss import item_losses
-from trainer.train.training import TrainingState, plan_steps, schedule, train
+from trainer.train.training import plan_steps, schedule, train
 
 WARMUP_STEPS = 1  # of the warm-up's learning rate
 Update = Callable[[Sequence[Tensor]], Sequence[Tensor]]
