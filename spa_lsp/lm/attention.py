@@ -91,6 +91,14 @@ class KeyValues:
         end = self.length + key.shape[2]
         return self._write(self.keys, layer, key, end), self._write(self.values, layer, value, end)
 
+    def make_room(self, n_tokens: int, *, n_rows: int, n_heads: int, width: int) -> list[tuple[Tensor, Tensor]]:
+        """The own keys and values of every layer, `[rows, Hkv, length + n_tokens, D]`; the last are not set yet."""
+        like, end = torch.empty(n_rows, n_heads, 0, width), self.length + n_tokens
+        return [
+            (self._room(self.keys, layer, like, end), self._room(self.values, layer, like, end))
+            for layer in range(len(self.keys))
+        ]
+
     def advance(self, n_tokens: int) -> None:
         """Count the tokens of the forward that has just ended."""
         self.length += n_tokens
@@ -116,6 +124,11 @@ class KeyValues:
         return self.own(layer) if self.length else None
 
     def _write(self, store: list[Tensor | None], layer: int, new: Tensor, end: int) -> Tensor:
+        room = self._room(store, layer, new, end)
+        room[:, :, self.length :] = new
+        return room
+
+    def _room(self, store: list[Tensor | None], layer: int, new: Tensor, end: int) -> Tensor:
         held = store[layer]
         if held is None or held.shape[2] < end:
             while self.capacity < end:
@@ -125,7 +138,6 @@ class KeyValues:
             if held is not None:
                 larger[:, :, : self.length] = held[:, :, : self.length]
             store[layer] = held = larger
-        held[:, :, self.length : end] = new
         return held[:, :, :end]
 
 

@@ -24,6 +24,7 @@ PREFIX = "base_model.model."  # of PEFT's tensor names
 class _Switch:
     is_on: bool = False
     rows: slice | None = None  # None: all
+    selected: list[int] | None = None  # the adapter of each row; None: all in their order
 
 
 class BankLinear(nn.Module):
@@ -34,18 +35,29 @@ class BankLinear(nn.Module):
         self.base = base
         self.switch = switch
         self.scaling = 1.0
+        self.all: tuple[Tensor, Tensor] | None = None  # A and B of all adapters that were loaded
         self.A: Tensor | None = None  # [K, D, R], of the rows that run now
         self.B: Tensor | None = None  # [K, R, N]
 
     def forward(self, x: Tensor) -> Tensor:
         """`[K, T, D]` to `[K, T, N]` when on; any shape of the base's when off."""
         y: Tensor = self.base(x)
-        if not self.switch.is_on or self.A is None or self.B is None:
+        if not self.switch.is_on:
+            return y
+        self._take_rows()
+        if self.A is None or self.B is None:
             return y
         rows = self.switch.rows
         A, B = (self.A, self.B) if rows is None else (self.A[rows], self.B[rows])
         inner = torch.bmm(x, A.to(x.dtype))
         return torch.baddbmm(y, inner, B.to(x.dtype), alpha=self.scaling)
+
+    def _take_rows(self) -> None:
+        """Copy the adapters of the rows that were selected: only now, since the compiled step needs no copies."""
+        if self.A is None and self.all is not None:
+            A, B = self.all
+            rows = torch.tensor(self.switch.selected, device=A.device)
+            self.A, self.B = A.index_select(0, rows), B.index_select(0, rows)
 
 
 class AdapterBank:
@@ -58,7 +70,6 @@ class AdapterBank:
         self.switch = _Switch()
         self.linears: dict[str, BankLinear] = {}
         self.n_adapters = 0
-        self._full: dict[str, tuple[Tensor, Tensor]] = {}
 
     def load(self, adapters: Sequence[Mapping[str, Tensor]], scalings: Sequence[float]) -> None:
         """Replace what the bank holds by these adapters, given in PEFT's names and shapes (A `[R, D]`, B `[N, R]`).
@@ -71,10 +82,9 @@ class AdapterBank:
         names = sorted({_linear_name(key) for adapter in adapters for key in adapter})
         stacked = {name: self._stack(name, adapters, scalings) for name in names}  # first: it may fail
         self._install(names)
-        self._full = stacked
         self.n_adapters = len(adapters)
-        for linear in self.linears.values():
-            linear.scaling = 1.0
+        for name, linear in self.linears.items():
+            linear.scaling, linear.all = 1.0, stacked[name]
         self.select(None)
 
     def create(
@@ -136,10 +146,10 @@ class AdapterBank:
         """Let row i of the next batches be adapter `rows[i]`; None: all adapters in their order."""
         if rows is not None and rows.tolist() == list(range(self.n_adapters)):
             rows = None  # no copies for the usual case
-        for name, (A, B) in self._full.items():
-            linear = self.linears[name]
-            linear.A = A if rows is None else A.index_select(0, rows)
-            linear.B = B if rows is None else B.index_select(0, rows)
+        self.switch.selected = None if rows is None else rows.tolist()
+        for linear in self.linears.values():
+            if linear.all is not None:
+                linear.A, linear.B = linear.all if rows is None else (None, None)
 
     @contextmanager
     def on(self, rows: slice | None = None) -> Iterator[None]:
@@ -157,7 +167,6 @@ class AdapterBank:
             if isinstance(held, BankLinear):
                 self.model.set_submodule(name, held.base)
         self.linears = {}
-        self._full = {}
         for name in names:
             self.linears[name] = BankLinear(self._find_linear(name), self.switch)
             self.model.set_submodule(name, self.linears[name])
@@ -176,7 +185,7 @@ class AdapterBank:
         """A `[K, D, R]` and B `[K, R, N]` of one linear, R the largest rank."""
         n_out, n_in = linear_shape(self._find_linear(name))
         rank = max(_tensor(a, name, "A").shape[0] for a in adapters if f"{PREFIX}{name}.lora_A.weight" in a)
-        A = torch.zeros(len(adapters), n_in, rank, dtype=self.dtype)
+        A = torch.zeros(len(adapters), rank, n_in, dtype=self.dtype).transpose(1, 2)  # as the compiled step reads it
         B = torch.zeros(len(adapters), rank, n_out, dtype=self.dtype)
         for i, (adapter, scaling) in enumerate(zip(adapters, scalings, strict=True)):
             if f"{PREFIX}{name}.lora_A.weight" not in adapter:
@@ -214,8 +223,9 @@ def linear_shape(linear: Any) -> tuple[int, int]:
 
 
 def _pair(linear: BankLinear) -> tuple[Tensor, Tensor]:
-    assert linear.A is not None and linear.B is not None
-    return linear.A, linear.B
+    pair = linear.all or (linear.A, linear.B)
+    assert pair[0] is not None and pair[1] is not None
+    return pair[0], pair[1]
 
 
 def _linear_name(key: str) -> str:

@@ -37,6 +37,10 @@ class Int8Linear(nn.Module):
         """`[..., D]` to `[..., N]` in float32."""
         return self._product(x, self._weight, self._scales, self._bias, self.out_features)
 
+    def pointers(self) -> tuple[int, int, int]:
+        """Where weight, scales and bias lie; 0: there is no bias."""
+        return self._weight.data_ptr(), self._scales.data_ptr(), 0 if self._bias is None else self._bias.data_ptr()
+
 
 class Int8Embedding(nn.Module):
     """An embedding whose rows are turned into float32 when they are looked up."""

@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+
+#include "kernel.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define HAS_X86 1
@@ -184,6 +186,12 @@ const Kernel kKernels[] = {
 #endif
 };
 
+Rows rows_in(void* scratch, long n_rows, long n_in) {
+    long n_blocks = (n_in + kBlock - 1) / kBlock, n_groups = (n_rows + kGroup - 1) / kGroup;
+    float* scales = (float*)scratch;
+    return Rows{(int16_t*)(scales + n_groups * kGroup * n_blocks), scales, n_blocks};
+}
+
 void run_panel(const Kernel& kernel, const Rows& rows, long n_rows, const int8_t* w, const uint16_t* s,
                const float* bias, long n_out, float* y, long stride) {
     float sums[8 * kPanel];
@@ -213,41 +221,47 @@ int spa_best_path() {
     return kPlain;
 }
 
+size_t spa_scratch_bytes(long n_rows, long n_in) {
+    long n_groups = (n_rows + kGroup - 1) / kGroup, n_blocks = (n_in + kBlock - 1) / kBlock;
+    return n_groups * kGroup * n_blocks * (kBlock * sizeof(int16_t) + sizeof(float));
+}
+
+void spa_quantize_in_team(int path, const float* x, long n_rows, long n_in, void* scratch) {
+    const Rows rows = rows_in(scratch, n_rows, n_in);
+#pragma omp for schedule(static)
+    for (long row = 0; row < n_rows; ++row)
+        kKernels[path].quantize(x + row * n_in, n_in, (int16_t*)rows.numbers_of(row), (float*)rows.scales_of(row));
+}
+
+void spa_multiply_in_team(int path, void* scratch, long n_rows, long n_in, const int8_t* weights,
+                          const uint16_t* scales, const float* bias, long n_out, float* y) {
+    const Rows rows = rows_in(scratch, n_rows, n_in);
+    const long n_panels = (n_out + kPanel - 1) / kPanel, size = rows.n_blocks * kPanel;
+#pragma omp for schedule(static) nowait
+    for (long panel = 0; panel < n_panels; ++panel) {
+        long first = panel * kPanel;
+        run_panel(kKernels[path], rows, n_rows, weights + panel * size * kBlock, scales + panel * size,
+                  bias ? bias + first : nullptr, n_out - first < kPanel ? n_out - first : kPanel, y + first, n_out);
+    }
+}
+
 // x [n_rows, n_in] to y [n_rows, n_out], both dense; 1: there is no memory.
 int spa_linear(int path, int n_threads, const float* x, long n_rows, long n_in, const int8_t* weights,
                const uint16_t* scales, const float* bias, long n_out, float* y) {
     static thread_local void* scratch = nullptr;
     static thread_local size_t scratch_size = 0;
-    const Kernel& kernel = kKernels[path];
-    const long n_blocks = (n_in + kBlock - 1) / kBlock, n_panels = (n_out + kPanel - 1) / kPanel;
-    const long n_groups = (n_rows + kGroup - 1) / kGroup;
-    size_t size = n_groups * kGroup * n_blocks * (kBlock * sizeof(int16_t) + sizeof(float));
+    size_t size = spa_scratch_bytes(n_rows, n_in);
     if (size > scratch_size) {
         std::free(scratch);
         scratch = std::malloc(size);
         scratch_size = scratch ? size : 0;
         if (!scratch) return 1;
     }
-    float* row_scales = (float*)scratch;
-    int16_t* numbers = (int16_t*)(row_scales + n_groups * kGroup * n_blocks);
-    Rows rows{numbers, row_scales, n_blocks};
-    auto quantize = [&](long row) {
-        kernel.quantize(x + row * n_in, n_in, (int16_t*)rows.numbers_of(row), (float*)rows.scales_of(row));
-    };
-    const bool is_step = n_rows <= kGroup;  // a few microseconds, less than threads take to wait for each other
-    for (long row = 0; is_step && row < n_rows; ++row) quantize(row);
+    void* shared = scratch;  // of this thread, for all of the team
 #pragma omp parallel num_threads(n_threads)
     {
-        if (!is_step) {
-#pragma omp for schedule(static)
-            for (long row = 0; row < n_rows; ++row) quantize(row);
-        }
-#pragma omp for schedule(static) nowait
-        for (long panel = 0; panel < n_panels; ++panel) {
-            long first = panel * kPanel;
-            run_panel(kernel, rows, n_rows, weights + first * n_blocks * kBlock, scales + first * n_blocks,
-                      bias ? bias + first : nullptr, n_out - first < kPanel ? n_out - first : kPanel, y + first, n_out);
-        }
+        spa_quantize_in_team(path, x, n_rows, n_in, shared);
+        spa_multiply_in_team(path, shared, n_rows, n_in, weights, scales, bias, n_out, y);
     }
     return 0;
 }

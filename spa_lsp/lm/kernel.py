@@ -1,5 +1,6 @@
-"""The compiled product of int8 weights (`kernel.cpp`): built once on this machine, kept in the cache, loaded by ctypes.
+"""The compiled products of int8 weights (`kernel.cpp`) and the decode step over them (`step.cpp`).
 
+Built once on this machine, kept in the cache, loaded by ctypes.
 Nothing is compiled or loaded on import. Without a C++ compiler there is no kernel, and `int8.py` takes another road.
 """
 
@@ -30,7 +31,8 @@ PANEL, BLOCK = 16, 32  # its layout
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-fopenmp", "-w")
 COMPILE_TIMEOUT_S = 120
-_SOURCE = Path(__file__).with_name("kernel.cpp")
+_SOURCES = tuple(Path(__file__).with_name(name) for name in ("kernel.cpp", "step.cpp"))
+_HEADERS = (Path(__file__).with_name("kernel.h"),)
 # torch obeys it, and so do we: a processor may be made to look older
 _CAPABILITY = "ATEN_CPU_CAPABILITY"
 
@@ -47,13 +49,15 @@ class Kernel:
         self.path = path or min(self.paths[-1], _allowed_path(), key=PATHS.index)
         if self.path not in self.paths:
             raise ValueError(f"this processor has no {self.path!r}; choose one of {', '.join(self.paths)}")
-        self._index = PATHS.index(self.path)
+        self.index = PATHS.index(self.path)
         pointer, long = ctypes.c_void_p, ctypes.c_long
         self._linear = library.spa_linear
         self._linear.argtypes = [
             *(ctypes.c_int, ctypes.c_int, pointer, long, long),
             *(pointer, pointer, pointer, long, pointer),
         ]
+        self._step = library.spa_step
+        self._step.argtypes = [pointer]
 
     def linear(self, x: Tensor, weight: Tensor, scales: Tensor, bias: Tensor | None, n_out: int) -> Tensor:
         """`[..., D]` to `[..., N]` in float32; weights and scales as `int8.pack` lays them out. No gradients."""
@@ -63,12 +67,17 @@ class Kernel:
         if not rows.shape[0]:
             return y
         status = self._linear(
-            *(self._index, torch.get_num_threads(), rows.data_ptr(), rows.shape[0], n_in),
+            *(self.index, torch.get_num_threads(), rows.data_ptr(), rows.shape[0], n_in),
             *(weight.data_ptr(), scales.data_ptr(), None if bias is None else bias.data_ptr(), n_out, y.data_ptr()),
         )
         if status:
             raise MemoryError("the int8 kernel has no memory for its activations")
         return y
+
+    def step(self, step: ctypes.Structure) -> None:
+        """Run one; see `step.py`, which fills it."""
+        if self._step(ctypes.addressof(step)):
+            raise MemoryError("a decode step has no memory for its activations")
 
 
 @cache
@@ -101,7 +110,7 @@ def build_kernel(*, compilers: Sequence[str] = COMPILERS) -> Path:
     try:
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
             built = Path(scratch) / target.name
-            _compile(_SOURCE, built, compilers)
+            _compile(_SOURCES, built, compilers)
             seal = built.with_suffix(".sha256")
             seal.write_text(hashlib.sha256(built.read_bytes()).hexdigest())
             seal.replace(target.with_suffix(".sha256"))
@@ -134,14 +143,14 @@ def _allowed_path() -> str:
     return {"default": "plain", "avx2": "avx2"}.get(os.environ.get(_CAPABILITY, ""), PATHS[-1])
 
 
-def _compile(source: Path, target: Path, compilers: Sequence[str]) -> None:
+def _compile(sources: Sequence[Path], target: Path, compilers: Sequence[str]) -> None:
     failures = []
     for name in compilers:
         if (program := shutil.which(name)) is None:
             continue
         logger.info("compiling the int8 kernel with %s, once, some seconds", program)
         try:
-            command = [program, *FLAGS, str(source), "-o", str(target)]
+            command = [program, *FLAGS, *map(str, sources), "-o", str(target)]
             child = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_TIMEOUT_S)
         except (OSError, subprocess.TimeoutExpired) as error:
             failures.append(f"{program}: {error}")
@@ -158,7 +167,8 @@ def _folder() -> Path:
 
 def _target() -> Path:
     """Another name for another source, other flags or another kind of machine."""
-    key = "\n".join([_SOURCE.read_text(encoding="utf-8"), *FLAGS, platform.machine()])
+    texts = [source.read_text(encoding="utf-8") for source in (*_SOURCES, *_HEADERS)]
+    key = "\n".join([*texts, *FLAGS, platform.machine()])
     return _folder() / f"int8-{hashlib.sha256(key.encode()).hexdigest()[:16]}.so"
 
 

@@ -21,6 +21,7 @@ from spa_lsp.lm.attention import ATTENTION, register_attention
 from spa_lsp.lm.convert import provide
 from spa_lsp.lm.int8_model import build_model
 from spa_lsp.lm.roads import fastest_on_cpu, find_road, has_bf16
+from spa_lsp.lm.step import CompiledStep, compile_step
 from spa_lsp.prompt import PromptTokens
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class LoadedBase:
     stop_ids: frozenset[int]
     end_id: int  # the stop token that training puts behind a completion
     kernel: str = ""  # what multiplies int8 weights on a CPU: `roads.Road.name`
+    step: CompiledStep | None = None  # in place of the decoder, for one token a row
 
     @property
     def decoder(self) -> Any:
@@ -134,6 +136,7 @@ def load_base(
         stop_ids=frozenset(_token_id(tokenizer, literal) for literal in base.stop_tokens),
         end_id=_token_id(tokenizer, base.stop_tokens[0]),
         kernel=road.name if road else "",
+        step=compile_step(model, road.kernel) if road and road.kernel else None,
     )
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from spa_lsp.lm.int8 import Int8Linear, as_linear
-from spa_lsp.lm.kernel import BLOCK, PANEL, NoKernel, find_kernel, has_compiler, is_built
+from spa_lsp.lm.kernel import BLOCK, PANEL, Kernel, NoKernel, find_kernel, has_compiler, is_built
 from spa_lsp.lm.pack import pack_linears
 from spa_lsp.lm.torch_int8 import TorchInt8Linear
 
@@ -37,6 +37,7 @@ class Road:
 
     name: str  # avx512, avx2 or plain: the kernel; torch: its own operator; float32: unpacked at load
     make: MakeLinear
+    kernel: Kernel | None = None  # where it is that
     reason: str = ""  # why it is not the kernel
     request_ms: float = math.inf  # as measured
 
@@ -49,7 +50,7 @@ def find_road() -> Road:
         kernel = find_kernel()
     except NoKernel as error:
         return _without_kernel(other, f"{error}; install a C++ compiler")
-    own = _measured(Road(name=kernel.path, make=partial(Int8Linear, product=kernel.linear)))
+    own = _measured(Road(name=kernel.path, make=partial(Int8Linear, product=kernel.linear), kernel=kernel))
     if own.request_ms < _MARGIN * other.request_ms:
         return own
     return _without_kernel(other, f"the kernel's path {kernel.path} is slower here")
