@@ -15,11 +15,10 @@ from spa_lsp.completion import Finish
 from spa_lsp.lm.attention import KeyValues
 from spa_lsp.lm.forward import forward
 from spa_lsp.lm.load import LoadedBase
+from spa_lsp.lm.sampling import argmax, draw, draw_of_all, log_sums
 from spa_lsp.lm.vocabulary import Vocabulary
 from spa_lsp.text.stopping import Cut
 
-# Sorting a vocabulary of 150,000 takes longer than the layers do for a row; a few tokens usually have it all.
-FEW_TOKENS = 256
 _RANDOMS = 64  # that a row fetches at once
 HALF_CHARACTER = "\ufffd"  # what the last token may decode to when it is a part of a character
 
@@ -122,23 +121,24 @@ def decode(
 
 def _choose(logits: Tensor, rows: Sequence[Row], vocabulary: Vocabulary | None) -> list[int]:
     """The next token of every row, its logprob noted; a row whose logits are not finite is disabled."""
-    log_sums = torch.logsumexp(logits, dim=-1).tolist()  # not finite if one logit is NaN or infinite, or all are -inf
+    sums = log_sums(logits).tolist()
     for n, row in enumerate(rows):
-        if not math.isfinite(log_sums[n]):
+        if not math.isfinite(sums[n]):
             row.finish = "disabled"
         elif row.still_owed:
             assert vocabulary is not None
             logits[n] = _only(logits[n], vocabulary.agreeing(row.still_owed))
-            log_sums[n] = float(torch.logsumexp(logits[n], dim=-1))
-    tokens = logits.argmax(-1).tolist()
+            sums[n] = float(log_sums(logits[n]))
+    tokens = argmax(logits).tolist()
     sampled = [n for n, row in enumerate(rows) if row.generator is not None and not row.finish]
     if sampled:
-        drawn = _sample(logits[sampled], [rows[n] for n in sampled])
+        own = logits if len(sampled) == len(rows) else logits[sampled]
+        drawn = _sample(own, [rows[n] for n in sampled])
         for n, token in zip(sampled, drawn, strict=True):
             tokens[n] = token
     for n, row in enumerate(rows):
         if not row.finish:
-            row.logprobs.append(float(logits[n, tokens[n]]) - log_sums[n])
+            row.logprobs.append(float(logits[n, tokens[n]]) - sums[n])
     return [int(token) for token in tokens]
 
 
@@ -149,22 +149,13 @@ def _only(logits: Tensor, tokens: Tensor) -> Tensor:
 
 
 def _sample(logits: Tensor, rows: Sequence[Row]) -> list[int]:
-    """One token for each row at its temperature, from the fewest tokens that have `top_p` of the probability."""
-    logits = logits.cpu() / torch.tensor([[row.rules.temperature] for row in rows])
-    top, tokens = logits.topk(min(FEW_TOKENS, logits.shape[-1]))
-    top = (top - logits.logsumexp(-1, keepdim=True)).exp()
-    return [_draw(*each) for each in zip(top, tokens, rows, logits, strict=True)]
-
-
-def _draw(top: Tensor, tokens: Tensor, row: Row, logits: Tensor) -> int:
-    """One of the likeliest tokens; of all, sorted, where the few given do not have `top_p`."""
-    is_inside = (top.cumsum(0) - top < row.rules.top_p) & (top > 0)  # where text is owed most tokens have none
-    if is_inside[-1]:
-        top, tokens = torch.softmax(logits, -1).sort(descending=True)
-        is_inside = (top.cumsum(0) - top < row.rules.top_p) & (top > 0)
-    cumulative = top[is_inside].cumsum(0)
-    place = int(torch.searchsorted(cumulative, row.randoms(1) * cumulative[-1], right=True))
-    return int(tokens[min(place, len(cumulative) - 1)])
+    """One token of every row, drawn by its own rules."""
+    numbers = [[row.rules.temperature, row.rules.top_p, float(row.randoms(1))] for row in rows]
+    tokens, is_short = draw(logits, *torch.tensor(numbers, device=logits.device).T)
+    return [
+        draw_of_all(logits[n], *numbers[n]) if is_one else token
+        for n, (token, is_one) in enumerate(zip(tokens.tolist(), is_short.tolist(), strict=True))
+    ]
 
 
 def extend(row: Row, token: int, base: LoadedBase, vocabulary: Vocabulary | None) -> None:

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from spa_lsp.lm.attention import KeyValues, attend
 from spa_lsp.lm.bank import AdapterBank
-from spa_lsp.lm.decode import FEW_TOKENS, Row, extend
+from spa_lsp.lm.decode import Row, extend
 from spa_lsp.lm.load import LoadedBase
+from spa_lsp.lm.sampling import argmax, draw, log_sums
 from spa_lsp.lm.vocabulary import Vocabulary
 
 PREFIX_TOKENS = 2048  # room for the longest prompt
@@ -179,26 +180,15 @@ class StaticStep:
                 input_ids=self.ids, position_ids=positions, use_cache=False, key_values=key_values
             )
         logits = self._base.logits(output.last_hidden_state[:, -1]) + self.bias
-        log_sums = torch.logsumexp(logits, dim=-1)
-        drawn, is_short = self._draw(logits, self.randoms.index_select(0, place)[0])
-        tokens = torch.where(self.temperatures > 0, drawn, logits.argmax(-1))
+        sums = log_sums(logits)
+        drawn, is_short = draw(logits, self.temperatures, self.top_p, self.randoms.index_select(0, place)[0])
+        tokens = torch.where(self.temperatures > 0, drawn, argmax(logits))
         self.tokens.index_copy_(0, place, tokens[None])
-        self.logprobs.index_copy_(0, place, (logits.gather(1, tokens[:, None])[:, 0] - log_sums)[None])
-        self.log_sums.index_copy_(0, place, log_sums[None])
+        self.logprobs.index_copy_(0, place, (logits.gather(1, tokens[:, None])[:, 0] - sums)[None])
+        self.log_sums.index_copy_(0, place, sums[None])
         self.is_short.index_copy_(0, place, (is_short & (self.temperatures > 0))[None])
         self.ids.copy_(tokens[:, None])
         place.add_(1)
-
-    def _draw(self, logits: Tensor, randoms: Tensor) -> tuple[Tensor, Tensor]:
-        """A token of every row as `decode` draws it, and whether the likeliest few were too few for that."""
-        scaled = logits / self.temperatures.clamp(min=1e-6)[:, None]
-        top, order = scaled.topk(min(FEW_TOKENS, logits.shape[-1]))
-        top = (top - scaled.logsumexp(-1, keepdim=True)).exp()
-        is_inside = (top.cumsum(-1) - top < self.top_p[:, None]) & (top > 0)
-        cumulative = (top * is_inside).cumsum(-1)
-        wanted = randoms[:, None] * cumulative[:, -1:]
-        places = torch.searchsorted(cumulative, wanted, right=True).clamp(max=is_inside.sum(-1, keepdim=True) - 1)
-        return order.gather(1, places.clamp(min=0))[:, 0], is_inside[:, -1]
 
     def _capture(self) -> None:
         """Record one step; what the trial runs write is at and behind `place`, and computed anew."""

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from spa_lsp.lm.decode import Row, RowRules, _sample
+from spa_lsp.lm.sampling import argmax, likeliest, log_sums
 from spa_lsp.text.site import Site
 from spa_lsp.text.stopping import make_cut
 
@@ -60,3 +61,38 @@ def test_rows_of_one_step_keep_their_own_temperature_and_seed():
     assert {token for token, _ in drawn} == {0} and {token for _, token in drawn} == {0, 1, 2, 3}
     alone = row(temperature=100.0)
     assert [token for _, token in drawn] == [draw(LOGITS[None], [alone])[0] for _ in range(200)]
+
+
+def large_logits():
+    return torch.randn(3, 64 * 300, generator=torch.Generator().manual_seed(1))
+
+
+def test_the_likeliest_tokens_of_a_large_vocabulary_are_those_of_topk():
+    values, tokens = likeliest(large_logits(), 256)
+    expected = large_logits().topk(256)
+    assert torch.equal(values, expected.values) and torch.equal(tokens, expected.indices)
+
+
+@pytest.mark.parametrize("n_tokens", [64 * 300, 64 * 300 - 1])
+def test_the_likeliest_token_is_that_of_argmax(n_tokens):
+    logits = large_logits()[:, :n_tokens]
+    assert torch.equal(argmax(logits), logits.argmax(-1))
+
+
+def test_of_equal_tokens_the_first_is_the_likeliest():
+    logits = torch.zeros(1, 640)
+    logits[0, [70, 71, 200]] = 1.0
+    assert argmax(logits).tolist() == [70]
+
+
+def test_the_sum_of_exponentials_is_that_of_logsumexp():
+    logits = large_logits()
+    logits[1, 10:] = -torch.inf
+    torch.testing.assert_close(log_sums(logits), torch.logsumexp(logits, -1))
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_a_logit_that_is_not_finite_spoils_the_sum_of_its_row(bad):
+    logits = large_logits()
+    logits[1, 5] = bad
+    assert log_sums(logits).isfinite().tolist() == [True, False, True]

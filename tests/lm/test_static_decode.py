@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from spa_lsp.completion import CompletionRequest
-from spa_lsp.lm import static_decode
+from spa_lsp.lm import sampling, static_decode
 from spa_lsp.lm.completer import LocalCompleter
 from spa_lsp.lm.load import load_base
 from tests.conftest import TINY_ID
@@ -86,7 +86,7 @@ def test_rows_longer_than_the_room_are_ended_by_eager_steps(both, n_steps, monke
 
 
 def test_a_row_that_few_tokens_do_not_serve_goes_on_eagerly(both, n_steps, monkeypatch):
-    monkeypatch.setattr(static_decode, "FEW_TOKENS", 4)
+    monkeypatch.setattr(sampling, "FEW_TOKENS", 4)
     assert_same(*both(temperature=2.0, top_p=1.0))
     assert len(n_steps) == 1
 
