@@ -10,8 +10,8 @@ from typing import Protocol
 
 from spa_lsp.completion import Alternative, CompletionRequest, CompletionResult, OnAlternative
 from spa_lsp.server.answers import Answer
-from spa_lsp.server.ranking import make_offers
 from spa_lsp.server.spots import Spot
+from spa_lsp.text.ranking import make_offers
 from spa_lsp.text.shown import Offer
 from spa_lsp.text.site import Site
 
@@ -179,20 +179,10 @@ class Work:
 
     async def _answer(self, alternatives: Sequence[Alternative], *, adapter_set: str) -> Answer:
         """In a thread: to parse a long document once for each alternative takes up to some seconds."""
-        rank = partial(_rank, tuple(alternatives), self.order, lead=self._lead, kept=self._kept)
-        offers = await asyncio.to_thread(rank)
         order = self.order
+        rank = partial(make_offers, tuple(alternatives), order.site, counts=order.counts)
+        offers = await asyncio.to_thread(rank, kept=self._kept, lead=self._lead)
         return Answer(spot=order.spot, adapter_set=adapter_set, offers=tuple(offers), stop=order.request.stop)
-
-
-def _rank(
-    alternatives: Sequence[Alternative], order: WorkOrder, *, lead: Alternative | None, kept: Sequence[Offer]
-) -> list[Offer]:
-    """The offers, of which those on the screen come first, and where nothing is, the lead."""
-    make = partial(make_offers, site=order.site, counts=order.counts)
-    if lead is not None and not kept:
-        kept = make([lead])
-    return make(alternatives, kept=kept)
 
 
 def _note_failure(task: asyncio.Task[Answer | None]) -> None:

@@ -18,10 +18,18 @@ from trainer.evaluate.arms import ArmEntry
 from trainer.evaluate.attempts import Attempt, load_attempts
 from trainer.evaluate.benchmarks.choice import is_likeliest
 from trainer.evaluate.benchmarks.problems import Layout, Problem
-from trainer.evaluate.completions import Completion, known_problems, made_with, problem_id, write_completions
+from trainer.evaluate.completions import (
+    Completion,
+    known_problems,
+    load_completions,
+    made_with,
+    problem_id,
+    write_completions,
+)
 from trainer.evaluate.figures.bootstrap import Estimate
 from trainer.evaluate.figures.estimates import Values, estimates_of, values_of
 from trainer.evaluate.judgements import judge_missing, rules_version
+from trainer.evaluate.views import shown_order
 from trainer.rows.runs import begin_run, finish_run
 from trainer.rows.stages import EVALUATE, EvaluateFigures, EvaluateParents, EvaluateRun, EvaluateSettings
 
@@ -29,7 +37,13 @@ STOP: StopPolicy = "multi"  # what an editor asks for, on single lines too; an i
 # of one completion, when none is asked for: a block in an editor, a function with its explanation, a letter and why
 MAX_TOKENS: dict[Layout, int] = {"infill": 96, "instruct": 512, "choice": 128}
 MAX_BATCH_ROWS = 128  # more gain little on two cores, and their keys and values take memory
-HEADLINE = ("dc_near", "pass_at_1", "pass_at_k", "accuracy_loglik")  # what `trainer status` shows of a run
+HEADLINE = (
+    "dc_near",
+    "pass_first",
+    "pass_at_1",
+    "pass_at_k",
+    "accuracy_loglik",
+)  # what `trainer status` shows of a run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +89,7 @@ class ArmResult:
     adapter_set: AdapterSet | None
     run: EvaluateRun
     attempts: dict[str, list[Attempt]]
+    orders: dict[str, list[int]]  # the places that an editor shows, in its order; of infillings
     values: Values
     figures: dict[str, Estimate]
 
@@ -93,12 +108,30 @@ def evaluate_arm(
     run = answer_missing(db, completer, problems, entry, settings, adapter_set=adapter_set, **options)
     ids = [problem_id(problem) for problem in problems]
     attempts = load_attempts(db, run, ids, version=rules_version(settings.allow_packages))
-    values = values_of(attempts, is_code=problems[0].layout != "choice")
+    orders = shown_orders(db, run, problems)
+    values = values_of(attempts, is_code=problems[0].layout != "choice", orders=orders)
     figures = estimates_of(values, attempts)
-    dc, one, k, choice = (figures[name].mean if name in figures else None for name in HEADLINE)
-    headline = EvaluateFigures(n_problems=len(ids), dc_near=dc, pass_at_1=one, pass_at_k=k, accuracy_loglik=choice)
-    run = finish_run(db, run, headline)
-    return ArmResult(entry=entry, adapter_set=adapter_set, run=run, attempts=attempts, values=values, figures=figures)
+    headline = {name: figures[name].mean for name in HEADLINE if name in figures}
+    run = finish_run(db, run, EvaluateFigures(n_problems=len(ids), **headline))
+    return ArmResult(
+        entry=entry,
+        adapter_set=adapter_set,
+        run=run,
+        attempts=attempts,
+        orders=orders,
+        values=values,
+        figures=figures,
+    )
+
+
+def shown_orders(db: Database, run: EvaluateRun, problems: Sequence[Problem]) -> dict[str, list[int]]:
+    """By the id of each infilling the places of its completions that an editor shows, in its order. Asks no model."""
+    found = {}
+    for problem in problems:
+        if problem.layout == "infill":
+            alternatives = [each.alternative for each in load_completions(db, run, problem_id(problem))]
+            found[problem_id(problem)] = shown_order(problem, alternatives, has_lead=bool(run.settings.lead))
+    return found
 
 
 def answer_missing(
@@ -172,6 +205,7 @@ def arm_run(
         base=settings.base_id,
         quantization=settings.quantization,
         adapter_set=adapter_set.name if adapter_set else "",
+        lead=adapter_set.adapters[adapter_set.lead_index].name if adapter_set and entry.is_served else "",
     )
     adapters = tuple(info.sha256 for info in adapter_set.adapters) if adapter_set else ()
     return begin_run(db, EVALUATE, asked, parents=EvaluateParents(adapters=adapters), seed=settings.seed)
@@ -217,6 +251,7 @@ def _request(
         begun=problem.begun,
         adapters=(adapter_set.adapters[0].name,) * entry.n_rows if adapter_set and is_single else (),
         k=entry.n_rows,
+        lead_first=entry.is_served,
         use_base=adapter_set is None,
         max_tokens=settings.max_tokens or MAX_TOKENS[problem.layout],
         stop=_stop(problem),

@@ -15,7 +15,12 @@ STEP = 0.25
 
 
 def make_offers(
-    alternatives: Sequence[Alternative], site: Site, *, counts: Mapping[str, int], kept: Sequence[Offer] = ()
+    alternatives: Sequence[Alternative],
+    site: Site,
+    *,
+    counts: Mapping[str, int],
+    kept: Sequence[Offer] = (),
+    lead: Alternative | None = None,
 ) -> list[Offer]:
     """The distinct alternatives, polished, in the order in which they are shown.
 
@@ -27,7 +32,10 @@ def make_offers(
         site: where they are to stand.
         counts: how often alternatives of each adapter were accepted, by its name.
         kept: what is shown already and so keeps its place.
+        lead: one of the alternatives, which comes first where nothing is shown yet.
     """
+    if lead is not None and not kept:
+        kept = make_offers([lead], site, counts=counts)
     shown = shown_infills(sorted(alternatives, key=lambda alternative: alternative.index), site)
     programs = {offer.form: offer for offer in distinct(shown)}
     first = [replace(offer, same=_others(offer, programs.pop(offer.form, None))) for offer in kept]

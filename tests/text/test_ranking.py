@@ -8,7 +8,7 @@ import pytest
 from spa_lsp.outcomes import file as outcomes
 from spa_lsp.outcomes.records import Outcome
 from spa_lsp.server.accepted_counts import LearnedOrder
-from spa_lsp.server.ranking import STEP, make_offers, trust
+from spa_lsp.text.ranking import STEP, make_offers, trust
 from spa_lsp.text.site import Site
 from tests.fakes import make_alternative
 
@@ -64,6 +64,14 @@ def test_much_probability_outweighs_agreement():
 
 def test_trust_is_the_best_probability_times_the_number_of_those_who_agree():
     assert trust([-0.5, -0.9]) == pytest.approx(-0.5 + math.log(2))
+
+
+# #15
+def test_the_lead_comes_first_where_nothing_is_shown_yet():
+    made = [make_alternative("return a", 0), make_alternative("return b", 1), make_alternative("return b", 2)]
+    shown = make_offers(made[1:], SITE, counts={})
+    assert texts(make_offers(made, SITE, counts={}, lead=made[0])) == ["return a", "return b"]
+    assert texts(make_offers(made, SITE, counts={}, lead=made[0], kept=shown)) == ["return b", "return a"]
 
 
 def test_of_about_equal_trust_what_parses_comes_first():
