@@ -1,7 +1,7 @@
-"""The evaluation itself: an arm answers the problems of a benchmark batch by batch, and what it wrote is judged.
+"""The evaluation itself: an arm answers the problems of a benchmark, and what it wrote is judged.
 
-A broken one goes on behind its last whole batch; with all completions in the store no model is needed. Which model
-answers is the caller's business.
+Each answer is written when it is there: a broken evaluation goes on behind them, and with all completions in the store
+no model is needed. Which model answers is the caller's business.
 """
 
 import zlib
@@ -36,7 +36,6 @@ from trainer.rows.stages import EVALUATE, EvaluateFigures, EvaluateParents, Eval
 STOP: StopPolicy = "multi"  # what an editor asks for, on single lines too; an instruct answer ends with its code
 # of one completion, when none is asked for: a block in an editor, a function with its explanation, a letter and why
 MAX_TOKENS: dict[Layout, int] = {"infill": 96, "instruct": 512, "choice": 128}
-MAX_BATCH_ROWS = 128  # more gain little on two cores, and their keys and values take memory
 HEADLINE = (
     "dc_near",
     "pass_first",
@@ -55,14 +54,15 @@ class EvaluationSettings:
     max_tokens: int | None = None
     seed: int = 0  # of sampling; every problem gets its own from it
     allow_packages: tuple[str, ...] = ()  # what programs may import besides the standard library
-    batch_problems: int = MAX_BATCH_ROWS  # at most; what a broken evaluation loses
 
 
 class BatchCompleter(Protocol):
     """A completer that answers several requests at once."""
 
-    def complete_many(self, requests: Sequence[CompletionRequest]) -> list[CompletionResult]:
-        """The results in the order of the requests; errors as `Completer.complete`."""
+    def complete_many(
+        self, requests: Sequence[CompletionRequest], *, on_result: Callable[[int, CompletionResult], object]
+    ) -> list[CompletionResult]:
+        """All results, of each of which `on_result` is told when it is there; errors as `Completer.complete`."""
 
 
 # The average KL between the adapters on one text as the answer to a request; None where there is no pair of adapters.
@@ -146,7 +146,7 @@ def answer_missing(
     measure_likelihoods: MeasureLikelihoods | None = None,
     on_problems: Callable[[int], object] = lambda _: None,
 ) -> EvaluateRun:
-    """Complete the problems that the arm has no completions for, batch by batch, and judge what is not judged yet.
+    """Complete the problems that the arm has no completions for, and judge what is not judged yet.
 
     Args:
         db: open for writing.
@@ -157,7 +157,7 @@ def answer_missing(
         adapter_set: what the completer serves; None for the base.
         measure_kl: asked once per problem of a greedy set.
         measure_likelihoods: asked once per question that has options.
-        on_problems: told how many more problems are done, after each batch.
+        on_problems: told how many more problems are done.
 
     Raises:
         BadInput: the store's completions of this run were made in another precision.
@@ -166,20 +166,21 @@ def answer_missing(
     run, version = arm_run(db, problems[0], entry, settings, adapter_set), rules_version(settings.allow_packages)
     missing = missing_problems(db, run, problems)
     has_pairs = adapter_set is not None and entry.n_rows > 1 and entry.temperature == 0
-    size = max(1, min(settings.batch_problems, MAX_BATCH_ROWS // entry.n_rows))
-    for start in range(0, len(missing), size):
-        batch = missing[start : start + size]
-        requests = [_request(problem, entry, settings, adapter_set) for problem in batch]
-        answers = complete_all(completer, requests)
+    requests = [_request(problem, entry, settings, adapter_set) for problem in missing]
+
+    def note(number: int, result: CompletionResult) -> None:
+        problem, answer = missing[number], _answer(result)
         if measure_kl and has_pairs:
-            answers = [_with_kl(*pair, measure_kl) for pair in zip(requests, answers, strict=True)]
+            answer = _with_kl(requests[number], answer, measure_kl)
         if measure_likelihoods:
-            answers = [_with_likelihoods(*pair, measure_likelihoods) for pair in zip(batch, answers, strict=True)]
-        _check_precision(db, run, answers[0])
-        found = [_completions(problem, answer) for problem, answer in zip(batch, answers, strict=True)]
-        write_completions(db, run, [completion for own in found for completion in own])
-        judge_missing(db, run, batch, version=version)
-        on_problems(len(batch))
+            answer = _with_likelihoods(problem, answer, measure_likelihoods)
+        _check_precision(db, run, answer)
+        write_completions(db, run, _completions(problem, answer))
+        judge_missing(db, run, [problem], version=version)
+        on_problems(1)
+
+    if missing:
+        completer.complete_many(requests, on_result=note)
     judge_missing(db, run, problems, version=version)  # also those that were answered before judge or rules changed
     return run
 
@@ -217,12 +218,10 @@ def missing_problems(db: Database, run: EvaluateRun, problems: Sequence[Problem]
     return [problem for problem in problems if problem_id(problem) not in known]
 
 
-def complete_all(completer: BatchCompleter, requests: Sequence[CompletionRequest]) -> list[ArmAnswer]:
-    """Answers in the order of the requests."""
-    results = completer.complete_many(requests)
-    if not all(result.alternatives for result in results):
+def _answer(result: CompletionResult) -> ArmAnswer:
+    if not result.alternatives:
         raise Unavailable("no completion came back; run again to go on there")
-    return [ArmAnswer(result=result, seconds=result.timing.total_ms / 1000) for result in results]
+    return ArmAnswer(result=result, seconds=result.timing.total_ms / 1000)
 
 
 def _with_kl(request: CompletionRequest, answer: ArmAnswer, measure: MeasureKl) -> ArmAnswer:
