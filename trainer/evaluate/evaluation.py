@@ -5,7 +5,7 @@ no model is needed. Which model answers is the caller's business.
 """
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -108,7 +108,7 @@ def evaluate_arm(
     run = answer_missing(db, completer, problems, entry, settings, adapter_set=adapter_set, **options)
     ids = [problem_id(problem) for problem in problems]
     attempts = load_attempts(db, run, ids, version=rules_version(settings.allow_packages))
-    orders = shown_orders(db, run, problems)
+    orders = shown_orders(db, run, problems, ranker=adapter_set.ranker if adapter_set else {})
     values = values_of(attempts, is_code=problems[0].layout != "choice", orders=orders)
     figures = estimates_of(values, attempts)
     headline = {name: figures[name].mean for name in HEADLINE if name in figures}
@@ -124,13 +124,17 @@ def evaluate_arm(
     )
 
 
-def shown_orders(db: Database, run: EvaluateRun, problems: Sequence[Problem]) -> dict[str, list[int]]:
+def shown_orders(
+    db: Database, run: EvaluateRun, problems: Sequence[Problem], *, ranker: Mapping[str, float]
+) -> dict[str, list[int]]:
     """By the id of each infilling the places of its completions that an editor shows, in its order. Asks no model."""
     found = {}
     for problem in problems:
         if problem.layout == "infill":
             alternatives = [each.alternative for each in load_completions(db, run, problem_id(problem))]
-            found[problem_id(problem)] = shown_order(problem, alternatives, has_lead=bool(run.settings.lead))
+            found[problem_id(problem)] = shown_order(
+                problem, alternatives, has_lead=bool(run.settings.lead), ranker=ranker
+            )
     return found
 
 

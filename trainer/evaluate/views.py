@@ -4,7 +4,7 @@
 In an instruct answer both are judged by the code in it; an answer to a question is its text and no program.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from spa_lsp.completion import Alternative
@@ -47,16 +47,23 @@ def shown_view(problem: Problem, alternative: Alternative) -> View:
     return View(text=completion, completion=completion)
 
 
-def shown_order(problem: Problem, alternatives: Sequence[Alternative], *, has_lead: bool) -> list[int]:
+def shown_order(
+    problem: Problem,
+    alternatives: Sequence[Alternative],
+    *,
+    has_lead: bool,
+    ranker: Mapping[str, float] | None = None,
+) -> list[int]:
     """The indices of the alternatives that an editor shows for an infilling, in its order, each another program.
 
     Args:
         problem: an infilling.
         alternatives: all of it, numbered by `index`.
-        has_lead: the first one answered first, and is shown so where there is anything in it.
+        has_lead: the first one answered first, and is shown so where there is anything in it and no ranker.
+        ranker: of the set.
     """
     lead = alternatives[0] if has_lead else None
-    offers = make_offers(alternatives, editor_site(problem), counts={}, lead=lead)
+    offers = make_offers(alternatives, editor_site(problem), counts={}, lead=lead, ranker=ranker)
     return [offer.alternative.index for offer in offers]
 
 
