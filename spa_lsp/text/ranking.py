@@ -11,8 +11,8 @@ from spa_lsp.text.shown import Offer, distinct, shown_infills
 from spa_lsp.text.site import Site
 from spa_lsp.text.undefined import undefined_names
 
-# Nats. Alternatives whose trust differs by less are told apart by syntax and by what the user took before; a choice,
-# not measured: two adapters that agree count for ln 2, almost three steps.
+# Nats. Alternatives whose trust differs by less are told apart by what the user took before; a choice, not measured:
+# two adapters that agree count for ln 2, almost three steps.
 STEP = 0.25
 # of an offer, which a set's ranker has weights for; what they are is said in `features`
 FEATURES = ("mean_logprob", "total_logprob", "length", "votes", "stops", "parses", "undefined", "leads")
@@ -29,8 +29,9 @@ def make_offers(
 ) -> list[Offer]:
     """The distinct alternatives, polished, in the order in which they are shown.
 
-    First by trust, which is the mean log-probability and the agreement of adapters, or by the set's ranker where it has
-    one; then what parses before what does not, what the user accepted more often, and the set's order.
+    What parses comes before what does not. Then trust counts, which is the mean log-probability and the agreement of
+    adapters, then what the user accepted more often, and the set's order. A set's ranker, where it has one, says both
+    how much syntax counts and what is trusted.
 
     Args:
         alternatives: raw, of different adapters.
@@ -80,15 +81,15 @@ def _rank(
     counts: Mapping[str, int],
     lead: Alternative | None,
     ranker: Mapping[str, float] | None,
-) -> tuple[float, bool, int, int]:
+) -> tuple[bool, int, int, int]:
+    n_accepted = max(counts.get(each.adapter, 0) for each in offer.wordings)
     if ranker:
         own = features(offer, site, lead)
-        score = sum(weight * own[name] for name, weight in ranker.items())
+        score, is_sound = sum(weight * own[name] for name, weight in ranker.items()), True
     else:
         score = trust([each.mean_logprob for each in offer.wordings])
-    is_sound = parses(site.before, offer.text, site.suffix[offer.n_replaced :], site.language)
-    n_accepted = max(counts.get(each.adapter, 0) for each in offer.wordings)
-    return -round(score / STEP), not is_sound, -n_accepted, offer.alternative.index
+        is_sound = parses(site.before, offer.text, site.suffix[offer.n_replaced :], site.language)
+    return not is_sound, -round(score / STEP), -n_accepted, offer.alternative.index
 
 
 def _others(offer: Offer, found: Offer | None) -> tuple[Alternative, ...]:

@@ -8,7 +8,7 @@ import pytest
 from spa_lsp.outcomes import file as outcomes
 from spa_lsp.outcomes.records import Outcome
 from spa_lsp.server.accepted_counts import LearnedOrder
-from spa_lsp.text.ranking import FEATURES, STEP, features, make_offers, trust
+from spa_lsp.text.ranking import FEATURES, features, make_offers, trust
 from spa_lsp.text.site import Site
 from tests.fakes import make_alternative
 
@@ -111,8 +111,9 @@ def test_what_a_ranker_knows_of_an_offer():
     assert tuple(features(offer, SITE, None)) == FEATURES
 
 
-def test_of_about_equal_trust_what_parses_comes_first():
-    assert texts(offered(("return (a + b", -0.5), ("return a", -0.5 - STEP / 10))) == ["return a", "return (a + b"]
+# #15
+def test_what_parses_comes_first_however_probable_the_others_are():
+    assert texts(offered(("return (a + b", -0.1), ("return a", -2))) == ["return a", "return (a + b"]
 
 
 def test_where_nothing_parses_the_rest_of_the_order_holds():

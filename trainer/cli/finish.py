@@ -97,7 +97,7 @@ def _lines(found: "FittedRanker") -> list[str]:
     return [
         f"the first one shown is right, of {figures.n_problems} problems:",
         f"  as now, the lead first  {figures.today:.3f}",
-        f"  by trust alone          {figures.trust:.3f}",
+        f"  by syntax and trust     {figures.trust:.3f}",
         f"  by the ranker           {figures.ranker.mean:.3f}, where it was not fitted",
         f"  if one is right at all  {figures.best:.3f}",
         f"ranker - now   {_interval(figures.minus_today)}",

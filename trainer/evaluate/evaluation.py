@@ -109,7 +109,7 @@ def evaluate_arm(
     ids = [problem_id(problem) for problem in problems]
     attempts = load_attempts(db, run, ids, version=rules_version(settings.allow_packages))
     orders = shown_orders(db, run, problems, ranker=adapter_set.ranker if adapter_set else {})
-    values = values_of(attempts, is_code=problems[0].layout != "choice", orders=orders)
+    values = values_of(attempts, is_code=problems[0].layout != "choice", orders=orders, has_lead=entry.is_served)
     figures = estimates_of(values, attempts)
     headline = {name: figures[name].mean for name in HEADLINE if name in figures}
     run = finish_run(db, run, EvaluateFigures(n_problems=len(ids), **headline))

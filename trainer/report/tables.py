@@ -12,6 +12,7 @@ TITLES = {
     "dc_near": "DC@k, near",
     "dc_approach": "DC@k, approach",
     "pass_first": "first shown right",
+    "pass_lead": "lead right",
     "distinct_ast": "distinct, AST",
     "pass_at_1": "pass@1",
     "pass_at_1_min": "pass@1, least adapter",

@@ -98,13 +98,13 @@ def test_the_first_one_shown_is_the_first_of_the_editors_order(evaluate, problem
 def test_of_a_served_set_the_lead_is_the_first_one_shown(evaluate, problems):
     result = evaluate(FakeCompleter(texts=(WRONG, LOOP, BROKEN, RENAMED)), problems, "influence@served")
     assert set(map(tuple, result.orders.values())) == {(0, 1, 2)}
-    assert means(result, "pass_first", "pass_at_k") == [0, 1]
+    assert means(result, "pass_first", "pass_lead", "pass_at_k") == [0, 0, 1]
 
 
 # #15
 def test_where_the_lead_has_nothing_to_insert_the_next_one_is_the_first_shown(evaluate, problems):
     result = evaluate(FakeCompleter(texts=("", WRONG, LOOP, LOOP)), problems, "influence@served")
-    assert means(result, "pass_first") == [1]
+    assert means(result, "pass_first", "pass_lead") == [1, 0]
 
 
 # #15

@@ -21,12 +21,13 @@
 
 `arm` is the entry's label (`base@0.8`), `method` and `training` are what the set's manifest says, `budget` is what arms
 are trained with. Names of figures: `dc_`, `distinct_`, `utility_` with each of `exact`, `ast`, `near`, `approach`;
-`pass_first` (of infillings: whether the first one that an editor shows is right), `pass_at_1`, `pass_at_1_min` (the
-least adapter), `pass_at_5` (where k >= 5), `pass_at_k`, `diversity`, `parse_share`; all but `pass_first` and
-`pass_at_1_min` with `raw_` too, before the server's work on the text; `stops_share`, `n_tokens` (a completion's mean),
-`seconds` (of a problem), `average_kl` (nats per token, greedy sets only), `accuracy_loglik` (of questions with
-options, beside `pass_at_1`, which is that of the generated answers). Questions have the level `exact` alone and no
-`parse_share`: their answers are no programs.
+`pass_first` (of infillings: whether the first one that an editor shows is right), `pass_lead` (of a served set: whether
+its lead is, which an editor shows while it waits), `pass_at_1`, `pass_at_1_min` (the least adapter), `pass_at_5` (where
+k >= 5), `pass_at_k`, `diversity`, `parse_share`; all but `pass_first`, `pass_lead` and `pass_at_1_min` with `raw_` too,
+before the server's work on the text; `stops_share`, `n_tokens` (a completion's mean), `seconds` (of a problem),
+`average_kl` (nats per token, greedy sets only), `accuracy_loglik` (of questions with options, beside `pass_at_1`, which
+is that of the generated answers). Questions have the level `exact` alone and no `parse_share`: their answers are no
+programs.
 `low` and `high` bound the 95 % bootstrap interval over problems, paired in `differences`, which are `first - second`.
 A `verdict` is `needs numpy` where a program was not judged for want of a package; figures of what is right leave such
 completions out, and `needs_share` is their share, where there are any.
