@@ -32,8 +32,8 @@ _EXPORT = click.Path(dir_okay=False, path_type=Path)
 DEFAULT_ARMS = "base,base@0.2,base@0.8,influence"
 SHOWN = (
     "dc_exact", "dc_ast", "dc_near", "dc_approach", "pass_first", "pass_lead", "distinct_exact", "distinct_ast",
-    "utility_near", "pass_at_1", "pass_at_1_min", "pass_at_5", "pass_at_k", "accuracy_loglik", "diversity", "average_kl",
-    "parse_share", "stops_share", "needs_share", "n_tokens", "seconds",
+    "utility_near", "pass_at_1", "pass_at_1_min", "pass_at_5", "pass_at_k", "accuracy_loglik", "diversity",
+    "average_kl", "parse_share", "stops_share", "needs_share", "n_tokens", "seconds",
 )  # fmt: skip
 
 
