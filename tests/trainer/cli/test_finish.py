@@ -5,9 +5,11 @@ import json
 import pytest
 
 from spa_lsp.adapters.finding import find_set
+from spa_lsp.text.ranking import FEATURES
 from tests.conftest import TINY_ID
 from tests.tiny_serving import install_set
 from tests.trainer.cli.running import sentence, trainer, trainer_json
+from trainer.evaluate.figures.bootstrap import Interval
 from trainer.evaluate.ranker import RankerFigures
 
 
@@ -38,12 +40,15 @@ def test_an_adapter_that_is_none_is_one_sentence():
 
 @pytest.fixture
 def rank(sandbox, tiny_data, monkeypatch):
-    """The command on the tiny gaps, where the ranker's worth is as given."""
+    """The command on the tiny gaps, where the ranker's worth is as given: two of them would teach it nothing."""
 
-    def run(*options, is_better):
-        monkeypatch.setattr(RankerFigures, "is_better", is_better)
-        monkeypatch.setattr("trainer.pipeline.finish.fit", lambda ranked: [1.0] * 8)
-        monkeypatch.setattr("trainer.evaluate.ranker.fit", lambda ranked: [1.0] * 8)
+    def run(*options, low):
+        worth = Interval(mean=0.2, low=low, high=0.3)
+        figures = RankerFigures(
+            n_problems=2, n_pairs=9, best=1, today=0, trust=0, ranker=worth, minus_today=worth, minus_trust=worth
+        )
+        monkeypatch.setattr("trainer.pipeline.finish.measure", lambda ranked, seed: figures)
+        monkeypatch.setattr("trainer.pipeline.finish.fit", lambda ranked: [1.0] * len(FEATURES))
         asked = ["mine", "--data", tiny_data, "--base", TINY_ID, "--k", 3, "--quantization", "fp32"]
         return trainer("rank", *asked, "--name", "ranked", *options)
 
@@ -52,7 +57,7 @@ def rank(sandbox, tiny_data, monkeypatch):
 
 # #15
 def test_a_ranker_that_is_better_is_published_with_the_set(rank):
-    result = rank("--json", is_better=True)
+    result = rank("--json", low=0.1)
     assert result.exit_code == 0, result.output
     found = find_set("ranked", TINY_ID)
     assert found.ranker == json.loads(result.stdout)["weights"] and found.k == 3
@@ -61,6 +66,6 @@ def test_a_ranker_that_is_better_is_published_with_the_set(rank):
 # #15
 @pytest.mark.parametrize(("options", "is_published"), [((), False), (("--force",), True)])
 def test_one_that_is_not_better_is_published_only_by_force(rank, options, is_published):
-    result = rank(*options, is_better=False)
+    result = rank(*options, low=-0.1)
     assert result.exit_code == 0 and ("nothing was published" in result.stdout) != is_published
     assert (trainer("lead", "ranked", "--of", "a1", "--base", TINY_ID).exit_code == 0) == is_published
