@@ -274,7 +274,7 @@ class LocalCompleter:
             return Asked(
                 number=number,
                 rows=self._rows(requests[number], plan, prompt),
-                lanes=[lanes.index(adapter) for adapter in plan.adapters] or [0] * plan.n_rows,
+                lanes=[lanes.index(adapter) for adapter in plan.adapters],
                 key_values=KeyValues(self.base.n_layers, prefix=known.key_values, capacity=32),
                 prompt_s=known.seconds,
             )
@@ -283,8 +283,7 @@ class LocalCompleter:
         for asked in decode_many(
             self.base,
             map(ask, range(len(requests))),
-            n_lanes=max(1, len(lanes)),
-            under_adapters=self._bank.on if lanes else nullcontext,
+            bank=self._bank if lanes else None,
             vocabulary=self._vocabulary,
         ):
             plan, n_tokens = plans[asked.number], len(prompts[asked.number].tokens)

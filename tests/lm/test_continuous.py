@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.lm import completer as completer_module
 from spa_lsp.lm import continuous
-from spa_lsp.lm.attention import KeyValues
+from spa_lsp.lm.bank import Lanes
 from spa_lsp.lm.completer import LocalCompleter
-from spa_lsp.lm.continuous import Asked, Cells, decode_many
+from spa_lsp.lm.continuous import decode_many
 from tests.conftest import TINY_ID
 from tests.tiny_serving import install_set
 
@@ -34,9 +35,9 @@ def steps(monkeypatch):
     """The open rows of every step."""
     found, step = [], continuous._step
 
-    def noted(base, going, *rest):
+    def noted(base, bank, going, vocabulary):
         found.append(sum(len(asked.going) for asked in going))
-        step(base, going, *rest)
+        step(base, bank, going, vocabulary)
 
     monkeypatch.setattr(continuous, "_step", noted)
     return found
@@ -92,12 +93,10 @@ def test_who_is_told_of_a_result_may_ask_the_completer(completer):
     assert list(map(texts, found)) == alone
 
 
-def test_rows_lie_in_the_lanes_of_their_adapters():
-    asked = [
-        Asked(number=n, rows=[None] * len(lanes), lanes=lanes, key_values=KeyValues(1), prompt_s=0.0)
-        for n, lanes in enumerate([[0, 2], [2], [0, 1, 2]])
-    ]
-    asked[0].going = [1]  # the first row has ended
-    cells = Cells(asked, n_lanes=3)
-    assert cells.lay([1, 2, 3, 4, 5]).tolist() == [[3, 0, 0], [4, 0, 0], [1, 2, 5]]
-    assert cells.rows_of(cells.lay([1, 2, 3, 4, 5])).tolist() == [1, 2, 3, 4, 5]
+# #15
+def test_rows_of_one_adapter_are_multiplied_together():
+    lanes = Lanes.of([0, 2, 2, 0, 2], n_lanes=3, device="cpu")
+    assert (lanes.cells.tolist(), lanes.shape) == ([0, 6, 7, 1, 8], (3, 3))
+    x, A, B = torch.randn(5, 1, 4), torch.randn(3, 4, 2), torch.randn(3, 2, 6)
+    rows = [0, 2, 2, 0, 2]
+    torch.testing.assert_close(lanes.product(x, A, B), x @ A[rows] @ B[rows])

@@ -25,7 +25,7 @@ from trainer.evaluate.figures.metrics import average_kl
 if TYPE_CHECKING:
     from spa_lsp.lm.completer import LocalCompleter, OnResult
 
-BLOCK_PROBLEMS = 32  # that one arm is asked at once: enough to keep a batch full, few enough to keep their prompts
+BLOCK_PROBLEMS = 96  # that one arm is asked at once: enough to keep a batch full, few enough to keep their prompts
 
 
 def run_arms(
