@@ -52,7 +52,7 @@ class OpenRows(KeyValues):
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
         """Let the rows of each request look at what is theirs, `[rows, H, T, D]`."""
-        own = zip(self.parts, *(x.split(self.sizes) for x in (query, key, value)), strict=True)
+        own = zip(self.parts, *(torch.split(x, self.sizes) for x in (query, key, value)), strict=True)
         return torch.cat([part.attend(layer, q, k, v, scaling) for part, q, k, v in own])
 
     def advance(self, n_tokens: int) -> None:

@@ -92,7 +92,7 @@ def measure(problems: Sequence[RankedProblem], *, seed: int = 0) -> RankerFigure
     ranked = np.zeros(len(problems))
     for fold in range(N_FOLDS):
         weights = fit([own for own, n in zip(problems, folds, strict=True) if n != fold])
-        for place in np.flatnonzero(folds == fold):
+        for place in np.flatnonzero(folds == fold).tolist():
             ranked[place] = _is_first_right(problems[place], _best(problems[place], weights))
     today = [_is_first_right(own, own.first_today) for own in problems]
     trusted = [_is_first_right(own, own.first_by_trust) for own in problems]
