@@ -80,8 +80,12 @@ class FakeCompleter:
                     time.sleep(0.01)
         return CompletionResult(**self.describe(), alternatives=alternatives)
 
-    def complete_many(self, requests):
-        return [self.complete(request) for request in requests]
+    def complete_many(self, requests, *, on_result=lambda number, result: None):
+        results = []
+        for number, request in enumerate(requests):
+            results.append(self.complete(request))
+            on_result(number, results[-1])
+        return results
 
 
 def make_alternative(text, index=0, *, label=None, finish="stop"):

@@ -13,8 +13,9 @@ from typing import Any, Literal, get_args
 from spa_lsp.completion import Layout
 from spa_lsp.errors import BadInput, TooNew
 from spa_lsp.storage import store
+from spa_lsp.text.ranking import FEATURES
 
-MANIFEST_FORMAT = 3  # 1; 2 has a temperature; 3 names a lead
+MANIFEST_FORMAT = 4  # 1; 2 has a temperature; 3 names a lead; 4 has a ranker
 MAX_SCALING = 64.0  # alpha / rank; PEFT takes an alpha of 1e30 in silence
 MAX_RANK = 1024
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.01, 2.0  # greedy in effect, and noise; 0 is greedy
@@ -61,6 +62,7 @@ class AdapterSet:
     adapters: tuple[AdapterInfo, ...]
     temperature: float = 0.0  # at which completions are sampled where nobody asks for another; 0: greedy
     lead: str = ""  # the adapter whose greedy completion is shown first; empty: the first one
+    ranker: dict[str, float] = field(default_factory=dict)  # see `text.ranking`; empty: it has none
     folder: Path | None = None
 
     @property
@@ -88,10 +90,13 @@ def to_manifest(adapter_set: AdapterSet) -> dict[str, Any]:
         del record["temperature"]  # format 1 has none; such sets keep their ids
     if not adapter_set.lead:
         del record["lead"]
+    if not adapter_set.ranker:
+        del record["ranker"]
     record["target_modules"] = list(adapter_set.target_modules)
     record["layouts"] = list(adapter_set.layouts)
     record["adapters"] = list(record["adapters"])
-    return {"format": 3 if adapter_set.lead else 2 if adapter_set.temperature else 1, **record}
+    needed = 4 if adapter_set.ranker else 3 if adapter_set.lead else 2 if adapter_set.temperature else 1
+    return {"format": needed, **record}
 
 
 def from_manifest(manifest: Any, folder: Path | None) -> AdapterSet:
@@ -102,7 +107,7 @@ def from_manifest(manifest: Any, folder: Path | None) -> AdapterSet:
     """
     _check_format(manifest)
     values = {name: value for name, value in manifest.items() if name != "format"}
-    _check_keys({"temperature": 0.0, "lead": "", **values}, AdapterSet, without={"folder"})
+    _check_keys({"temperature": 0.0, "lead": "", "ranker": {}, **values}, AdapterSet, without={"folder"})
     for name in ("target_modules", "layouts", "adapters"):
         _require(isinstance(values[name], list) and values[name], f"{name} must be a list that is not empty")
     for record in values["adapters"]:
@@ -155,6 +160,7 @@ def check_set(adapter_set: AdapterSet) -> None:
         _check_info(adapter)
     _require(len(set(names)) == len(names), f"an adapter's name comes twice: {', '.join(map(str, names))}")
     _require(adapter_set.lead in ("", *names), f"lead {adapter_set.lead!r} is none of the adapters")
+    _check_ranker(adapter_set.ranker)
 
 
 def check_scaling(rank: Any, alpha: Any) -> None:
@@ -181,6 +187,14 @@ def check_temperature(temperature: Any) -> None:
     _require(
         is_sensible, f"temperature {temperature!r} is neither 0 nor between {MIN_TEMPERATURE:g} and {MAX_TEMPERATURE:g}"
     )
+
+
+def _check_ranker(ranker: Any) -> None:
+    _require(isinstance(ranker, dict), "ranker must be an object")
+    for name, weight in ranker.items():
+        _require(name in FEATURES, f"a ranker knows no {name!r}, only {', '.join(FEATURES)}")
+        is_number = type(weight) in (int, float) and math.isfinite(weight)
+        _require(is_number, f"the weight {weight!r} of {name!r} in the ranker is no number")
 
 
 def _check_info(adapter: AdapterInfo) -> None:

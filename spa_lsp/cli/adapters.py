@@ -183,6 +183,8 @@ def _describe(found: AdapterSet) -> list[str]:
         if found.activation == "completion"
         else "prompt and completion",
         "served": f"sampled at {found.temperature:g}, top-p {TOP_P}" if found.temperature else "greedily",
+        "leads": found.adapters[found.lead_index].name,
+        "ordered": "by a ranker" if found.ranker else "by trust",
         "layouts": ", ".join(found.layouts),
         "made by": f"{found.method}, run {found.run_id}",
         "data": json.dumps(found.data, ensure_ascii=False),

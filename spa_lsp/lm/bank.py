@@ -20,11 +20,35 @@ from spa_lsp.errors import AdapterMismatch
 PREFIX = "base_model.model."  # of PEFT's tensor names
 
 
+@dataclass(frozen=True)
+class Lanes:
+    """Where the rows of a batch lie among those of their adapters, so that each adapter is multiplied once for all."""
+
+    cells: Tensor  # [rows], of each row, in `[K, M]` laid flat
+    shape: tuple[int, int]  # K adapters, and M, the most rows that one of them has
+
+    @classmethod
+    def of(cls, lanes: Sequence[int], *, n_lanes: int, device: str) -> "Lanes":
+        """The cells of rows of which each names its lane."""
+        before = [lanes[:n].count(lane) for n, lane in enumerate(lanes)]
+        M = max(before) + 1
+        cells = [lane * M + n for lane, n in zip(lanes, before, strict=True)]
+        return cls(cells=torch.tensor(cells, device=device), shape=(n_lanes, M))
+
+    def product(self, x: Tensor, A: Tensor, B: Tensor) -> Tensor:
+        """What each row `[rows, 1, D]` is by its lane's A `[K, D, R]` and B `[K, R, N]`: `[rows, 1, N]`."""
+        laid = x.new_zeros(self.shape[0] * self.shape[1], x.shape[2])
+        laid[self.cells] = x[:, 0]
+        found = torch.bmm(torch.bmm(laid.view(*self.shape, -1), A), B)
+        return found.flatten(0, 1)[self.cells][:, None]
+
+
 @dataclass
 class _Switch:
     is_on: bool = False
     rows: slice | None = None  # None: all
-    selected: list[int] | None = None  # the adapter of each row; None: all in their order
+    selected: list[int] | None = None  # the adapter of each row, or lane; None: all in their order
+    lanes: Lanes | None = None  # of the rows; None: row i is the i-th that is selected
 
 
 class BankLinear(nn.Module):
@@ -47,6 +71,8 @@ class BankLinear(nn.Module):
         self._take_rows()
         if self.A is None or self.B is None:
             return y
+        if self.switch.lanes is not None:
+            return y.add_(self.switch.lanes.product(x, self.A.to(x.dtype), self.B.to(x.dtype)), alpha=self.scaling)
         rows = self.switch.rows
         A, B = (self.A, self.B) if rows is None else (self.A[rows], self.B[rows])
         inner = torch.bmm(x, A.to(x.dtype))
@@ -151,14 +177,22 @@ class AdapterBank:
             if linear.all is not None:
                 linear.A, linear.B = linear.all if rows is None else (None, None)
 
+    @property
+    def n_selected(self) -> int:
+        """Rows of the next batch, or its lanes."""
+        return self.n_adapters if self.switch.selected is None else len(self.switch.selected)
+
     @contextmanager
-    def on(self, rows: slice | None = None) -> Iterator[None]:
-        """Let the adapters act inside the block; with `rows`, only these, on a batch of so many rows."""
-        self.switch.is_on, self.switch.rows = True, rows
+    def on(self, rows: slice | None = None, *, lanes: Lanes | None = None) -> Iterator[None]:
+        """Let the adapters act inside the block, row i under adapter i, or each row under that of its lane.
+
+        With `rows` only these act, on a batch of so many rows.
+        """
+        self.switch.is_on, self.switch.rows, self.switch.lanes = True, rows, lanes
         try:
             yield
         finally:
-            self.switch.is_on, self.switch.rows = False, None
+            self.switch.is_on, self.switch.rows, self.switch.lanes = False, None, None
 
     def _install(self, names: Sequence[str]) -> None:
         """Put a `BankLinear` around each named linear and take away all others."""

@@ -30,8 +30,9 @@ from spa_lsp.completion import (
     OnAlternative,
     Timing,
 )
-from spa_lsp.lm.attention import Group, KeyValues
+from spa_lsp.lm.attention import KeyValues
 from spa_lsp.lm.bank import AdapterBank
+from spa_lsp.lm.continuous import Asked, decode_many
 from spa_lsp.lm.decode import HALF_CHARACTER, Row, decode, new_rows
 from spa_lsp.lm.forward import device_clock
 from spa_lsp.lm.likelihood import log_likelihoods, next_token_logprobs
@@ -47,6 +48,7 @@ from spa_lsp.prompt import clean_text, encode_text
 
 logger = logging.getLogger(__name__)
 
+OnResult = Callable[[int, CompletionResult], object]  # the request's number, and its result
 OnLoad = Callable[[str, float], None]  # what is being loaded, and how much of the whole is done, 0 to 1
 
 
@@ -201,24 +203,34 @@ class LocalCompleter:
             "resident_bytes": psutil.Process().memory_info().rss,
         }
 
-    def complete_many(self, requests: Sequence[CompletionRequest]) -> list[CompletionResult]:
-        """As `complete` of each, the rows of all in one batch: more tokens per second, for evaluations.
+    def complete_many(
+        self, requests: Sequence[CompletionRequest], *, on_result: OnResult = lambda number, result: None
+    ) -> list[CompletionResult]:
+        """As `complete` of each, rows of many in one batch: more tokens per second, for evaluations.
 
-        Whole prompts are kept for the next batch that has them. A result's time is that of its prompt, counted again
-        when it was kept, and an equal share of the decoding; deadlines do not count. Where adapters act on the prompt,
-        or rows of the base and of adapters are mixed, requests run one after the other.
+        The more requests at once the better: rows begin where others have ended. Whole prompts are kept for the next
+        call that has them. A result's time is that of its prompt, counted again when it was kept, and its rows' share
+        of the steps; deadlines do not count. Where adapters act on the prompt, or rows of the base and of adapters are
+        mixed, requests run one after the other.
+
+        Args:
+            requests: in the order in which they begin.
+            on_result: told of each result when it is there, with the request's number; it may ask this completer.
 
         Raises:
-            SpaError: as `complete`; then nothing comes back.
+            SpaError: as `complete`; then nothing more comes back.
         """
         for request in requests:
             check_request(request)
         plans = [plan_rows(request, self.adapter_set) for request in requests]
         is_uniform = len({bool(plan.adapters) for plan in plans}) == 1
-        if not is_uniform or not all(plan.is_shared for plan in plans):
-            return [self.complete(request) for request in requests]
-        with torch.inference_mode():
-            return self._complete_together(requests, plans)
+        is_together = is_uniform and all(plan.is_shared for plan in plans)
+        each = self._together(requests, plans) if is_together else enumerate(map(self.complete, requests))
+        found: dict[int, CompletionResult] = {}
+        for number, result in each:
+            found[number] = result
+            on_result(number, result)
+        return [found[number] for number in range(len(requests))]
 
     def _complete(
         self, request: CompletionRequest, on_alternative: OnAlternative | None, is_cancelled: IsCancelled
@@ -248,24 +260,37 @@ class LocalCompleter:
         alternatives = [found[index] for index in sorted(found)]
         return self._result(alternatives, timing, is_cancelled=len(found) < plan.n_rows)
 
-    def _complete_together(
+    def _together(
         self, requests: Sequence[CompletionRequest], plans: Sequence[RowPlan]
-    ) -> list[CompletionResult]:
+    ) -> Iterator[tuple[int, CompletionResult]]:
+        """The results with the numbers of their requests, as they come."""
         prompts = [self._prompt(request) for request in requests]
-        known = [self._whole_prompts.compute(self.base, prompt.tokens[:-1]) for prompt in prompts]
-        rows = [self._rows(*each) for each in zip(requests, plans, prompts, strict=True)]
-        groups = [Group(prefix=one.key_values, n_rows=plan.n_rows) for one, plan in zip(known, plans, strict=True)]
-        key_values = KeyValues(self.base.n_layers, groups=groups, capacity=32)
-        adapters = [adapter for plan in plans for adapter in plan.adapters]
-        prefilled = device_clock(self.base)
-        for _ in self._decode([row for own in rows for row in own], adapters, key_values, lambda: False):
-            pass  # the rows themselves are what is wanted
-        decode_s = (device_clock(self.base) - prefilled) / len(requests)
-        results = []
-        for plan, prompt, own, one in zip(plans, prompts, rows, known, strict=True):
-            timing = _timing(0.0, one.seconds, one.seconds + decode_s, n_tokens=len(prompt.tokens), n_cached=0)
-            results.append(self._result([alternative_of(row, plan, self.adapter_set) for row in own], timing))
-        return results
+        lanes = sorted({adapter for plan in plans for adapter in plan.adapters})
+
+        def ask(number: int) -> Asked:
+            plan, prompt = plans[number], prompts[number]
+            with torch.inference_mode():
+                known = self._whole_prompts.compute(self.base, prompt.tokens[:-1])
+            return Asked(
+                number=number,
+                rows=self._rows(requests[number], plan, prompt),
+                lanes=[lanes.index(adapter) for adapter in plan.adapters],
+                key_values=KeyValues(self.base.n_layers, prefix=known.key_values, capacity=32),
+                prompt_s=known.seconds,
+            )
+
+        self._bank.select(torch.tensor(lanes, dtype=torch.long, device=self.base.device))
+        for asked in decode_many(
+            self.base,
+            map(ask, range(len(requests))),
+            bank=self._bank if lanes else None,
+            vocabulary=self._vocabulary,
+        ):
+            plan, n_tokens = plans[asked.number], len(prompts[asked.number].tokens)
+            timing = _timing(0.0, asked.prompt_s, asked.prompt_s + asked.decode_s, n_tokens=n_tokens, n_cached=0)
+            alternatives = [alternative_of(row, plan, self.adapter_set) for row in asked.rows]
+            yield asked.number, self._result(alternatives, timing)
+            self._bank.select(torch.tensor(lanes, dtype=torch.long, device=self.base.device))
 
     def _prompt(self, request: CompletionRequest) -> Prompt:
         return prompt_of(request, self.base, can_owe=self._vocabulary.can_spell_all)

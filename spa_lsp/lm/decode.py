@@ -104,7 +104,7 @@ def decode(
     while open_rows and not is_over():
         hidden = forward(base, ids, key_values)
         logits = base.logits(hidden[:, -1])  # [n, V]
-        tokens = _choose(logits, open_rows, vocabulary)
+        tokens = choose(logits, open_rows, vocabulary)
         for row, token in zip(open_rows, tokens, strict=True):
             extend(row, token, base, vocabulary)
         yield from (row for row in open_rows if row.finish)
@@ -119,7 +119,7 @@ def decode(
     yield from open_rows
 
 
-def _choose(logits: Tensor, rows: Sequence[Row], vocabulary: Vocabulary | None) -> list[int]:
+def choose(logits: Tensor, rows: Sequence[Row], vocabulary: Vocabulary | None) -> list[int]:
     """The next token of every row, its logprob noted; a row whose logits are not finite is disabled."""
     sums = log_sums(logits).tolist()
     for n, row in enumerate(rows):

@@ -16,7 +16,7 @@ from spa_lsp.server.neighbours import Neighbours
 from spa_lsp.server.pace import Pace
 from spa_lsp.server.spots import Cursor, Spot, spot_of, typed_since
 from spa_lsp.server.window_size import COLD_S, FOR_RULES, READ_S, WindowSize, window_size
-from spa_lsp.server.work import Complete, Names, Work, WorkOrder
+from spa_lsp.server.work import Complete, Names, RankerOf, Work, WorkOrder, no_ranker
 from spa_lsp.settings.schema import AUTO, Settings
 from spa_lsp.text.ipython import as_python
 from spa_lsp.text.site import Site
@@ -41,7 +41,13 @@ class Offering:
     """The state behind the answers of one front; lives in the event loop."""
 
     def __init__(
-        self, complete: Complete, names: Names, settings_of: Callable[[str], Settings], neighbours: Neighbours
+        self,
+        complete: Complete,
+        names: Names,
+        settings_of: Callable[[str], Settings],
+        neighbours: Neighbours,
+        *,
+        ranker_of: RankerOf = no_ranker,
     ) -> None:
         self.answers = AnswerCache()
         self.anchors = Anchors()
@@ -49,6 +55,7 @@ class Offering:
         self.neighbours = neighbours
         self._ask_engine = complete
         self._names = names
+        self._ranker_of = ranker_of
         self._settings_of = settings_of
         self._works: dict[str, Work] = {}
         self._n_cleared = 0
@@ -174,6 +181,7 @@ class Offering:
             self._names,
             self._keep,
             adapter_set=lambda: self.adapter_set,
+            ranker_of=self._ranker_of,
             on_first=self.pace.answered,
         )
         self._works[order.spot.uri] = work

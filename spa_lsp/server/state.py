@@ -52,6 +52,7 @@ class SpaServer(LanguageServer):
             lambda adapter_set: self.names.of(self.settings.base, adapter_set),
             self.configuration.settings_of,
             Neighbours(lambda: self.configuration.folders, self.configuration.is_ignored),
+            ranker_of=lambda adapter_set: self.names.ranker_of(self.settings.base, adapter_set),
         )
         self.takes_first = False  # the client asks again when the user wants to see others
         self.shows_first = False  # the client is told what comes first while its request runs

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from spa_lsp.completion import Alternative, CompletionRequest, CompletionResult, OnAlternative
 from spa_lsp.server.answers import Answer
-from spa_lsp.server.ranking import make_offers
 from spa_lsp.server.spots import Spot
+from spa_lsp.text.ranking import make_offers
 from spa_lsp.text.shown import Offer
 from spa_lsp.text.site import Site
 
@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 BASE = "base"  # the adapter of an alternative that none wrote
 
 Names = Callable[[str], Awaitable[tuple[str, ...]]]  # the adapters of a set, in its order
+RankerOf = Callable[[str], Awaitable[Mapping[str, float]]]  # what orders the alternatives of a set, see `text.ranking`
 
 
 class Complete(Protocol):
@@ -42,6 +43,11 @@ class WorkOrder:
     kept: tuple[Offer, ...] = ()  # what is on the screen there already: it keeps its place
 
 
+async def no_ranker(adapter_set: str) -> Mapping[str, float]:
+    """As if no set had one."""
+    return {}
+
+
 class Work:
     """Goes on until it is done or nobody wants it; must be made in the event loop."""
 
@@ -53,10 +59,12 @@ class Work:
         on_answer: Callable[[Answer], None],
         *,
         adapter_set: Callable[[], str],
+        ranker_of: RankerOf = no_ranker,
         on_first: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self.order = order
         self._adapter_set = adapter_set  # that answers, as far as is known before the end
+        self._ranker_of = ranker_of
         self._on_first = on_first  # told how long the engine's first alternative took
         self._began = time.monotonic()
         self._complete = complete
@@ -179,20 +187,11 @@ class Work:
 
     async def _answer(self, alternatives: Sequence[Alternative], *, adapter_set: str) -> Answer:
         """In a thread: to parse a long document once for each alternative takes up to some seconds."""
-        rank = partial(_rank, tuple(alternatives), self.order, lead=self._lead, kept=self._kept)
-        offers = await asyncio.to_thread(rank)
         order = self.order
+        rank = partial(make_offers, tuple(alternatives), order.site, counts=order.counts)
+        ranker = await self._ranker_of(adapter_set)
+        offers = await asyncio.to_thread(rank, kept=self._kept, lead=self._lead, ranker=ranker)
         return Answer(spot=order.spot, adapter_set=adapter_set, offers=tuple(offers), stop=order.request.stop)
-
-
-def _rank(
-    alternatives: Sequence[Alternative], order: WorkOrder, *, lead: Alternative | None, kept: Sequence[Offer]
-) -> list[Offer]:
-    """The offers, of which those on the screen come first, and where nothing is, the lead."""
-    make = partial(make_offers, site=order.site, counts=order.counts)
-    if lead is not None and not kept:
-        kept = make([lead])
-    return make(alternatives, kept=kept)
 
 
 def _note_failure(task: asyncio.Task[Answer | None]) -> None:

@@ -39,7 +39,7 @@ def normal_form(prefix: str, completion: str, suffix: str, language: str) -> str
             return completion
     if language == "python":
         outside = set(_WORD.findall(prefix)) | set(_WORD.findall(suffix))
-        for source in (_enclosing_block(prefix, completion, suffix), textwrap.dedent(completion)):
+        for source in (enclosing_block(prefix, completion, suffix), textwrap.dedent(completion)):
             if (form := _python_form(source, outside)) is not None:
                 return form
     return _token_form(prefix, completion, language)
@@ -114,11 +114,11 @@ def parses(prefix: str, completion: str, suffix: str, language: str) -> bool:
     if canonical(language) != "python":
         return True
     return any(
-        parse_python(source) for source in (_enclosing_block(prefix, completion, suffix), prefix + completion + suffix)
+        parse_python(source) for source in (enclosing_block(prefix, completion, suffix), prefix + completion + suffix)
     )
 
 
-def _enclosing_block(prefix: str, completion: str, suffix: str) -> str:
+def enclosing_block(prefix: str, completion: str, suffix: str) -> str:
     """The lines around the completion from the `def` or `class` it stands in to that one's end."""
     lines = prefix.split("\n")
     depth = indentation(lines[-1]) if lines[-1].strip() else indentation(lines[-1] + completion.lstrip("\n"))

@@ -313,7 +313,7 @@ def test_hostile_names_are_refused(name):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"format": 4}, "upgrade"),
+        ({"format": 5}, "upgrade"),
         ({"format": None}, "format None"),
         ({"format": True}, "format True"),
         ({"name": "../../x"}, "name"),
@@ -376,9 +376,32 @@ def test_a_set_may_name_the_adapter_that_leads():
         from_manifest(manifest | {"lead": "nobody"}, None)
 
 
+# #15
+def test_a_set_may_have_a_ranker():
+    ranked = make_set(ranker={"votes": 1.5, "parses": 0.5})
+    manifest = json.loads(json.dumps(to_manifest(ranked)))
+    assert (manifest["format"], from_manifest(manifest, None).set_id) == (4, ranked.set_id)
+    assert "ranker" not in to_manifest(make_set()) and make_set().ranker == {}
+
+
+# #15
+@pytest.mark.parametrize(
+    ("ranker", "words"),
+    [
+        ({"magic": 1.0}, "a ranker knows no 'magic'"),
+        ({"votes": "1"}, "weight '1' of 'votes'"),
+        ({"votes": float("nan")}, "weight nan of 'votes'"),
+        ([], "ranker must be an object"),
+    ],
+)
+def test_a_ranker_that_cannot_be_used_is_refused(ranker, words):
+    with pytest.raises(BadInput, match=words):
+        from_manifest(to_manifest(make_set(ranker={"votes": 1.0})) | {"ranker": ranker}, None)
+
+
 def test_manifest_of_a_newer_format_asks_for_an_upgrade():
-    with pytest.raises(TooNew, match="format 4"):
-        from_manifest(to_manifest(make_set()) | {"format": 4}, None)
+    with pytest.raises(TooNew, match="format 5"):
+        from_manifest(to_manifest(make_set()) | {"format": 5}, None)
 
 
 def test_missing_field_is_named():

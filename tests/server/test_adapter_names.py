@@ -19,10 +19,18 @@ async def test_a_set_that_is_not_to_be_found_has_none():
     assert await AdapterNames().of(DEFAULT_BASE, "") == ()
 
 
-def publish(*, k):
+def publish(*, k, **changes):
     made = make_adapters(k=k)
     with closing(store.open_store(write=True)) as db:
-        writing.publish(db, make_set(made), made)
+        writing.publish(db, make_set(made, **changes), made)
+
+
+# #15
+async def test_the_ranker_is_that_of_the_set_in_use():
+    names = AdapterNames()
+    assert await names.ranker_of(BASE_ID, "mine") == {}
+    publish(k=2, ranker={"votes": 1.0})
+    assert await names.ranker_of(BASE_ID, "mine") == {"votes": 1.0}
 
 
 # #11

@@ -20,6 +20,8 @@ _COMMANDS = {
     "partition show": ("stages", "partition_show"),
     "finetune": ("stages", "finetune"),
     "publish": ("stages", "publish"),
+    "lead": ("finish", "lead"),
+    "rank": ("finish", "rank"),
     "run": ("stages", "run"),
     "status": ("stages", "status"),
     "forget": ("synthesize", "forget"),

@@ -31,9 +31,9 @@ BENCHMARKS: tuple[Benchmark, ...] = (*CODE_BENCHMARKS, *CHOICE_BENCHMARKS)
 _EXPORT = click.Path(dir_okay=False, path_type=Path)
 DEFAULT_ARMS = "base,base@0.2,base@0.8,influence"
 SHOWN = (
-    "dc_exact", "dc_ast", "dc_near", "dc_approach", "distinct_exact", "distinct_ast", "utility_near", "pass_at_1",
-    "pass_at_1_min", "pass_at_5", "pass_at_k", "accuracy_loglik", "diversity", "average_kl", "parse_share",
-    "stops_share", "needs_share", "n_tokens", "seconds",
+    "dc_exact", "dc_ast", "dc_near", "dc_approach", "pass_first", "pass_lead", "distinct_exact", "distinct_ast",
+    "utility_near", "pass_at_1", "pass_at_1_min", "pass_at_5", "pass_at_k", "accuracy_loglik", "diversity",
+    "average_kl", "parse_share", "stops_share", "needs_share", "n_tokens", "seconds",
 )  # fmt: skip
 
 
@@ -168,7 +168,8 @@ def _sets(db: "Database", entries: Sequence[ArmEntry], **options: Any) -> list[t
     """Every arm with its adapters, which are trained here if they must be."""
     from trainer.pipeline.arm_sets import arm_set
 
-    return [(entry, arm_set(db, entry, **options)) for entry in entries]
+    found = [(entry, arm_set(db, entry, **options)) for entry in entries]
+    return [(entry.with_set(adapter_set), adapter_set) for entry, adapter_set in found]
 
 
 def _table(result: Any) -> str:

@@ -1,17 +1,18 @@
 """The arms: what may answer a problem, side by side on one base. Which there are, and how they are asked for.
 
-`base@0.8` is the arm `base` at temperature 0.8, `influence=my-set` the arm `influence` with the adapter set `my-set`.
+`base@0.8` is the arm `base` at temperature 0.8, `influence=my-set` the arm `influence` with the adapter set `my-set`,
+`influence=my-set@served` the same as an editor asks it: the lead greedily, the others at the set's own temperature.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from spa_lsp.adapters.manifest import check_temperature
+from spa_lsp.adapters.manifest import AdapterSet, check_temperature
 from spa_lsp.errors import BadInput
 from trainer.configs import ArmRecipe
 
-_ASKED = re.compile(r"(?P<name>[a-z]+)(=(?P<set>[a-z0-9][a-z0-9_-]{0,63}))?(@(?P<temperature>\d+(\.\d+)?))?")
+_ASKED = re.compile(r"(?P<name>[a-z]+)(=(?P<set>[a-z0-9][a-z0-9_-]{0,63}))?(@(?P<temperature>\d+(\.\d+)?|served))?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,20 +54,26 @@ class ArmEntry:
 
     arm: Arm
     k: int
-    temperature: float
+    temperature: float  # of one that is served: not known before there is a set
     set_name: str | None = None
+    is_served: bool = False  # asked as an editor does
 
     @property
     def label(self) -> str:
         """As in reports: `base@0.8`, `influence`; two entries of one evaluation never share it."""
         named = f"={self.set_name}" if self.set_name else ""
-        return f"{self.arm.name}{named}" + (f"@{self.temperature:g}" if self.temperature else "")
+        asked = "@served" if self.is_served else f"@{self.temperature:g}" if self.temperature else ""
+        return f"{self.arm.name}{named}{asked}"
 
     @property
     def n_rows(self) -> int:
         """Completions per problem: greedy decoding of one model gives one."""
         is_one_model = self.arm.recipe is None or self.arm.recipe.is_single
         return 1 if is_one_model and self.temperature == 0 else self.k
+
+    def with_set(self, adapter_set: AdapterSet | None) -> "ArmEntry":
+        """It at the temperature that its set is served at, where it is served."""
+        return replace(self, temperature=adapter_set.temperature) if adapter_set and self.is_served else self
 
 
 def parse_arms(text: str, *, k: int, temperature: float | None = None) -> list[ArmEntry]:
@@ -91,6 +98,10 @@ def _parse(text: str, k: int, temperature: float | None) -> ArmEntry:
         raise BadInput(f"unknown arm {text!r}; {_choose()}")
     if asked["set"] and arm.recipe is None:
         raise BadInput(f"arm {text!r}: the base has no adapter set; leave out ={asked['set']}")
+    if asked["temperature"] == "served":
+        if arm.recipe is None or arm.recipe.is_single:
+            raise BadInput(f"arm {text!r}: only a set of several adapters is served; name a temperature")
+        return ArmEntry(arm=arm, k=k, temperature=0.0, set_name=asked["set"], is_served=True)
     wanted = float(asked["temperature"]) if asked["temperature"] else temperature
     wanted = arm.temperature if wanted is None else wanted
     try:

@@ -60,7 +60,7 @@ def known_problems(db: Database, run: EvaluateRun) -> set[str]:
 
 
 def write_completions(db: Database, run: EvaluateRun, completions: Sequence[Completion]) -> None:
-    """Add those of a batch, all or none."""
+    """Add those of a problem, all or none."""
     with transaction(db):
         db.table("completions").insert_all({"run_id": run.id, **asdict(each)} for each in completions)
 

@@ -1,11 +1,11 @@
-"""The evaluation itself: an arm answers the problems of a benchmark batch by batch, and what it wrote is judged.
+"""The evaluation itself: an arm answers the problems of a benchmark, and what it wrote is judged.
 
-A broken one goes on behind its last whole batch; with all completions in the store no model is needed. Which model
-answers is the caller's business.
+Each answer is written when it is there: a broken evaluation goes on behind them, and with all completions in the store
+no model is needed. Which model answers is the caller's business.
 """
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -18,18 +18,31 @@ from trainer.evaluate.arms import ArmEntry
 from trainer.evaluate.attempts import Attempt, load_attempts
 from trainer.evaluate.benchmarks.choice import is_likeliest
 from trainer.evaluate.benchmarks.problems import Layout, Problem
-from trainer.evaluate.completions import Completion, known_problems, made_with, problem_id, write_completions
+from trainer.evaluate.completions import (
+    Completion,
+    known_problems,
+    load_completions,
+    made_with,
+    problem_id,
+    write_completions,
+)
 from trainer.evaluate.figures.bootstrap import Estimate
 from trainer.evaluate.figures.estimates import Values, estimates_of, values_of
 from trainer.evaluate.judgements import judge_missing, rules_version
+from trainer.evaluate.views import shown_order
 from trainer.rows.runs import begin_run, finish_run
 from trainer.rows.stages import EVALUATE, EvaluateFigures, EvaluateParents, EvaluateRun, EvaluateSettings
 
 STOP: StopPolicy = "multi"  # what an editor asks for, on single lines too; an instruct answer ends with its code
 # of one completion, when none is asked for: a block in an editor, a function with its explanation, a letter and why
 MAX_TOKENS: dict[Layout, int] = {"infill": 96, "instruct": 512, "choice": 128}
-MAX_BATCH_ROWS = 128  # more gain little on two cores, and their keys and values take memory
-HEADLINE = ("dc_near", "pass_at_1", "pass_at_k", "accuracy_loglik")  # what `trainer status` shows of a run
+HEADLINE = (
+    "dc_near",
+    "pass_first",
+    "pass_at_1",
+    "pass_at_k",
+    "accuracy_loglik",
+)  # what `trainer status` shows of a run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +54,15 @@ class EvaluationSettings:
     max_tokens: int | None = None
     seed: int = 0  # of sampling; every problem gets its own from it
     allow_packages: tuple[str, ...] = ()  # what programs may import besides the standard library
-    batch_problems: int = MAX_BATCH_ROWS  # at most; what a broken evaluation loses
 
 
 class BatchCompleter(Protocol):
     """A completer that answers several requests at once."""
 
-    def complete_many(self, requests: Sequence[CompletionRequest]) -> list[CompletionResult]:
-        """The results in the order of the requests; errors as `Completer.complete`."""
+    def complete_many(
+        self, requests: Sequence[CompletionRequest], *, on_result: Callable[[int, CompletionResult], object]
+    ) -> list[CompletionResult]:
+        """All results, of each of which `on_result` is told when it is there; errors as `Completer.complete`."""
 
 
 # The average KL between the adapters on one text as the answer to a request; None where there is no pair of adapters.
@@ -75,6 +89,7 @@ class ArmResult:
     adapter_set: AdapterSet | None
     run: EvaluateRun
     attempts: dict[str, list[Attempt]]
+    orders: dict[str, list[int]]  # the places that an editor shows, in its order; of infillings
     values: Values
     figures: dict[str, Estimate]
 
@@ -93,12 +108,34 @@ def evaluate_arm(
     run = answer_missing(db, completer, problems, entry, settings, adapter_set=adapter_set, **options)
     ids = [problem_id(problem) for problem in problems]
     attempts = load_attempts(db, run, ids, version=rules_version(settings.allow_packages))
-    values = values_of(attempts, is_code=problems[0].layout != "choice")
+    orders = shown_orders(db, run, problems, ranker=adapter_set.ranker if adapter_set else {})
+    values = values_of(attempts, is_code=problems[0].layout != "choice", orders=orders, has_lead=entry.is_served)
     figures = estimates_of(values, attempts)
-    dc, one, k, choice = (figures[name].mean if name in figures else None for name in HEADLINE)
-    headline = EvaluateFigures(n_problems=len(ids), dc_near=dc, pass_at_1=one, pass_at_k=k, accuracy_loglik=choice)
-    run = finish_run(db, run, headline)
-    return ArmResult(entry=entry, adapter_set=adapter_set, run=run, attempts=attempts, values=values, figures=figures)
+    headline = {name: figures[name].mean for name in HEADLINE if name in figures}
+    run = finish_run(db, run, EvaluateFigures(n_problems=len(ids), **headline))
+    return ArmResult(
+        entry=entry,
+        adapter_set=adapter_set,
+        run=run,
+        attempts=attempts,
+        orders=orders,
+        values=values,
+        figures=figures,
+    )
+
+
+def shown_orders(
+    db: Database, run: EvaluateRun, problems: Sequence[Problem], *, ranker: Mapping[str, float]
+) -> dict[str, list[int]]:
+    """By the id of each infilling the places of its completions that an editor shows, in its order. Asks no model."""
+    found = {}
+    for problem in problems:
+        if problem.layout == "infill":
+            alternatives = [each.alternative for each in load_completions(db, run, problem_id(problem))]
+            found[problem_id(problem)] = shown_order(
+                problem, alternatives, has_lead=bool(run.settings.lead), ranker=ranker
+            )
+    return found
 
 
 def answer_missing(
@@ -113,7 +150,7 @@ def answer_missing(
     measure_likelihoods: MeasureLikelihoods | None = None,
     on_problems: Callable[[int], object] = lambda _: None,
 ) -> EvaluateRun:
-    """Complete the problems that the arm has no completions for, batch by batch, and judge what is not judged yet.
+    """Complete the problems that the arm has no completions for, and judge what is not judged yet.
 
     Args:
         db: open for writing.
@@ -124,7 +161,7 @@ def answer_missing(
         adapter_set: what the completer serves; None for the base.
         measure_kl: asked once per problem of a greedy set.
         measure_likelihoods: asked once per question that has options.
-        on_problems: told how many more problems are done, after each batch.
+        on_problems: told how many more problems are done.
 
     Raises:
         BadInput: the store's completions of this run were made in another precision.
@@ -133,20 +170,21 @@ def answer_missing(
     run, version = arm_run(db, problems[0], entry, settings, adapter_set), rules_version(settings.allow_packages)
     missing = missing_problems(db, run, problems)
     has_pairs = adapter_set is not None and entry.n_rows > 1 and entry.temperature == 0
-    size = max(1, min(settings.batch_problems, MAX_BATCH_ROWS // entry.n_rows))
-    for start in range(0, len(missing), size):
-        batch = missing[start : start + size]
-        requests = [_request(problem, entry, settings, adapter_set) for problem in batch]
-        answers = complete_all(completer, requests)
+    requests = [_request(problem, entry, settings, adapter_set) for problem in missing]
+
+    def note(number: int, result: CompletionResult) -> None:
+        problem, answer = missing[number], _answer(result)
         if measure_kl and has_pairs:
-            answers = [_with_kl(*pair, measure_kl) for pair in zip(requests, answers, strict=True)]
+            answer = _with_kl(requests[number], answer, measure_kl)
         if measure_likelihoods:
-            answers = [_with_likelihoods(*pair, measure_likelihoods) for pair in zip(batch, answers, strict=True)]
-        _check_precision(db, run, answers[0])
-        found = [_completions(problem, answer) for problem, answer in zip(batch, answers, strict=True)]
-        write_completions(db, run, [completion for own in found for completion in own])
-        judge_missing(db, run, batch, version=version)
-        on_problems(len(batch))
+            answer = _with_likelihoods(problem, answer, measure_likelihoods)
+        _check_precision(db, run, answer)
+        write_completions(db, run, _completions(problem, answer))
+        judge_missing(db, run, [problem], version=version)
+        on_problems(1)
+
+    if missing:
+        completer.complete_many(requests, on_result=note)
     judge_missing(db, run, problems, version=version)  # also those that were answered before judge or rules changed
     return run
 
@@ -172,6 +210,7 @@ def arm_run(
         base=settings.base_id,
         quantization=settings.quantization,
         adapter_set=adapter_set.name if adapter_set else "",
+        lead=adapter_set.adapters[adapter_set.lead_index].name if adapter_set and entry.is_served else "",
     )
     adapters = tuple(info.sha256 for info in adapter_set.adapters) if adapter_set else ()
     return begin_run(db, EVALUATE, asked, parents=EvaluateParents(adapters=adapters), seed=settings.seed)
@@ -183,12 +222,10 @@ def missing_problems(db: Database, run: EvaluateRun, problems: Sequence[Problem]
     return [problem for problem in problems if problem_id(problem) not in known]
 
 
-def complete_all(completer: BatchCompleter, requests: Sequence[CompletionRequest]) -> list[ArmAnswer]:
-    """Answers in the order of the requests."""
-    results = completer.complete_many(requests)
-    if not all(result.alternatives for result in results):
+def _answer(result: CompletionResult) -> ArmAnswer:
+    if not result.alternatives:
         raise Unavailable("no completion came back; run again to go on there")
-    return [ArmAnswer(result=result, seconds=result.timing.total_ms / 1000) for result in results]
+    return ArmAnswer(result=result, seconds=result.timing.total_ms / 1000)
 
 
 def _with_kl(request: CompletionRequest, answer: ArmAnswer, measure: MeasureKl) -> ArmAnswer:
@@ -217,6 +254,7 @@ def _request(
         begun=problem.begun,
         adapters=(adapter_set.adapters[0].name,) * entry.n_rows if adapter_set and is_single else (),
         k=entry.n_rows,
+        lead_first=entry.is_served,
         use_base=adapter_set is None,
         max_tokens=settings.max_tokens or MAX_TOKENS[problem.layout],
         stop=_stop(problem),

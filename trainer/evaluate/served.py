@@ -13,7 +13,6 @@ from spa_lsp.progress import progress
 from trainer.evaluate.arms import ArmEntry
 from trainer.evaluate.benchmarks.problems import Problem
 from trainer.evaluate.evaluation import (
-    MAX_BATCH_ROWS,
     ArmResult,
     EvaluationSettings,
     answer_missing,
@@ -24,7 +23,9 @@ from trainer.evaluate.evaluation import (
 from trainer.evaluate.figures.metrics import average_kl
 
 if TYPE_CHECKING:
-    from spa_lsp.lm.completer import LocalCompleter
+    from spa_lsp.lm.completer import LocalCompleter, OnResult
+
+BLOCK_PROBLEMS = 96  # that one arm is asked at once: enough to keep a batch full, few enough to keep their prompts
 
 
 def run_arms(
@@ -48,14 +49,13 @@ def run_arms(
     """
     runs = [arm_run(db, problems[0], entry, settings, adapter_set) for entry, adapter_set in sets]
     n_missing = sum(len(missing_problems(db, run, problems)) for run in runs)
-    size = max(1, MAX_BATCH_ROWS // max(entry.n_rows for entry, _ in sets))
     with progress(problems[0].benchmark, n_missing, "answers") if n_missing else nullcontext() as bar:
-        for start, (entry, adapter_set) in product(range(0, len(problems), size), sets):
+        for start, (entry, adapter_set) in product(range(0, len(problems), BLOCK_PROBLEMS), sets):
             served.use(adapter_set)
             answer_missing(
                 db,
                 served,
-                problems[start : start + size],
+                problems[start : start + BLOCK_PROBLEMS],
                 entry,
                 settings,
                 adapter_set=adapter_set,
@@ -78,9 +78,9 @@ class Served:
         """Answer with this set from now on; None: there are only base rows."""
         self._wanted = adapter_set
 
-    def complete_many(self, requests: Sequence[CompletionRequest]) -> list[CompletionResult]:
+    def complete_many(self, requests: Sequence[CompletionRequest], *, on_result: "OnResult") -> list[CompletionResult]:
         """As `evaluation.BatchCompleter`."""
-        return self._ready().complete_many(requests)
+        return self._ready().complete_many(requests, on_result=on_result)
 
     def average_kl(self, request: CompletionRequest, text: str) -> float | None:
         """The average KL between the adapters on this text; None when the text has no token."""

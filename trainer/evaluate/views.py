@@ -4,9 +4,11 @@
 In an instruct answer both are judged by the code in it; an answer to a question is its text and no program.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from spa_lsp.completion import Alternative
+from spa_lsp.text.ranking import make_offers
 from spa_lsp.text.shown import shown_infills
 from spa_lsp.text.site import Site
 from trainer.evaluate.benchmarks.problems import Problem
@@ -40,12 +42,40 @@ def shown_view(problem: Problem, alternative: Alternative) -> View:
     if problem.layout != "infill" or alternative.finish == "disabled":
         view = raw_view(problem, alternative)
         return View(text=view.completion or "", completion=view.completion)
-    # nobody asks for whole lines with the cursor in front of a line: an editor has an empty one there
-    is_on_own_line = problem.before.endswith("\n") and bool(problem.suffix.partition("\n")[0].strip())
-    suffix = f"\n{problem.suffix}" if is_on_own_line else problem.suffix
-    (shown,) = shown_infills([alternative], Site(prefix=problem.before, suffix=suffix, language="python"))
-    completion = f"{shown.text}\n" if is_on_own_line and shown.text else shown.text
+    (shown,) = shown_infills([alternative], editor_site(problem))
+    completion = f"{shown.text}\n" if _is_on_own_line(problem) and shown.text else shown.text
     return View(text=completion, completion=completion)
+
+
+def shown_order(
+    problem: Problem,
+    alternatives: Sequence[Alternative],
+    *,
+    has_lead: bool,
+    ranker: Mapping[str, float] | None = None,
+) -> list[int]:
+    """The indices of the alternatives that an editor shows for an infilling, in its order, each another program.
+
+    Args:
+        problem: an infilling.
+        alternatives: all of it, numbered by `index`.
+        has_lead: the first one answered first, and is shown so where there is anything in it and no ranker.
+        ranker: of the set.
+    """
+    lead = alternatives[0] if has_lead else None
+    offers = make_offers(alternatives, editor_site(problem), counts={}, lead=lead, ranker=ranker)
+    return [offer.alternative.index for offer in offers]
+
+
+def editor_site(problem: Problem) -> Site:
+    """The text around the cursor as an editor has it, where a gap of whole lines is an empty line."""
+    suffix = f"\n{problem.suffix}" if _is_on_own_line(problem) else problem.suffix
+    return Site(prefix=problem.before, suffix=suffix, language="python")
+
+
+def _is_on_own_line(problem: Problem) -> bool:
+    """Whether the gap is whole lines: nobody asks for those with the cursor in front of a line."""
+    return problem.before.endswith("\n") and bool(problem.suffix.partition("\n")[0].strip())
 
 
 def _completion(problem: Problem, text: str) -> str:

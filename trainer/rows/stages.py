@@ -294,6 +294,7 @@ class EvaluateSettings:
     base: str
     quantization: str
     adapter_set: str
+    lead: str = field(default="", metadata={"is_added": True})  # the adapter that answers first and greedily
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,6 +310,7 @@ class EvaluateFigures:
 
     n_problems: int
     dc_near: float | None = None
+    pass_first: float | None = None
     pass_at_1: float | None = None
     pass_at_k: float | None = None
     accuracy_loglik: float | None = None

@@ -164,12 +164,12 @@ def test_all_arms_answer_some_problems_before_the_next_so_that_a_break_leaves_th
     asked = []
     answer = Served.complete_many
 
-    def noted(served, requests):
+    def noted(served, requests, **options):
         asked.append([(request.prefix, request.use_base) for request in requests])
-        return answer(served, requests)
+        return answer(served, requests, **options)
 
     monkeypatch.setattr(Served, "complete_many", noted)
-    monkeypatch.setattr("trainer.evaluate.served.MAX_BATCH_ROWS", 3)
+    monkeypatch.setattr("trainer.evaluate.served.BLOCK_PROBLEMS", 1)
     assert invoke(*tiny_options, "--arms", "base,influence=mine", "--k", "3", "--no-train").exit_code == 0
     first, second = (prefix for ((prefix, _),) in asked[::2])
     assert asked == [[(first, True)], [(first, False)], [(second, True)], [(second, False)]]

@@ -1,6 +1,7 @@
 import pytest
 
 from spa_lsp.errors import BadInput
+from tests.tiny_set import make_set
 from trainer.evaluate.arms import ARMS, pairs, parse_arms
 
 
@@ -31,6 +32,13 @@ def test_a_set_may_be_named():
     assert (entry.arm.name, entry.set_name, entry.label) == ("influence", "my-set", "influence=my-set@0.3")
 
 
+# #15
+def test_a_set_is_served_at_its_own_temperature():
+    (entry,) = parse_arms("influence=my-set@served", k=2)
+    assert entry.label == "influence=my-set@served"
+    assert entry.with_set(make_set(temperature=0.6)).temperature == 0.6
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -43,6 +51,8 @@ def test_a_set_may_be_named():
         ("single,single@0.1", "'single@0.1' comes twice"),
         (" , ", "names no arm"),
         ("base=my-set", "the base has no adapter set"),
+        ("base@served", "arm 'base@served': only a set of several adapters is served"),
+        ("single@served", "only a set of several adapters is served"),
         ("base@11", "arm 'base@11': temperature 11.0 is neither 0 nor between 0.01 and 2"),
     ],
 )

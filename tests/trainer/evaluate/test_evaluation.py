@@ -46,9 +46,9 @@ def evaluate(db):
     def run(completer, problems, arms="influence", *, adapter_set=None, **options):
         (entry,) = parse_arms(arms, k=5)
         fields = {"seed": options.pop("seed", 0), "allow_packages": options.pop("allow_packages", ())}
-        settings = EvaluationSettings(base_id="fake-base", batch_problems=2, **fields)
+        settings = EvaluationSettings(base_id="fake-base", **fields)
         chosen = (adapter_set or make_set()) if entry.arm.recipe else None
-        return evaluate_arm(db, completer, problems, entry, settings, adapter_set=chosen, **options)
+        return evaluate_arm(db, completer, problems, entry.with_set(chosen), settings, adapter_set=chosen, **options)
 
     return run
 
@@ -85,6 +85,39 @@ def test_a_text_is_counted_as_it_came_and_as_it_is_shown(evaluate, problems):
     names = ("distinct_exact", "distinct_ast", "diversity")
     assert means(result, *names) == [1, 1, 0]
     assert means(result, *(f"raw_{name}" for name in names)) == [2, 2, 1]
+
+
+# #15
+def test_the_first_one_shown_is_the_first_of_the_editors_order(evaluate, problems):
+    result = evaluate(FakeCompleter(texts=(WRONG, LOOP, BROKEN, RENAMED)), problems)  # two agree
+    assert set(map(tuple, result.orders.values())) == {(1, 0, 2)}
+    assert means(result, "pass_first") == [1]
+
+
+# #15
+def test_of_a_served_set_the_lead_is_the_first_one_shown(evaluate, problems):
+    result = evaluate(FakeCompleter(texts=(WRONG, LOOP, BROKEN, RENAMED)), problems, "influence@served")
+    assert set(map(tuple, result.orders.values())) == {(0, 1, 2)}
+    assert means(result, "pass_first", "pass_lead", "pass_at_k") == [0, 0, 1]
+
+
+# #15
+def test_where_the_lead_has_nothing_to_insert_the_next_one_is_the_first_shown(evaluate, problems):
+    result = evaluate(FakeCompleter(texts=("", WRONG, LOOP, LOOP)), problems, "influence@served")
+    assert means(result, "pass_first", "pass_lead") == [1, 0]
+
+
+# #15
+def test_where_nothing_is_shown_nothing_is_right(evaluate, problems):
+    result = evaluate(FakeCompleter(texts=("", "")), problems)
+    assert (means(result, "pass_first"), set(map(tuple, result.orders.values()))) == ([0], {()})
+
+
+# #15
+def test_the_first_one_shown_is_known_of_stored_completions(evaluate, problems):
+    evaluate(FakeCompleter(texts=TEXTS), problems)
+    again = evaluate(FakeCompleter(error=Unavailable("not to be asked")), problems)
+    assert again.figures["pass_first"].mean == 1
 
 
 # #13
@@ -187,12 +220,14 @@ def test_the_version_is_that_of_the_sources_that_judge(monkeypatch, tmp_path):
         ("base@0.8", (True, 5, 0.8, 0.95, ())),
         ("influence", (False, 5, 0.0, 1.0, ())),
         ("single", (False, 5, 0.1, 0.95, ("a1",) * 5)),
+        ("influence@served", (False, 5, 0.7, 0.95, ())),
     ],
 )
 def test_the_request_asks_for_the_arm(evaluate, problems, arm, wanted):
     completer = FakeCompleter(texts=(LOOP,))
-    evaluate(completer, problems[:1], arm)
+    evaluate(completer, problems[:1], arm, adapter_set=make_set(temperature=0.7))
     (request,) = completer.asked
+    assert request.lead_first == arm.endswith("@served")
     assert (request.use_base, request.k, request.temperature, request.top_p, request.adapters) == wanted
     assert (request.stop, request.max_tokens, request.layout) == ("multi", 96, "infill")
     assert (request.prefix, request.suffix) == (problems[0].prefix, problems[0].suffix)
@@ -232,7 +267,7 @@ def test_every_problem_has_a_seed_of_its_own_wherever_it_stands(evaluate, proble
 
 
 @pytest.mark.parametrize("error", [Unavailable("the engine is gone"), KeyboardInterrupt()])
-def test_a_broken_evaluation_goes_on_behind_its_last_batch(evaluate, problems, error):
+def test_a_broken_evaluation_goes_on_behind_its_last_answer(evaluate, problems, error):
     with pytest.raises(type(error)):
         evaluate(breaks_at(2, error), problems)
     completer = FakeCompleter(texts=TEXTS)
@@ -242,11 +277,11 @@ def test_a_broken_evaluation_goes_on_behind_its_last_batch(evaluate, problems, e
     assert [own[0].task_id for own in result.attempts.values()] == ["Own/total/0", "Own/total/1", "Own/total/2"]
 
 
-def test_a_batch_that_broke_left_no_row(evaluate, problems):
+def test_an_answer_that_broke_left_no_row_and_those_before_it_are_kept(evaluate, problems):
     with pytest.raises(Unavailable):
         evaluate(breaks_at(1, Unavailable("the engine is gone")), problems)
     with closing(open_store()) as reader:
-        assert reader.table("completions").count == 0
+        assert [row["task_id"] for row in reader.table("completions").rows] == ["Own/total/0"] * len(TEXTS)
 
 
 def test_a_finished_evaluation_asks_nothing_and_says_the_same(evaluate, problems):

@@ -158,8 +158,8 @@ def test_what_evaluate_writes_is_read(tmp_path):
     run = Run(id="r1", stage=EVALUATE, is_finished=False, settings=None, parents=EvaluateParents(), seed=0, found=None,
               versions={}, git_commit=None, record={})  # fmt: skip
     arms = [
-        ArmResult(entry=entry, adapter_set=None, run=run, attempts=attempts, values=values,
-                  figures=estimates_of(values, attempts))
+        ArmResult(entry=entry, adapter_set=None, run=run, attempts=attempts, orders={own: [1] for own in attempts},
+                  values=values, figures=estimates_of(values, attempts))
         for entry in parse_arms("base@0.2,base@0.8", k=2)
     ]  # fmt: skip
     result = BenchmarkResult(name="made-up", problems=problems, arms=arms)

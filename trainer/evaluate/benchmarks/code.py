@@ -96,12 +96,12 @@ def _humaneval(row: Mapping[str, Any]) -> Problem:
 
 def _sanitized(row: Mapping[str, Any]) -> Problem:
     tests = row["test_list"]
-    name = _tested_function(row["code"], tests[0])
+    name = tested_function(row["code"], tests[0])
     return Problem(
         task_id=f"MBPP/{row['task_id']}",
         entry_point=name,
         solution=row["code"],
-        test=_check(name, tests, row["test_imports"]),
+        test=check_of(name, tests, row["test_imports"]),
         benchmark="mbpp-sanitized",
         layout="instruct",
         instruction=ASK.format(problem=f'"""\n{row["prompt"].strip()}\n{tests[0]}\n"""'),
@@ -109,14 +109,14 @@ def _sanitized(row: Mapping[str, Any]) -> Problem:
     )
 
 
-def _tested_function(code: str, test: str) -> str:
+def tested_function(code: str, test: str) -> str:
     """The function of `code` that the test calls; MBPP does not say which one it is."""
     defined = [node.name for node in parse_or_raise(code).body if isinstance(node, ast.FunctionDef)]
     used = names_in(parse_or_raise(test))
     return next(name for name in reversed(defined) if name in used)
 
 
-def _check(name: str, tests: list[str], imports: list[str]) -> str:
+def check_of(name: str, tests: list[str], imports: list[str]) -> str:
     """`check(candidate)` around the asserts, in which the candidate has its own name."""
     text = "\n".join(tests)
     # one task's asserts use `sys`, which only its solution imports

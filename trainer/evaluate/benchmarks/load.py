@@ -8,11 +8,20 @@ from trainer.evaluate.benchmarks.choice import load_bbh, load_gpqa, load_mmlu, l
 from trainer.evaluate.benchmarks.code import load_humaneval, load_sanitized
 from trainer.evaluate.benchmarks.evalplus import load_humaneval_plus, load_mbpp, load_mbpp_plus
 from trainer.evaluate.benchmarks.hub import FromHub
+from trainer.evaluate.benchmarks.mbpp_gaps import load_mbpp_gaps
 from trainer.evaluate.benchmarks.own import load_own
 from trainer.evaluate.benchmarks.problems import Problem, eligible, in_rounds, read_infilling
 
 CodeBenchmark = Literal[
-    "humaneval", "humaneval-plus", "mbpp", "mbpp-plus", "mbpp-sanitized", "infilling-single", "infilling-multi", "own"
+    "humaneval",
+    "humaneval-plus",
+    "mbpp",
+    "mbpp-plus",
+    "mbpp-sanitized",
+    "infilling-single",
+    "infilling-multi",
+    "mbpp-gaps",
+    "own",
 ]
 ChoiceBenchmark = Literal["bbh", "gpqa", "mmlu", "winogrande"]
 Benchmark = CodeBenchmark | ChoiceBenchmark
@@ -68,6 +77,8 @@ def _load_all(name: Benchmark, data_dir: Path | None, from_hub: FromHub | None) 
             return read_infilling(data_dir, "multi")
         case "infilling-single":
             return read_infilling(data_dir, "single")
+        case "mbpp-gaps":
+            return load_mbpp_gaps(data_dir)
         case "own":
             return load_own()
         case "bbh":

@@ -19,21 +19,36 @@ NEEDS_SHARE = "needs_share"  # left out where no completion of an arm needs a pa
 MINIMUM = "pass_at_1_min"  # over adapters: no value per problem, so no paired difference
 N_ATTEMPTS = 5  # the paper's pass@5
 # what two arms are compared in
-COMPARED = (*(f"dc_{level}" for level in LEVELS), *(f"distinct_{level}" for level in LEVELS), "utility_near",
-            "pass_at_1", "pass_at_5", "pass_at_k", "accuracy_loglik", "diversity", "parse_share",
+COMPARED = (*(f"dc_{level}" for level in LEVELS), "pass_first", "pass_lead", *(f"distinct_{level}" for level in LEVELS),
+            "utility_near", "pass_at_1", "pass_at_5", "pass_at_k", "accuracy_loglik", "diversity", "parse_share",
             "stops_share")  # fmt: skip
 
 # a figure's values by problem id; problems that have no such figure are missing in it
 Values = dict[str, dict[str, float]]
 
 
-def values_of(attempts: Mapping[str, Sequence[Attempt]], *, is_code: bool) -> Values:
+def values_of(
+    attempts: Mapping[str, Sequence[Attempt]],
+    *,
+    is_code: bool,
+    orders: Mapping[str, Sequence[int]] | None = None,
+    has_lead: bool = False,
+) -> Values:
     """Every figure that can be said of a single problem, by name and then by problem.
 
     What looks at programs is left out where answers are none: it would be a zero that says nothing.
+
+    Args:
+        attempts: by problem, each by place.
+        is_code: the answers are programs.
+        orders: by problem the places that an editor shows, the first one first; problems that none shows are missing.
+        has_lead: the first completion of each is what an editor shows while it waits for the others.
     """
     levels: Sequence[Level] = LEVELS if is_code else ("exact",)
     each = {problem_id: _problem_values(own, levels) for problem_id, own in attempts.items()}
+    for problem_id, order in (orders or {}).items():
+        each[problem_id] |= _right(attempts[problem_id], "pass_first", order[:1])
+        each[problem_id] |= _right(attempts[problem_id], "pass_lead", [0]) if has_lead else {}
     names = dict.fromkeys(name for values in each.values() for name in values)
     found = {name: {key: values[name] for key, values in each.items() if name in values} for name in names}
     return {name: own for name, own in found.items() if not name.endswith(NEEDS_SHARE) or any(own.values())}
@@ -95,6 +110,12 @@ def _problem_values(attempts: Sequence[Attempt], levels: Sequence[Level]) -> dic
         **known_kl,
         **({"accuracy_loglik": metrics.pass_at_1(likeliest)} if likeliest else {}),
     }
+
+
+def _right(attempts: Sequence[Attempt], name: str, places: Sequence[int]) -> dict[str, float]:
+    """Whether the one at the place is right, which it is not where there is none; nothing where it was not judged."""
+    verdicts = [attempts[place].verdict for place in places]
+    return {name: float("pass" in verdicts)} if all(map(is_judged, verdicts)) else {}
 
 
 def _view_values(attempts: Sequence[Attempt], view: ViewName, levels: Sequence[Level]) -> dict[str, float]:

@@ -16,20 +16,24 @@
            "problems": [
              {"task_id", "prompt", ["canary",] "alternatives": [
                {"text", "adapter", "finish", "verdict", "raw_text", "raw_verdict",
-                "class_exact", "class_ast", "class_near", "class_approach"}]}]}],
+                "class_exact", "class_ast", "class_near", "class_approach", "shown_as"}]}]}],
         "differences": [{"first", "second", "figure", "mean", "low", "high"}]}]}
 
 `arm` is the entry's label (`base@0.8`), `method` and `training` are what the set's manifest says, `budget` is what arms
 are trained with. Names of figures: `dc_`, `distinct_`, `utility_` with each of `exact`, `ast`, `near`, `approach`;
-`pass_at_1`, `pass_at_1_min` (the least adapter), `pass_at_5` (where k >= 5), `pass_at_k`, `diversity`, `parse_share`;
-all but `pass_at_1_min` with `raw_` too, before the server's work on the text; `stops_share`, `n_tokens` (a completion's
-mean), `seconds` (of a problem), `average_kl` (nats per token, greedy sets only), `accuracy_loglik` (of questions with
-options, beside `pass_at_1`, which is that of the generated answers). Questions have the level `exact` alone and no
-`parse_share`: their answers are no programs.
+`pass_first` (of infillings: whether the first one that an editor shows is right), `pass_lead` (of a served set: whether
+its lead is, which an editor shows while it waits), `pass_at_1`, `pass_at_1_min` (the least adapter), `pass_at_5` (where
+k >= 5), `pass_at_k`, `diversity`, `parse_share`; all but `pass_first`, `pass_lead` and `pass_at_1_min` with `raw_` too,
+before the server's work on the text; `stops_share`, `n_tokens` (a completion's mean), `seconds` (of a problem),
+`average_kl` (nats per token, greedy sets only), `accuracy_loglik` (of questions with options, beside `pass_at_1`, which
+is that of the generated answers). Questions have the level `exact` alone and no `parse_share`: their answers are no
+programs.
 `low` and `high` bound the 95 % bootstrap interval over problems, paired in `differences`, which are `first - second`.
 A `verdict` is `needs numpy` where a program was not judged for want of a package; figures of what is right leave such
 completions out, and `needs_share` is their share, where there are any.
-`standard_error` is null for a single problem. A class is a number within its problem, null for no class.
+`standard_error` is null for a single problem. A class is a number within its problem, null for no class. `shown_as` is
+an alternative's place in the order in which an editor shows them, from 0; null where it shows it not at all, and for
+all that is no infilling.
 """
 
 import json
@@ -163,7 +167,10 @@ def _arm(result: ArmResult, problems: Sequence[Problem]) -> dict[str, Any]:
         "run_id": result.run.id,
         "figures": {name: asdict(found) for name, found in result.figures.items()},
         "by_adapter": _by_adapter(result),
-        "problems": [_problem(problem, own) for problem, own in zip(problems, result.attempts.values(), strict=True)],
+        "problems": [
+            _problem(problem, own, result.orders.get(key, []))
+            for problem, (key, own) in zip(problems, result.attempts.items(), strict=True)
+        ],
     }
 
 
@@ -187,14 +194,19 @@ def _by_adapter(result: ArmResult) -> list[dict[str, Any]]:
     ]
 
 
-def _problem(problem: Problem, attempts: Sequence[Any]) -> dict[str, Any]:
+def _problem(problem: Problem, attempts: Sequence[Any], order: Sequence[int]) -> dict[str, Any]:
     shown = ("adapter", "finish", "verdict", "raw_text", "raw_verdict", *(f"class_{level}" for level in LEVELS))
     return {
         "task_id": problem.task_id,
         "prompt": problem.before if problem.layout == "infill" else problem.instruction,
         **({"canary": problem.canary} if problem.canary else {}),
         "alternatives": [
-            {"text": attempt.shown_text, **{name: getattr(attempt, name) for name in shown}} for attempt in attempts
+            {
+                "text": attempt.shown_text,
+                **{name: getattr(attempt, name) for name in shown},
+                "shown_as": order.index(place) if place in order else None,
+            }
+            for place, attempt in enumerate(attempts)
         ],
     }
 

@@ -12,7 +12,7 @@ from trainer.evaluate.benchmarks.load import CHOICE_BENCHMARKS, CODE_BENCHMARKS,
 from trainer.evaluate.judge.verdict import judge
 
 ALL = tuple(name for name in (*CODE_BENCHMARKS, *CHOICE_BENCHMARKS) if name != "own")  # which has files of its own
-COUNTS = dict(zip(ALL, (2, 1, 2, 2, 2, 4, 4, 5, 8, 2, 2), strict=True))
+COUNTS = dict(zip(ALL, (2, 1, 2, 2, 2, 4, 4, 2, 5, 8, 2, 2), strict=True))
 WRONG = {"total": "[]", "unshift": "''", "down": "0", "check_str": "None", "shared": "()"}
 
 
@@ -76,6 +76,19 @@ def test_solutions_pass_and_wrong_functions_fail(name, tiny_data):
         wrong = f"def {problem.entry_point}(*given):\n    return {WRONG[problem.entry_point]}\n"
         wrong = wrong if problem.layout == "instruct" else "    return 0\n"
         assert [verdict.kind for verdict in judge(problem, [problem.solution, wrong], workers=1)] == ["pass", "fail"]
+
+
+# #15
+def test_mbpp_gaps_are_of_tasks_that_no_benchmark_has(tiny_data):
+    assert [*by_id("mbpp-gaps", tiny_data)] == ["MBPP-gap/511", "MBPP-gap/970"]
+
+
+# #15
+def test_an_mbpp_gap_is_some_lines_of_the_solution_below_its_task(tiny_data):
+    for problem in load_benchmark("mbpp-gaps", tiny_data):
+        whole = problem.program(problem.solution)
+        assert whole.startswith("# Write a function to add up.\n# assert total([1, 2]) == 3\ndef total(numbers):\n")
+        assert "\r" not in whole and problem.solution.strip() and "def" not in problem.solution
 
 
 def test_humaneval_shows_its_prompt_in_the_instruction_and_as_stub(tiny_data):

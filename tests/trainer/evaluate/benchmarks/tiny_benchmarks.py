@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.evaluate.benchmarks import choice, code, evalplus, files, problems
+from trainer.evaluate.benchmarks import choice, code, evalplus, files, mbpp_gaps, problems
 
 CANARY = "own canary 0000"
 
@@ -88,6 +88,17 @@ INFILLING = [
     for task in (0, 1)
     for line in (0, 1)
 ]
+MBPP = [
+    {
+        "task_id": number,
+        "text": "Write a function to add up.",
+        "code": "def total(numbers):\r\n    result = 0\r\n    for number in numbers:\r\n"
+        "        result += number\r\n    return result",
+        "test_list": ["assert total([1, 2]) == 3", "assert total([]) == 0"],
+        "test_setup_code": "",
+    }
+    for number in (1, 510, 511, 927, 970)  # the first two are of the test split, the fourth is a bad one
+]
 BBH = {
     "navigate": [("Do you return? Take no step.\nOptions:\n- Yes \n- No", "Yes")],
     "ruin_names": [("Which is it?\nOptions:\n(A) that one\n(B) this one", "(B)"), ("Which?\n(A) one", "spoilt, text")],
@@ -139,6 +150,8 @@ def _files(folder, monkeypatch):
 def _rows(folder, monkeypatch):
     _write(folder / code.SANITIZED.path, json.dumps(SANITIZED).encode())
     _expect(monkeypatch, code, "SANITIZED", files.rows_sha256(SANITIZED))
+    _write(folder / mbpp_gaps.MBPP.path, _lines(MBPP))
+    _expect(monkeypatch, mbpp_gaps, "MBPP", files.rows_sha256(MBPP))
     bbh = {
         name: {"canary": CANARY, "examples": [{"input": question, "target": target} for question, target in rows]}
         for name, rows in BBH.items()

@@ -8,7 +8,7 @@ import pytest
 from spa_lsp.outcomes import file as outcomes
 from spa_lsp.outcomes.records import Outcome
 from spa_lsp.server.accepted_counts import LearnedOrder
-from spa_lsp.server.ranking import STEP, make_offers, trust
+from spa_lsp.text.ranking import FEATURES, features, make_offers, trust
 from spa_lsp.text.site import Site
 from tests.fakes import make_alternative
 
@@ -66,8 +66,54 @@ def test_trust_is_the_best_probability_times_the_number_of_those_who_agree():
     assert trust([-0.5, -0.9]) == pytest.approx(-0.5 + math.log(2))
 
 
-def test_of_about_equal_trust_what_parses_comes_first():
-    assert texts(offered(("return (a + b", -0.5), ("return a", -0.5 - STEP / 10))) == ["return a", "return (a + b"]
+# #15
+def test_the_lead_comes_first_where_nothing_is_shown_yet():
+    made = [make_alternative("return a", 0), make_alternative("return b", 1), make_alternative("return b", 2)]
+    shown = make_offers(made[1:], SITE, counts={})
+    assert texts(make_offers(made, SITE, counts={}, lead=made[0])) == ["return a", "return b"]
+    assert texts(make_offers(made, SITE, counts={}, lead=made[0], kept=shown)) == ["return b", "return a"]
+
+
+# #15
+def test_a_ranker_orders_by_its_own_weights_and_the_lead_comes_not_before_others():
+    made = [make_alternative("return a", 0), make_alternative("return missing", 1), make_alternative("return b", 2)]
+    ranker = {"undefined": -2.0, "length": 1.0}
+    assert texts(make_offers(made, SITE, counts={}, lead=made[0])) == ["return a", "return missing", "return b"]
+    ranked = make_offers(made, SITE, counts={}, lead=made[0], ranker=ranker)
+    assert texts(ranked) == ["return a", "return b", "return missing"]
+    assert texts(make_offers(made, SITE, counts={}, lead=made[0], ranker={"leads": -1.0}))[-1] == "return a"
+
+
+# #15
+def test_what_is_on_the_screen_stays_first_whatever_the_ranker_says():
+    made = [make_alternative("return a", 0), make_alternative("return b", 1)]
+    shown = make_offers(made[:1], SITE, counts={})
+    assert texts(make_offers(made, SITE, counts={}, kept=shown, ranker={"leads": -9.0}, lead=made[0]))[0] == "return a"
+
+
+# #15
+def test_what_a_ranker_knows_of_an_offer():
+    made = [
+        replace(make_alternative("return a + c", 0, finish="cut"), mean_logprob=-0.5, n_tokens=4),
+        replace(make_alternative("return a+c", 1), mean_logprob=-0.1, n_tokens=5),
+    ]
+    (offer,) = make_offers(made, SITE, counts={})
+    assert features(offer, SITE, made[1]) == {
+        "mean_logprob": -0.1,
+        "total_logprob": -0.5,
+        "length": math.log1p(12),
+        "votes": math.log(2),
+        "stops": 1,
+        "parses": 1,
+        "undefined": 1,
+        "leads": 1,
+    }
+    assert tuple(features(offer, SITE, None)) == FEATURES
+
+
+# #15
+def test_what_parses_comes_first_however_probable_the_others_are():
+    assert texts(offered(("return (a + b", -0.1), ("return a", -2))) == ["return a", "return (a + b"]
 
 
 def test_where_nothing_parses_the_rest_of_the_order_holds():

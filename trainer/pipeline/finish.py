@@ -1,0 +1,81 @@
+"""What a finished set gets besides its adapters: a lead, and a ranker. Either way it is published anew, as rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sqlite_utils import Database
+
+from spa_lsp.adapters.finding import find_set
+from spa_lsp.adapters.manifest import AdapterSet, with_name
+from spa_lsp.adapters.reading import read_adapter
+from spa_lsp.adapters.writing import publish
+from trainer.evaluate.arms import parse_arms
+from trainer.evaluate.benchmarks.problems import Problem
+from trainer.evaluate.completions import load_completions
+from trainer.evaluate.evaluation import EvaluationSettings
+from trainer.evaluate.ranker import RankerFigures, fit, measure, named, rank_problem
+from trainer.evaluate.served import Served, run_arms
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedRanker:
+    """A ranker, what it is worth, and whether a set was published with it."""
+
+    weights: dict[str, float]
+    figures: RankerFigures
+    is_published: bool
+
+
+def publish_with_lead(
+    db: Database, set_name: str | None, of: str, *, base_id: str, name: str | None = None
+) -> tuple[AdapterSet, float]:
+    """The published set with another lead, and how much of it the set's rank holds; its ranker, if any, is gone.
+
+    Raises:
+        NotFound: no such set. BadInput: no such adapter.
+    """
+    from trainer.pipeline.lead import with_lead  # torch
+
+    found = find_set(set_name, base_id)
+    files = {info.name: read_adapter(found, info.name) for info in found.adapters}
+    made, files, share = with_lead(found, files, of)
+    made = with_name(replace(made, ranker={}, folder=None), name)
+    publish(db, made, files)
+    return made, share
+
+
+def publish_with_ranker(
+    db: Database,
+    set_name: str | None,
+    problems: Sequence[Problem],
+    settings: EvaluationSettings,
+    *,
+    k: int,
+    name: str | None = None,
+    is_forced: bool = False,
+) -> FittedRanker:
+    """Fit a ranker on what the set, asked as an editor does, makes of these infillings.
+
+    It is published with it only if that is clearly better than the orders without one, or if `is_forced`.
+
+    Raises:
+        SpaError: as `run_arms`. BadInput: the completions tell nothing apart.
+    """
+    found = find_set(set_name, settings.base_id)
+    (asked,) = parse_arms(f"influence={found.name}@served", k=min(k, found.k))
+    served = Served(settings.base_id, settings.quantization)
+    (result,) = run_arms(db, served, problems, [(asked.with_set(found), found)], settings, has_kl=False)
+    ranked = [
+        rank_problem(
+            problem,
+            [each.alternative for each in load_completions(db, result.run, key)],
+            [attempt.verdict for attempt in attempts],
+        )
+        for problem, (key, attempts) in zip(problems, result.attempts.items(), strict=True)
+    ]
+    figures, weights = measure(ranked, seed=settings.seed), named(fit(ranked))
+    is_published = figures.is_better or is_forced
+    if is_published:
+        made = with_name(replace(found, ranker=weights, folder=None), name)
+        publish(db, made, {info.name: read_adapter(found, info.name) for info in found.adapters})
+    return FittedRanker(weights=weights, figures=figures, is_published=is_published)
