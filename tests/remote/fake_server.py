@@ -39,7 +39,7 @@ class FakeServer:
         try:
             while await self._serve_one(reader, writer):
                 pass
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass  # the client needs it no more
         finally:
             writer.close()
