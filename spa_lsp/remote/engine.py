@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from spa_lsp.adapters.finding import find_served_set, places_stamp
-from spa_lsp.adapters.served_names import check_servable, served_name
+from spa_lsp.adapters.served import check_servable, served_name
 from spa_lsp.completion import Alternative, CompletionRequest, CompletionResult, OnAlternative, Timing
 from spa_lsp.errors import BadInput, SpaError, Unavailable
 from spa_lsp.remote.asking import BASE_TEMPERATURE, Model, check_has, row_asks
