@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -120,3 +121,15 @@ async def serving(*, tls=None, **options):
             task.cancel()
         await asyncio.gather(*fake._tasks, return_exceptions=True)
         await asyncio.sleep(0.01)  # what is closed has closed
+
+
+async def _serve_at(host, port):
+    fake = FakeServer(port=int(port))
+    async with await asyncio.start_server(fake.serve, host, fake.port) as server:
+        sys.stdout.write("listening\n")
+        sys.stdout.flush()
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve_at(*sys.argv[1:]))
