@@ -5,6 +5,7 @@ import logging
 
 from spa_lsp.completion import CompletionRequest, CompletionResult, IsCancelled, OnAlternative
 from spa_lsp.errors import SpaError
+from spa_lsp.remote.asking import Model
 from spa_lsp.remote.engine import RemoteEngine
 from spa_lsp.settings.schema import Settings
 
@@ -35,6 +36,14 @@ class RemoteClient:
     ) -> CompletionResult:
         """As `completion.Completer` has it."""
         return self._runner.run(self._complete(request, on_alternative, is_cancelled))
+
+    def look(self) -> Model:
+        """What is to answer, once the server was seen to have it; no text is sent.
+
+        Raises:
+            SpaError: why it cannot.
+        """
+        return self._runner.run(self._engine.look())
 
     def close(self) -> None:
         """End all connections."""

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from spa_lsp import paths
 from spa_lsp.cli import main
+from spa_lsp.cli.doctor import check_server
 from spa_lsp.settings.files import read_settings
 from spa_lsp.settings.schema import OWN_FILE_KEYS, to_camel_case
 from tests.conftest import TINY_ID
@@ -112,6 +113,17 @@ async def test_a_command_asks_the_server_and_says_so(catalog, tmp_path):
         result = await asyncio.to_thread(CliRunner().invoke, main, command)
     assert result.exit_code == 0, result.output
     assert "return a + b" in result.stdout and f"text goes to 127.0.0.1:{fake.port}" in result.stderr
+
+
+def test_the_doctor_says_that_text_stays_here():
+    assert "text stays on this machine" in check_server().text
+
+
+async def test_the_doctor_asks_the_server_without_text(catalog):
+    async with serving() as fake:
+        set_own(engine=fake.url, adapter_set="", base=TINY_ID)
+        found = await asyncio.to_thread(check_server)
+    assert found.text == f"text goes to {fake.url}, where the base alone answers" and fake.asked == []
 
 
 GUARDED = """
