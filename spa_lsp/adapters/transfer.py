@@ -12,7 +12,7 @@ from spa_lsp.adapters import check, reading, writing
 from spa_lsp.adapters.gguf_adapter import write_gguf
 from spa_lsp.adapters.manifest import AdapterSet, with_name
 from spa_lsp.adapters.peft_folder import with_note, without_note, write_peft_folder
-from spa_lsp.adapters.served import served_name
+from spa_lsp.adapters.server_export import served_name
 from spa_lsp.adapters.tensor_file import read_shapes
 from spa_lsp.bases.catalog import FLOATS_NAME, INT8_NAME, find_base, installed_base
 from spa_lsp.errors import AdapterMismatch, BadInput, NotFound, SpaError

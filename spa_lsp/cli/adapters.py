@@ -8,8 +8,8 @@ import click
 
 from spa_lsp.adapters import finding, selection
 from spa_lsp.adapters.manifest import AdapterSet, to_manifest
-from spa_lsp.adapters.served import check_servable, llama_command, vllm_command
 from spa_lsp.adapters.served_base import served_base
+from spa_lsp.adapters.server_export import check_servable, llama_command, vllm_command
 from spa_lsp.adapters.transfer import FileVerdict, export_set, import_set, shapes_on_base, verify_set
 from spa_lsp.completion import TOP_P
 from spa_lsp.errors import Damaged, NotFound, SpaError

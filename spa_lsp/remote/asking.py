@@ -6,7 +6,7 @@ from typing import Any
 
 from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.adapters.row_plan import RowPlan, check_request, plan_rows
-from spa_lsp.adapters.served import served_name
+from spa_lsp.adapters.server_export import served_name
 from spa_lsp.bases.catalog import find_base
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.errors import NotFound

@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from spa_lsp.adapters.finding import find_served_set, places_stamp
-from spa_lsp.adapters.served import check_servable, served_name
+from spa_lsp.adapters.served_base import served_base
+from spa_lsp.adapters.server_export import check_servable, served_name
 from spa_lsp.completion import Alternative, CompletionRequest, CompletionResult, OnAlternative, Timing
 from spa_lsp.errors import BadInput, SpaError, Unavailable
 from spa_lsp.remote.asking import BASE_TEMPERATURE, Model, check_has, row_asks
@@ -40,7 +41,7 @@ class RemoteEngine:
         self._http = HttpServer(url, key=read_key(settings.engine_key), is_insecure=settings.allow_insecure)
         self._served: Served | None = None
         self._looked_at = 0.0
-        self._model: tuple[tuple[Stamp, ...], Model] | None = None
+        self._model: tuple[tuple[str, tuple[Stamp, ...]], Model] | None = None
 
     async def close(self) -> None:
         """End all connections."""
@@ -90,16 +91,15 @@ class RemoteEngine:
         return self._result([row for row in rows if not row.problem], model, began)
 
     def _find_model(self) -> Model:
-        """The set that is to be served, read again when it may be another."""
-        stamp = places_stamp(self._settings.base)
+        """The base and the set that are to be served, read again when they may be others."""
+        settings = self._settings
+        base_id = served_base(settings.base, settings.adapter_set)
+        stamp = base_id, places_stamp(base_id)
         if self._model is None or self._model[0] != stamp:
-            in_use = find_served_set(None, self._settings.base)
-            temperature = in_use.temperature if in_use else 0.0
-            chosen = find_served_set(self._settings.adapter_set, self._settings.base)
-            model = Model(
-                base_id=self._settings.base, adapter_set=chosen, base_temperature=temperature or BASE_TEMPERATURE
-            )
-            self._model = stamp, model
+            in_use = find_served_set(None, base_id)
+            temperature = in_use.temperature if in_use and in_use.temperature else BASE_TEMPERATURE
+            chosen = find_served_set(settings.adapter_set, base_id)
+            self._model = stamp, Model(base_id=base_id, adapter_set=chosen, base_temperature=temperature)
         if chosen := self._model[1].adapter_set:
             check_servable(chosen)
         return self._model[1]

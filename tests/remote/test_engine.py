@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from spa_lsp.adapters.served import served_name
+from spa_lsp.adapters.server_export import served_name
 from spa_lsp.completion import CompletionRequest, ContextPiece
 from spa_lsp.errors import AdapterMismatch, NotFound
 from tests.remote.fake_server import SGLANG, VLLM, send_head, send_piece

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spa_lsp.adapters.gguf_adapter import write_gguf
-from spa_lsp.adapters.served import check_servable, llama_command, served_name, vllm_command
+from spa_lsp.adapters.server_export import check_servable, llama_command, served_name, vllm_command
 from spa_lsp.adapters.transfer import export_set
 from spa_lsp.adapters.writing import write_set
 from spa_lsp.bases.catalog import DEFAULT_BASE
