@@ -135,7 +135,7 @@ async def test_our_stop_rules_end_a_text_and_the_work_at_the_server(opened):
             is_left = True
 
     fake, engine = await opened(settings={"adapter_set": ""}, behave=never_ends)
-    result = await engine.complete(replace(REQUEST, stop="single", k=1))
+    result = await engine.complete(replace(REQUEST, stop="single", k=1, deadline_s=None))
     assert [(each.text, each.finish) for each in result.alternatives] == [("x = 1", "cut")]
     await engine.close()
     while not is_left:

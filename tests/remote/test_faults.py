@@ -105,6 +105,11 @@ async def test_a_broken_answer_is_none(opened, behave):
     assert type(await fails(engine)) is Unavailable
 
 
+async def test_an_answer_without_an_end_is_left_before_the_deadline(opened):
+    _, engine = await opened(settings=ALONE, behave=endless_comments)
+    assert "8 MB without an end" in str(await fails(engine))
+
+
 async def test_a_server_that_says_nothing_is_left_at_the_deadline(opened):
     _, engine = await opened(settings=ALONE, n_awaited=99)
     assert "did not answer within 0.2 s" in str(await fails(engine, replace(REQUEST, deadline_s=0.2)))

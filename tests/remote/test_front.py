@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -10,11 +11,12 @@ import textwrap
 import pytest
 from click.testing import CliRunner
 
-from spa_lsp import paths
+from spa_lsp import offline, paths
 from spa_lsp.cli import main
 from spa_lsp.cli.doctor import check_server
+from spa_lsp.remote.engine import RemoteEngine
 from spa_lsp.settings.files import read_settings
-from spa_lsp.settings.schema import OWN_FILE_KEYS, to_camel_case
+from spa_lsp.settings.schema import OWN_FILE_KEYS, Settings, to_camel_case
 from tests.conftest import TINY_ID
 from tests.remote.fake_server import serving
 from tests.server.front import Front
@@ -124,6 +126,19 @@ async def test_the_doctor_asks_the_server_without_text(catalog):
         set_own(engine=fake.url, adapter_set="", base=TINY_ID)
         found = await asyncio.to_thread(check_server)
     assert found.text == f"text goes to {fake.url}, where the base alone answers" and fake.asked == []
+
+
+async def test_the_guard_is_told_the_addresses_of_a_name(catalog, monkeypatch):
+    def look_up(host, port, *_, **__):
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    async with serving() as fake:
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        engine = RemoteEngine(Settings(base=TINY_ID, engine=f"http://gpu-box:{fake.port}", allow_insecure=True))
+        await engine.look()
+        await engine.close()
+    assert offline._excepted == {("gpu-box", fake.port), ("127.0.0.1", fake.port)}
+    offline.let_nothing_through()
 
 
 GUARDED = """
