@@ -18,6 +18,7 @@ from spa_lsp.adapters.finding import find_set
 from spa_lsp.adapters.reading import read_adapter
 from spa_lsp.bases.catalog import DEFAULT_BASE, find_base, source_path
 from spa_lsp.cli import main
+from spa_lsp.cli.doctor import check_server
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.remote.engine import RemoteEngine
 from spa_lsp.settings.schema import Settings
@@ -122,3 +123,17 @@ async def until(url, is_true):
 def read(url):
     with urllib.request.urlopen(url) as answer:
         return answer.read()
+
+
+def test_the_commands_of_the_page_work(server, installed, tmp_path):
+    place = tmp_path / "cart.py"
+    place.write_text(f"{REQUEST.prefix}{REQUEST.suffix}")
+    paths.config_dir().mkdir(parents=True)
+    (paths.config_dir() / "config.toml").write_text(f'engine = "{server[0]}"\nbase = "{DEFAULT_BASE}"\n')
+    assert f"text goes to {server[0]}, where two answers" in check_server().text
+    command = ["complete", f"{place}:2:5", "--base", DEFAULT_BASE, "--max-tokens", "16", "--json"]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert [each["adapter"] for each in found["alternatives"]] == [info.name for info in installed.adapters]
+    assert found["device"] == server[0].removeprefix("http://")
