@@ -1,9 +1,13 @@
-"""Who may use the network: nobody, except the child processes of `models pull` and of `trainer ... --hub`."""
+"""Who may use the network: nobody, except the child processes of `models pull` and of `trainer ... --hub`.
+
+And where the user's own settings name a server in place of the engine: that one host and port.
+"""
 
 import ipaddress
 import os
 import socket
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 _ENVIRONMENT = {
@@ -46,7 +50,20 @@ def forbid_network() -> None:
         sys.addaudithook(_refuse_network)
 
 
+def let_through(host: str, port: int, addresses: Iterable[str] = ()) -> None:
+    """Except this one host and port, by its name and at these addresses, and nothing that was excepted before."""
+    excepted = {(host, port), *((address, port) for address in addresses)}
+    _excepted.clear()
+    _excepted.update(excepted)
+
+
+def let_nothing_through() -> None:
+    """Except nothing any more."""
+    _excepted.clear()
+
+
 _forbidden: list[bool] = []  # a hook cannot be taken back, and one is enough
+_excepted: set[tuple[str, int]] = set()
 
 
 def _refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
@@ -54,8 +71,11 @@ def _refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
         return
     if event in ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg"):
         is_local = _is_local(arguments[0], arguments[1])
-    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
-        is_local = _is_loopback(arguments[0])
+        is_local = is_local or (event == "socket.connect" and tuple(arguments[1][:2]) in _excepted)
+    elif event == "socket.getaddrinfo":
+        is_local = is_loopback(arguments[0]) or tuple(arguments[:2]) in _excepted
+    elif event == "socket.gethostbyname":
+        is_local = is_loopback(arguments[0])
     elif event == "socket.gethostbyaddr":
         is_local = False
     else:
@@ -67,10 +87,11 @@ def _refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
 def _is_local(sock: Any, address: Any) -> bool:
     if sock.family == socket.AF_UNIX or address is None:  # None: sendmsg over a connection that was allowed
         return True
-    return isinstance(address, tuple) and bool(address) and _is_loopback(address[0])
+    return isinstance(address, tuple) and bool(address) and is_loopback(address[0])
 
 
-def _is_loopback(host: Any) -> bool:
+def is_loopback(host: Any) -> bool:
+    """Whether what is sent to this host stays on the machine."""
     if isinstance(host, bytes):
         host = host.decode("ascii", "replace")
     if host == "localhost":

@@ -35,10 +35,11 @@ FLOORS = {
         "settings": 3,
         "lm": 4,
         "engine": 5,
-        "server": 6,
-        "bench": 7,
-        "cli": 8,
-        "__main__": 9,
+        "remote": 6,
+        "server": 7,
+        "bench": 8,
+        "cli": 9,
+        "__main__": 10,
     },
     "trainer": {
         "configs": 0,
@@ -105,8 +106,8 @@ def floor_of(name: str) -> int:
 
 
 def is_client(name: str) -> bool:
-    """What others may know of the engine: the way to it, and what it says."""
-    return name in ("spa_lsp.engine.client", "spa_lsp.engine.events")
+    """What others may know of the engine, here or elsewhere: the way to it, and what it says."""
+    return name in ("spa_lsp.engine.client", "spa_lsp.engine.events", "spa_lsp.remote.engine", "spa_lsp.remote.link")
 
 
 def may_import(name: str, target: str) -> bool:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from spa_lsp import paths
 from spa_lsp.adapters import check, reading, writing
+from spa_lsp.adapters.gguf_adapter import write_gguf
 from spa_lsp.adapters.manifest import AdapterSet, with_name
 from spa_lsp.adapters.peft_folder import with_note, without_note, write_peft_folder
+from spa_lsp.adapters.server_export import served_name
 from spa_lsp.adapters.tensor_file import read_shapes
 from spa_lsp.bases.catalog import FLOATS_NAME, INT8_NAME, find_base, installed_base
 from spa_lsp.errors import AdapterMismatch, BadInput, NotFound, SpaError
@@ -114,12 +116,15 @@ def _verify_adapter(adapter_set: AdapterSet, name: str, shapes: Shapes | None) -
     return FileVerdict(file=file)
 
 
-def export_set(adapter_set: AdapterSet, folder: Path, *, is_peft: bool = False) -> None:
+def export_set(adapter_set: AdapterSet, folder: Path, *, is_peft: bool = False, is_gguf: bool = False) -> None:
     """Write a set as a new folder, for `peft` with one sub-folder per adapter that `PeftModel.from_pretrained` reads.
 
+    For `gguf` with a file per adapter that llama-server reads, by the name that it is asked for there.
+
     Raises:
-        BadInput: the folder exists. Damaged: a file of the set is not what it should be. NotFound: for `peft`, the base
-        is not in the catalog or not on this machine. Nothing is written then.
+        BadInput: the folder exists, or `gguf` cannot be written for this base. Damaged: a file of the set is not what
+        it should be. NotFound: for `peft`, the base is not in the catalog or not on this machine. Nothing is written
+        then.
     """
     adapters = {info.name: reading.read_adapter(adapter_set, info.name) for info in adapter_set.adapters}
     card = reading.read_card(adapter_set)
@@ -127,3 +132,5 @@ def export_set(adapter_set: AdapterSet, folder: Path, *, is_peft: bool = False) 
         writing.write_files(unfinished, adapter_set, adapters, with_note(card, adapter_set) if is_peft else card)
         for name, data in adapters.items() if is_peft else ():
             write_peft_folder(unfinished / name, adapter_set, data)
+        for name, data in adapters.items() if is_gguf else ():
+            write_gguf(unfinished / f"{served_name(adapter_set, name)}.gguf", adapter_set, data)

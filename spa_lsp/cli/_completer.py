@@ -13,7 +13,8 @@ import click
 from spa_lsp.adapters.manifest import MAX_TEMPERATURE
 from spa_lsp.completion import Completer, CompletionRequest, CompletionResult, IsCancelled, OnAlternative
 from spa_lsp.errors import Unavailable
-from spa_lsp.settings.schema import QUANTIZATIONS
+from spa_lsp.settings.engine_url import LOCAL, parse_engine_url
+from spa_lsp.settings.schema import QUANTIZATIONS, Settings
 
 PATIENCE_S = 2.0  # a wait that is over sooner is not worth a line
 LOAD_S = 20.0  # on two cores, with the default base and its set
@@ -29,6 +30,7 @@ class Model:
     set_name: str | None  # None: the one in use; "": none
     quantization: str
     is_local: bool = False
+    engine: str | None = None  # `local` or a URL; None: what the user's own settings say
 
 
 @dataclass
@@ -59,14 +61,28 @@ def temperature_option(command: _Command) -> _Command:
 
 
 def model_options(command: _Command) -> _Command:
-    """The options `--base`, `--set`, `--quantization` and `--no-engine`."""
+    """The options `--base`, `--set`, `--quantization`, `--engine` and `--no-engine`."""
+    engine = click.option(
+        "--engine",
+        metavar="local|URL",
+        callback=_check_engine,
+        help="Ask this server with the completions API, or the engine here.  [default: what your own settings say]",
+    )
     local = click.option(
         "--no-engine",
         "is_local",
         is_flag=True,
         help="Load the base in this process, for this one call, instead of asking the engine.",
     )
-    return _served_by(default=None, shown="the best here")(local(command))
+    return _served_by(default=None, shown="the best here")(engine(local(command)))
+
+
+def _check_engine(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    from spa_lsp.settings.engine_url import is_engine
+
+    if value is not None and not is_engine(value):
+        raise click.BadParameter("it is neither local nor a URL as https://HOST:PORT")
+    return value
 
 
 def bench_options(command: _Command) -> _Command:
@@ -122,12 +138,14 @@ def max_tokens_option(default: int) -> Callable[[_Command], _Command]:
     )
 
 
-def choose_model(base_id: str | None, set_name: str | None, quantization: str, *, is_local: bool = False) -> Model:
+def choose_model(
+    base_id: str | None, set_name: str | None, quantization: str, *, engine: str | None = None, is_local: bool = False
+) -> Model:
     """The model that the options name; without a base the one that an editor would be served by."""
     from spa_lsp.adapters.served_base import served_base
 
     chosen = served_base(base_id, set_name)
-    return Model(base_id=chosen, set_name=set_name, quantization=quantization, is_local=is_local)
+    return Model(base_id=chosen, set_name=set_name, quantization=quantization, is_local=is_local, engine=engine)
 
 
 @contextmanager
@@ -137,6 +155,17 @@ def open_completer(model: Model) -> Iterator[ReadyCompleter]:
     Raises:
         NotFound: no such base or set, or the base was never pulled; known before anything heavy happens.
     """
+    settings = _engine_settings(model)
+    if settings.engine != LOCAL:
+        from spa_lsp.remote.client import RemoteClient
+
+        client = RemoteClient(settings)
+        click.echo(f"text goes to {parse_engine_url(settings.engine).place}", err=True)
+        try:
+            yield ReadyCompleter(client, 0.0)
+        finally:
+            client.close()
+        return
     check_model(model)
     with _Notice(f"loading {model.base_id}", about_s=LOAD_S) as notice:
         ready = _load_here(model, notice.tell) if model.is_local else _connect(model, notice.tell)
@@ -146,6 +175,16 @@ def open_completer(model: Model) -> Iterator[ReadyCompleter]:
         close = getattr(ready.completer, "close", None)
         if close:
             close()
+
+
+def _engine_settings(model: Model) -> Settings:
+    """Of the user's own file what is about a server elsewhere, with what the command says of it."""
+    from spa_lsp.settings.files import read_settings
+
+    if model.is_local:
+        return Settings()
+    own = read_settings(None).settings
+    return replace(own, base=model.base_id, adapter_set=model.set_name, engine=model.engine or own.engine)
 
 
 def ask(ready: ReadyCompleter, request: CompletionRequest) -> CompletionResult:

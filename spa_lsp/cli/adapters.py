@@ -9,6 +9,7 @@ import click
 from spa_lsp.adapters import finding, selection
 from spa_lsp.adapters.manifest import AdapterSet, to_manifest
 from spa_lsp.adapters.served_base import served_base
+from spa_lsp.adapters.server_export import check_servable, llama_command, vllm_command
 from spa_lsp.adapters.transfer import FileVerdict, export_set, import_set, shapes_on_base, verify_set
 from spa_lsp.completion import TOP_P
 from spa_lsp.errors import Damaged, NotFound, SpaError
@@ -124,17 +125,24 @@ def import_adapters(folder: Path, name: str | None, is_replacing: bool) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @base_option
 @click.option("--peft", "is_peft", is_flag=True, help="Add one sub-folder per adapter that PEFT can load.")
-def export_adapters(name: str, folder: Path, base_id: str | None, is_peft: bool) -> None:
+@click.option("--vllm", "is_vllm", is_flag=True, help="The same for vLLM; print the command that starts it.")
+@click.option("--llama", "is_llama", is_flag=True, help="Add a file per adapter for llama-server; print its command.")
+def export_adapters(name: str, folder: Path, base_id: str | None, is_peft: bool, is_vllm: bool, is_llama: bool) -> None:
     """Write a set as the new folder FOLDER.
 
     Adapters can give back what they were trained on: treat the folder like that code.
 
     \b
         spa-lsp adapters export my-set ./my-set --peft
+        spa-lsp adapters export my-set ./my-set --vllm
     """
     found = _find(name, base_id)
-    export_set(found, folder, is_peft=is_peft)
+    if is_vllm or is_llama:
+        check_servable(found)
+    export_set(found, folder, is_peft=is_peft or is_vllm, is_gguf=is_llama)
     click.echo(f"exported {found.name}, {found.k} adapters, to {folder}")
+    for command in [vllm_command] * is_vllm + [llama_command] * is_llama:
+        click.echo(command(found, folder))
     click.echo(f"it was trained on {json.dumps(found.data, ensure_ascii=False)}", err=True)
 
 

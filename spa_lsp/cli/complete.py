@@ -55,6 +55,7 @@ def complete(
     base_id: str | None,
     set_name: str | None,
     quantization: str,
+    engine: str | None,
     is_local: bool,
     as_json: bool,
 ) -> None:
@@ -79,7 +80,7 @@ def complete(
         stop="multi" if stop == AUTO else stop,
         lead_first=temperature is None,
     )
-    model = shared.choose_model(base_id, set_name, quantization, is_local=is_local)
+    model = shared.choose_model(base_id, set_name, quantization, engine=engine, is_local=is_local)
     with shared.open_completer(model) as ready:
         result = shared.ask(ready, request)
     if as_json:

@@ -39,6 +39,7 @@ def demo(
     base_id: str | None,
     set_name: str | None,
     quantization: str,
+    engine: str | None,
     is_local: bool,
     as_json: bool,
 ) -> None:
@@ -55,7 +56,7 @@ def demo(
     from spa_lsp.cli._terminal import is_terminal
 
     texts = [find_text(name)] if name else bundled_texts()
-    model = shared.choose_model(base_id, set_name, quantization, is_local=is_local)
+    model = shared.choose_model(base_id, set_name, quantization, engine=engine, is_local=is_local)
     with shared.open_completer(model) as ready:
         view = _Demo(ready, k=k, max_tokens=max_tokens)
         if as_json:

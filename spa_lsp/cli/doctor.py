@@ -9,9 +9,12 @@ import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
+
+if TYPE_CHECKING:
+    from spa_lsp.settings.schema import Settings
 
 State = Literal["ok", "note", "bad"]
 
@@ -87,6 +90,7 @@ def examine() -> list[Finding]:
         ("set", check_set),
         ("imports", check_broken_sets),
         ("engine", check_engine),
+        ("server", check_server),
         ("sandbox", check_sandbox),
     ]
     return [_guarded("packages", check_packages), device, *(_guarded(name, check) for name, check in checks)]
@@ -269,7 +273,7 @@ def check_base() -> Finding:
     except NotFound as error:
         text, _, mend = str(error).rpartition("; ")
         others = f", {', '.join(ready)} can be used with --base" if ready else ""
-        state: State = "note" if ready else "bad"
+        state: State = "note" if ready or _server_settings() else "bad"
         return Finding(name="base", state=state, text=text + others, mend=mend, details=details)
     n_bytes = sum(file.n_bytes for file in installed.files.values())
     text = f"{', '.join(ready)} ready, {served} is served: {n_bytes / GB:.1f} GB in {installed.folder}"
@@ -375,6 +379,31 @@ def check_engine() -> Finding:
     resident = status.get("resident_bytes", 0) / GB
     text = f"process {status.get('pid')} is {status.get('state')}, {status.get('base')}, {resident:.1f} GB resident"
     return Finding(name="engine", text=text + others, details=status)
+
+
+def check_server() -> Finding:
+    """Whether text goes to a server elsewhere, and that has what is wanted; none is sent."""
+    settings = _server_settings()
+    if settings is None:
+        return Finding(name="server", text="none in place of the engine: text stays on this machine")
+    from spa_lsp.remote.client import RemoteClient
+
+    client = RemoteClient(settings)
+    try:
+        model = client.look()
+    finally:
+        client.close()
+    who = model.adapter_set.name if model.adapter_set else "the base alone"
+    return Finding(name="server", text=f"text goes to {settings.engine}, where {who} answers")
+
+
+def _server_settings() -> "Settings | None":
+    """The user's settings where they name a server in place of the engine."""
+    from spa_lsp.settings.engine_url import LOCAL
+    from spa_lsp.settings.files import read_settings
+
+    settings = read_settings(None).settings
+    return None if settings.engine == LOCAL else settings
 
 
 def check_sandbox(*, has_landlock: bool | None = None) -> Finding:

@@ -28,6 +28,7 @@ def generate(
     base_id: str | None,
     set_name: str | None,
     quantization: str,
+    engine: str | None,
     is_local: bool,
     as_json: bool,
 ) -> None:
@@ -42,7 +43,7 @@ def generate(
     request = CompletionRequest(
         prefix=_read(text), layout="instruct", k=k, max_tokens=max_tokens, temperature=temperature, stop="none"
     )
-    model = shared.choose_model(base_id, set_name, quantization, is_local=is_local)
+    model = shared.choose_model(base_id, set_name, quantization, engine=engine, is_local=is_local)
     with shared.open_completer(model) as ready:
         result = shared.ask(ready, request)
     if as_json:

@@ -19,6 +19,7 @@ from spa_lsp.adapters.check import check_adapter, check_made_for
 from spa_lsp.adapters.finding import find_served_set
 from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.adapters.reading import read_adapter
+from spa_lsp.adapters.row_plan import RowPlan, check_request, plan_rows
 from spa_lsp.adapters.transfer import shapes_on_base
 from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.bases.speeds import remember_speed
@@ -40,7 +41,7 @@ from spa_lsp.lm.load import LoadedBase, load_base, pick_quantization
 from spa_lsp.lm.memory import give_back_memory
 from spa_lsp.lm.pack import halve_embedding, pack_linears
 from spa_lsp.lm.prefix_cache import PrefixCache, WholePrompts, prefill, prefill_rows
-from spa_lsp.lm.request_plan import Prompt, RowPlan, alternative_of, check_request, plan_rows, prompt_of, rules_of
+from spa_lsp.lm.request_plan import Prompt, alternative_of, prompt_of, rules_of
 from spa_lsp.lm.speed import PromptSpeed, measure_prompt_speed
 from spa_lsp.lm.static_decode import StaticDecoder, fits
 from spa_lsp.lm.vocabulary import read_vocabulary

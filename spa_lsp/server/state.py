@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
@@ -12,6 +12,7 @@ from pygls.lsp.server import LanguageServer
 from spa_lsp import __version__, errors
 from spa_lsp.engine.client import EngineLink, open_link
 from spa_lsp.engine.events import LinkEvent, Names, Using
+from spa_lsp.remote.link import RemoteLink
 from spa_lsp.server import feedback
 from spa_lsp.server.adapter_names import AdapterNames
 from spa_lsp.server.configuration import Configuration
@@ -19,7 +20,11 @@ from spa_lsp.server.neighbours import Neighbours
 from spa_lsp.server.offering import Offering
 from spa_lsp.server.protocol import SpaProtocol, make_converter
 from spa_lsp.server.status import Bar, Status
+from spa_lsp.settings.engine_url import LOCAL, parse_engine_url
 from spa_lsp.settings.schema import Settings
+
+if TYPE_CHECKING:
+    from spa_lsp.remote.engine import RemoteEngine
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +67,7 @@ class SpaServer(LanguageServer):
         self._learning: asyncio.Future[None] | None = None  # the same
         self.is_over = asyncio.Event()
         self._engine_command = engine_command
-        self._link: EngineLink | None = None
+        self._link: EngineLink | RemoteLink | None = None
         self._are_limits_new = (
             False  # the user has changed those of the engine, which may have been started with others
         )
@@ -76,21 +81,34 @@ class SpaServer(LanguageServer):
         return self.configuration.settings
 
     @property
-    def link(self) -> EngineLink:
+    def link(self) -> EngineLink | RemoteLink:
         """The way to the engine that the settings name."""
         if self._link is None:
-            self._link = open_link(
-                self.settings.base,
-                self.settings.adapter_set,
-                self.settings.quantization,
-                idle_s=self.settings.engine_idle_s,
-                max_memory_mb=self.settings.max_memory_mb or None,
-                are_limits_new=self._are_limits_new,
-                on_problem=self.report,
-                on_event=self._on_engine_event,
-                command=self._engine_command,
-            )
+            is_local = self.settings.engine == LOCAL
+            self._link = self._open_local() if is_local else self._open_remote(self.settings)
         return self._link
+
+    def _open_local(self) -> EngineLink:
+        return open_link(
+            self.settings.base,
+            self.settings.adapter_set,
+            self.settings.quantization,
+            idle_s=self.settings.engine_idle_s,
+            max_memory_mb=self.settings.max_memory_mb or None,
+            are_limits_new=self._are_limits_new,
+            on_problem=self.report,
+            on_event=self._on_engine_event,
+            command=self._engine_command,
+        )
+
+    def _open_remote(self, settings: Settings) -> RemoteLink:
+        def make_engine() -> "RemoteEngine":
+            from spa_lsp.remote.engine import RemoteEngine  # and with it HTTP and TLS, which few fronts need
+
+            return RemoteEngine(settings)
+
+        open_local = self._open_local if settings.engine_fallback else None
+        return RemoteLink(make_engine, self.report, self._on_engine_event, open_local=open_local)
 
     def use_settings(self) -> None:
         """Complain about settings that cannot be used, and go by the others: what was computed before is forgotten."""
@@ -98,6 +116,7 @@ class SpaServer(LanguageServer):
             logger.warning("%s", self.configuration.without_folders(complaint))
             self.show(f"spa-lsp: {complaint}")
         before, self._used = self._used, self.settings
+        self.status.send_to("" if self.settings.engine == LOCAL else parse_engine_url(self.settings.engine).place)
         all_before, self._all_used = self._all_used, self.configuration.all_settings
         limits = self.settings.engine_idle_s, self.settings.max_memory_mb
         if self._link is not None and limits != (before.engine_idle_s, before.max_memory_mb):
@@ -152,5 +171,6 @@ class SpaServer(LanguageServer):
 
 def _engine_of(settings: Settings) -> tuple[Any, ...]:
     """The settings that decide which engine, with what, is asked."""
-    engine = settings.base, settings.adapter_set, settings.quantization
+    remote = settings.engine, settings.engine_key, settings.engine_fallback, settings.allow_insecure
+    engine = settings.base, settings.adapter_set, settings.quantization, *remote
     return *engine, settings.engine_idle_s, settings.max_memory_mb

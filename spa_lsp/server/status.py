@@ -44,7 +44,7 @@ class Status:
     def __init__(self, notify: Callable[[str, dict[str, Any]], None], bar: Callable[[], Bar | None]) -> None:
         self.state: State = "starting"
         self.message = ""
-        self._names: dict[str, Any] = {"base": "", "adapter_set": "", "k": None}
+        self._names: dict[str, Any] = {"base": "", "adapter_set": "", "k": None, "sends_to": ""}
         self._is_off = False
         self._notify = notify
         self._get_bar = bar
@@ -63,6 +63,12 @@ class Status:
         """The user switched alternatives off or on."""
         self._is_off = is_off
         self.tell()
+
+    def send_to(self, place: str) -> None:
+        """Text is sent to this server from now on, `HOST:PORT`; empty: it stays on the machine."""
+        if place != self._names["sends_to"]:
+            self._names["sends_to"] = place
+            self.tell()
 
     def on_event(self, event: events.LinkEvent) -> None:
         """Take an event of the engine's link, see `EngineLink`."""
@@ -99,7 +105,7 @@ class Status:
 
     def _learn(self, held: events.Names) -> None:
         k = self._names["k"] if held.k is None else held.k
-        names = {"base": held.base, "adapter_set": held.adapter_set, "k": k}
+        names = {**self._names, "base": held.base, "adapter_set": held.adapter_set, "k": k}
         if names != self._names:
             self._names = names
             self.tell()

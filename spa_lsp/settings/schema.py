@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from spa_lsp.completion import StopPolicy
+from spa_lsp.settings.engine_url import LOCAL, is_engine
 
 QUANTIZATIONS = ("auto", "nf4", "int8", "bf16", "fp32")
 STOP_POLICIES = ("auto", "multi", "single", "none")
@@ -35,6 +36,11 @@ WORKSPACE_KEYS = frozenset(
         "record_outcomes",
     )
 )
+
+# What only the user's own file may set: where text goes that leaves the machine. An editor's settings may come from a
+# folder that somebody else has written, too (`.vscode/settings.json`, `.nvim.lua`).
+OWN_FILE_KEYS = frozenset(("engine", "engine_key", "engine_fallback", "allow_insecure"))
+_SECRET = ("engine", "engine_key")  # what stands there by mistake is not repeated: it may be a password
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +68,12 @@ class Settings:
     record_outcomes: bool | Literal["text"] = True  # which adapter's alternative was taken; "text": and its text
     engine_idle_s: float = 1800.0  # an engine ends after so many seconds without a client
     max_memory_mb: int = 0  # of the engine; 0: no limit
+    engine: str = LOCAL  # or the URL of a server that computes in its place
+    engine_key: str = ""  # of that server: where it lies, an environment variable or a file that only the user reads
+    engine_fallback: bool = False  # while that server cannot answer, the engine here does
+    allow_insecure: bool = (
+        False  # that server may be reached without TLS, or with a certificate that nobody vouches for
+    )
 
     @property
     def files_chars(self) -> int:
@@ -146,8 +158,12 @@ def _refusal(layer: Layer, key: Any, name: str, value: Any) -> str:
     if name not in _RULES:
         return f"unknown setting {key!r}; known: {', '.join(to_camel_case(known) for known in names())}"
     wanted, is_good = _RULES[name]
+    if not is_good(value) and name in _SECRET:
+        return f"setting {key!r} must be {wanted}"
     if not is_good(value):
         return f"setting {key!r} must be {wanted}, not {reprlib.repr(value)}"
+    if name in OWN_FILE_KEYS and (layer.is_workspace or not layer.is_file):
+        return f"setting {key!r} can only be set in your own file, see `spa-lsp config path`"
     if layer.is_workspace and name not in WORKSPACE_KEYS:
         return f"setting {key!r} cannot be set by a workspace; set it in your own file or in the editor"
     if layer.is_workspace and name == "record_outcomes" and value is not False:
@@ -199,6 +215,11 @@ def _is_context(value: Any) -> bool:
     return is_count(value)
 
 
+def _is_place_of_key(value: Any) -> bool:
+    """Never the key itself."""
+    return isinstance(value, str) and re.fullmatch(r"([A-Z_][A-Z0-9_]{0,99}|~?/.{1,200})?", value) is not None
+
+
 def _is_list_of_texts(value: Any) -> bool:
     return isinstance(value, list) and len(value) <= 1000 and all(_is_text(item) for item in value)
 
@@ -224,4 +245,8 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "record_outcomes": ('true, false or "text"', lambda value: _is_bool(value) or value == "text"),
     "engine_idle_s": ("seconds, at least 1", _is_number(1, 1e9)),
     "max_memory_mb": ("megabytes, or 0 for no limit", _is_count(0, 100_000_000)),
+    "engine": (f"{LOCAL}, or a URL as https://HOST:PORT without user and query", is_engine),
+    "engine_key": ("an environment variable as SPA_KEY, or a file as ~/.spa-key, and never the key", _is_place_of_key),
+    "engine_fallback": ("true or false", _is_bool),
+    "allow_insecure": ("true or false", _is_bool),
 }

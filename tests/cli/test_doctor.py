@@ -70,7 +70,7 @@ def test_whole_report_as_json_on_a_new_machine():
     names = [finding["name"] for finding in report["findings"]]
     assert result.exit_code == 1  # no base was pulled
     assert not report["is_usable"]
-    assert names == "packages device memory disk base cache store set imports engine sandbox".split()
+    assert names == "packages device memory disk base cache store set imports engine server sandbox".split()
     assert "keeps completions from working" in result.stderr
 
 

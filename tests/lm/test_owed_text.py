@@ -6,9 +6,10 @@ from random import Random
 import pytest
 import torch
 
+from spa_lsp.adapters.row_plan import plan_rows
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.lm.completer import LocalCompleter
-from spa_lsp.lm.request_plan import plan_rows, prompt_of, rules_of
+from spa_lsp.lm.request_plan import prompt_of, rules_of
 from spa_lsp.lm.vocabulary import read_vocabulary
 from tests.conftest import SPECIAL_TOKENS
 from tests.lm.test_completer import adapter_set, files, make_set  # noqa: F401  (fixtures)

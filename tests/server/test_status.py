@@ -51,6 +51,7 @@ async def test_the_way_from_start_to_ready_is_told(front):
         "base": "fake-base",
         "adapter_set": "fake-set",
         "k": None,
+        "sends_to": "",
     }
 
 

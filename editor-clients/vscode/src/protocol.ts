@@ -22,6 +22,8 @@ export interface Status {
   base?: string;
   adapter_set?: string;
   k?: number;
+  /** `HOST:PORT` of the server that gets the text in place of the engine; empty: there is none. */
+  sends_to?: string;
 }
 
 /** One alternative as `spa-lsp/alternatives` answers it. */

@@ -45,7 +45,8 @@ const LINKS = [
 export function statusLook(status: Status, shown: string | undefined, refusal?: string): StatusLook {
   const isRefused = refusal !== undefined && status.state !== 'off' && status.state !== 'error';
   const icon = isRefused ? ICONS.off : ICONS[status.state];
-  const text = shown && status.state !== 'off' ? `${ICONS.ready} ${shown}` : `${icon} SPA`;
+  const said = shown && status.state !== 'off' ? `${ICONS.ready} ${shown}` : `${icon} SPA`;
+  const text = status.sends_to && status.state !== 'off' ? `${said} → ${status.sends_to}` : said;
   const isProblem = status.state === 'error';
   const links = LINKS.map(([command]) => command);
   return { text, tooltip: tooltip(status, isRefused ? refusal : undefined), isProblem, command: isProblem ? 'spaLsp.showProblem' : 'spaLsp.toggle', links };
@@ -56,6 +57,7 @@ function tooltip(status: Status, refusal: string | undefined): string {
     ['base', status.base],
     ['adapter set', status.adapter_set],
     ['adapters', status.k],
+    ['your text leaves this editor, to', status.sends_to],
   ].filter(([, value]) => value !== undefined && value !== null && value !== '');
   const lines = [
     `**spa-lsp** – ${escape(refusal ?? (status.message || WORDS[status.state]))}`,

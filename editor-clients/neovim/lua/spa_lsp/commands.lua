@@ -141,6 +141,9 @@ function M.describe()
       table.insert(parts, part)
     end
   end
+  if server.way_out(client) ~= '' then
+    table.insert(parts, 'text goes to' .. server.way_out(client))
+  end
   if not toggles.is_on(vim.api.nvim_get_current_buf()) then
     table.insert(parts, 'completions are off here')
   end

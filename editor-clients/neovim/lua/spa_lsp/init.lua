@@ -62,7 +62,7 @@ function M.statusline()
   end
   local shown = require('spa_lsp.display').current(bufnr)
   if shown then
-    return require('spa_lsp.alternatives').title(shown.alternative, shown.place, shown.count)
+    return require('spa_lsp.alternatives').title(shown.alternative, shown.place, shown.count) .. server.way_out(client)
   end
   if not require('spa_lsp.toggles').is_on(bufnr) then
     return 'spa: off'
@@ -72,7 +72,7 @@ function M.statusline()
     return 'spa: ' .. message
   end
   local status = server.status[client.id]
-  return 'spa: ' .. (status and status.state or 'ready')
+  return 'spa: ' .. (status and status.state or 'ready') .. server.way_out(client)
 end
 
 return M

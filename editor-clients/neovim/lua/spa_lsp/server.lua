@@ -12,6 +12,7 @@ M.name = 'spa_lsp'
 ---@field base? string
 ---@field adapter_set? string
 ---@field k? integer
+---@field sends_to? string HOST:PORT of the server that gets the text in place of the engine; '': there is none
 
 ---@type table<integer, spa_lsp.Status> by client id; a server of before `spa-lsp/status` has none
 M.status = {}
@@ -110,6 +111,14 @@ function M.waits_for(client)
   end
   local what = was_ready[client.id] and 'engine restarting …' or 'engine starting …'
   return status.state == 'loading' and message and ('%s (%s)'):format(what, message) or what
+end
+
+--- ' → HOST:PORT' where the text goes to a server elsewhere, '' where it stays with the engine here.
+---@param client vim.lsp.Client
+---@return string
+function M.way_out(client)
+  local place = (M.status[client.id] or {}).sends_to
+  return place and place ~= '' and place ~= vim.NIL and ' → ' .. place or ''
 end
 
 --- Its client is no more.

@@ -11,6 +11,13 @@ test('without one it is the state', () => {
   assert.equal(statusLook({ state: 'loading' }, undefined).text, '$(loading~spin) SPA');
 });
 
+// issue 16
+test('a server elsewhere that gets the text is named', () => {
+  const look = statusLook({ state: 'ready', sends_to: 'gpu-box:8000' }, '2/5');
+  assert.equal(look.text, '$(layers) 2/5 → gpu-box:8000');
+  assert.match(look.tooltip, /your text leaves this editor, to: gpu-box:8000/);
+});
+
 test('when it is off no alternative stands there', () => {
   assert.equal(statusLook({ state: 'off' }, '2/5').text, '$(circle-slash) SPA');
 });

@@ -1,0 +1,82 @@
+"""Which rows a request asks for of an adapter set, or of the base alone. Pure: the same here and behind a server.
+
+What a row computes is not known here: that is `lm`, or a server elsewhere.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from spa_lsp.adapters.manifest import AdapterSet, check_temperature
+from spa_lsp.completion import CompletionRequest
+from spa_lsp.errors import BadInput, NotFound
+
+MAX_ROWS = 64
+_SEEDS = 2**32
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowPlan:
+    """The rows of one request: adapters by place in the set, or base rows."""
+
+    adapters: tuple[int, ...]
+    n_rows: int
+    is_shared: bool  # the adapters leave the prompt alone
+    has_lead: bool = False  # the first row is greedy and told before all others
+
+    @property
+    def streams(self) -> list[int]:
+        """The random numbers of each row: an adapter has its own, whichever others are asked for."""
+        if not self.adapters:
+            return list(range(self.n_rows))
+        before = [self.adapters[:n].count(adapter) for n, adapter in enumerate(self.adapters)]
+        return [adapter + MAX_ROWS * n for adapter, n in zip(self.adapters, before, strict=True)]
+
+
+def check_request(request: CompletionRequest) -> None:
+    """Refuse what no base could serve.
+
+    Raises:
+        BadInput: a number is out of its range.
+    """
+    if request.k is not None and not 1 <= request.k <= MAX_ROWS:
+        raise BadInput(f"k is {request.k}; choose 1 to {MAX_ROWS}")
+    if len(request.adapters) > MAX_ROWS:
+        raise BadInput(f"{len(request.adapters)} adapters are asked for; choose at most {MAX_ROWS}")
+    if request.temperature is not None:
+        check_temperature(request.temperature)
+    if not 0 < request.top_p <= 1:
+        raise BadInput(f"top_p is {request.top_p}; choose more than 0 and at most 1")
+    if not 0 <= request.seed < _SEEDS:
+        raise BadInput(f"the seed is {request.seed}; choose 0 to {_SEEDS - 1}")
+
+
+def plan_rows(request: CompletionRequest, adapter_set: AdapterSet | None) -> RowPlan:
+    """The rows that the request asks for.
+
+    Raises:
+        NotFound: an adapter that the set does not have. BadInput: more rows than adapters.
+    """
+    if request.use_base or adapter_set is None:
+        if request.adapters and not request.use_base:
+            raise NotFound("no adapter set is loaded; choose one with `spa-lsp adapters use NAME`")
+        return RowPlan(adapters=(), n_rows=request.k or 1, is_shared=True)
+    chosen = _find_adapters(adapter_set, request.adapters)
+    if request.lead_first and not request.adapters:
+        chosen = tuple(sorted(chosen, key=lambda index: index != adapter_set.lead_index))
+    if request.k is not None and request.k > len(chosen):
+        raise BadInput(f"k is {request.k}, but {adapter_set.name} has {len(chosen)} adapters to choose from")
+    chosen = chosen[: request.k]
+    return RowPlan(
+        adapters=chosen,
+        n_rows=len(chosen),
+        is_shared=adapter_set.activation == "completion",
+        has_lead=request.lead_first,
+    )
+
+
+def _find_adapters(adapter_set: AdapterSet, names: Sequence[str]) -> tuple[int, ...]:
+    known = [info.name for info in adapter_set.adapters]
+    for name in names:
+        if name not in known:
+            raise NotFound(f"{adapter_set.name} has no adapter {name!r}; choose one of: {', '.join(known)}")
+    return tuple(known.index(name) for name in names) if names else tuple(range(len(known)))

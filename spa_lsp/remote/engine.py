@@ -1,0 +1,168 @@
+"""Alternatives from a server elsewhere: k requests that go out together, and the one answer that is made of them."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from spa_lsp.adapters.finding import find_served_set, places_stamp
+from spa_lsp.adapters.served_base import served_base
+from spa_lsp.adapters.server_export import check_servable, served_name
+from spa_lsp.completion import Alternative, CompletionRequest, CompletionResult, OnAlternative, Timing
+from spa_lsp.errors import BadInput, SpaError, Unavailable
+from spa_lsp.remote.asking import BASE_TEMPERATURE, Model, check_has, row_asks
+from spa_lsp.remote.http import HttpServer
+from spa_lsp.remote.key import read_key
+from spa_lsp.remote.rows import Row
+from spa_lsp.remote.served import Served, look_at
+from spa_lsp.settings.engine_url import parse_engine_url
+from spa_lsp.settings.schema import Settings
+from spa_lsp.storage.whole_files import Stamp
+
+LOOK_AGAIN_S = 60.0  # a server may have been started anew, with other adapters
+
+OnProblem = Callable[[SpaError], None]
+
+
+class RemoteEngine:
+    """One server, a base and a set; used in one event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        """The server that these settings name; nothing is sent yet.
+
+        Raises:
+            BadInput: others could read what is sent, or the key is not there.
+        """
+        url = parse_engine_url(settings.engine)
+        if not url.is_private and not settings.allow_insecure:
+            what = f"everybody on the way to {url.place} could read your text"
+            raise BadInput(f"{what}; use https, or a tunnel to this machine, or set allowInsecure in your own settings")
+        self.place = url.place
+        self._settings = settings
+        self._http = HttpServer(url, key=read_key(settings.engine_key), is_insecure=settings.allow_insecure)
+        self._served: Served | None = None
+        self._looked_at = 0.0
+        self._model: tuple[tuple[str, tuple[Stamp, ...]], Model] | None = None
+
+    async def close(self) -> None:
+        """End all connections."""
+        await self._http.close()
+
+    def forget(self) -> None:
+        """Look at the server again before it is asked."""
+        self._served = None
+
+    async def look(self) -> Model:
+        """What is to answer, once the server was seen to have it.
+
+        Raises:
+            SpaError: why it cannot.
+        """
+        model, served = await asyncio.to_thread(self._find_model), await self._look()
+        if chosen := model.adapter_set:
+            check_has(served, [served_name(chosen, info.name) for info in chosen.adapters])
+        return model
+
+    async def complete(
+        self,
+        request: CompletionRequest,
+        on_alternative: OnAlternative | None = None,
+        on_problem: OnProblem = lambda error: None,
+    ) -> CompletionResult:
+        """The alternatives that came in time. `on_problem` is told why one is missing where others are there.
+
+        Raises:
+            SpaError: why there is none.
+        """
+        began = time.monotonic()
+        late = Unavailable(f"{self.place} did not answer within {request.deadline_s or 0:g} s; is it overloaded?")
+        try:
+            async with asyncio.timeout(request.deadline_s):
+                model, served = await asyncio.to_thread(self._find_model), await self._look()
+        except TimeoutError:
+            raise late from None
+        rows = [Row(ask) for ask in row_asks(request, model, served)]
+        left_s = None if request.deadline_s is None else max(0.0, began + request.deadline_s - time.monotonic())
+        await self._run(rows, left_s, _InOrder(rows, on_alternative, has_lead=request.lead_first))
+        problems = [row.problem for row in rows if row.problem]
+        if all(row.is_empty for row in rows):
+            raise problems[0] if problems else late
+        for error in problems[:1]:
+            on_problem(error)
+        return self._result([row for row in rows if not row.problem], model, began)
+
+    def _find_model(self) -> Model:
+        """The base and the set that are to be served, read again when they may be others."""
+        settings = self._settings
+        base_id = served_base(settings.base, settings.adapter_set)
+        stamp = base_id, places_stamp(base_id)
+        if self._model is None or self._model[0] != stamp:
+            in_use = find_served_set(None, base_id)
+            temperature = in_use.temperature if in_use and in_use.temperature else BASE_TEMPERATURE
+            chosen = find_served_set(settings.adapter_set, base_id)
+            self._model = stamp, Model(base_id=base_id, adapter_set=chosen, base_temperature=temperature)
+        if chosen := self._model[1].adapter_set:
+            check_servable(chosen)
+        return self._model[1]
+
+    async def _look(self) -> Served:
+        if self._served is None or time.monotonic() - self._looked_at > LOOK_AGAIN_S:
+            self._served = await look_at(self._http)
+            self._looked_at = time.monotonic()
+        return self._served
+
+    async def _run(self, rows: Sequence[Row], timeout_s: float | None, on_end: "_InOrder") -> None:
+        """Ask for all rows at once, until the last has ended or the time is over."""
+
+        async def run(row: Row) -> None:
+            await row.run(self._http)
+            on_end(row)
+
+        tasks = [asyncio.create_task(run(row)) for row in rows]
+        try:
+            await asyncio.wait(tasks, timeout=timeout_s)
+        finally:
+            for task in tasks:
+                task.cancel()  # which ends its connection, and so the work at the server
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        for bug in ended:
+            if isinstance(bug, Exception):
+                raise bug
+        for row, result in zip(rows, ended, strict=True):
+            if result is not None:  # cancelled
+                on_end(row)
+
+    def _result(self, rows: Sequence[Row], model: Model, began: float) -> CompletionResult:
+        ended = time.monotonic()
+        first_at = min((row.first_at for row in rows if row.first_at), default=ended)
+        timing = Timing(
+            prefill_ms=(first_at - began) * 1000, decode_ms=(ended - first_at) * 1000, total_ms=(ended - began) * 1000
+        )
+        return CompletionResult(
+            base=model.base_id,
+            adapter_set=model.adapter_set.name if model.adapter_set else "",
+            quantization="as served",
+            device=self.place,
+            alternatives=tuple(row.alternative() for row in rows),
+            timing=timing,
+        )
+
+
+class _InOrder:
+    """Tells of rows as they end, the lead before all others, for which those that come before it wait."""
+
+    def __init__(self, rows: Sequence[Row], tell: OnAlternative | None, *, has_lead: bool) -> None:
+        self._lead = rows[0] if has_lead else None
+        self._tell = tell
+        self._waiting: list[Alternative] = []
+
+    def __call__(self, row: Row) -> None:
+        found = [] if row.is_empty else [row.alternative()]
+        if row is self._lead:
+            self._lead = None
+            self._waiting = found + self._waiting
+        else:
+            self._waiting += found
+        while self._lead is None and self._waiting:
+            alternative = self._waiting.pop(0)
+            if self._tell:
+                self._tell(alternative)

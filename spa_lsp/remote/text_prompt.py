@@ -1,0 +1,102 @@
+"""The prompt as text, for servers that have a tokenizer of their own: characters stand for tokens. Pure.
+
+The layout, its cuts and the healing of half words are those of `prompt.py` and `text.healing`. A special token is an
+id above all characters there, and its literal in the text. What a user's text has of such literals is broken by a
+character without width, since a server would read them as tokens; it is taken out of what comes back.
+"""
+
+import re
+from dataclasses import dataclass
+
+from spa_lsp.bases.catalog import Base
+from spa_lsp.completion import CompletionRequest
+from spa_lsp.errors import BadInput
+from spa_lsp.prompt import PromptTokens, clean_text, infill_prompt
+from spa_lsp.text.healing import HealedText, heal
+
+MAX_PROMPT_CHARS = 8192  # about the 2048 tokens that the engine reads here
+BREAK = "\u2060"  # WORD JOINER
+
+_FIRST_MARK = 0x110000  # above all characters
+_MAX_BEGUN = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextPrompt:
+    """What a server is asked to go on from."""
+
+    text: str
+    owed: str = ""  # what every row must write first: the end of the text before the cursor, see `text.healing`
+
+
+def text_prompt(request: CompletionRequest, base: Base, *, can_owe: bool) -> TextPrompt:
+    """The prompt, cut to what is read; without `can_owe` it ends where the text does.
+
+    Raises:
+        BadInput: nothing to complete, or a layout that the base does not have.
+    """
+    if request.layout == "instruct":
+        return _instruct_prompt(request, base)
+    if base.infill is None:
+        raise BadInput(f"{base.id} cannot infill; use the instruct layout or another base")
+    marks = _Marks(base)
+    prefix, begun = _neutral(request.prefix, base), _neutral(request.begun, base)
+    if len(begun) > _MAX_BEGUN:
+        prefix, begun = prefix + begun, ""
+    text = heal(marks.tokens, prefix, begun) if can_owe else HealedText(prefix=prefix, begun=begun, owed="")
+    ids = infill_prompt(
+        marks.tokens,
+        text.prefix,
+        _neutral(request.suffix, base),
+        max_tokens=MAX_PROMPT_CHARS,
+        begun=text.begun,
+        context=[(_neutral(piece.path, base), _neutral(piece.text, base)) for piece in request.context],
+        path=_neutral(request.path, base),
+    )
+    return TextPrompt(text=marks.spell(ids), owed=text.owed)
+
+
+def without_breaks(text: str) -> str:
+    """What comes back, as the user may have it."""
+    return text.replace(BREAK, "")
+
+
+def _instruct_prompt(request: CompletionRequest, base: Base) -> TextPrompt:
+    if not base.instruct:
+        raise BadInput(f"{base.id} takes no instructions; use another base")
+    if not request.prefix.strip():
+        raise BadInput("the instruction is empty; say what to write")
+    head, _, tail = base.instruct.partition("{instruction}")
+    instruction = _neutral(request.prefix, base)[-MAX_PROMPT_CHARS:]
+    return TextPrompt(text=f"{head}{instruction}{tail}{_neutral(request.begun, base)}")
+
+
+def _neutral(text: str, base: Base) -> str:
+    """The text of a user, in which nothing is a special token."""
+    pattern = "|".join(map(re.escape, base.neutral_tokens))
+    text = clean_text(text)
+    return re.sub(pattern, lambda match: match[0][0] + BREAK + match[0][1:], text) if pattern else text
+
+
+class _Marks:
+    """The special tokens of a base as ids, and prompts of characters and such ids as text."""
+
+    def __init__(self, base: Base) -> None:
+        assert base.infill is not None
+        infill = base.infill
+        self._literals = [infill.prefix, infill.suffix, infill.middle, infill.repository, infill.file]
+        prefix, suffix, middle, repository, file = range(_FIRST_MARK, _FIRST_MARK + len(self._literals))
+        self.tokens = PromptTokens(
+            encode=lambda text: [ord(character) for character in text],
+            fim_prefix=prefix,
+            fim_suffix=suffix,
+            fim_middle=middle,
+            repository=repository if infill.repository else None,
+            file=file if infill.file else None,
+            instruct_head=(),
+            instruct_tail=(),
+            neutral=(),
+        )
+
+    def spell(self, ids: list[int]) -> str:
+        return "".join(chr(each) if each < _FIRST_MARK else self._literals[each - _FIRST_MARK] for each in ids)

@@ -1,0 +1,35 @@
+"""A real llama-server, from the prebuilt wheel, in a process of its own: python llama_server.py GGUF N_ROWS [LORA ...].
+
+It says its address, and ends when its standard input does.
+"""
+
+import sys
+
+import xllamacpp
+
+
+def main(model, n_rows, *loras):
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = model
+    parameters.n_parallel = int(n_rows)
+    parameters.n_ctx = 1024 * int(n_rows)
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 2
+    parameters.n_gpu_layers = 0
+    parameters.verbosity = 0
+    parameters.endpoint_slots = parameters.endpoint_metrics = True
+    parameters.lora_adapters = [adapter(path) for path in loras]
+    parameters.lora_init_without_apply = True
+    server = xllamacpp.Server(parameters)
+    sys.stdout.write(f"{server.listening_address}\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+
+
+def adapter(path):
+    found = xllamacpp.CommonAdapterLoraInfo()
+    found.path, found.scale = path, 0.0
+    return found
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,175 @@
+"""The language server with a server elsewhere in place of the engine: who may set it, and what is said of it."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from click.testing import CliRunner
+
+from spa_lsp import offline, paths
+from spa_lsp.cli import main
+from spa_lsp.cli.doctor import check_server
+from spa_lsp.remote.engine import RemoteEngine
+from spa_lsp.settings.files import read_settings
+from spa_lsp.settings.schema import OWN_FILE_KEYS, Settings, to_camel_case
+from tests.conftest import TINY_ID
+from tests.remote.fake_server import serving
+from tests.server.front import Front
+
+pytestmark = pytest.mark.remote
+
+VALUES = {"engine": "http://127.0.0.1:1", "engine_key": "SPA_KEY", "engine_fallback": True, "allow_insecure": True}
+
+
+def to_toml(**values):
+    return "\n".join(f"{name} = {json.dumps(value)}" for name, value in values.items())
+
+
+def set_own(**values):
+    paths.config_dir().mkdir(parents=True, exist_ok=True)
+    (paths.config_dir() / "config.toml").write_text(to_toml(**values))
+
+
+@pytest.fixture
+async def front(catalog):
+    """A front whose settings name a fake server; both come back."""
+    async with serving() as fake:
+        set_own(engine=fake.url, adapter_set="")
+        front = Front()
+        await front.initialize(settings={"base": TINY_ID})
+        yield front, fake
+        front.server.link.close()
+
+
+async def test_alternatives_come_from_the_server(front):
+    front, fake = front
+    front.open("def add(a, b):\n")
+    assert "    return a + b" in [text.rstrip() for text in await front.texts(1, 0)]
+    assert len(fake.asked) == 4
+
+
+async def test_the_status_says_where_text_goes(front):
+    front, fake = front
+    front.open("def add(a, b):\n")
+    await front.texts(1, 0)
+    assert front.statuses[-1]["sends_to"] == f"127.0.0.1:{fake.port}"
+
+
+async def test_without_such_a_setting_text_goes_nowhere(catalog):
+    front = Front()
+    await front.initialize()
+    front.server.status.tell()
+    assert front.statuses[-1]["sends_to"] == ""
+    front.server.link.close()
+
+
+async def test_a_server_that_fails_is_told_of_once(front):
+    front, fake = front
+    fake.status = 500
+    front.open("def add(a, b):\n")
+    for _ in range(2):
+        assert await front.texts(1, 0) == []
+        front.server.link._asked_again_at = 0.0
+    assert len([each for each in front.messages if "failed (500" in each]) == 1
+    assert front.statuses[-1]["state"] == "error"
+
+
+@pytest.mark.parametrize("name", sorted(OWN_FILE_KEYS))
+def test_a_workspace_cannot_set_where_text_goes(name, tmp_path):
+    (tmp_path / ".spa-lsp.toml").write_text(to_toml(**{name: VALUES[name]}))
+    found = read_settings(tmp_path)
+    assert found.sources[name] == "default"
+    assert [each for each in found.complaints if "only be set in your own file" in each]
+
+
+@pytest.mark.parametrize("name", sorted(OWN_FILE_KEYS))
+def test_nor_can_an_editor_whose_settings_a_workspace_may_have_written(name):
+    found = read_settings(None, client={to_camel_case(name): VALUES[name]})
+    assert found.sources[name] == "default" and "only be set in your own file" in found.complaints[0]
+
+
+def test_the_own_file_can():
+    set_own(**VALUES)
+    found = read_settings(None)
+    assert {name: getattr(found.settings, name) for name in VALUES} == VALUES and found.complaints == ()
+
+
+@pytest.mark.parametrize(
+    "value", ["sk-zq-secret", "http://me:zq-secret@host", "ftp://zq-secret", "http://h:1?k=zq-secret"]
+)
+def test_what_may_be_a_secret_is_not_repeated(value):
+    set_own(engine=value, engine_key=value)
+    assert len(complaints := read_settings(None).complaints) == 2
+    assert [each for each in complaints if "zq" in each] == []
+
+
+async def test_a_command_asks_the_server_and_says_so(catalog, tmp_path):
+    (tmp_path / "a.py").write_text("def add(a, b):\n\n")
+    async with serving() as fake:
+        command = ["complete", f"{tmp_path / 'a.py'}:2:1", "--base", TINY_ID, "--set", "", "--engine", fake.url]
+        result = await asyncio.to_thread(CliRunner().invoke, main, command)
+    assert result.exit_code == 0, result.output
+    assert "return a + b" in result.stdout and f"text goes to 127.0.0.1:{fake.port}" in result.stderr
+
+
+def test_the_doctor_says_that_text_stays_here():
+    assert "text stays on this machine" in check_server().text
+
+
+async def test_the_doctor_asks_the_server_without_text(catalog):
+    async with serving() as fake:
+        set_own(engine=fake.url, adapter_set="", base=TINY_ID)
+        found = await asyncio.to_thread(check_server)
+    assert found.text == f"text goes to {fake.url}, where the base alone answers" and fake.asked == []
+
+
+async def test_the_guard_is_told_the_addresses_of_a_name(catalog, monkeypatch):
+    def look_up(host, port, *_, **__):
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    async with serving() as fake:
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        engine = RemoteEngine(Settings(base=TINY_ID, engine=f"http://gpu-box:{fake.port}", allow_insecure=True))
+        await engine.look()
+        await engine.close()
+    assert offline._excepted == {("gpu-box", fake.port), ("127.0.0.1", fake.port)}
+    offline.let_nothing_through()
+
+
+GUARDED = """
+    import socket
+    from spa_lsp.offline import forbid_network, let_nothing_through, let_through
+    forbid_network()
+    def is_refused(host, port):
+        with socket.socket() as sock:
+            sock.setblocking(False)
+            try:
+                sock.connect((host, port))
+            except PermissionError:
+                return True
+            except OSError:
+                return False
+    assert is_refused("192.0.2.1", 8000)
+    let_through("gpu-box", 8000, ["192.0.2.1"])
+    assert not is_refused("192.0.2.1", 8000)
+    assert is_refused("192.0.2.1", 8001) and is_refused("192.0.2.2", 8000)
+    for name, port in (("elsewhere", 8000), ("gpu-box", 8001)):
+        try:
+            socket.getaddrinfo(name, port)
+        except PermissionError:
+            continue
+        raise AssertionError(name)
+    let_through("gpu-box", 8000, ["192.0.2.2"])
+    assert is_refused("192.0.2.1", 8000)
+    let_nothing_through()
+    assert is_refused("192.0.2.2", 8000)
+"""
+
+
+def test_the_guard_lets_one_host_and_port_through():
+    subprocess.run([sys.executable, "-c", textwrap.dedent(GUARDED)], check=True, env=os.environ)
