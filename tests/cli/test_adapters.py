@@ -302,7 +302,7 @@ def test_import_refuses_a_path_as_a_file(source):
 
 
 def test_import_refuses_a_newer_format(source):
-    edit_manifest(source, format=4)
+    edit_manifest(source, format=5)
     refuse_import(source, "upgrade")
 
 
