@@ -63,6 +63,8 @@ trainer publish
 trainer run samples.jsonl {BASE}
 trainer status
 trainer evaluate {BASE} --hub --benchmarks humaneval --arms base
+trainer lead mine --of mean {BASE}
+trainer rank mine {BASE} --limit 20
 trainer judge --hub --canonical humaneval
 trainer bench evaluate {BASE} --set mine
 trainer bench sandbox

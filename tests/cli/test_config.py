@@ -25,11 +25,11 @@ def test_show_names_every_setting_and_its_source(spa_lsp):
     (spa_lsp.work / ".spa-lsp.toml").write_text("max_tokens = 9\n")
     shown = json.loads(spa_lsp("show", "--json"))["settings"]
     assert shown["max_tokens"] == {"value": 9, "source": str(spa_lsp.work / ".spa-lsp.toml")}
-    assert shown["base"]["source"] == "default" and len(shown) == 20
+    assert shown["base"]["source"] == "default" and len(shown) == 24
 
 
 def test_show_prints_a_line_for_each(spa_lsp):
-    assert len(spa_lsp("show").splitlines()) == 20
+    assert len(spa_lsp("show").splitlines()) == 24
 
 
 def test_validate_finds_what_cannot_be_used(spa_lsp):

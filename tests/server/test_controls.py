@@ -104,8 +104,8 @@ def test_no_watchdog_and_nobody_sees_that_work_hangs(monkeypatch, hang_s, is_see
 async def test_no_thread_for_the_ranking_and_the_server_is_deaf_meanwhile(front, monkeypatch, has_guard):
     if not has_guard:
 
-        async def at_once(function, *arguments):
-            return function(*arguments)
+        async def at_once(function, *arguments, **options):
+            return function(*arguments, **options)
 
         monkeypatch.setattr(asyncio, "to_thread", at_once)
     real, is_ranking, is_heard, heard = work.make_offers, Event(), Event(), []
