@@ -4,6 +4,7 @@ from contextlib import closing
 
 from spa_lsp.adapters.finding import list_sets
 from spa_lsp.adapters.selection import read_selection
+from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.bases.choice import best_base
 from spa_lsp.errors import NotFound, SpaError
 from spa_lsp.storage import store
@@ -13,7 +14,7 @@ def served_base(setting: str | None, set_name: str | None = None) -> str:
     """The id that a setting means; for `auto` and None the best base here, of those that have the set asked for.
 
     When none is asked for, bases come first for which the person has chosen or published a set: who trains one wants
-    to be served by it. Never raises: what is wrong with a store or a set is said where it is used.
+    to be served by it. Never raises: what is wrong with a store, a set or a catalog is said where it is used.
     """
     if setting not in ("auto", None):
         assert setting is not None
@@ -22,7 +23,10 @@ def served_base(setting: str | None, set_name: str | None = None) -> str:
         having = {found.base_id for found in list_sets() if found.name == set_name} if set_name else _personal()
     except SpaError:
         having = set()
-    best = best_base(having)
+    try:
+        best = best_base(having)
+    except SpaError:  # the person's own catalog
+        return DEFAULT_BASE
     return min(having) if set_name and having and best not in having else best
 
 

@@ -147,7 +147,7 @@ def installed_base(base: Base) -> InstalledBase:
     record = _read_record(base)
     if record["id"] != base.id or record["source_sha256"] != base.sha256:
         raise NotFound(f"{base_dir(base)} holds other weights than the catalog names; {pull_again(base)}")
-    files = {name: FileRecord(sha256=file["sha256"], n_bytes=file["bytes"]) for name, file in record["files"].items()}
+    files: dict[str, FileRecord] = record["files"]
     for name, file in files.items():
         _check_size(base, name, file)
     if "tokenizer.json" not in files:
@@ -168,8 +168,16 @@ def _read_catalog(path: Path) -> dict[str, Base]:
         raise NotFound(f"there is no catalog {path}; install spa-lsp again") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"the catalog {path} is not TOML: {error}; correct or remove it") from error
-    families = data.get("families", {})
-    return {base_id: _to_base(base_id, table, families, path) for base_id, table in data.get("bases", {}).items()}
+    except OSError as error:
+        raise BadInput(f"the catalog {path} cannot be read ({error.strerror}); mend or remove it") from error
+    families, bases = (_tables(data.get(name, {}), path) for name in ("families", "bases"))
+    return {base_id: _to_base(base_id, table, families, path) for base_id, table in bases.items()}
+
+
+def _tables(found: Any, path: Path) -> dict[str, dict[str, Any]]:
+    if not isinstance(found, dict) or not all(isinstance(table, dict) for table in found.values()):
+        raise BadInput(f"the catalog {path} holds {found!r:.40} instead of tables; correct or remove it")
+    return found
 
 
 def _to_base(base_id: str, table: dict[str, Any], families: dict[str, Any], path: Path) -> Base:
@@ -205,10 +213,13 @@ def _read_record(base: Base) -> dict[str, Any]:
     path = base_dir(base) / RECORD_NAME
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        record["id"], record["source_sha256"], record["files"].items()
+        record["id"], record["source_sha256"]
+        record["files"] = {
+            name: FileRecord(sha256=file["sha256"], n_bytes=file["bytes"]) for name, file in record["files"].items()
+        }
     except (FileNotFoundError, NotADirectoryError):
         raise NotFound(f"the base {base.id} is not on this machine; run: spa-lsp models pull {base.id}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Damaged(f"{path} cannot be read ({error}); {pull_again(base)}") from error
     return record
 

@@ -5,6 +5,7 @@ It holds the best figure of each, because a machine that was busy once is not a 
 
 import json
 import logging
+import math
 import platform
 
 from spa_lsp import paths
@@ -21,7 +22,9 @@ def read_speeds() -> dict[str, float]:
     try:
         record = json.loads((paths.cache_dir() / SPEEDS_NAME).read_text(encoding="utf-8"))
         speeds = {str(base_id): float(speed) for base_id, speed in record["tokens_per_s"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+        return {}
+    if not all(0 < speed < math.inf for speed in speeds.values()):  # so no NaN: no later figure would be better
         return {}
     return speeds if record.get("machine") == platform.node() else {}
 

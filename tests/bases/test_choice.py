@@ -1,6 +1,7 @@
 """`base = auto`: what is here, what the machine carries, what a person made."""
 
 import json
+import platform
 from contextlib import closing
 
 import pytest
@@ -9,7 +10,7 @@ from spa_lsp import paths
 from spa_lsp.adapters import selection, writing
 from spa_lsp.adapters.served_base import served_base
 from spa_lsp.bases import choice, speeds
-from spa_lsp.bases.catalog import DEFAULT_BASE, find_base
+from spa_lsp.bases.catalog import DEFAULT_BASE, RECORD_NAME, base_dir, find_base, is_ready
 from spa_lsp.storage import store
 from tests.tiny_set import make_adapters, make_set
 
@@ -87,6 +88,37 @@ def test_a_file_that_cannot_be_read_is_no_knowledge(text):
     path.parent.mkdir(parents=True)
     path.write_text(text)
     assert speeds.read_speeds() == {}
+
+
+@pytest.mark.parametrize("figure", ["9" * 400, "NaN", "Infinity", "-1"])
+def test_a_figure_that_is_no_speed_does_not_stay(figure):
+    path = paths.cache_dir() / speeds.SPEEDS_NAME
+    path.parent.mkdir(parents=True)
+    path.write_text(f'{{"machine": {json.dumps(platform.node())}, "tokens_per_s": {{"{LARGE}": {figure}}}}}')
+    speeds.remember_speed(LARGE, 90)
+    assert speeds.read_speeds() == {LARGE: 90.0}
+
+
+@pytest.mark.parametrize("files", ['{"a": 1}', '{"a": {}}', "[" * 9999])
+def test_a_base_with_a_damaged_record_is_not_here(files):
+    base = find_base(DEFAULT_BASE)
+    base_dir(base).mkdir(parents=True)
+    record = f'{{"id": "{base.id}", "source_sha256": "{base.sha256}", "files": {files}}}'
+    (base_dir(base) / RECORD_NAME).write_text(record)
+    assert not is_ready(base)
+
+
+def test_a_base_whose_record_is_no_file_is_not_here():
+    base = find_base(DEFAULT_BASE)
+    (base_dir(base) / RECORD_NAME).mkdir(parents=True)
+    assert not is_ready(base)
+
+
+@pytest.mark.parametrize("text", ["[[[", "bases = 3", "bases.x = 3", "families = 3", '[bases.x]\nfile = "x"'])
+def test_with_a_catalog_that_cannot_be_read_the_default_base_is_meant(text):
+    paths.data_dir().mkdir(parents=True, exist_ok=True)
+    (paths.data_dir() / "catalog.toml").write_text(text)
+    assert served_base("auto") == DEFAULT_BASE
 
 
 def test_who_chose_a_set_is_served_by_its_base(here):
