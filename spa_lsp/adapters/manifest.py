@@ -3,7 +3,6 @@
 Nothing is read or written here; where sets lie is `finding.py`, what is in their files `check.py`.
 """
 
-import math
 import re
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
@@ -20,6 +19,7 @@ MAX_SCALING = 64.0  # alpha / rank; PEFT takes an alpha of 1e30 in silence
 MAX_RANK = 1024
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.01, 2.0  # greedy in effect, and noise; 0 is greedy
 MAX_ADAPTER_BYTES = 1 << 30
+MAX_WEIGHT = 1e6  # of a feature in a ranker: far above any that was fitted, and no sum of them overflows
 
 Activation = Literal["completion", "all"]
 
@@ -170,10 +170,9 @@ def check_scaling(rank: Any, alpha: Any) -> None:
         BadInput: with the value and the bounds.
     """
     _require(type(rank) is int and 0 < rank <= MAX_RANK, f"rank {rank!r} is not between 1 and {MAX_RANK}")
-    is_number = type(alpha) in (int, float) and math.isfinite(alpha)
-    _require(
-        is_number and 0 < alpha / rank <= MAX_SCALING, f"alpha {alpha!r} / rank {rank} is not in (0, {MAX_SCALING:.0f}]"
-    )
+    # compared, not divided: an integer may be larger than any float
+    is_sensible = type(alpha) in (int, float) and 0 < alpha <= MAX_SCALING * rank  # so not NaN
+    _require(is_sensible, f"alpha {alpha!r:.40} / rank {rank} is not in (0, {MAX_SCALING:.0f}]")
 
 
 def check_temperature(temperature: Any) -> None:
@@ -193,8 +192,8 @@ def _check_ranker(ranker: Any) -> None:
     _require(isinstance(ranker, dict), "ranker must be an object")
     for name, weight in ranker.items():
         _require(name in FEATURES, f"a ranker knows no {name!r}, only {', '.join(FEATURES)}")
-        is_number = type(weight) in (int, float) and math.isfinite(weight)
-        _require(is_number, f"the weight {weight!r} of {name!r} in the ranker is no number")
+        is_sensible = type(weight) in (int, float) and abs(weight) <= MAX_WEIGHT  # so not NaN
+        _require(is_sensible, f"the weight {weight!r:.40} of {name!r} in the ranker is no number up to {MAX_WEIGHT:g}")
 
 
 def _check_info(adapter: AdapterInfo) -> None:

@@ -193,7 +193,7 @@ def test_bf16_numbers_that_are_not_finite_are_refused(value):
         check(data=as_bf16(tensors))
 
 
-@pytest.mark.parametrize("alpha", [0, -1, 1e30, 129, float("nan"), float("inf"), True, "8"])
+@pytest.mark.parametrize("alpha", [0, -1, 1e30, 129, float("nan"), float("inf"), True, "8", 10**400])
 def test_scaling_out_of_range_is_refused(alpha):
     with pytest.raises(BadInput, match="alpha"):
         check(make_tensors(), alpha=alpha)
@@ -391,6 +391,8 @@ def test_a_set_may_have_a_ranker():
         ({"magic": 1.0}, "a ranker knows no 'magic'"),
         ({"votes": "1"}, "weight '1' of 'votes'"),
         ({"votes": float("nan")}, "weight nan of 'votes'"),
+        ({"votes": 10**400}, "no number up to 1e[+]06"),
+        ({"votes": -1e308}, "no number up to 1e[+]06"),
         ([], "ranker must be an object"),
     ],
 )
