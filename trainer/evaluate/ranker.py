@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from spa_lsp.completion import Alternative
 from spa_lsp.errors import BadInput
-from spa_lsp.text.ranking import FEATURES, features, make_offers
+from spa_lsp.text.ranking import FEATURES, STEP, features, make_offers
 from trainer.evaluate.benchmarks.problems import Problem
 from trainer.evaluate.figures.bootstrap import Interval, paired_bootstrap
 from trainer.evaluate.views import editor_site
@@ -25,7 +25,7 @@ _N_STEPS = 50  # Newton's method has converged long before
 
 @dataclass(frozen=True, kw_only=True)
 class RankedProblem:
-    """The offers at one cursor: what is known of them, which are right, and the places of those shown first."""
+    """The offers at one cursor, in the set's order: what is known of them, which are right, the places shown first."""
 
     known: NDArray[np.float64]  # [offers, features]
     is_right: NDArray[np.bool_]  # [offers]
@@ -55,15 +55,16 @@ class RankerFigures:
 def rank_problem(problem: Problem, alternatives: Sequence[Alternative], verdicts: Sequence[str]) -> RankedProblem:
     """The offers of a problem's completions, of which the first is the lead's; verdicts are by their index."""
     site, lead = editor_site(problem), alternatives[0]
-    offers = make_offers(alternatives, site, counts={})
+    trusted = make_offers(alternatives, site, counts={})
     today = make_offers(alternatives, site, counts={}, lead=lead)
+    offers = sorted(trusted, key=lambda offer: offer.alternative.index)
     forms = [offer.form for offer in offers]
     rows = [list(features(offer, site, lead).values()) for offer in offers]
     return RankedProblem(
         known=np.array(rows, dtype=np.float64).reshape(len(offers), len(FEATURES)),
         is_right=np.array([verdicts[offer.alternative.index] == "pass" for offer in offers], dtype=bool),
         first_today=forms.index(today[0].form) if today else -1,
-        first_by_trust=0 if offers else -1,
+        first_by_trust=forms.index(trusted[0].form) if trusted else -1,
     )
 
 
@@ -127,7 +128,8 @@ def _pairs(problems: Sequence[RankedProblem]) -> tuple[NDArray[np.float64], NDAr
 
 
 def _best(problem: RankedProblem, weights: Weights) -> int:
-    return int((problem.known @ weights).argmax()) if len(problem.known) else -1
+    """The place that an editor shows first; sums that are the same in whole steps are told apart by the set's order."""
+    return int(np.round(problem.known @ weights / STEP).argmax()) if len(problem.known) else -1
 
 
 def _is_first_right(problem: RankedProblem, place: int) -> float:

@@ -9,6 +9,7 @@ from spa_lsp.errors import BadInput
 from spa_lsp.text.ranking import FEATURES
 from tests.fakes import make_alternative
 from trainer.evaluate.ranker import RankedProblem, fit, measure, named, rank_problem
+from trainer.evaluate.views import shown_order
 
 VOTES = FEATURES.index("votes")
 
@@ -63,6 +64,16 @@ def test_offers_are_ranked_as_an_editor_would_show_them(problem):
     texts = ("    result = 3\n", "    result = sum(numbers)\n", "    result = sum(numbers)  # all\n", "")
     made = [make_alternative(text, n) for n, text in enumerate(texts)]
     ranked = rank_problem(problem, made, ["fail", "pass", "pass", "fail"])
-    assert ranked.is_right.tolist() == [True, False]  # two agree, and so come first by trust
-    assert (ranked.first_by_trust, ranked.first_today) == (0, 1)
-    assert ranked.known[:, VOTES].tolist() == [np.log(2), 0]
+    assert ranked.is_right.tolist() == [False, True]  # two agree, and so come first by trust
+    assert (ranked.first_by_trust, ranked.first_today) == (1, 0)
+    assert ranked.known[:, VOTES].tolist() == [0, np.log(2)]
+
+
+# #15
+def test_a_ranker_is_measured_by_what_an_editor_shows_with_it(problem, monkeypatch):
+    made = [make_alternative("    result = 3\n", 0), make_alternative("    result = sum(numbers)\n", 1)]
+    weights = {"length": 0.1}  # less than a step between the two
+    (first, *_) = shown_order(problem, made, has_lead=True, ranker=weights)
+    monkeypatch.setattr("trainer.evaluate.ranker.fit", lambda problems: [weights.get(name, 0) for name in FEATURES])
+    figures = measure([rank_problem(problem, made, ["fail", "pass"])])
+    assert (figures.ranker.mean, first) == (0, 0)
