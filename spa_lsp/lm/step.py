@@ -99,7 +99,10 @@ class CompiledStep:
             self._held, self._layers = used, self._describe(linears, is_on)
         assert not is_on or banked[0].switch.rows is None  # parts of a batch are for training
         rows = banked[0].switch.selected if is_on else None
-        return list(range(n_rows)) if rows is None else rows
+        found = list(range(n_rows)) if rows is None else rows
+        # else the kernel would read behind the adapters, or behind this list
+        assert not is_on or (len(found) == n_rows and max(found) < _n_adapters(banked[0]))
+        return found
 
     def _describe(self, linears: Sequence[Any], is_on: bool) -> Any:
         n = len(_LINEARS) + len(_MLP_LINEARS)
@@ -133,11 +136,16 @@ def _matrix(linear: nn.Module, is_on: bool) -> Sequence[int]:
     base = linear.base if isinstance(linear, BankLinear) else linear
     assert isinstance(base, Int8Linear)
     down = up = rank = 0
-    if is_on and isinstance(linear, BankLinear) and linear.all is not None:
+    if is_on and isinstance(linear, BankLinear):
+        assert linear.all is not None  # those that are trained are not served
         A, B = linear.all  # A lies as [K, R, D]
         assert A.transpose(1, 2).is_contiguous() and B.is_contiguous() and A.dtype == B.dtype == torch.float32
         down, up, rank = A.data_ptr(), B.data_ptr(), B.shape[1]
     return [*base.pointers(), down, up, base.in_features, base.out_features, rank]
+
+
+def _n_adapters(linear: BankLinear) -> int:
+    return len(linear.all[0]) if linear.all else 0
 
 
 def _prefixes(key_values: KeyValues, n_rows: int) -> tuple[list[KeyValues], list[int]]:

@@ -95,6 +95,14 @@ def test_a_set_that_is_loaded_later_is_seen(base, bank, adapters):
         assert_same(base, lambda: KeyValues(base.n_layers, prefix=prefix), 2)
 
 
+@pytest.mark.parametrize("selected", [None, [0], [0, 1, 2, 9]])
+def test_rows_without_an_adapter_of_their_own_are_refused(base, bank, adapters, selected):
+    bank.load(adapters[:3], [1.0] * 3)
+    bank.switch.selected = selected
+    with bank.on(), pytest.raises(AssertionError):
+        steps(base, KeyValues(base.n_layers), 4, n_steps=1)
+
+
 def test_a_row_whose_numbers_are_not_finite_spoils_no_other(base, bank, adapters):
     spoilt = {name: torch.full_like(tensor, torch.nan) for name, tensor in adapters[1].items()}
     bank.load([adapters[0], spoilt], [1.0, 1.0])
