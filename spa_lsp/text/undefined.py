@@ -9,17 +9,22 @@ from spa_lsp.text.normal_form import enclosing_block
 from spa_lsp.text.python_source import parse_python
 
 _WORD = re.compile(r"\w+")
+_STAR = re.compile(r"^\s*from\s+\S+\s+import\s+\*", re.MULTILINE)
+_MODULE_NAMES = ("__file__", "__class__")  # that Python has besides the builtins
+_TYPE_PARAMETERS = ("TypeVar", "ParamSpec", "TypeVarTuple")  # of the syntax tree, from Python 3.12 on
 
 
 def undefined_names(prefix: str, completion: str, suffix: str, language: str) -> set[str]:
     """Names in the completion that neither it binds, nor Python has, nor stand anywhere else in the text.
 
-    Empty where the function around it does not parse, and in other languages.
+    Empty where the function around it does not parse, in other languages, and where `import *` may define any name.
     """
+    if any(_STAR.search(text) for text in (prefix, completion, suffix)):
+        return set()
     tree = parse_python(enclosing_block(prefix, completion, suffix)) if canonical(language) == "python" else None
     if tree is None:
         return set()
-    known = {*_WORD.findall(prefix), *_WORD.findall(suffix), *dir(builtins), *_bound(tree)}
+    known = {*_WORD.findall(prefix), *_WORD.findall(suffix), *dir(builtins), *_MODULE_NAMES, *_bound(tree)}
     read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     return read - known
 
@@ -34,6 +39,8 @@ def _bound(tree: ast.AST) -> set[str]:
                 found.add(name)
             case ast.alias(name=name, asname=other):
                 found.add(other or name.partition(".")[0])
-            case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
                 found.add(name)
+            case _ if type(node).__name__ in _TYPE_PARAMETERS:
+                found.add(getattr(node, "name", ""))
     return found
