@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 
 from sqlite_utils import Database
 
+from spa_lsp import paths
 from spa_lsp.adapters.finding import find_set
 from spa_lsp.adapters.manifest import AdapterSet, with_name
 from spa_lsp.adapters.reading import read_adapter
 from spa_lsp.adapters.writing import publish
+from spa_lsp.errors import BadInput
 from trainer.evaluate.arms import parse_arms
 from trainer.evaluate.benchmarks.problems import Problem
 from trainer.evaluate.completions import load_completions
@@ -32,13 +34,14 @@ def publish_with_lead(
     """The published set with another lead, and how much of it the set's rank holds; its ranker, if any, is gone.
 
     Raises:
-        NotFound: no such set. BadInput: no such adapter.
+        NotFound: no such set. BadInput: no such adapter, or an imported set would hide the new one.
     """
     from trainer.pipeline.lead import with_lead  # torch
 
     found = find_set(set_name, base_id)
     files = {info.name: read_adapter(found, info.name) for info in found.adapters}
     made, files, share = with_lead(found, files, of)
+    _check_seen(found, name)
     made = with_name(replace(made, ranker={}, folder=None), name)
     publish(db, made, files)
     return made, share
@@ -59,9 +62,10 @@ def publish_with_ranker(
     It is published with it only if that is clearly better than the orders without one, or if `is_forced`.
 
     Raises:
-        SpaError: as `run_arms`. BadInput: the completions tell nothing apart.
+        SpaError: as `run_arms`. BadInput: the completions tell nothing apart; an imported set would hide the new one.
     """
     found = find_set(set_name, settings.base_id)
+    _check_seen(found, name)
     (asked,) = parse_arms(f"influence={found.name}@served", k=min(k, found.k))
     served = Served(settings.base_id, settings.quantization)
     (result,) = run_arms(db, served, problems, [(asked.with_set(found), found)], settings, has_kl=False)
@@ -79,3 +83,10 @@ def publish_with_ranker(
         made = with_name(replace(found, ranker=weights, folder=None), name)
         publish(db, made, {info.name: read_adapter(found, info.name) for info in found.adapters})
     return FittedRanker(weights=weights, figures=figures, is_published=is_published)
+
+
+def _check_seen(found: AdapterSet, name: str | None) -> None:
+    """Refuse the name of an imported set, which comes before a published one: nobody would be served by that."""
+    name = name or found.name
+    if (paths.user_sets_dir() / found.base_id / name).exists():
+        raise BadInput(f"an imported set is named {name}, and would be served instead; pass another --name")

@@ -34,6 +34,13 @@ def test_a_set_is_published_with_its_mean_as_lead():
 
 
 # #15
+@pytest.mark.parametrize("named", [[], ["--name", "mine"]])
+def test_a_set_that_an_imported_one_would_hide_is_not_published(named):
+    said = sentence(trainer("lead", "mine", "--of", "base", *named, "--base", TINY_ID))
+    assert said.endswith("an imported set is named mine, and would be served instead; pass another --name")
+
+
+# #15
 def test_an_adapter_that_is_none_is_one_sentence():
     assert "no adapter 'x'" in sentence(trainer("lead", "mine", "--of", "x", "--base", TINY_ID))
 
