@@ -43,9 +43,10 @@ def remember_speed(base_id: str, tokens_per_s: float) -> None:
 
 
 def expected_speed(base: Base, speeds: dict[str, float]) -> float | None:
-    """Tokens of a prompt per second: as measured, else from the other bases, whose work goes with their parameters."""
-    if base.id in speeds:
-        return speeds[base.id]
+    """Tokens of a prompt per second: the best figure of any base, whose work goes with their parameters.
+
+    Its own may be of a moment when the machine was busy; a base that is then no longer chosen is not measured again.
+    """
     catalog = load_catalog()
     known = [catalog[base_id] for base_id in speeds if base_id in catalog]
     return max((speeds[other.id] * other.parameters / base.parameters for other in known), default=None)

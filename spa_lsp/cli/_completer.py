@@ -142,10 +142,22 @@ def choose_model(
     base_id: str | None, set_name: str | None, quantization: str, *, engine: str | None = None, is_local: bool = False
 ) -> Model:
     """The model that the options name; without a base the one that an editor would be served by."""
-    from spa_lsp.adapters.served_base import served_base
+    return Model(
+        base_id=own_base(base_id, set_name),
+        set_name=set_name,
+        quantization=quantization,
+        is_local=is_local,
+        engine=engine,
+    )
 
-    chosen = served_base(base_id, set_name)
-    return Model(base_id=chosen, set_name=set_name, quantization=quantization, is_local=is_local, engine=engine)
+
+def own_base(base_id: str | None = None, set_name: str | None = None) -> str:
+    """The base that is named, else the one that the user's own settings mean."""
+    from spa_lsp.adapters.served_base import served_base
+    from spa_lsp.settings.files import read_settings
+
+    own = read_settings(None).settings
+    return served_base(base_id or own.base, set_name or own.adapter_set)
 
 
 @contextmanager

@@ -200,12 +200,12 @@ def check_memory(quantization: str) -> Finding:
     """Whether the base that is served fits beside what runs now."""
     import psutil
 
-    from spa_lsp.adapters.served_base import served_base
     from spa_lsp.bases.catalog import find_base
     from spa_lsp.bases.choice import memory_needed
+    from spa_lsp.cli._completer import own_base
 
     memory = psutil.virtual_memory()
-    needed = memory_needed(find_base(served_base(None)), quantization)
+    needed = memory_needed(find_base(own_base()), quantization)
     text = (
         f"{memory.available / GB:.1f} of {memory.total / GB:.1f} GB free, the engine needs about {needed / GB:.1f} GB"
     )
@@ -260,13 +260,13 @@ def file_system_of(folder: Path) -> str:
 
 def check_base() -> Finding:
     """Whether the base that is served lies here converted, which others do, and what a larger one would bring."""
-    from spa_lsp.adapters.served_base import served_base
     from spa_lsp.bases.catalog import DEFAULT_BASE, find_base, installed_base, is_ready, load_catalog
     from spa_lsp.bases.choice import what_larger_brings
+    from spa_lsp.cli._completer import own_base
     from spa_lsp.errors import NotFound
 
     ready = [base.id for base in load_catalog().values() if is_ready(base)]
-    served = served_base(None)
+    served = own_base()
     details = {"default": DEFAULT_BASE, "ready": ready, "served": served}
     try:
         installed = installed_base(find_base(served))
@@ -330,11 +330,11 @@ def _look_at_store() -> Finding:
 def check_set() -> Finding:
     """Whether the set that completions use is whole and fits the base that is served."""
     from spa_lsp.adapters import finding, selection
-    from spa_lsp.adapters.served_base import served_base
     from spa_lsp.adapters.transfer import verify_set
+    from spa_lsp.cli._completer import own_base
     from spa_lsp.errors import NotFound
 
-    base_id = served_base(None)
+    base_id = own_base()
     try:
         found = finding.find_set(None, base_id)
     except NotFound as error:  # the base alone still answers

@@ -56,6 +56,12 @@ def test_a_base_that_read_prompts_too_slowly_is_not_served(here):
     assert served_base("auto") == DEFAULT_BASE
 
 
+def test_a_base_that_was_measured_on_a_busy_machine_is_judged_by_the_others_too(here):
+    speeds.remember_speed(LARGE, choice.SLOWEST / 2)
+    speeds.remember_speed(DEFAULT_BASE, 10 * choice.SLOWEST)
+    assert served_base("auto") == LARGE
+
+
 def test_a_base_that_was_never_loaded_is_judged_by_the_others(here):
     speeds.remember_speed(DEFAULT_BASE, 2 * choice.SLOWEST)  # three times the parameters take three times as long
     assert served_base("auto") == DEFAULT_BASE

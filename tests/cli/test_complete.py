@@ -13,7 +13,7 @@ from spa_lsp import paths
 from spa_lsp.adapters import selection, writing
 from spa_lsp.bases.catalog import find_base, installed_base
 from spa_lsp.cli import main
-from spa_lsp.cli._completer import _Notice
+from spa_lsp.cli._completer import _Notice, choose_model
 from spa_lsp.engine.client import running_engines
 from spa_lsp.errors import BadInput
 from spa_lsp.storage import store
@@ -244,3 +244,11 @@ def test_a_store_of_a_newer_version_is_one_sentence(file):
 def test_the_temperature_is_that_of_the_set_unless_one_is_given(engine, file, options, wanted):
     complete(f"{file}:2:5", *options)
     assert engine.asked[0].temperature == wanted
+
+
+def test_without_a_base_the_one_of_the_own_settings_answers():
+    config = paths.config_dir() / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('base = "smollm2-135m-instruct"\n')
+    assert choose_model(None, None, "auto").base_id == "smollm2-135m-instruct"
+    assert choose_model("another", None, "auto").base_id == "another"
