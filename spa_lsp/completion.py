@@ -42,7 +42,7 @@ class CompletionRequest:
     context: tuple[ContextPiece, ...] = ()  # for `infill`; what seldom changes comes first
     path: str = ""  # of the file that is completed; only used with a context
     adapters: tuple[str, ...] = ()  # names, in the order wanted; empty: all of the set
-    k: int | None = None  # at most this many alternatives; None: one per adapter
+    k: int | None = None  # at most this many alternatives; None: one per adapter, and eight of a base without a set
     # one adapter, the first of `adapters` or the one that leads the set, answers first, greedily and alone, then the
     # others: it is there in a part of the time that all take, and what a deadline cuts are the others, as a rule.
     # Adapters that act on the prompt are computed together, and told in this order.
@@ -50,7 +50,8 @@ class CompletionRequest:
     use_base: bool = False  # rows without adapters; k of them (1 when k is None)
     max_tokens: int = 64
     stop: StopPolicy = "multi"
-    temperature: float | None = None  # 0: greedy; None: as the adapter set is to be served, and the base greedily
+    # 0: greedy; None: as the adapter set is to be served, 0.8 for several rows where there is none, `use_base` greedily
+    temperature: float | None = None
     top_p: float = TOP_P  # of samples
     seed: int = 0
     deadline_s: float | None = None  # from the start of the work; rows still open then finish as `deadline`

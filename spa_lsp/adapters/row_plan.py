@@ -11,6 +11,8 @@ from spa_lsp.completion import CompletionRequest
 from spa_lsp.errors import BadInput, NotFound
 
 MAX_ROWS = 64
+BASE_ROWS = 8  # of the base where there is no set: one alone would be no choice
+BASE_TEMPERATURE = 0.8  # of them, but for the lead
 _SEEDS = 2**32
 
 
@@ -22,6 +24,7 @@ class RowPlan:
     n_rows: int
     is_shared: bool  # the adapters leave the prompt alone
     has_lead: bool = False  # the first row is greedy and told before all others
+    temperature: float = 0.0  # where the request names none
 
     @property
     def streams(self) -> list[int]:
@@ -59,7 +62,11 @@ def plan_rows(request: CompletionRequest, adapter_set: AdapterSet | None) -> Row
     if request.use_base or adapter_set is None:
         if request.adapters and not request.use_base:
             raise NotFound("no adapter set is loaded; choose one with `spa-lsp adapters use NAME`")
-        return RowPlan(adapters=(), n_rows=request.k or 1, is_shared=True)
+        if request.use_base:
+            return RowPlan(adapters=(), n_rows=request.k or 1, is_shared=True)
+        n_rows = request.k or BASE_ROWS
+        served_at = BASE_TEMPERATURE if n_rows > 1 else 0.0
+        return RowPlan(adapters=(), n_rows=n_rows, is_shared=True, has_lead=request.lead_first, temperature=served_at)
     chosen = _find_adapters(adapter_set, request.adapters)
     if request.lead_first and not request.adapters:
         chosen = tuple(sorted(chosen, key=lambda index: index != adapter_set.lead_index))
@@ -71,6 +78,7 @@ def plan_rows(request: CompletionRequest, adapter_set: AdapterSet | None) -> Row
         n_rows=len(chosen),
         is_shared=adapter_set.activation == "completion",
         has_lead=request.lead_first,
+        temperature=adapter_set.temperature,
     )
 
 

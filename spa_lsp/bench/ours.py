@@ -4,13 +4,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from spa_lsp.adapters.manifest import AdapterSet
+from spa_lsp.adapters.row_plan import BASE_ROWS
 from spa_lsp.bench.prompts import make_prompt
 from spa_lsp.completion import CompletionRequest, Timing
 from spa_lsp.errors import BadInput
 from spa_lsp.prompt import infill_prompt
 from spa_lsp.text.site import Site
-
-BASE_ROWS = 8  # as many as a set usually has, where there is none
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -297,7 +297,7 @@ class LocalCompleter:
         return prompt_of(request, self.base, can_owe=self._vocabulary.can_spell_all)
 
     def _rows(self, request: CompletionRequest, plan: RowPlan, prompt: Prompt) -> list[Row]:
-        rows = new_rows(plan.streams, rules_of(request, plan, self.adapter_set), prompt.tokens[-1], prompt.owed)
+        rows = new_rows(plan.streams, rules_of(request, plan), prompt.tokens[-1], prompt.owed)
         if plan.has_lead:
             rows[0].make_greedy()
         return rows

@@ -71,14 +71,13 @@ def _divide(prefix: str, begun: str, base: LoadedBase, *, room: int, can_owe: bo
     return text
 
 
-def rules_of(request: CompletionRequest, plan: RowPlan, adapter_set: AdapterSet | None) -> RowRules:
+def rules_of(request: CompletionRequest, plan: RowPlan) -> RowRules:
     """How its rows choose tokens and when they are over."""
-    served = adapter_set.temperature if adapter_set and plan.adapters else 0.0
     site = Site(prefix=request.prefix, begun=request.begun, suffix=request.suffix)
     return RowRules(
         max_tokens=request.max_tokens,
         cut=make_cut(request.stop, request.layout, site),
-        temperature=served if request.temperature is None else request.temperature,
+        temperature=plan.temperature if request.temperature is None else request.temperature,
         top_p=request.top_p,
         seed=request.seed,
     )

@@ -16,8 +16,6 @@ from spa_lsp.remote.text_prompt import text_prompt
 from spa_lsp.text.site import Site
 from spa_lsp.text.stopping import make_cut
 
-BASE_ROWS = 4  # of the base alone, where nobody says how many
-BASE_TEMPERATURE = 0.8  # where no set says another: of those measured the samples differ most that pass at this one
 _OWED_TOKENS = 8  # that do not count against a completion's length
 
 
@@ -27,7 +25,6 @@ class Model:
 
     base_id: str
     adapter_set: AdapterSet | None  # None: the base alone
-    base_temperature: float = BASE_TEMPERATURE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +33,6 @@ class _Voice:
 
     about: dict[str, Any]
     name: str | None  # at the server; None: the base
-    temperature: float
 
 
 def row_asks(request: CompletionRequest, model: Model, served: Served) -> list[RowAsk]:
@@ -46,7 +42,7 @@ def row_asks(request: CompletionRequest, model: Model, served: Served) -> list[R
         BadInput: as `check_request` and `text_prompt`. NotFound: an adapter that the set, or the server, does not have.
     """
     check_request(request)
-    plan = _plan(request, model)
+    plan = plan_rows(request, model.adapter_set)
     voices = list(_voices(plan, model))
     check_has(served, [voice.name for voice in voices if voice.name])
     base = find_base(model.base_id)
@@ -68,7 +64,7 @@ def row_asks(request: CompletionRequest, model: Model, served: Served) -> list[R
             body={
                 **common,
                 **served.body_for(voice.name),
-                "temperature": _temperature(request, voice, is_lead=n == 0),
+                "temperature": _temperature(request, plan, is_lead=n == 0),
                 "seed": (request.seed + stream) % 2**31,
             },
             owed=prompt.owed,
@@ -92,28 +88,20 @@ def check_has(served: Served, names: Sequence[str]) -> None:
         raise NotFound(f"the server at {served.place} does not have {', '.join(missing)}; {way_out}")
 
 
-def _plan(request: CompletionRequest, model: Model) -> RowPlan:
-    plan = plan_rows(request, model.adapter_set)
-    if plan.adapters or request.k is not None or request.use_base:
-        return plan
-    return RowPlan(adapters=(), n_rows=BASE_ROWS, is_shared=False)  # one alone would be no choice
-
-
 def _voices(plan: RowPlan, model: Model) -> Iterator[_Voice]:
     if model.adapter_set is None or not plan.adapters:
-        temperature = model.base_temperature if plan.n_rows > 1 else 0.0
         for n in range(plan.n_rows):
             about = {"adapter": "base", "label": "base", "index": n}
-            yield _Voice(about=about, name=None, temperature=temperature)
+            yield _Voice(about=about, name=None)
         return
     chosen = model.adapter_set
     for index in plan.adapters:
         info = chosen.adapters[index]
         about = {"adapter": info.name, "label": info.label, "index": index, "set_sha256": chosen.set_id}
-        yield _Voice(about=about, name=served_name(chosen, info.name), temperature=chosen.temperature)
+        yield _Voice(about=about, name=served_name(chosen, info.name))
 
 
-def _temperature(request: CompletionRequest, voice: _Voice, *, is_lead: bool) -> float:
-    if is_lead and request.lead_first:
+def _temperature(request: CompletionRequest, plan: RowPlan, *, is_lead: bool) -> float:
+    if is_lead and plan.has_lead:
         return 0.0
-    return voice.temperature if request.temperature is None else request.temperature
+    return plan.temperature if request.temperature is None else request.temperature

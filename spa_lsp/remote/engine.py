@@ -9,7 +9,7 @@ from spa_lsp.adapters.served_base import served_base
 from spa_lsp.adapters.server_export import check_servable, served_name
 from spa_lsp.completion import Alternative, CompletionRequest, CompletionResult, OnAlternative, Timing
 from spa_lsp.errors import BadInput, SpaError, Unavailable
-from spa_lsp.remote.asking import BASE_TEMPERATURE, Model, check_has, row_asks
+from spa_lsp.remote.asking import Model, check_has, row_asks
 from spa_lsp.remote.http import HttpServer
 from spa_lsp.remote.key import read_key
 from spa_lsp.remote.rows import Row
@@ -96,10 +96,8 @@ class RemoteEngine:
         base_id = served_base(settings.base, settings.adapter_set)
         stamp = base_id, places_stamp(base_id)
         if self._model is None or self._model[0] != stamp:
-            in_use = find_served_set(None, base_id)
-            temperature = in_use.temperature if in_use and in_use.temperature else BASE_TEMPERATURE
             chosen = find_served_set(settings.adapter_set, base_id)
-            self._model = stamp, Model(base_id=base_id, adapter_set=chosen, base_temperature=temperature)
+            self._model = stamp, Model(base_id=base_id, adapter_set=chosen)
         if chosen := self._model[1].adapter_set:
             check_servable(chosen)
         return self._model[1]

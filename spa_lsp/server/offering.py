@@ -165,12 +165,14 @@ class Offering:
         self._stop_speculating()
         self._stop_all_works(but=None)
         n_cleared = self._n_cleared
-        if not ask.is_asked:
-            await asyncio.sleep(self.pace.wait_s)  # the next key ends this request before it costs anything
+        wait_s = 0.0 if ask.is_asked else self.pace.wait_s
+        await asyncio.sleep(wait_s)  # the next key ends this request before it costs anything
         order = await self._order(ask, spot)
         while n_cleared != self._n_cleared:  # meanwhile: what was found and asked for is of other settings
             n_cleared, kept = self._n_cleared, None
             order = await self._order(ask, spot)
+        if not ask.is_asked:
+            order = replace(order, others_after_s=max(0.0, self.pace.pause_s - wait_s))
         return self._fitting_work(ask, spot) or self._start(_keeping(order, kept, ask))
 
     def _start(self, order: WorkOrder) -> Work:

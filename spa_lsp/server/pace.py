@@ -1,7 +1,8 @@
 """How long a request waits for a pause before the engine is asked: learned from this user's keys and this machine.
 
 While keys come faster than the machine answers, a request that is begun at once is overtaken by the next key, and the
-engine has worked for nothing. Knows no clock of its own: times are given.
+engine has worked for nothing. Where the first alternative comes sooner than the next key, only the others wait.
+Knows no clock of its own: times are given.
 """
 
 from collections import deque
@@ -37,9 +38,14 @@ class Pace:
     @property
     def wait_s(self) -> float:
         """Seconds to wait for another key; 0 where the machine answers before it comes."""
+        gaps = sorted(self._gaps)
+        is_quick = self._answer_s is not None and len(gaps) >= _FEW_KEYS and self._answer_s <= gaps[len(gaps) // 2]
+        return 0.0 if is_quick else self.pause_s
+
+    @property
+    def pause_s(self) -> float:
+        """Seconds without a key after which the user has stopped, probably."""
         if len(self._gaps) < _FEW_KEYS:
             return MIN_WAIT_S
         gaps = sorted(self._gaps)
-        if self._answer_s is not None and self._answer_s <= gaps[len(gaps) // 2]:
-            return 0.0
         return min(MAX_WAIT_S, max(MIN_WAIT_S, gaps[int(_SHARE * (len(gaps) - 1))]))

@@ -1,4 +1,7 @@
-"""One asking of the engine, shared by all requests for the same place, with a second asking when too few differ."""
+"""One asking of the engine, shared by all requests for the same place, with a second asking when too few differ.
+
+Where the lead is there before the next key, it is asked for alone, and the others when the user has stopped typing.
+"""
 
 import asyncio
 import logging
@@ -16,8 +19,6 @@ from spa_lsp.text.shown import Offer
 from spa_lsp.text.site import Site
 
 logger = logging.getLogger(__name__)
-
-BASE = "base"  # the adapter of an alternative that none wrote
 
 Names = Callable[[str], Awaitable[tuple[str, ...]]]  # the adapters of a set, in its order
 RankerOf = Callable[[str], Awaitable[Mapping[str, float]]]  # what orders the alternatives of a set, see `text.ranking`
@@ -41,6 +42,7 @@ class WorkOrder:
     request: CompletionRequest
     counts: Mapping[str, int]  # accepted alternatives by adapter
     kept: tuple[Offer, ...] = ()  # what is on the screen there already: it keeps its place
+    others_after_s: float = 0.0  # since the beginning; 0: lead and others are one request
 
 
 async def no_ranker(adapter_set: str) -> Mapping[str, float]:
@@ -132,15 +134,19 @@ class Work:
 
     async def _run(self) -> Answer | None:
         request = self.order.request
-        result = await self._complete(request, self._add)
+        names = await self._names(self._adapter_set()) if self.order.others_after_s else ()
+        is_lead_alone = len(names) > 1
+        result = await self._complete(replace(request, k=1) if is_lead_alone else request, self._add)
         if result is None or result.is_cancelled:
             return None
         async with self._ranking:
             answer = await self._answer(result.alternatives, adapter_set=result.adapter_set)
-            is_late = _is_late(result)
-            if request.k is None or len(answer.offers) >= request.k or is_late:
+            is_late, n_wanted = _is_late(result), request.k or (len(names) if is_lead_alone else 0)
+            if len(answer.offers) >= n_wanted or is_late:
                 return self._finish(replace(answer, is_late=is_late))
-        more = await self._ask_others(result, request.k)
+        if is_lead_alone:
+            await asyncio.sleep(self.order.others_after_s - (time.monotonic() - self._began))
+        more = await self._ask_others(result, n_wanted)
         async with self._ranking:  # without others, too: something may have been shown meanwhile
             answer = await self._answer([*result.alternatives, *more], adapter_set=result.adapter_set)
             return self._finish(replace(answer, offers=answer.offers[: request.k]))
@@ -164,8 +170,7 @@ class Work:
 
     def _add(self, alternative: Alternative) -> None:
         if not self._found:
-            has_lead = self.order.request.lead_first and alternative.adapter != BASE
-            self._lead = alternative if has_lead else None
+            self._lead = alternative if self.order.request.lead_first else None
             self._on_first(time.monotonic() - self._began)
         self._found.append(alternative)
         self._news.set()

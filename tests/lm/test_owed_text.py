@@ -128,7 +128,7 @@ def test_a_special_token_is_never_chosen_to_write_owed_text(completer):
 
 def test_the_line_that_the_cursor_is_in_may_have_been_begun_behind_the_anchor():
     request = drawn("def f():\n⚓    x = ‸", stop="multi")
-    assert rules_of(request, plan_rows(request, None), None).cut("1\n    y = 2\nz\n") == "1\n    y = 2"
+    assert rules_of(request, plan_rows(request, None)).cut("1\n    y = 2\nz\n") == "1\n    y = 2"
 
 
 # --- anchored prompts

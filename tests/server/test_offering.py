@@ -612,10 +612,39 @@ async def test_a_second_asking_has_what_is_left_of_the_time():
     assert first.deadline_s == 5.0 and 0 < second.deadline_s < 5.0
 
 
-async def test_the_base_has_no_lead():
-    desk = Desk(Engine({"a2": TEXTS["a2"], "a1": TEXTS["a1"]}))
-    desk.engine.adapter = "base"
-    assert await desk.texts() == [TEXTS["a1"], TEXTS["a2"]]
+def typing_at(desk, gap_s, *, answer_s):
+    """Let the desk know that its user types a key in this time, and the engine says something in that."""
+    for n in range(20):
+        desk.offering.pace.key(n * gap_s)
+    desk.offering.pace.answered(answer_s)
+    desk.offering.adapter_set = "s"
+
+
+async def test_where_the_lead_comes_before_the_next_key_the_others_are_asked_for_when_the_user_has_stopped(monkeypatch):
+    waited, sleep = [], asyncio.sleep
+    monkeypatch.setattr("asyncio.sleep", lambda seconds: (waited.append(seconds), sleep(0))[1])
+    desk = Desk(Engine())
+    typing_at(desk, 0.2, answer_s=0.1)
+    assert await desk.texts() == list(TEXTS.values())
+    lead, others = desk.engine.asked
+    assert (lead.k, lead.lead_first, others.adapters, others.lead_first) == (1, True, ("a2", "a3"), False)
+    assert any(0.1 < seconds <= 0.2 for seconds in waited)
+
+
+async def test_a_key_before_that_costs_the_engine_nothing():
+    desk = Desk(Engine(), **HASTE)
+    typing_at(desk, 0.3, answer_s=0.1)
+    assert await desk.texts(is_hasty=True) == [TEXTS["a1"]]
+    desk.write("x")
+    await desk.texts(is_hasty=True)
+    assert [request.k for request in desk.engine.asked] == [1, 1] and not desk.engine.n_cancelled
+
+
+async def test_who_asks_gets_lead_and_others_in_one_request():
+    desk = Desk(Engine())
+    typing_at(desk, 0.2, answer_s=0.1)
+    await desk.texts(is_asked=True)
+    assert [request.k for request in desk.engine.asked] == [None]
 
 
 # #12

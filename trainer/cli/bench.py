@@ -1,4 +1,4 @@
-"""`trainer bench`: measurements of the evaluation's own parts, each with its figures as a table or as JSON."""
+"""`trainer bench`: measurements of what the trainer does, each with its figures as a table or as JSON."""
 
 import json
 from dataclasses import asdict
@@ -12,7 +12,7 @@ from trainer.cli import options
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def bench() -> None:
-    """Measure what the evaluation costs on this machine."""
+    """Measure what evaluation and training cost on this machine."""
 
 
 @bench.command()
@@ -67,3 +67,35 @@ def bench_evaluate(
         )
     figures = {**asdict(found), "ratio": found.ratio}
     click.echo(json.dumps(figures, indent=2) if as_json else "\n".join(f"{n:<14}{v:.1f}" for n, v in figures.items()))
+
+
+@bench.command("train")
+@options.base
+@click.option("--k", type=click.IntRange(2, 64), default=8, show_default=True, help="Adapters, and items of a batch.")
+@options.as_json
+def bench_train(base_id: str, k: int, as_json: bool) -> None:
+    """Measure what one pass for all adapters gains in training and attribution, in tokens per second.
+
+    A step of all adapters in one pass and one after the other, adapters on the completion and on all tokens, gradients
+    of a batch and of one sample after the other. Nothing else should run.
+
+    \b
+        trainer bench train --json
+    """
+    from trainer.pipeline.speed import measure_training
+
+    with progress("bench train", 12, "passes") as shown:
+        found = measure_training(base_id, k=k, on_pass=shown.advance)
+    figures = {
+        name: {**asdict(each), "ratio": each.ratio}
+        for name, each in (
+            ("stacked", found.stacked),
+            ("on_completion", found.on_completion),
+            ("batched_gradients", found.batched_gradients),
+        )
+    }
+    if as_json:
+        click.echo(json.dumps(figures, indent=2))
+        return
+    for name, each in figures.items():
+        click.echo(f"{name:<20}{each['ours']:8.1f}{each['plain']:8.1f}{each['ratio']:8.2f}")

@@ -2,6 +2,7 @@
 
 `base@0.8` is the arm `base` at temperature 0.8, `influence=my-set` the arm `influence` with the adapter set `my-set`,
 `influence=my-set@served` the same as an editor asks it: the lead greedily, the others at the set's own temperature.
+`base@served` is what an editor gets where there is no set.
 """
 
 import re
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from spa_lsp.adapters.manifest import AdapterSet, check_temperature
+from spa_lsp.adapters.row_plan import BASE_TEMPERATURE
 from spa_lsp.errors import BadInput
 from trainer.configs import ArmRecipe
 
@@ -99,9 +101,10 @@ def _parse(text: str, k: int, temperature: float | None) -> ArmEntry:
     if asked["set"] and arm.recipe is None:
         raise BadInput(f"arm {text!r}: the base has no adapter set; leave out ={asked['set']}")
     if asked["temperature"] == "served":
-        if arm.recipe is None or arm.recipe.is_single:
-            raise BadInput(f"arm {text!r}: only a set of several adapters is served; name a temperature")
-        return ArmEntry(arm=arm, k=k, temperature=0.0, set_name=asked["set"], is_served=True)
+        if arm.recipe is not None and arm.recipe.is_single:
+            raise BadInput(f"arm {text!r}: only the base and sets of several adapters are served; name a temperature")
+        known = BASE_TEMPERATURE if arm.recipe is None else 0.0
+        return ArmEntry(arm=arm, k=k, temperature=known, set_name=asked["set"], is_served=True)
     wanted = float(asked["temperature"]) if asked["temperature"] else temperature
     wanted = arm.temperature if wanted is None else wanted
     try:

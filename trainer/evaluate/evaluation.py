@@ -210,7 +210,7 @@ def arm_run(
         base=settings.base_id,
         quantization=settings.quantization,
         adapter_set=adapter_set.name if adapter_set else "",
-        lead=adapter_set.adapters[adapter_set.lead_index].name if adapter_set and entry.is_served else "",
+        lead=_lead(adapter_set) if entry.is_served else "",
     )
     adapters = tuple(info.sha256 for info in adapter_set.adapters) if adapter_set else ()
     return begin_run(db, EVALUATE, asked, parents=EvaluateParents(adapters=adapters), seed=settings.seed)
@@ -255,13 +255,17 @@ def _request(
         adapters=(adapter_set.adapters[0].name,) * entry.n_rows if adapter_set and is_single else (),
         k=entry.n_rows,
         lead_first=entry.is_served,
-        use_base=adapter_set is None,
+        use_base=adapter_set is None and not entry.is_served,
         max_tokens=settings.max_tokens or MAX_TOKENS[problem.layout],
         stop=_stop(problem),
         temperature=entry.temperature,
         top_p=TOP_P if entry.temperature else 1.0,
         seed=settings.seed ^ zlib.crc32(problem.task_id.encode()),  # not its place, which changes with --limit
     )
+
+
+def _lead(adapter_set: AdapterSet | None) -> str:
+    return adapter_set.adapters[adapter_set.lead_index].name if adapter_set else "base"
 
 
 def _stop(problem: Problem) -> StopPolicy:

@@ -39,6 +39,11 @@ def test_a_set_is_served_at_its_own_temperature():
     assert entry.with_set(make_set(temperature=0.6)).temperature == 0.6
 
 
+def test_the_base_is_served_at_the_temperature_that_editors_get_it_at():
+    (entry,) = parse_arms("base@served", k=8)
+    assert (entry.label, entry.temperature, entry.n_rows) == ("base@served", 0.8, 8)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -51,8 +56,7 @@ def test_a_set_is_served_at_its_own_temperature():
         ("single,single@0.1", "'single@0.1' comes twice"),
         (" , ", "names no arm"),
         ("base=my-set", "the base has no adapter set"),
-        ("base@served", "arm 'base@served': only a set of several adapters is served"),
-        ("single@served", "only a set of several adapters is served"),
+        ("single@served", "arm 'single@served': only the base and sets of several adapters are served"),
         ("base@11", "arm 'base@11': temperature 11.0 is neither 0 nor between 0.01 and 2"),
     ],
 )
