@@ -4,16 +4,18 @@
 #include <errno.h>
 #include <unistd.h>
 
-static int left, kind, is_lasting;
+static int left, kind, is_lasting, n_failed;
 
 /* The n-th call from now fails with this error; n = 0: none does. */
-void fail_at(int n, int error, int lasting) { left = n; kind = error; is_lasting = lasting; }
+void fail_at(int n, int error, int lasting) { left = n; kind = error; is_lasting = lasting; n_failed = 0; }
+
+int count_failed(void) { return n_failed; }
 
 static int fails(void) {
     if (left == 0 || --left > 0) return 0;
     if (is_lasting) left = 1;
     errno = kind;
-    return 1;
+    return ++n_failed;
 }
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))

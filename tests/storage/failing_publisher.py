@@ -19,7 +19,7 @@ def main(error, is_lasting):
     found = []
     with closing(store.open_store(write=True)) as db:
         publish(db, 0)
-    while not found or found[-1]["error"]:
+    while not found or found[-1]["n_failed"]:
         found.append(attempt(io, len(found) + 1, error, is_lasting))
     json.dump(found, sys.stdout)
 
@@ -36,9 +36,11 @@ def attempt(io, n, error, is_lasting):
             said = type(refused).__name__
         except Exception as unexplained:
             said = f"not explained: {unexplained!r}"
+        n_failed = io.count_failed()
         io.fail_at(0, 0, 0)
     with closing(store.open_store()) as db:
         return {
+            "n_failed": n_failed,
             "error": said,
             "serves": "new" if published(db)[0] == n else "old" if published(db)[0] == before else "another",
             "damage": store.check_integrity(db, is_full=True),

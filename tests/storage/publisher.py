@@ -5,6 +5,7 @@ is in it.
 """
 
 import hashlib
+import os
 import sys
 import time
 from contextlib import closing
@@ -13,7 +14,7 @@ from numpy.random import default_rng
 
 from spa_lsp.storage import store
 
-N_BYTES = store.CHUNK_BYTES + store.CHUNK_BYTES // 2  # two rows
+N_BYTES = int(os.environ.get("SPA_TEST_SET_BYTES", store.CHUNK_BYTES * 3 // 2))  # of an adapter; by default two rows
 NAMES = ("a1", "a2", "a3")
 
 
