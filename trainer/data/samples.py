@@ -99,9 +99,9 @@ class ImportReport:
 def import_file(db: Database, path: Path, *, limit: int | None = None, on_bytes: OnBytes | None = None) -> ImportReport:
     """Read a file, or a data set's folder, into the store: all or nothing but for bad lines, which are left out.
 
-    A sample whose problem or solution is known but for white space is not added again (Magicoder's own rule). At most
-    `limit` good lines are read; `on_bytes` is told after each line how many bytes it had. A number that is not finite
-    becomes null.
+    A sample whose problem or solution is known but for white space is not added again (Magicoder's own rule); of what
+    was accepted both must be known. At most `limit` good lines are read; `on_bytes` is told after each line how many
+    bytes it had. A number that is not finite becomes null.
 
     Raises:
         NotFound: no such file.
@@ -327,12 +327,13 @@ def _insert_sample(db: Database, dataset_id: str, row: dict[str, Any]) -> bool:
     """Add the sample and its place in the data set; False when it was known.
 
     One that only shares its problem or its solution with a known sample is not in the store, and so in no data set: to
-    forget the known one must not be prevented by it.
+    forget the known one must not be prevented by it. Of what was accepted all texts at one cursor are learned.
     """
     lang, problem, solution = row["lang"].strip().lower(), plain_lines(row["problem"]), plain_lines(row["solution"])
     keys = {"problem_key": content_key(problem), "solution_key": content_key(solution)}
     is_same = "problem_key = :problem_key AND solution_key = :solution_key"
-    query = f"SELECT id, {is_same} AS is_same FROM samples WHERE {is_same.replace('AND', 'OR')}"
+    is_known = is_same if row.get(ACCEPTED) else is_same.replace("AND", "OR")
+    query = f"SELECT id, {is_same} AS is_same FROM samples WHERE {is_known}"
     known = next(db.query(f"{query} ORDER BY is_same DESC, n LIMIT 1", keys), None)
     sample_id = content_id([lang, problem, solution]) if known is None else str(known["id"])
     if known is None:
