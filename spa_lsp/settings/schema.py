@@ -6,11 +6,11 @@ Where the layers come from is `files.py` and, for the client's, the server.
 import re
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from spa_lsp.completion import StopPolicy
-from spa_lsp.settings.engine_url import LOCAL, is_engine
+from spa_lsp.settings.engine_url import LOCAL, is_engine, is_same_server
 
 QUANTIZATIONS = ("auto", "nf4", "int8", "bf16", "fp32")
 STOP_POLICIES = ("auto", "multi", "single", "none")
@@ -108,6 +108,12 @@ class Resolved:
 def names() -> list[str]:
     """The names of all settings, in snake_case."""
     return [each.name for each in fields(Settings)]
+
+
+def with_engine(own: Settings, engine: str) -> Settings:
+    """The settings with another engine; `engine_key` is for the server that they name, and no other gets it."""
+    key = own.engine_key if is_same_server(engine, own.engine) else ""
+    return replace(own, engine=engine, engine_key=key)
 
 
 def resolve(layers: Sequence[Layer]) -> Resolved:

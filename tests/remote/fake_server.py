@@ -27,6 +27,7 @@ class FakeServer:
     behave: Any = None  # (writer, body) -> awaitable: writes the whole answer itself
     asked: list[dict[str, Any]] = field(default_factory=list)  # bodies of the requests for completions
     paths: list[str] = field(default_factory=list)
+    keys: set[str | None] = field(default_factory=set)  # that were sent
     is_full: asyncio.Event = field(default_factory=asyncio.Event)  # set when `n_awaited` requests are there
     n_awaited: int = 1
     _tasks: set[Any] = field(default_factory=set)
@@ -52,6 +53,7 @@ class FakeServer:
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         _, path, _ = request.split(" ")
         self.paths.append(path)
+        self.keys.add(headers.get("authorization"))
         if self.key and headers.get("authorization") != f"Bearer {self.key}":
             return await send_json(writer, self.error, status=401)
         if path == "/v1/models":

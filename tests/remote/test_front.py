@@ -117,6 +117,32 @@ async def test_a_command_asks_the_server_and_says_so(catalog, tmp_path):
     assert "return a + b" in result.stdout and f"text goes to 127.0.0.1:{fake.port}" in result.stderr
 
 
+async def complete_by(url, tmp_path):
+    (tmp_path / "a.py").write_text("def add(a, b):\n\n")
+    command = ["complete", f"{tmp_path / 'a.py'}:2:1", "--base", TINY_ID, "--set", "", "--engine", url]
+    result = await asyncio.to_thread(CliRunner().invoke, main, command)
+    assert result.exit_code == 0, result.output
+
+
+# issue 16
+@pytest.mark.parametrize("own", ["http://127.0.0.1:1", "https://127.0.0.1:{port}", "http://localhost:{port}", "local"])
+async def test_the_key_is_not_sent_to_another_server_than_the_own_one(catalog, tmp_path, monkeypatch, own):
+    monkeypatch.setenv("SPA_KEY", "zq-key")
+    async with serving() as fake:
+        set_own(engine=own.format(port=fake.port), engine_key="SPA_KEY")
+        await complete_by(fake.url, tmp_path)
+    assert fake.asked and fake.keys == {None}
+
+
+# issue 16
+async def test_the_key_is_sent_to_the_own_server_however_it_is_named(catalog, tmp_path, monkeypatch):
+    monkeypatch.setenv("SPA_KEY", "zq-key")
+    async with serving(key="zq-key") as fake:
+        set_own(engine=fake.url, engine_key="SPA_KEY")
+        await complete_by(f"{fake.url}/v1", tmp_path)
+    assert fake.asked
+
+
 def test_the_doctor_says_that_text_stays_here():
     assert "text stays on this machine" in check_server().text
 
