@@ -183,6 +183,8 @@ def _refusal(layer: Layer, key: Any, name: str, value: Any) -> str:
 
 def _kept(name: str, values: Mapping[str, Any], sources: Mapping[str, str]) -> str:
     value = values[name]
+    if name in _SECRET and sources[name] != DEFAULT:
+        return f"; that of {sources[name]} is kept"
     return f"; its default {value!r} is kept" if sources[name] == DEFAULT else f"; {value!r} of {sources[name]} is kept"
 
 

@@ -108,6 +108,13 @@ def test_what_may_be_a_secret_is_not_repeated(value):
     assert [each for each in complaints if "zq" in each] == []
 
 
+# issue 16
+def test_what_may_be_a_secret_is_not_repeated_where_another_one_is_refused():
+    set_own(engine_key="AKIAZQSECRET7")
+    (complaint,) = read_settings(None, client={"engineKey": "SPA_KEY"}).complaints
+    assert "only be set in your own file" in complaint and "SECRET" not in complaint
+
+
 async def test_a_command_asks_the_server_and_says_so(catalog, tmp_path):
     (tmp_path / "a.py").write_text("def add(a, b):\n\n")
     async with serving() as fake:
