@@ -98,7 +98,8 @@ async def send_data(writer, data):
 
 
 async def send_piece(writer, text, *, finish=None, logprob=-0.5):
-    logprobs = {"content": [{"id": 1, "token": text, "logprob": logprob}]} if text else None
+    has_logprob = bool(text) and logprob is not None
+    logprobs = {"content": [{"id": 1, "token": text, "logprob": logprob}]} if has_logprob else None
     choice = {"text": text, "index": 0, "logprobs": logprobs, "finish_reason": finish}
     await send_data(writer, b"data: %s\n\n" % json.dumps({"choices": [choice], "model": "m"}).encode())
 
