@@ -30,6 +30,7 @@ class FakeServer:
     keys: set[str | None] = field(default_factory=set)  # that were sent
     is_full: asyncio.Event = field(default_factory=asyncio.Event)  # set when `n_awaited` requests are there
     n_awaited: int = 1
+    n_left: int = 0  # requests whose client went away while `holds` had them
     _tasks: set[Any] = field(default_factory=set)
 
     @property
@@ -124,6 +125,21 @@ async def serving(*, tls=None, **options):
             task.cancel()
         await asyncio.gather(*fake._tasks, return_exceptions=True)
         await asyncio.sleep(0.01)  # what is closed has closed
+
+
+def holds(fake):
+    """Make it say nothing for as long as its clients stay."""
+
+    async def behave(writer, body):
+        try:
+            await send_head(writer)
+            while True:
+                await send_data(writer, b": wait\n")
+                await asyncio.sleep(0)
+        except ConnectionError:
+            fake.n_left += 1
+
+    fake.behave = behave
 
 
 async def _serve_at(host, port):

@@ -18,11 +18,13 @@ from spa_lsp.remote.engine import RemoteEngine
 from spa_lsp.settings.files import read_settings
 from spa_lsp.settings.schema import OWN_FILE_KEYS, Settings, to_camel_case
 from tests.conftest import TINY_ID
-from tests.remote.fake_server import serving
+from tests.remote.fake_server import holds, serving
+from tests.server.conftest import eventually
 from tests.server.front import Front
 
 pytestmark = pytest.mark.remote
 
+OTHER = "file:///b.py"
 VALUES = {"engine": "http://127.0.0.1:1", "engine_key": "SPA_KEY", "engine_fallback": True, "allow_insecure": True}
 
 
@@ -77,6 +79,39 @@ async def test_a_server_that_fails_is_told_of_once(front):
         front.server.link._asked_again_at = 0.0
     assert len([each for each in front.messages if "failed (500" in each]) == 1
     assert front.statuses[-1]["state"] == "error"
+
+
+# issue 16
+async def test_another_server_answers_at_once_and_the_old_one_is_left(front):
+    front, old = front
+    holds(old)
+    front.open("def add(a, b):\n")
+    front.open("def add(a, b):\n", uri=OTHER)
+    waiting = front.ask_items(1, 0)
+    await eventually(lambda: len(old.asked) == 4)
+    async with serving(pieces=("    return new\n", "\n")) as new:
+        set_own(engine=new.url, adapter_set="")
+        assert {text.strip() for text in await front.texts(1, 0, uri=OTHER)} == {"return new"}
+        assert (await waiting)["result"]["items"] == []
+        await eventually(lambda: old.n_left == 4)
+        assert {text.strip() for text in await front.texts(1, 0)} == {"return new"}
+        assert front.statuses[-1]["sends_to"] == f"127.0.0.1:{new.port}"
+    assert (front.messages, len(old.asked)) == ([], 4)
+
+
+# issue 16
+async def test_the_engine_here_takes_the_place_of_a_server_at_once(front):
+    front, old = front
+    holds(old)
+    front.open("def add(a, b):\n")
+    front.open("def add(a, b):\n", uri=OTHER)
+    waiting = front.ask_items(1, 0)
+    await eventually(lambda: len(old.asked) == 4)
+    set_own(engine="local", adapter_set="")
+    assert await front.texts(1, 0, uri=OTHER) == []  # it starts
+    assert (await waiting)["result"]["items"] == [] and front.statuses[-1]["sends_to"] == ""
+    await eventually(lambda: old.n_left == 4)
+    assert [each for each in front.messages if "127.0.0.1" in each] == [] and len(old.asked) == 4
 
 
 @pytest.mark.parametrize("name", sorted(OWN_FILE_KEYS))
