@@ -13,8 +13,8 @@ from torch import Tensor
 from spa_lsp.adapters.manifest import AdapterInfo, AdapterSet
 from spa_lsp.adapters.writing import describe_adapter
 from spa_lsp.errors import BadInput
+from trainer.train.starting import BASE_LABEL, LEAD
 
-LEAD = "lead"  # the name of a row that is made here
 MEAN, BASE = "mean", "base"
 
 
@@ -73,6 +73,6 @@ def _nothing(like: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _describe(data: bytes, of: str, *, n_adapters: int, share: float) -> AdapterInfo:
     if of == BASE:
-        return describe_adapter(LEAD, data, label="the base")
+        return describe_adapter(LEAD, data, label=BASE_LABEL)
     figures = {"n_adapters": n_adapters, "share": round(share, 4)}
     return describe_adapter(LEAD, data, label=f"mean of {n_adapters} adapters", figures=figures)

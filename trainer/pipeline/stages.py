@@ -18,7 +18,7 @@ from spa_lsp.adapters.manifest import check_name, check_scaling, check_temperatu
 from spa_lsp.adapters.writing import publish as publish_set
 from spa_lsp.bases.catalog import DEFAULT_BASE, find_base, installed_base
 from spa_lsp.errors import BadInput
-from spa_lsp.progress import BYTES, progress
+from spa_lsp.progress import BYTES, note, progress
 from spa_lsp.storage.store import apply_migrations, open_store
 from trainer.attribute.anchors import Anchor, anchors_digest, load_anchors
 from trainer.configs import (
@@ -78,7 +78,7 @@ from trainer.rows.stages import (
     SizesSettings,
 )
 from trainer.rows.tables import MIGRATIONS
-from trainer.train.starting import set_to_go_on_from, starts_of_parts, taken_over
+from trainer.train.starting import lead_row, part_names, set_to_go_on_from, starts_of_parts, taken_over
 
 logger = logging.getLogger(__name__)
 
@@ -229,6 +229,8 @@ def run_finetune(
     check_scaling(config.rank, config.alpha)  # publishing would refuse it after the work
     source = source_run(db, PARTITION, run_id)
     starts = starts_of_parts(init_set, source.figures.names) if init_set else []
+    if init_set and (row := lead_row(init_set)):
+        note(f"{row!r} of {init_set.name} was made to lead and has learned no part; no adapter begins as it")
     parts = load_parts(db, source, limit)
     settings = FinetuneSettings(finetune=config, items=items, base=base_id, limit=limit)
     parents = FinetuneParents(
@@ -295,7 +297,7 @@ def run_all(
     find_base(base_id)  # what is wrong is said before hours of work
     if init_set := set_to_go_on_from(finetune, base_id):
         finetune = taken_over(finetune, init_set)
-        divide = divide if divide.k != PartitionConfig.k else replace(divide, k=init_set.k)
+        divide = divide if divide.k != PartitionConfig.k else replace(divide, k=len(part_names(init_set)))
     check_scaling(finetune.rank, finetune.alpha)
     if publish.name is not None:
         check_name(publish.name, what="set")
