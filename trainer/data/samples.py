@@ -173,6 +173,11 @@ def split_holdout(samples: Sequence[Sample], *, config: ItemsConfig, seed: int) 
     return train, [sample for sample in samples if sample.id in held]
 
 
+def spread(samples: Sequence[Sample], n: int) -> Sequence[Sample]:
+    """At most `n` of the samples, from all over them."""
+    return samples[:: max(1, -(-len(samples) // n))]
+
+
 def make_items(sample: Sample, *, config: ItemsConfig, seed: int) -> list[Item]:
     """The training items of one sample, always the same for a seed: infill items, then at most one instruct item.
 

@@ -78,7 +78,14 @@ from trainer.rows.stages import (
     SizesSettings,
 )
 from trainer.rows.tables import MIGRATIONS
-from trainer.train.starting import lead_row, part_names, set_to_go_on_from, starts_of_parts, taken_over
+from trainer.train.starting import (
+    check_n_parts,
+    lead_row,
+    part_names,
+    set_to_go_on_from,
+    starts_of_parts,
+    taken_over,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -287,24 +294,33 @@ def run_all(
     limit: int | None = None,
     seed: int = 0,
     budget_s: float | None = None,
+    most_steps: int | None = None,
 ) -> Iterator[ImportReport | Synthesized | Attributed | Divided | Trained | Published]:
     """Every stage on what the one before it made; a stage runs when its result is asked for.
 
     Samples come from a file, from sources (of their first `n_seeds` seeds), from what was accepted in editors, or from
     several of these. Where the adapters go on from a set, there are as many as it has. With a budget the whole ends in
-    time, at the lowest priority: samples, parts and steps are then as many as fit, at most as many as asked for.
+    time, at the lowest priority: samples, parts and steps are then as many as fit, at most as many as asked for; steps
+    at most `most_steps`.
     """
     find_base(base_id)  # what is wrong is said before hours of work
     if init_set := set_to_go_on_from(finetune, base_id):
         finetune = taken_over(finetune, init_set)
         divide = divide if divide.k != PartitionConfig.k else replace(divide, k=len(part_names(init_set)))
+        check_n_parts(init_set, divide.k)
     check_scaling(finetune.rank, finetune.alpha)
     if publish.name is not None:
         check_name(publish.name, what="set")
     fitted = None
     if budget_s is not None:
         asked = SizesSettings(
-            budget_s=budget_s, base=base_id, attribute=attribute, partition=divide, finetune=finetune, items=items
+            budget_s=budget_s,
+            base=base_id,
+            attribute=attribute,
+            partition=divide,
+            finetune=finetune,
+            items=items,
+            most_steps=most_steps,
         )
         fitted = Fitted(db, asked, language=language, limit=limit, anchors_path=anchors_path, seed=seed)
     if path is not None:

@@ -81,14 +81,22 @@ def starts_of_parts(start: AdapterSet, names: Sequence[str]) -> list[str]:
     Raises:
         BadInput: there are not as many adapters as parts.
     """
+    check_n_parts(start, len(names))
     own = part_names(start)
-    if len(own) != len(names):
-        raise BadInput(
-            f"adapter set {start.name!r} has {len(own)} adapters and there are {len(names)} parts; "
-            f"pass --k {len(own)} to trainer partition or run"
-        )
     left = iter([name for name in own if name not in names])
     return [name if name in own else next(left) for name in names]
+
+
+def check_n_parts(start: AdapterSet, n_parts: int) -> None:
+    """Refuse another number of parts than the set's adapters have learned.
+
+    Raises:
+        BadInput: with both numbers.
+    """
+    k = len(part_names(start))
+    if k != n_parts:
+        what = f"adapter set {start.name!r} has {k} adapters and there are {n_parts} parts"
+        raise BadInput(f"{what}; pass --k {k} to trainer partition or run")
 
 
 def _default(name: str) -> Any:
