@@ -212,6 +212,11 @@ class FinetuneConfig:
         return self.evaluate_every or max(1, self.steps // 10)
 
     @property
+    def n_looks(self) -> int:
+        """How often the held-out loss is measured on the way, if nothing stops it."""
+        return -(-self.steps // self.look_every) if self.has_looks else 0
+
+    @property
     def has_looks(self) -> bool:
         """Whether the held-out loss is measured on the way."""
         return self.evaluate_every > 0 or self.patience > 0

@@ -14,7 +14,7 @@ from spa_lsp.adapters.manifest import MAX_TEMPERATURE
 from spa_lsp.completion import Completer, CompletionRequest, CompletionResult, IsCancelled, OnAlternative
 from spa_lsp.errors import Unavailable
 from spa_lsp.settings.engine_url import LOCAL, parse_engine_url
-from spa_lsp.settings.schema import QUANTIZATIONS, Settings
+from spa_lsp.settings.schema import QUANTIZATIONS, Settings, with_engine
 
 PATIENCE_S = 2.0  # a wait that is over sooner is not worth a line
 LOAD_S = 20.0  # on two cores, with the default base and its set
@@ -196,7 +196,8 @@ def _engine_settings(model: Model) -> Settings:
     if model.is_local:
         return Settings()
     own = read_settings(None).settings
-    return replace(own, base=model.base_id, adapter_set=model.set_name, engine=model.engine or own.engine)
+    settings = replace(own, base=model.base_id, adapter_set=model.set_name)
+    return with_engine(settings, model.engine) if model.engine else settings
 
 
 def ask(ready: ReadyCompleter, request: CompletionRequest) -> CompletionResult:

@@ -4,6 +4,7 @@ Built once on this machine, kept in the cache, loaded by ctypes.
 Nothing is compiled or loaded on import. Without a C++ compiler there is no kernel, and `int8.py` takes another road.
 """
 
+import contextlib
 import ctypes
 import hashlib
 import logging
@@ -12,6 +13,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -31,6 +33,7 @@ PANEL, BLOCK = 16, 32  # its layout
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-O3", "-std=c++17", "-shared", "-fPIC", "-fopenmp", "-w")
 COMPILE_TIMEOUT_S = 120
+KEPT_S = 30 * 24 * 3600.0  # without use: another version may be installed beside this one
 _SOURCES = tuple(Path(__file__).with_name(name) for name in ("kernel.cpp", "step.cpp"))
 _HEADERS = (Path(__file__).with_name("kernel.h"),)
 # torch obeys it, and so do we: a processor may be made to look older
@@ -106,6 +109,8 @@ def build_kernel(*, compilers: Sequence[str] = COMPILERS) -> Path:
     _make_own(_folder())
     target = _target()
     if _is_whole(target):
+        with contextlib.suppress(OSError):  # a cache that can only be read
+            os.utime(target)  # it is in use
         return target
     try:
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
@@ -117,6 +122,7 @@ def build_kernel(*, compilers: Sequence[str] = COMPILERS) -> Path:
             built.replace(target)
     except OSError as error:
         raise NoKernel(f"{target.parent} cannot be written ({error.strerror})") from error
+    _remove_old(target)
     return target
 
 
@@ -170,6 +176,17 @@ def _target() -> Path:
     texts = [source.read_text(encoding="utf-8") for source in (*_SOURCES, *_HEADERS)]
     key = "\n".join([*texts, *FLAGS, platform.machine()])
     return _folder() / f"int8-{hashlib.sha256(key.encode()).hexdigest()[:16]}.so"
+
+
+def _remove_old(target: Path) -> None:
+    """Remove what other versions have built and nobody has used for long; a younger one may be loaded by name now."""
+    unused_since = time.time() - KEPT_S
+    for library in target.parent.glob("int8-*.so"):
+        with contextlib.suppress(OSError):  # another process was faster
+            status = library.stat()
+            if library != target and max(status.st_mtime, status.st_atime) < unused_since:
+                library.with_suffix(".sha256").unlink(missing_ok=True)  # first: without it the other counts as none
+                library.unlink()
 
 
 def _make_own(folder: Path) -> None:

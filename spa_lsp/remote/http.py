@@ -121,7 +121,7 @@ class HttpServer:
     def _fault(self, status: int, kind: str) -> SpaError:
         place, what = self.url.place, f"({status}{kind})"
         if status in (401, 403):
-            return BadInput(f"{place} refuses the key {what}; set engineKey in your own settings")
+            return BadInput(f"{place} refuses the key {what}; set engine and its engineKey in your own settings")
         if status == 404:
             return NotFound(f"{place} has no such model or address {what}; is it a server with the completions API?")
         if status in (429, 503):

@@ -1,4 +1,7 @@
-"""The key that a server asks for: from the environment, or a file that nobody else can read. It is never logged."""
+"""The key that a server asks for: from the environment, or a file that nobody else can read. It is never logged.
+
+Nor is what the setting says while nothing is there: it may be the key itself, put there by mistake.
+"""
 
 import os
 import stat
@@ -17,11 +20,15 @@ def read_key(where: str) -> str:
     """
     if not where:
         return ""
-    key = (_read_file(Path(where).expanduser()) if "/" in where else os.environ.get(where, "")).strip()
+    is_file = "/" in where
+    key = (_read_file(Path(where).expanduser()) if is_file else os.environ.get(where, "")).strip()
+    if not key and is_file:
+        raise BadInput("engineKey names a file that is empty; put the key there")
     if not key:
-        raise BadInput(f"engineKey: there is nothing in {where}; put the key there")
+        raise BadInput("engineKey names an environment variable that is not set; put the key there, or into a file")
     if not key.isascii() or not key.isprintable():
-        raise BadInput(f"engineKey: what is in {where} is not one line of printable ASCII; put the key alone there")
+        what = "a file" if is_file else "an environment variable"
+        raise BadInput(f"engineKey names {what} that is not one line of printable ASCII; put the key alone there")
     return key
 
 
@@ -32,11 +39,12 @@ def _read_file(path: Path) -> str:
             _check_private(path, status)
             return file.read(_MAX_BYTES).decode(errors="replace")
     except OSError as error:
-        raise BadInput(f"engineKey: {path} cannot be read ({error.strerror}); write the key there, mode 0600") from None
+        way_out = "write the key there, mode 0600"
+        raise BadInput(f"engineKey names a file that cannot be read ({error.strerror}); {way_out}") from None
 
 
 def _check_private(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise BadInput(f"engineKey: {path} is not a file; write the key into one, mode 0600")
+        raise BadInput("engineKey names something that is not a file; write the key into one, mode 0600")
     if status.st_mode & 0o077 or status.st_uid != os.getuid():
-        raise BadInput(f"engineKey: others can read {path}; run: chmod 600 {path}")
+        raise BadInput(f"engineKey: others can read {path}; run: chmod 600 {path}")  # so it is a file's name

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from spa_lsp.completion import CompletionRequest, CompletionResult, OnAlternative
 from spa_lsp.engine.events import Busy, Done, Failed, LinkEvent, Names, Ready, Starting
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)  # after so many failures in a row; a server is never given up
 MAX_S = 60.0  # of a request without a deadline
+
+_T = TypeVar("_T")
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +60,7 @@ class RemoteLink:
         self._local: Local | None = None
         self._n_failures = 0
         self._asked_again_at = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._is_closed = False
         self.is_connected = False  # the last that was asked of it was answered
 
@@ -74,7 +76,7 @@ class RemoteLink:
         self.start()
 
     def close(self) -> None:
-        """End all connections."""
+        """End all connections, and with them the work at the server; who waits for an answer gets none."""
         self._is_closed = True
         for task in self._tasks:
             task.cancel()
@@ -90,11 +92,21 @@ class RemoteLink:
         """The result; None while the server cannot answer, unless the engine here is to."""
         result = None
         if self._clock() >= self._asked_again_at and not self._is_closed:
-            result = await self._ask(request, on_alternative)
+            result = await self._until_closed(self._spawn(self._ask(request, on_alternative)))
         if result is not None or self._open_local is None or self._is_closed:
             return result
         self._local = self._local or self._open_local()
         return await self._local.complete(request, on_alternative)
+
+    async def _until_closed(self, asking: "asyncio.Task[CompletionResult | None]") -> CompletionResult | None:
+        """What it gives; None if it was cancelled by `close`, and not by who waits."""
+        try:
+            return await asking
+        except asyncio.CancelledError:
+            waiting = asyncio.current_task()
+            if not self._is_closed or waiting is None or waiting.cancelling():
+                raise
+            return None
 
     async def _ask(self, request: CompletionRequest, on_alternative: OnAlternative | None) -> CompletionResult | None:
         result = None
@@ -142,7 +154,8 @@ class RemoteLink:
         self._on_event(Failed.of(error, None))
         self._on_problem(type(error)(f"{error}{meanwhile}"))
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, _T]) -> "asyncio.Task[_T]":
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

@@ -40,6 +40,7 @@ class Row:
     _raw: str = ""
     _logprobs: list[float] = field(default_factory=list)
     _n_pieces: int = 0
+    _n_tokens: int = 0  # that the server has sent, what is owed included
 
     async def run(self, http: HttpServer) -> None:
         """Ask, and listen until it is over."""
@@ -68,6 +69,10 @@ class Row:
             piece, reason, logprobs = str(choice["text"] or ""), choice.get("finish_reason"), _logprobs(choice)
         except (KeyError, TypeError, IndexError, AttributeError, ValueError):
             raise Unavailable(f"{place} says what no server of completions says; see its log") from None
+        self._n_tokens += max(len(logprobs), bool(piece))  # without logprobs a piece is a token, or several
+        if self._n_tokens > self.ask.body["max_tokens"] and not reason:
+            self._look("length")  # this server would go on until the deadline
+            return
         is_repaying = len(self._raw) < len(self.ask.owed)
         self._raw += piece
         if piece:

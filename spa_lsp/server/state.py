@@ -134,6 +134,7 @@ class SpaServer(LanguageServer):
         if self._link is not None:
             self._link.close()
             self._link = None
+        self.offering.adapter_set = ""
         self.offering.clear()
         self._shown.clear()
 

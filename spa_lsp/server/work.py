@@ -119,7 +119,7 @@ class Work:
 
     async def _whole(self) -> Answer | None:
         await asyncio.wait({self._task})
-        return None if self._task.cancelled() else self._task.result()
+        return None if self._is_cancelled or self._task.cancelled() else self._task.result()
 
     async def _first(self, budget_s: float) -> Answer | None:
         await asyncio.wait({self._task}, timeout=budget_s)

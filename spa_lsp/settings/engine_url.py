@@ -1,6 +1,6 @@
 """The address of a server elsewhere that computes in place of the engine here. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from spa_lsp.offline import is_loopback
@@ -47,6 +47,13 @@ def parse_engine_url(text: str) -> EngineUrl:
         is_tls=parts.scheme == "https",
         path=parts.path.rstrip("/").removesuffix("/v1"),
     )
+
+
+def is_same_server(engine: str, other: str) -> bool:
+    """Whether two values of the setting mean one program: by scheme, host and port."""
+    if LOCAL in (engine, other):
+        return engine == other
+    return replace(parse_engine_url(engine), path="") == replace(parse_engine_url(other), path="")
 
 
 def is_engine(value: object) -> bool:

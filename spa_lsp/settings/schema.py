@@ -6,11 +6,11 @@ Where the layers come from is `files.py` and, for the client's, the server.
 import re
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from spa_lsp.completion import StopPolicy
-from spa_lsp.settings.engine_url import LOCAL, is_engine
+from spa_lsp.settings.engine_url import LOCAL, is_engine, is_same_server
 
 QUANTIZATIONS = ("auto", "nf4", "int8", "bf16", "fp32")
 STOP_POLICIES = ("auto", "multi", "single", "none")
@@ -110,6 +110,12 @@ def names() -> list[str]:
     return [each.name for each in fields(Settings)]
 
 
+def with_engine(own: Settings, engine: str) -> Settings:
+    """The settings with another engine; `engine_key` is for the server that they name, and no other gets it."""
+    key = own.engine_key if is_same_server(engine, own.engine) else ""
+    return replace(own, engine=engine, engine_key=key)
+
+
 def resolve(layers: Sequence[Layer]) -> Resolved:
     """The settings of these layers, of which a later one wins; what cannot be used keeps the value from below."""
     values = {each.name: each.default for each in fields(Settings)}
@@ -177,6 +183,8 @@ def _refusal(layer: Layer, key: Any, name: str, value: Any) -> str:
 
 def _kept(name: str, values: Mapping[str, Any], sources: Mapping[str, str]) -> str:
     value = values[name]
+    if name in _SECRET and sources[name] != DEFAULT:
+        return f"; that of {sources[name]} is kept"
     return f"; its default {value!r} is kept" if sources[name] == DEFAULT else f"; {value!r} of {sources[name]} is kept"
 
 

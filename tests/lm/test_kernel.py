@@ -1,14 +1,16 @@
 """The compiled product of int8 weights against a slow, obvious one, on every path that this processor has."""
 
 import ctypes
+import os
 import shutil
+import time
 
 import pytest
 import torch
 
 from spa_lsp.lm import kernel as module
 from spa_lsp.lm.int8 import Int8Linear, pack, quantize, restore, unpack
-from spa_lsp.lm.kernel import PATHS, Kernel, NoKernel, build_kernel, find_kernel, openmp_runtimes
+from spa_lsp.lm.kernel import KEPT_S, PATHS, Kernel, NoKernel, build_kernel, find_kernel, openmp_runtimes
 
 SHAPES = [(16, 32), (128, 96), (1, 1), (17, 33), (40, 5), (333, 100)]
 
@@ -134,6 +136,42 @@ def test_a_damaged_library_is_compiled_again(library, compiled, tmp_path, monkey
     path.write_bytes(whole[:1000])
     monkeypatch.setattr(module, "_compile", lambda _source, target, _compilers: target.write_bytes(whole))
     assert build_kernel().read_bytes() == whole
+
+
+@pytest.fixture
+def build(tmp_path, monkeypatch):
+    """Build in a cache of its own, with a compiler that writes a few bytes."""
+    monkeypatch.setenv("SPA_CACHE", str(tmp_path))
+    monkeypatch.setattr(module, "_compile", lambda _sources, target, _compilers: target.write_bytes(b"library"))
+    return build_kernel
+
+
+def lay(folder, name, *, age_s=0.0):
+    """A file that was neither written nor read for so long."""
+    path = folder / name
+    path.write_bytes(b"")
+    os.utime(path, times=2 * (time.time() - age_s,))
+    return path
+
+
+# issue 12
+def test_what_other_versions_built_goes_when_nobody_used_it_for_long(build):
+    path = build()
+    path.unlink()  # or nothing would be built
+    folder = path.parent
+    for name in ("int8-0.so", "int8-0.sha256", "other.so"):
+        lay(folder, name, age_s=KEPT_S + 60)
+    lay(folder, "int8-1.so", age_s=KEPT_S - 60)
+    build()
+    own = {path.name, path.with_suffix(".sha256").name}
+    assert {each.name for each in folder.iterdir()} == {"int8-1.so", "other.so", *own}
+
+
+# issue 12
+def test_a_library_that_is_used_is_not_old(build):
+    path = build()
+    os.utime(path, times=(0, 0))
+    assert build() == path and path.stat().st_mtime > time.time() - KEPT_S
 
 
 def test_without_a_compiler_there_is_no_kernel():

@@ -27,8 +27,10 @@ class FakeServer:
     behave: Any = None  # (writer, body) -> awaitable: writes the whole answer itself
     asked: list[dict[str, Any]] = field(default_factory=list)  # bodies of the requests for completions
     paths: list[str] = field(default_factory=list)
+    keys: set[str | None] = field(default_factory=set)  # that were sent
     is_full: asyncio.Event = field(default_factory=asyncio.Event)  # set when `n_awaited` requests are there
     n_awaited: int = 1
+    n_left: int = 0  # requests whose client went away while `holds` had them
     _tasks: set[Any] = field(default_factory=set)
 
     @property
@@ -52,6 +54,7 @@ class FakeServer:
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         _, path, _ = request.split(" ")
         self.paths.append(path)
+        self.keys.add(headers.get("authorization"))
         if self.key and headers.get("authorization") != f"Bearer {self.key}":
             return await send_json(writer, self.error, status=401)
         if path == "/v1/models":
@@ -96,7 +99,8 @@ async def send_data(writer, data):
 
 
 async def send_piece(writer, text, *, finish=None, logprob=-0.5):
-    logprobs = {"content": [{"id": 1, "token": text, "logprob": logprob}]} if text else None
+    has_logprob = bool(text) and logprob is not None
+    logprobs = {"content": [{"id": 1, "token": text, "logprob": logprob}]} if has_logprob else None
     choice = {"text": text, "index": 0, "logprobs": logprobs, "finish_reason": finish}
     await send_data(writer, b"data: %s\n\n" % json.dumps({"choices": [choice], "model": "m"}).encode())
 
@@ -121,6 +125,21 @@ async def serving(*, tls=None, **options):
             task.cancel()
         await asyncio.gather(*fake._tasks, return_exceptions=True)
         await asyncio.sleep(0.01)  # what is closed has closed
+
+
+def holds(fake):
+    """Make it say nothing for as long as its clients stay."""
+
+    async def behave(writer, body):
+        try:
+            await send_head(writer)
+            while True:
+                await send_data(writer, b": wait\n")
+                await asyncio.sleep(0)
+        except ConnectionError:
+            fake.n_left += 1
+
+    fake.behave = behave
 
 
 async def _serve_at(host, port):

@@ -8,7 +8,7 @@ import pytest
 from spa_lsp.adapters.server_export import served_name
 from spa_lsp.completion import CompletionRequest, ContextPiece
 from spa_lsp.errors import AdapterMismatch, NotFound
-from tests.remote.fake_server import SGLANG, VLLM, send_head, send_piece
+from tests.remote.fake_server import SGLANG, VLLM, send_end, send_head, send_piece
 
 pytestmark = pytest.mark.remote
 
@@ -140,6 +140,39 @@ async def test_our_stop_rules_end_a_text_and_the_work_at_the_server(opened):
     await engine.close()
     while not is_left:
         await asyncio.sleep(0)
+
+
+# issue 16
+@pytest.mark.parametrize("logprob", [-0.5, None])
+async def test_a_server_that_heeds_no_max_tokens_is_left_when_it_has_sent_as_many(opened, logprob):
+    is_left = asyncio.Event()
+
+    async def goes_on(writer, body):
+        await send_head(writer)
+        try:
+            while True:
+                await send_piece(writer, "x ", logprob=logprob)
+        except ConnectionError:
+            is_left.set()
+
+    _, engine = await opened(settings={"adapter_set": ""}, behave=goes_on)
+    result = await engine.complete(replace(REQUEST, stop="none", k=1, deadline_s=None))
+    assert [(each.text, each.finish) for each in result.alternatives] == [("x " * 24, "length")]
+    await is_left.wait()
+
+
+# issue 16
+async def test_what_comes_with_the_last_token_belongs_to_it(opened):
+    async def ends_with_a_rest(writer, body):
+        await send_head(writer)
+        for _ in range(body["max_tokens"]):
+            await send_piece(writer, "x ")
+        await send_piece(writer, "rest", finish="length")
+        await send_end(writer)
+
+    _, engine = await opened(settings={"adapter_set": ""}, behave=ends_with_a_rest)
+    result = await engine.complete(replace(REQUEST, stop="none", k=1))
+    assert [each.text for each in result.alternatives] == ["x " * 24 + "rest"]
 
 
 async def test_a_stop_token_in_the_text_ends_it(opened):

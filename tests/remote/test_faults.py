@@ -180,10 +180,21 @@ def test_a_key_that_others_can_read_is_refused(tmp_path):
     assert read_key(str(path)) == "zq-key"
 
 
-@pytest.mark.parametrize("where", ["SPA_NO_SUCH_KEY", "/no/such/key", "/tmp"])
-def test_a_key_that_is_not_there_is_a_sentence(where):
-    with pytest.raises(BadInput, match="engineKey"):
+# issue 16
+@pytest.mark.parametrize("where", ["SPA_NO_SUCH_KEY", "AKIAZQSECRET7", "/zq/SECRET+key==", "~/zq/SECRET", "/tmp"])
+def test_a_key_that_is_not_there_is_a_sentence_without_what_may_be_the_key(where):
+    with pytest.raises(BadInput, match="engineKey names") as caught:
         read_key(where)
+    assert where not in str(caught.value) and "SECRET" not in str(caught.value)
+
+
+# issue 16
+@pytest.mark.parametrize("content", ["", "two\nlines"])
+def test_a_variable_without_a_key_is_not_named(monkeypatch, content):
+    monkeypatch.setenv("AKIAZQSECRET7", content)
+    with pytest.raises(BadInput, match="engineKey names an environment variable") as caught:
+        read_key("AKIAZQSECRET7")
+    assert "SECRET" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["http://192.0.2.1:8000", "http://gpu-box"])

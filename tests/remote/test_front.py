@@ -19,11 +19,13 @@ from spa_lsp.remote.engine import RemoteEngine
 from spa_lsp.settings.files import read_settings
 from spa_lsp.settings.schema import OWN_FILE_KEYS, Settings, to_camel_case
 from tests.conftest import TINY_ID
-from tests.remote.fake_server import serving
+from tests.remote.fake_server import holds, serving
+from tests.server.conftest import eventually
 from tests.server.front import Front
 
 pytestmark = pytest.mark.remote
 
+OTHER = "file:///b.py"
 VALUES = {"engine": "http://127.0.0.1:1", "engine_key": "SPA_KEY", "engine_fallback": True, "allow_insecure": True}
 
 
@@ -80,6 +82,39 @@ async def test_a_server_that_fails_is_told_of_once(front):
     assert front.statuses[-1]["state"] == "error"
 
 
+# issue 16
+async def test_another_server_answers_at_once_and_the_old_one_is_left(front):
+    front, old = front
+    holds(old)
+    front.open("def add(a, b):\n")
+    front.open("def add(a, b):\n", uri=OTHER)
+    waiting = front.ask_items(1, 0)
+    await eventually(lambda: len(old.asked) == 4)
+    async with serving(pieces=("    return new\n", "\n")) as new:
+        set_own(engine=new.url, adapter_set="")
+        assert {text.strip() for text in await front.texts(1, 0, uri=OTHER)} == {"return new"}
+        assert (await waiting)["result"]["items"] == []
+        await eventually(lambda: old.n_left == 4)
+        assert {text.strip() for text in await front.texts(1, 0)} == {"return new"}
+        assert front.statuses[-1]["sends_to"] == f"127.0.0.1:{new.port}"
+    assert (front.messages, len(old.asked)) == ([], 4)
+
+
+# issue 16
+async def test_the_engine_here_takes_the_place_of_a_server_at_once(front):
+    front, old = front
+    holds(old)
+    front.open("def add(a, b):\n")
+    front.open("def add(a, b):\n", uri=OTHER)
+    waiting = front.ask_items(1, 0)
+    await eventually(lambda: len(old.asked) == 4)
+    set_own(engine="local", adapter_set="")
+    assert await front.texts(1, 0, uri=OTHER) == []  # it starts
+    assert (await waiting)["result"]["items"] == [] and front.statuses[-1]["sends_to"] == ""
+    await eventually(lambda: old.n_left == 4)
+    assert [each for each in front.messages if "127.0.0.1" in each] == [] and len(old.asked) == 4
+
+
 @pytest.mark.parametrize("name", sorted(OWN_FILE_KEYS))
 def test_a_workspace_cannot_set_where_text_goes(name, tmp_path):
     (tmp_path / ".spa-lsp.toml").write_text(to_toml(**{name: VALUES[name]}))
@@ -109,6 +144,13 @@ def test_what_may_be_a_secret_is_not_repeated(value):
     assert [each for each in complaints if "zq" in each] == []
 
 
+# issue 16
+def test_what_may_be_a_secret_is_not_repeated_where_another_one_is_refused():
+    set_own(engine_key="AKIAZQSECRET7")
+    (complaint,) = read_settings(None, client={"engineKey": "SPA_KEY"}).complaints
+    assert "only be set in your own file" in complaint and "SECRET" not in complaint
+
+
 async def test_a_command_asks_the_server_and_says_so(catalog, tmp_path):
     (tmp_path / "a.py").write_text("def add(a, b):\n\n")
     async with serving() as fake:
@@ -116,6 +158,32 @@ async def test_a_command_asks_the_server_and_says_so(catalog, tmp_path):
         result = await asyncio.to_thread(CliRunner().invoke, main, command)
     assert result.exit_code == 0, result.output
     assert "return a + b" in result.stdout and f"text goes to 127.0.0.1:{fake.port}" in result.stderr
+
+
+async def complete_by(url, tmp_path):
+    (tmp_path / "a.py").write_text("def add(a, b):\n\n")
+    command = ["complete", f"{tmp_path / 'a.py'}:2:1", "--base", TINY_ID, "--set", "", "--engine", url]
+    result = await asyncio.to_thread(CliRunner().invoke, main, command)
+    assert result.exit_code == 0, result.output
+
+
+# issue 16
+@pytest.mark.parametrize("own", ["http://127.0.0.1:1", "https://127.0.0.1:{port}", "http://localhost:{port}", "local"])
+async def test_the_key_is_not_sent_to_another_server_than_the_own_one(catalog, tmp_path, monkeypatch, own):
+    monkeypatch.setenv("SPA_KEY", "zq-key")
+    async with serving() as fake:
+        set_own(engine=own.format(port=fake.port), engine_key="SPA_KEY")
+        await complete_by(fake.url, tmp_path)
+    assert fake.asked and fake.keys == {None}
+
+
+# issue 16
+async def test_the_key_is_sent_to_the_own_server_however_it_is_named(catalog, tmp_path, monkeypatch):
+    monkeypatch.setenv("SPA_KEY", "zq-key")
+    async with serving(key="zq-key") as fake:
+        set_own(engine=fake.url, engine_key="SPA_KEY")
+        await complete_by(f"{fake.url}/v1", tmp_path)
+    assert fake.asked
 
 
 def test_the_doctor_says_that_text_stays_here():

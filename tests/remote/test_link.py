@@ -1,11 +1,15 @@
 """A front beside a server elsewhere: pauses, the engine here as the way out, and what its status bar says."""
 
+import asyncio
+
 import pytest
 
 from spa_lsp.completion import CompletionRequest, CompletionResult
-from spa_lsp.engine.events import Done, Failed, Names, Ready
+from spa_lsp.engine.events import Busy, Done, Failed, Names, Ready
 from spa_lsp.errors import Unavailable
 from spa_lsp.remote.link import PAUSES_S, RemoteLink
+from tests.remote.fake_server import holds
+from tests.server.conftest import eventually
 
 pytestmark = pytest.mark.remote
 
@@ -93,6 +97,40 @@ async def test_the_engine_here_answers_meanwhile_where_it_is_asked_to(linked):
 async def test_a_server_that_answers_needs_no_engine_here(linked):
     _, link, _, _, _ = await linked(open_local=lambda: pytest.fail("the engine here was started"))
     assert (await link.complete(REQUEST)).alternatives
+
+
+# issue 16
+async def test_who_waits_when_it_is_closed_gets_nothing_and_the_server_is_left(linked):
+    fake, link, problems, events, _ = await linked()
+    holds(fake)
+    asking = asyncio.create_task(link.complete(REQUEST))
+    await eventually(lambda: len(fake.asked) == 4)
+    link.close()
+    assert await asking is None and problems == []
+    assert [type(each) for each in events] == [Busy, Done]
+    await eventually(lambda: fake.n_left == 4)
+
+
+# issue 16
+async def test_nor_does_the_engine_here_answer_then(linked):
+    fake, link, _, _, _ = await linked(open_local=lambda: pytest.fail("the engine here was started"))
+    holds(fake)
+    asking = asyncio.create_task(link.complete(REQUEST))
+    await eventually(lambda: len(fake.asked) == 4)
+    link.close()
+    assert await asking is None
+
+
+async def test_who_waits_may_go(linked):
+    fake, link, problems, _, _ = await linked()
+    holds(fake)
+    asking = asyncio.create_task(link.complete(REQUEST))
+    await eventually(lambda: len(fake.asked) == 4)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await eventually(lambda: fake.n_left == 4)
+    assert problems == []
 
 
 async def test_at_its_start_it_sees_whether_the_server_is_ready(linked):

@@ -68,7 +68,7 @@ def base_stage(
     chosen = {sample.id: item for sample in samples if (item := _shortest_item(sample, items_config, run.seed, base))}
     if not any(item.n_tokens <= config.max_tokens for item in chosen.values()):
         raise BadInput(f"no sample has an item of at most {config.max_tokens} tokens; import other Python samples")
-    asked = [(f"query:{item.item_id}", item) for anchor in anchors for item in _anchor_items(anchor, base)]
+    asked = [(f"query:{item.item_id}", item) for anchor in anchors for item in anchor_items(anchor, base)]
     short = {sample_id: item for sample_id, item in chosen.items() if item.n_tokens <= config.max_tokens}
     computed = _vectors(db, base, dict(asked), short, _spread(list(chosen.values()), config), config, run)
     found = computed.vectors
@@ -110,7 +110,12 @@ def _shortest_item(sample: Sample, config: ItemsConfig, seed: int, base: LoadedB
     return min(fitting, key=lambda item: item.n_tokens, default=None)
 
 
-def _anchor_items(anchor: Anchor, base: LoadedBase) -> list[TokenItem]:
+def anchor_items(anchor: Anchor, base: LoadedBase) -> list[TokenItem]:
+    """The items of an anchor, whole.
+
+    Raises:
+        BadInput: the base cannot read one as a whole.
+    """
     limit = base.model.config.max_position_embeddings
     items = token_items(anchor.items, base.prompt, stop_id=base.end_id, max_tokens=limit)
     if len(items) < len(anchor.items):

@@ -9,6 +9,7 @@ from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import click
+from click.core import ParameterSource
 
 from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.settings.schema import QUANTIZATIONS
@@ -51,6 +52,11 @@ def of_field(config: type, name: str) -> Callable[[_Command], _Command]:
     """The option of one field of a config; the command gets its value under the field's name."""
     (found,) = (each for each in fields(config) if each.name == name)
     return _option(config, found, name, None)
+
+
+def is_given(parameter: str) -> bool:
+    """Whether the user gave a value for a parameter of the running command, be it the default."""
+    return click.get_current_context().get_parameter_source(parameter) is not ParameterSource.DEFAULT
 
 
 def _option(config: type, each: "Field[Any]", parameter: str, flag: str | None) -> Callable[[_Command], _Command]:
@@ -120,7 +126,7 @@ budget = click.option(
     "budget_s",
     type=Duration(),
     metavar="TIME",
-    help="End in this time, as in 10m or 1h30m: as many samples, parts and steps as fit, at the lowest priority.",
+    help="End in this time, as in 1h30m: as many samples, parts and steps (up to --steps) as fit, at lowest priority.",
 )
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

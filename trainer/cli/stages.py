@@ -193,6 +193,8 @@ def run(path: Path | None, from_outcomes: bool, sources: SourcesConfig, as_json:
 
     if path is None and not from_outcomes and sources == SourcesConfig():
         raise click.UsageError("give a FILE, --from-outcomes, --from DIR or --package NAME")
+    if asked["budget_s"] is not None and options.is_given("finetune_steps"):
+        asked["most_steps"] = asked["finetune"].steps
     with open_trainer() as db:
         results = run_all(db, path, from_outcomes=from_outcomes, sources=sources, **asked)
         for result in results:  # each stage is computed when it is asked for

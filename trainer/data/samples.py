@@ -17,6 +17,7 @@ Tokens are not counted here; whoever trains skips what is too long.
 import json
 import math
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -98,8 +99,9 @@ class ImportReport:
 def import_file(db: Database, path: Path, *, limit: int | None = None, on_bytes: OnBytes | None = None) -> ImportReport:
     """Read a file, or a data set's folder, into the store: all or nothing but for bad lines, which are left out.
 
-    A sample whose problem or solution is known but for white space is not added again (Magicoder's own rule). At most
-    `limit` good lines are read; `on_bytes` is told after each line how many bytes it had.
+    A sample whose problem or solution is known but for white space is not added again (Magicoder's own rule); of what
+    was accepted both must be known. At most `limit` good lines are read; `on_bytes` is told after each line how many
+    bytes it had. A number that is not finite becomes null.
 
     Raises:
         NotFound: no such file.
@@ -169,6 +171,11 @@ def split_holdout(samples: Sequence[Sample], *, config: ItemsConfig, seed: int) 
             held.update(own)
     train = [sample for sample in samples if sample.id not in held]
     return train, [sample for sample in samples if sample.id in held]
+
+
+def spread(samples: Sequence[Sample], n: int) -> Sequence[Sample]:
+    """At most `n` of the samples, from all over them."""
+    return samples[:: max(1, -(-len(samples) // n))]
 
 
 def make_items(sample: Sample, *, config: ItemsConfig, seed: int) -> list[Item]:
@@ -270,7 +277,7 @@ def _parse_line(line: bytes) -> dict[str, Any]:
     if len(text) > MAX_LINE_CHARACTERS:
         raise ValueError(f"{len(text)} characters, longer than {MAX_LINE_CHARACTERS}")
     try:
-        row = json.loads(text)
+        row = json.loads(text, parse_float=_finite, parse_constant=_finite)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg} at character {error.pos + 1}") from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, or brackets without end
@@ -280,12 +287,18 @@ def _parse_line(line: bytes) -> dict[str, Any]:
     for field in _FIELDS:
         _check_field(row, field)
     weight = row.get(WEIGHT, 1)
-    if type(weight) not in (int, float) or not 0 <= weight < math.inf:
-        raise ValueError(f"field '{WEIGHT}' is {weight!r}, not a number of 0 or more")
+    if type(weight) not in (int, float) or not 0 <= weight <= sys.float_info.max:
+        raise ValueError(f"field '{WEIGHT}' is {weight!r:.40}, not a finite number of 0 or more")
     for field in (BEFORE, ACCEPTED):
         if not isinstance(row.get(field, ""), str):
             raise ValueError(f"field '{field}' is not text but {type(row[field]).__name__}")
     return row
+
+
+def _finite(written: str) -> float | None:
+    """A number of a row; None for what JSON cannot say (`NaN` is how tables write what is missing) or a float hold."""
+    number = float(written)
+    return number if math.isfinite(number) else None
 
 
 def _check_field(row: dict[str, Any], field: str) -> None:
@@ -319,20 +332,21 @@ def _insert_sample(db: Database, dataset_id: str, row: dict[str, Any]) -> bool:
     """Add the sample and its place in the data set; False when it was known.
 
     One that only shares its problem or its solution with a known sample is not in the store, and so in no data set: to
-    forget the known one must not be prevented by it.
+    forget the known one must not be prevented by it. Of what was accepted all texts at one cursor are learned.
     """
     lang, problem, solution = row["lang"].strip().lower(), plain_lines(row["problem"]), plain_lines(row["solution"])
     keys = {"problem_key": content_key(problem), "solution_key": content_key(solution)}
     is_same = "problem_key = :problem_key AND solution_key = :solution_key"
-    query = f"SELECT id, {is_same} AS is_same FROM samples WHERE {is_same.replace('AND', 'OR')}"
+    is_known = is_same if row.get(ACCEPTED) else is_same.replace("AND", "OR")
+    query = f"SELECT id, {is_same} AS is_same FROM samples WHERE {is_known}"
     known = next(db.query(f"{query} ORDER BY is_same DESC, n LIMIT 1", keys), None)
     sample_id = content_id([lang, problem, solution]) if known is None else str(known["id"])
     if known is None:
-        extra = json.dumps({name: value for name, value in row.items() if name not in _FIELDS})
+        extra = json.dumps({name: value for name, value in row.items() if name not in _FIELDS}, allow_nan=False)
         fields = {"lang": lang, "problem": problem, "solution": solution}
         db.table("samples").insert({"id": sample_id, **fields, "extra": extra, **keys})
     elif known["is_same"] and WEIGHT in row:
-        patch = json.dumps({WEIGHT: row[WEIGHT]})
+        patch = json.dumps({WEIGHT: row[WEIGHT]}, allow_nan=False)
         db.execute("UPDATE samples SET extra = json_patch(extra, ?) WHERE id = ?", [patch, sample_id])
     if known is None or known["is_same"]:
         db.table("dataset_samples").insert({"dataset_id": dataset_id, "sample_id": sample_id}, ignore=True)

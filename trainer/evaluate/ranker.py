@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from spa_lsp.completion import Alternative
 from spa_lsp.errors import BadInput
 from spa_lsp.text.ranking import FEATURES, STEP, features, make_offers
+from spa_lsp.text.shown import Offer
 from trainer.evaluate.benchmarks.problems import Problem
 from trainer.evaluate.figures.bootstrap import Interval, paired_bootstrap
+from trainer.evaluate.figures.estimates import is_judged
 from trainer.evaluate.views import editor_site
 
 Weights = NDArray[np.float64]  # in the order of FEATURES
@@ -52,11 +54,19 @@ class RankerFigures:
         return self.minus_today.low > 0 and self.minus_trust.low >= 0
 
 
-def rank_problem(problem: Problem, alternatives: Sequence[Alternative], verdicts: Sequence[str]) -> RankedProblem:
-    """The offers of a problem's completions, of which the first is the lead's; verdicts are by their index."""
+def rank_problem(
+    problem: Problem, alternatives: Sequence[Alternative], verdicts: Sequence[str]
+) -> RankedProblem | None:
+    """The offers of a problem's completions, of which the first is the lead's; verdicts are by their index.
+
+    What was not judged, for want of a package, is left out; None: that is all of it.
+    """
     site, lead = editor_site(problem), alternatives[0]
-    trusted = make_offers(alternatives, site, counts={})
-    today = make_offers(alternatives, site, counts={}, lead=lead)
+    found = make_offers(alternatives, site, counts={})
+    trusted = _judged(found, verdicts)
+    if found and not trusted:
+        return None
+    today = _judged(make_offers(alternatives, site, counts={}, lead=lead), verdicts)
     offers = sorted(trusted, key=lambda offer: offer.alternative.index)
     forms = [offer.form for offer in offers]
     rows = [list(features(offer, site, lead).values()) for offer in offers]
@@ -66,6 +76,10 @@ def rank_problem(problem: Problem, alternatives: Sequence[Alternative], verdicts
         first_today=forms.index(today[0].form) if today else -1,
         first_by_trust=forms.index(trusted[0].form) if trusted else -1,
     )
+
+
+def _judged(offers: Sequence[Offer], verdicts: Sequence[str]) -> list[Offer]:
+    return [offer for offer in offers if is_judged(verdicts[offer.alternative.index])]
 
 
 def fit(problems: Sequence[RankedProblem]) -> Weights:

@@ -2,15 +2,18 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 from spa_lsp.lm.bank import AdapterBank
 from spa_lsp.lm.load import LoadedBase, load_base
 from spa_lsp.progress import progress
+from trainer.attribute.anchors import Anchor
 from trainer.attribute.gradients import sample_gradients, warm_up
-from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig
+from trainer.attribute.stage import anchor_items
+from trainer.configs import BASE_METHODS, AttributeConfig, FinetuneConfig, ItemsConfig
 from trainer.data.items import TokenItem, token_items
-from trainer.data.samples import Sample, make_items
+from trainer.data.samples import Sample, make_items, spread
 from trainer.train.finetune import new_bank
 from trainer.train.loss import adapter_losses, base_losses
 from trainer.train.training import plan_steps, train
@@ -20,16 +23,24 @@ _MAX_SAMPLES = 64  # whose items are looked at
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """Seconds: of loading the base, and of one gradient, one optimizer step of all adapters, one held-out item."""
+    """Seconds of loading the base, and of one optimizer step of all adapters; of one item the seconds of what is done.
+
+    A warm-up sees longer items than those that get a gradient; anchors have items of their own. Where the method asks
+    no base, what is only of gradients is 0.
+    """
 
     load_s: float
+    warm_up_s: float
     gradient_s: float
+    gradient_share: float  # of the samples, that are short enough for one
+    anchor_s: float
     step_s: float
     held_out_s: float
 
 
 def measure_costs(
     samples: Sequence[Sample],
+    anchors: Sequence[Anchor],
     attribute: AttributeConfig,
     finetune: FinetuneConfig,
     items: ItemsConfig,
@@ -47,10 +58,15 @@ def measure_costs(
         base = load_base(base_id, is_training=True)
         load_s = time.perf_counter() - started
         shown.advance()
-        own = [_token_items(sample, base, items, seed) for sample in samples[:_MAX_SAMPLES]]
+        own = [_token_items(sample, base, items, seed) for sample in spread(samples, _MAX_SAMPLES)]
         shortest = [min(each, key=lambda item: item.n_tokens) for each in own if each]
-        short = [item for item in shortest if item.n_tokens <= attribute.max_tokens] or shortest
-        gradient_s = _gradient_seconds(base, _middling(short, attribute.batch), attribute, seed)
+        short = [item for item in shortest if item.n_tokens <= attribute.max_tokens]
+        warm_up_s = gradient_s = anchor_s = 0.0
+        if attribute.method in BASE_METHODS:
+            of_anchors = [item for anchor in anchors for item in anchor_items(anchor, base)]
+            warm_up_s, gradient_s, anchor_s = _gradient_seconds(
+                base, shortest, [short or shortest, of_anchors], attribute, seed
+            )
         shown.advance()
         bank = new_bank(base, finetune, n_adapters=k, seed=seed)
         every = _middling([item for each in own for item in each], k * finetune.accumulate)
@@ -59,13 +75,31 @@ def measure_costs(
         one = every[len(every) // 2]
         held_out_s = _second(lambda: (adapter_losses(base, bank, one, finetune.activation), base_losses(base, [one])))
         shown.advance()
-    return Costs(load_s=load_s, gradient_s=gradient_s, step_s=step_s, held_out_s=held_out_s)
+    return Costs(
+        load_s=load_s,
+        warm_up_s=warm_up_s,
+        gradient_s=gradient_s,
+        gradient_share=len(short) / len(own),
+        anchor_s=anchor_s,
+        step_s=step_s,
+        held_out_s=held_out_s,
+    )
 
 
-def _gradient_seconds(base: LoadedBase, items: list[TokenItem], config: AttributeConfig, seed: int) -> float:
+def _gradient_seconds(
+    base: LoadedBase,
+    warm: Sequence[TokenItem],
+    kinds: Sequence[Sequence[TokenItem]],
+    config: AttributeConfig,
+    seed: int,
+) -> list[float]:
+    """Seconds of an item in the warm-up, then those of a gradient of each kind of items."""
     bank = AdapterBank(base.model, device=base.device)
-    warm_up(base, bank, items, replace(config, warmup_samples=config.batch), seed=seed)
-    return _second(lambda: sample_gradients(base, bank, items, config, seed=seed)) / len(items)
+    found = [_second(lambda: warm_up(base, bank, _middling(warm, config.batch), config, seed=seed))]
+    for kind in kinds:
+        items = _middling(kind, config.batch)
+        found.append(_second(partial(sample_gradients, base, bank, items, config, seed=seed)))
+    return [seconds / config.batch for seconds in found]
 
 
 def _step(base: LoadedBase, bank: AdapterBank, items: list[TokenItem], config: FinetuneConfig, seed: int) -> None:

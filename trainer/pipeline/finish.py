@@ -69,7 +69,7 @@ def publish_with_ranker(
     (asked,) = parse_arms(f"influence={found.name}@served", k=min(k, found.k))
     served = Served(settings.base_id, settings.quantization)
     (result,) = run_arms(db, served, problems, [(asked.with_set(found), found)], settings, has_kl=False)
-    ranked = [
+    known = [
         rank_problem(
             problem,
             [each.alternative for each in load_completions(db, result.run, key)],
@@ -77,6 +77,7 @@ def publish_with_ranker(
         )
         for problem, (key, attempts) in zip(problems, result.attempts.items(), strict=True)
     ]
+    ranked = [own for own in known if own is not None]
     figures, weights = measure(ranked, seed=settings.seed), named(fit(ranked))
     is_published = figures.is_better or is_forced
     if is_published:

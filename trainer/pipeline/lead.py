@@ -13,8 +13,8 @@ from torch import Tensor
 from spa_lsp.adapters.manifest import AdapterInfo, AdapterSet
 from spa_lsp.adapters.writing import describe_adapter
 from spa_lsp.errors import BadInput
+from trainer.train.starting import BASE_LABEL, LEAD, lead_row
 
-LEAD = "lead"  # the name of a row that is made here
 MEAN, BASE = "mean", "base"
 
 
@@ -24,19 +24,21 @@ def with_lead(
     """The set with another lead, its adapters' bytes by name, and how much of what was asked for the lead has.
 
     Args:
-        adapter_set: a row called `lead` that it has is replaced, and no part of the mean.
+        adapter_set: a row that it has been given before goes, and is no part of the mean.
         files: of all its adapters.
         of: `mean`, `base`, or the name of one of its adapters.
 
     Raises:
-        BadInput: it has no such adapter.
+        BadInput: it has no such adapter, or one of its own has the name that the row would have.
     """
-    own = [info for info in adapter_set.adapters if info.name != LEAD]
+    own = [info for info in adapter_set.adapters if info.name != lead_row(adapter_set)]
     kept = {info.name: files[info.name] for info in own}
     if of not in (MEAN, BASE):
         if of not in kept:
             raise BadInput(f"{adapter_set.name} has no adapter {of!r}; choose {MEAN}, {BASE} or {', '.join(kept)}")
         return replace(adapter_set, adapters=tuple(own), lead=of), kept, 1.0
+    if LEAD in kept:
+        raise BadInput(f"an adapter of {adapter_set.name} is named {LEAD} itself; choose one of {', '.join(kept)}")
     adapters = [load(data) for data in kept.values()]
     made, share = mean_adapter(adapters, adapter_set.rank) if of == MEAN else (_nothing(adapters[0]), 1.0)
     kept[LEAD] = save({name: tensor.contiguous() for name, tensor in made.items()})
@@ -73,6 +75,6 @@ def _nothing(like: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _describe(data: bytes, of: str, *, n_adapters: int, share: float) -> AdapterInfo:
     if of == BASE:
-        return describe_adapter(LEAD, data, label="the base")
+        return describe_adapter(LEAD, data, label=BASE_LABEL)
     figures = {"n_adapters": n_adapters, "share": round(share, 4)}
     return describe_adapter(LEAD, data, label=f"mean of {n_adapters} adapters", figures=figures)

@@ -18,7 +18,7 @@ from spa_lsp.adapters.manifest import check_name, check_scaling, check_temperatu
 from spa_lsp.adapters.writing import publish as publish_set
 from spa_lsp.bases.catalog import DEFAULT_BASE, find_base, installed_base
 from spa_lsp.errors import BadInput
-from spa_lsp.progress import BYTES, progress
+from spa_lsp.progress import BYTES, note, progress
 from spa_lsp.storage.store import apply_migrations, open_store
 from trainer.attribute.anchors import Anchor, anchors_digest, load_anchors
 from trainer.configs import (
@@ -78,7 +78,14 @@ from trainer.rows.stages import (
     SizesSettings,
 )
 from trainer.rows.tables import MIGRATIONS
-from trainer.train.starting import set_to_go_on_from, starts_of_parts, taken_over
+from trainer.train.starting import (
+    check_n_parts,
+    lead_row,
+    part_names,
+    set_to_go_on_from,
+    starts_of_parts,
+    taken_over,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -229,6 +236,8 @@ def run_finetune(
     check_scaling(config.rank, config.alpha)  # publishing would refuse it after the work
     source = source_run(db, PARTITION, run_id)
     starts = starts_of_parts(init_set, source.figures.names) if init_set else []
+    if init_set and (row := lead_row(init_set)):
+        note(f"{row!r} of {init_set.name} was made to lead and has learned no part; no adapter begins as it")
     parts = load_parts(db, source, limit)
     settings = FinetuneSettings(finetune=config, items=items, base=base_id, limit=limit)
     parents = FinetuneParents(
@@ -285,24 +294,33 @@ def run_all(
     limit: int | None = None,
     seed: int = 0,
     budget_s: float | None = None,
+    most_steps: int | None = None,
 ) -> Iterator[ImportReport | Synthesized | Attributed | Divided | Trained | Published]:
     """Every stage on what the one before it made; a stage runs when its result is asked for.
 
     Samples come from a file, from sources (of their first `n_seeds` seeds), from what was accepted in editors, or from
     several of these. Where the adapters go on from a set, there are as many as it has. With a budget the whole ends in
-    time, at the lowest priority: samples, parts and steps are then as many as fit, at most as many as asked for.
+    time, at the lowest priority: samples, parts and steps are then as many as fit, at most as many as asked for; steps
+    at most `most_steps`.
     """
     find_base(base_id)  # what is wrong is said before hours of work
     if init_set := set_to_go_on_from(finetune, base_id):
         finetune = taken_over(finetune, init_set)
-        divide = divide if divide.k != PartitionConfig.k else replace(divide, k=init_set.k)
+        divide = divide if divide.k != PartitionConfig.k else replace(divide, k=len(part_names(init_set)))
+        check_n_parts(init_set, divide.k)
     check_scaling(finetune.rank, finetune.alpha)
     if publish.name is not None:
         check_name(publish.name, what="set")
     fitted = None
     if budget_s is not None:
         asked = SizesSettings(
-            budget_s=budget_s, base=base_id, attribute=attribute, partition=divide, finetune=finetune, items=items
+            budget_s=budget_s,
+            base=base_id,
+            attribute=attribute,
+            partition=divide,
+            finetune=finetune,
+            items=items,
+            most_steps=most_steps,
         )
         fitted = Fitted(db, asked, language=language, limit=limit, anchors_path=anchors_path, seed=seed)
     if path is not None:

@@ -75,6 +75,7 @@ class SizesSettings:
     partition: PartitionConfig
     finetune: FinetuneConfig
     items: ItemsConfig
+    most_steps: int | None = field(default=None, metadata={"is_added": True})  # None: as many as help
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -244,3 +244,11 @@ def m011_members_of_several_parts(db: Database) -> None:
     db.execute("INSERT INTO members SELECT run_id, sample_id, part FROM part_members")
     db.execute("DROP TABLE part_members")
     db.execute("ALTER TABLE members RENAME TO part_members")
+
+
+@MIGRATIONS()
+def m012_extra_is_json(db: Database) -> None:
+    """What an import kept of a row is JSON for SQLite, too: Python wrote `NaN` and `Infinity`, which are null now."""
+    for row in list(db.query("SELECT id, extra FROM samples WHERE NOT json_valid(extra)")):
+        extra = json.loads(row["extra"], parse_constant=lambda _: None)
+        db.execute("UPDATE samples SET extra = ? WHERE id = ?", [json.dumps(extra, allow_nan=False), row["id"]])

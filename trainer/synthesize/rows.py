@@ -160,7 +160,7 @@ def _insert_sample(db: Database, run: SynthesizeRun, seed: Seed, task: Task, cod
         "lang": LANGUAGE,
         "problem": task.problem,
         "solution": solution,
-        "extra": json.dumps({"origin": origin}),
+        "extra": json.dumps({"origin": origin}, allow_nan=False),
         "problem_key": content_key(task.problem),
         "solution_key": content_key(solution),
     }

@@ -11,6 +11,8 @@ from spa_lsp.bases.catalog import find_base, installed_base
 from spa_lsp.errors import BadInput
 from trainer.configs import FinetuneConfig
 
+LEAD, BASE_LABEL = "lead", "the base"  # the name of a row that `trainer lead` makes, and its label where it is nothing
+
 
 def set_to_go_on_from(config: FinetuneConfig, base_id: str) -> AdapterSet | None:
     """The set that `init_from` names, made for the installed base; None where none is named.
@@ -51,20 +53,50 @@ def taken_over(config: FinetuneConfig, start: AdapterSet) -> FinetuneConfig:
     return replace(config, **of_set)
 
 
+def part_names(adapter_set: AdapterSet) -> list[str]:
+    """The names of its adapters that have learned a part: all but a row that was made to lead."""
+    made = lead_row(adapter_set)
+    return [info.name for info in adapter_set.adapters if info.name != made]
+
+
+def lead_row(adapter_set: AdapterSet) -> str | None:
+    """The adapter that only leads, as `trainer lead` makes them of the others or of nothing; None: it has none.
+
+    It is none of the parts that the set says it was made of, or, where it says nothing of them, says what it is itself.
+    """
+    lead = adapter_set.adapters[adapter_set.lead_index]
+    others = {info.name for info in adapter_set.adapters if info is not lead}
+    divided = adapter_set.figures.get("partition")
+    parts = divided.get("sizes") if isinstance(divided, dict) else None
+    if isinstance(parts, dict) and others <= parts.keys():
+        is_row = bool(adapter_set.lead) and lead.name not in parts
+    else:
+        is_row = adapter_set.lead == LEAD and (lead.label == BASE_LABEL or "share" in lead.figures)
+    return lead.name if is_row else None
+
+
 def starts_of_parts(start: AdapterSet, names: Sequence[str]) -> list[str]:
     """The set's adapter for each part: the one of its name, else one of those that are left, in their order.
 
     Raises:
         BadInput: there are not as many adapters as parts.
     """
-    if start.k != len(names):
-        raise BadInput(
-            f"adapter set {start.name!r} has {start.k} adapters and there are {len(names)} parts; "
-            f"pass --k {start.k} to trainer partition or run"
-        )
-    own = [adapter.name for adapter in start.adapters]
+    check_n_parts(start, len(names))
+    own = part_names(start)
     left = iter([name for name in own if name not in names])
     return [name if name in own else next(left) for name in names]
+
+
+def check_n_parts(start: AdapterSet, n_parts: int) -> None:
+    """Refuse another number of parts than the set's adapters have learned.
+
+    Raises:
+        BadInput: with both numbers.
+    """
+    k = len(part_names(start))
+    if k != n_parts:
+        what = f"adapter set {start.name!r} has {k} adapters and there are {n_parts} parts"
+        raise BadInput(f"{what}; pass --k {k} to trainer partition or run")
 
 
 def _default(name: str) -> Any:

@@ -392,13 +392,34 @@ def test_run_does_all_of_it_and_again_nothing(data):
 @pytest.mark.usefixtures("tiny_base")
 def test_run_with_a_budget_says_what_fits_and_publishes(data, monkeypatch):
     monkeypatch.setattr(time_budget, "give_way", lambda: None)
-    costs = Costs(load_s=1, gradient_s=1, step_s=40, held_out_s=1)
+    costs = Costs(load_s=1, warm_up_s=1, gradient_s=1, gradient_share=1, anchor_s=1, step_s=40, held_out_s=1)
     monkeypatch.setattr(Fitted, "_measure_here", lambda self, samples: costs)
     options = ["--base", "tiny-qwen2", "--method", "bm25", "--rank", "2", "--max-tokens", "400", "--name", "mine"]
     result = trainer("run", data, *options, "--budget", "5m")
     assert result.exit_code == 0, result.output
     assert "next: attribute 24 samples by bm25, partition into 6, finetune 8 steps, publish" in result.stderr
     assert find_set(None, "tiny-qwen2").name == "mine"
+
+
+# #14
+@pytest.mark.usefixtures("tiny_base")
+@pytest.mark.parametrize(("given", "steps"), [([], 8), (["--steps", "20"], 8), (["--steps", "3"], 3)])
+def test_a_budget_has_at_most_the_steps_that_were_given(data, monkeypatch, given, steps):
+    monkeypatch.setattr(time_budget, "give_way", lambda: None)
+    costs = Costs(load_s=1, warm_up_s=1, gradient_s=1, gradient_share=1, anchor_s=1, step_s=40, held_out_s=1)
+    monkeypatch.setattr(Fitted, "_measure_here", lambda self, samples: costs)
+    options = ["--base", "tiny-qwen2", "--method", "bm25", "--rank", "2", "--max-tokens", "400"]
+    assert f"finetune {steps} steps" in trainer("run", data, *options, "--budget", "5m", *given).stderr
+
+
+# #14
+@pytest.mark.usefixtures("tiny_base")
+def test_another_number_of_parts_than_the_set_has_is_refused_before_the_work(data):
+    options = ["--base", "tiny-qwen2", "--method", "bm25", "--rank", "2", "--steps", "1", "--max-tokens", "400"]
+    assert trainer("run", data, *options, "--k", "2", "--name", "mine").exit_code == 0
+    onward = ["run", data, "--base", "tiny-qwen2", "--init-from", "mine"]
+    result = trainer(*onward, "--k", "3")
+    assert "has 2 adapters and there are 3 parts; pass --k 2" in sentence(result) and "attribute" not in result.stdout
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("10", 600), ("1h30m", 5400), (" 2H ", 7200)])

@@ -87,6 +87,23 @@ def test_importing_again_takes_over_the_new_weight(tmp_path):
         assert [sample.weight for sample in load_samples(db)] == [0.5]
 
 
+# issue 14
+def test_two_texts_that_were_accepted_at_one_cursor_are_both_learned(tmp_path):
+    written(tmp_path, ("accepted", "f(1)"), ("accepted", "g(2)"))
+    with closing(store_with_samples(tmp_path / "a.jsonl")) as db:
+        items = [make_items(sample, config=ItemsConfig(), seed=0) for sample in load_samples(db)]
+    assert [(item.prefix, item.completion) for own in items for item in own] == [("x = ", "f(1)"), ("x = ", "g(2)")]
+
+
+# issue 14
+def test_one_text_that_was_accepted_from_two_cursors_is_learned_at_both(tmp_path):
+    for prefix, text in (("x = ", "f(1)"), ("x = f", "(1)")):
+        outcomes.write([Outcome(kind="accepted", **NAMED, prefix=prefix, text=text)])
+    write_accepted(tmp_path / "a.jsonl")
+    with closing(store_with_samples(tmp_path / "a.jsonl")) as db:
+        assert [sample.accepted for sample in load_samples(db)] == ["f(1)", "(1)"]
+
+
 # issue 13
 def test_accepted_text_with_a_fence_in_it_is_one_block(tmp_path):
     prefix = 'def add(a, b):\n    """Adds.\n```\nadd(1, 2)\n```\n    """\n    '

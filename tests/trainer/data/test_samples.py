@@ -108,6 +108,21 @@ def test_extra_fields_are_kept(db, tmp_path):
     assert json.loads(next(db.table("samples").rows)["extra"]) == {"seed": "x = 1", "index": 7}
 
 
+# #14
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_json_does_not_have_becomes_null_and_its_row_is_kept(db, tmp_path, number):
+    report = import_file(db, write(tmp_path, row(0)[:-1] + f', "score": [{number}, 1.5]}}'))
+    (extra,) = [each["extra"] for each in db.query("SELECT extra FROM samples WHERE json_valid(extra)")]
+    assert (report.n_new, json.loads(extra)) == (1, {"score": [None, 1.5]}) and load_samples(db)
+
+
+# #14
+@pytest.mark.parametrize("weight", ["NaN", "1e999", "-1", "1" * 400, '"1"'])
+def test_a_weight_that_is_no_finite_number_costs_its_row(db, tmp_path, weight):
+    report = import_file(db, write(tmp_path, row(0)[:-1] + f', "sample_weight": {weight}}}', row(1)))
+    assert (report.n_new, [bad.line for bad in report.bad]) == (1, [1])
+
+
 def test_languages_are_told_apart(db, tmp_path):
     import_file(db, write(tmp_path, row(0), row(1, lang=" Rust "), row(2)))
     assert [s.problem for s in load_samples(db, language="rust")] == ["problem 1"]

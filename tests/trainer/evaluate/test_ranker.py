@@ -70,6 +70,21 @@ def test_offers_are_ranked_as_an_editor_would_show_them(problem):
 
 
 # #15
+def test_what_was_not_judged_for_want_of_a_package_is_neither_right_nor_wrong(problem):
+    texts = ("    result = np.sum(numbers)\n", "    result = sum(numbers)\n", "    result = 3\n")
+    made = [make_alternative(text, n) for n, text in enumerate(texts)]
+    ranked = rank_problem(problem, made, ["needs numpy", "pass", "fail"])
+    assert ranked.is_right.tolist() == [True, False] and len(ranked.known) == 2
+    assert (ranked.first_today, ranked.first_by_trust) == (0, 0)  # the first of those that were judged
+
+
+# #15
+def test_a_problem_of_which_nothing_was_judged_is_left_out(problem):
+    made = [make_alternative("    result = np.sum(numbers)\n")]
+    assert rank_problem(problem, made, ["needs numpy"]) is None
+
+
+# #15
 def test_a_ranker_is_measured_by_what_an_editor_shows_with_it(problem, monkeypatch):
     made = [make_alternative("    result = 3\n", 0), make_alternative("    result = sum(numbers)\n", 1)]
     weights = {"length": 0.1}  # less than a step between the two

@@ -55,6 +55,14 @@ def test_going_on_begins_where_the_set_ended(divided):
     assert max(map(abs, (a - b for a, b in zip(fresh, first_loss("--init-from", "mine"), strict=True)))) > 1e-3
 
 
+# #14
+def test_the_lead_of_a_set_is_left_out_with_one_note(published):
+    trainer("lead", "mine", "--of", "mean", "--name", "led", "--base", "tiny-qwen2")
+    result = trainer("finetune", *BASE, "--steps", "1", "--accumulate", "1", "--init-from", "led")
+    assert result.exit_code == 0, result.output
+    assert result.stderr.count("'lead' of led was made to lead and has learned no part") == 1
+
+
 def test_a_set_that_is_not_there_is_named_before_any_work(divided):
     assert "no adapter set 'other'" in sentence(trainer("finetune", *SMALL, "--init-from", "other"))
 

@@ -86,6 +86,22 @@ def test_another_mean_has_no_lead_in_it(files):
 
 
 # #15
+@pytest.mark.parametrize("of", ["mean", "base"])
+def test_an_adapter_that_is_named_as_the_row_would_be_is_not_lost(files, of):
+    files[LEAD] = files.pop("a2")
+    with pytest.raises(BadInput, match="an adapter of mine is named lead itself; choose one of a1, a3, lead"):
+        with_lead(make_set(files), files, of)
+
+
+# #15
+def test_such_an_adapter_may_lead_and_stays(files):
+    files[LEAD] = files.pop("a2")
+    led, found, _ = with_lead(make_set(files), files, LEAD)
+    again, found, _ = with_lead(led, found, "a1")
+    assert (led.lead, again.lead, list(found)) == (LEAD, "a1", ["a1", "a3", LEAD])
+
+
+# #15
 def test_who_is_no_adapter_cannot_lead(files):
     with pytest.raises(BadInput, match="mine has no adapter 'nobody'; choose mean, base or a1, a2, a3"):
         with_lead(make_set(files), files, "nobody")

@@ -3,22 +3,27 @@
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from sqlite_utils import Database
 
 from spa_lsp.errors import BadInput
 from tests.conftest import TINY_ID
+from trainer.attribute.anchors import Anchor
 from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig, PartitionConfig
+from trainer.data.samples import Item, Sample
 from trainer.pipeline import time_budget
 from trainer.pipeline.costs import Costs, measure_costs
+from trainer.pipeline.sizes import MAX_STEPS, MIN_STEPS, fit
 from trainer.pipeline.stage_rows import usable_samples
-from trainer.pipeline.time_budget import MAX_STEPS, MIN_STEPS, Clock, Fitted, fit
+from trainer.pipeline.time_budget import Clock, Fitted, method_without_gradients
 from trainer.rows.stages import SizesSettings
 from trainer.rows.tables import MIGRATIONS
 
-COSTS = Costs(load_s=5, gradient_s=1, step_s=10, held_out_s=2)
+ASK = Item(id="i", sample_id="", layout="infill", prefix="def f(a):\n", suffix="", completion="    return a\n")
+ANCHORS = [Anchor(name=name, label=name, items=(ASK,)) for name in ("loops", "library")]
+COSTS = Costs(load_s=5, warm_up_s=1, gradient_s=1, gradient_share=1, anchor_s=1, step_s=10, held_out_s=2)
 ASKED = SizesSettings(
     budget_s=3600,
     base=TINY_ID,
@@ -29,8 +34,12 @@ ASKED = SizesSettings(
 )
 
 
-def sizes(left_s=3600.0, n_samples=600, asked=ASKED, costs=COSTS):
-    return fit(costs, left_s, n_samples=n_samples, n_anchor_items=24, asked=asked)
+def sizes(left_s=3600.0, n_samples=600, asked=ASKED, costs=COSTS, **options):
+    return fit(costs, left_s, n_samples=n_samples, n_anchor_items=24, asked=asked, **options)
+
+
+def training(**changes):
+    return replace(ASKED, finetune=FinetuneConfig(**changes))
 
 
 @pytest.mark.parametrize("left_s", [200, 600, 1800, 3600, 10_000])
@@ -54,6 +63,12 @@ def test_words_take_the_place_of_gradients_that_would_take_too_long():
     assert (found.attribute.method, found.limit) == ("bm25", 600)
 
 
+# #14
+def test_what_takes_their_place_is_what_suits_the_samples():
+    assert sizes(200, instead="approach").attribute.method == "approach"
+    assert sizes(3600, instead="approach").attribute.method == "datainf"
+
+
 def test_a_method_without_gradients_takes_all_samples():
     assert sizes(1200, asked=replace(ASKED, attribute=AttributeConfig(method="random"))).limit == 600
 
@@ -71,6 +86,50 @@ def test_few_samples_make_fewer_parts():
 
 def test_k_is_not_raised():
     assert sizes(asked=replace(ASKED, partition=PartitionConfig(k=2))).divide.k == 2
+
+
+# #14
+def test_a_set_that_is_gone_on_from_keeps_its_parts():
+    assert sizes(n_samples=12, asked=training(init_from="mine")).divide.k == 8
+
+
+# #14
+def test_fewer_samples_than_the_set_has_parts_are_refused():
+    with pytest.raises(BadInput, match="'mine' has 8 adapters, and there are 7 samples"):
+        sizes(n_samples=7, asked=training(init_from="mine"))
+
+
+# #14
+@pytest.mark.parametrize(("most", "found"), [(1, 1), (30, 30), (500, 259), (None, MAX_STEPS)])
+def test_steps_are_at_most_those_that_were_asked_for(most, found):
+    asked = replace(ASKED, most_steps=most, attribute=AttributeConfig(method="random"))
+    assert sizes(3000, asked=asked).finetune.steps == found
+
+
+# #14
+@pytest.mark.parametrize("left_s", [120, 300, 1800, 3600])
+@pytest.mark.parametrize("looks", [{"evaluate_every": 1}, {"evaluate_every": 7}, {"patience": 3}])
+def test_looks_at_the_held_out_loss_take_time(left_s, looks):
+    found = sizes(left_s, asked=training(**looks))
+    n_seconds = 10 * found.finetune.steps + 2 * found.items.holdout * (1 + found.finetune.n_looks)
+    assert n_seconds < found.expected_s <= left_s
+
+
+# #14
+def test_samples_that_are_too_long_for_a_gradient_cost_none():
+    half = replace(COSTS, gradient_share=0.5)
+    assert sizes(1200, costs=half).limit == pytest.approx(2 * sizes(1200).limit, abs=1)
+
+
+# #14
+def test_where_no_sample_is_short_enough_there_are_no_gradients():
+    assert sizes(costs=replace(COSTS, gradient_share=0)).attribute.method == "bm25"
+
+
+# #14
+@pytest.mark.parametrize("name", ["warm_up_s", "anchor_s"])
+def test_warm_up_and_anchors_have_prices_of_their_own(name):
+    assert sizes(1200, costs=replace(COSTS, **{name: 2})).limit < sizes(1200).limit
 
 
 def test_too_little_time_is_refused_with_what_would_do():
@@ -155,11 +214,35 @@ def test_what_is_left_counts_and_not_what_there_was(db):
 @pytest.mark.usefixtures("tiny_base")
 def test_costs_are_measured_on_the_samples(db):
     samples = usable_samples(db, ASKED.items, "python", None, 0)
-    found = measure_costs(
-        samples, ASKED.attribute, ASKED.finetune, ItemsConfig(max_tokens=400), k=3, base_id=TINY_ID, seed=0
-    )
-    assert min(found.load_s, found.gradient_s, found.step_s, found.held_out_s) > 0
+    items = ItemsConfig(max_tokens=400)
+    found = measure_costs(samples, ANCHORS, ASKED.attribute, ASKED.finetune, items, k=3, base_id=TINY_ID, seed=0)
+    assert min(asdict(found).values()) > 0
     assert found.gradient_s < found.step_s  # one item against a dozen
+
+
+# #14
+@pytest.mark.usefixtures("tiny_base")
+def test_costs_of_gradients_are_those_of_items_that_get_one(db):
+    samples = usable_samples(db, ASKED.items, "python", None, 0)
+    items, short = ItemsConfig(max_tokens=400), AttributeConfig(max_tokens=1)
+    found = measure_costs(samples, ANCHORS, short, ASKED.finetune, items, k=2, base_id=TINY_ID, seed=0)
+    assert found.gradient_share == 0
+
+
+# #14
+@pytest.mark.usefixtures("tiny_base")
+def test_where_there_are_none_they_are_not_measured(db):
+    samples = usable_samples(db, ASKED.items, "python", None, 0)
+    items, words = ItemsConfig(max_tokens=400), AttributeConfig(method="bm25")
+    found = measure_costs(samples, ANCHORS, words, ASKED.finetune, items, k=2, base_id=TINY_ID, seed=0)
+    assert (found.warm_up_s, found.gradient_s, found.anchor_s) == (0, 0, 0) and found.step_s > 0
+
+
+# #14
+def test_most_samples_say_whether_they_are_told_apart_by_approach_or_by_words():
+    loops, prose = "```python\ndef f(a):\n    for b in a:\n        print(b)\n```", "Nothing that a loop could do."
+    made = [Sample(id=f"{n}", lang="python", problem="p", solution=loops if n else prose) for n in range(4)]
+    assert (method_without_gradients(made), method_without_gradients(made[:2])) == ("approach", "bm25")
 
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="only Linux has it")

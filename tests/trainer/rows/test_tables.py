@@ -4,6 +4,7 @@ import pytest
 from sqlite_utils import Database
 
 from trainer.configs import SynthesizeConfig
+from trainer.data.samples import load_samples
 from trainer.rows.records import canonical
 from trainer.rows.runs import begin_run
 from trainer.rows.stages import SYNTHESIZE, SynthesizeParents, SynthesizeSettings
@@ -106,3 +107,15 @@ def test_members_of_parts_are_taken_over_and_may_then_be_in_several():  # (#14)
     MIGRATIONS.apply(db)
     db.table("part_members").insert({"run_id": "r1", "sample_id": "s", "part": 4})
     assert [row["part"] for row in db.table("part_members").rows] == [3, 4]
+
+
+def test_what_an_old_import_kept_becomes_json():  # (#14)
+    db = Database(memory=True)
+    MIGRATIONS.apply(db, stop_before="m012_extra_is_json")
+    for n, extra in enumerate(['{"score": [NaN, 1.5], "low": -Infinity}', '{"seed": "NaN"}']):
+        texts = dict.fromkeys(("problem", "solution", "problem_key", "solution_key"), f"{n}")
+        db.table("samples").insert({"id": f"s{n}", "lang": "python", **texts, "extra": extra})
+    MIGRATIONS.apply(db)
+    assert [sample.weight for sample in load_samples(db)] == [1.0, 1.0]
+    extras = [json.loads(row["extra"]) for row in db.query("SELECT extra FROM samples ORDER BY n")]
+    assert extras == [{"score": [None, 1.5], "low": None}, {"seed": "NaN"}]

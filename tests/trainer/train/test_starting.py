@@ -11,7 +11,7 @@ from tests.tiny_set import make_adapters, make_set
 from tests.trainer.train.test_loss import random_bank
 from trainer.configs import ALL_LINEARS, FinetuneConfig
 from trainer.train.finetune import Start, begin_with, new_bank
-from trainer.train.starting import starts_of_parts, taken_over
+from trainer.train.starting import lead_row, part_names, starts_of_parts, taken_over
 
 OF_SET = make_set()  # rank 2, alpha 4, two linears
 
@@ -39,6 +39,45 @@ def test_a_part_begins_as_the_adapter_of_its_name_and_others_in_order():
 def test_another_number_of_parts_is_refused_with_the_way_out():
     with pytest.raises(BadInput, match="has 3 adapters and there are 2 parts; pass --k 3"):
         starts_of_parts(OF_SET, ["a1", "a2"])
+
+
+def with_row(name, *, parts=None, lead=None, **described):
+    """A set of `a1`, `a2` and one more adapter; `parts` are those that it says it was made of."""
+    made = make_set(dict(zip(["a1", "a2", name], make_adapters().values(), strict=True)), lead=lead or name)
+    row = replace(made.adapters[2], **described)
+    figures = {} if parts is None else {"partition": {"sizes": dict.fromkeys(parts, 3)}}
+    return replace(made, adapters=(*made.adapters[:2], row), figures=figures)
+
+
+# #14
+@pytest.mark.parametrize(
+    "start",
+    [
+        with_row("lead", label="the base"),
+        with_row("lead", figures={"n_adapters": 2, "share": 0.7}),
+        with_row("lead", parts=["a1", "a2", "a7"]),
+        with_row("mine", parts=["a1", "a2"]),
+    ],
+)
+def test_a_row_that_was_made_to_lead_begins_no_part(start):
+    assert lead_row(start) == start.lead
+    assert starts_of_parts(start, ["a2", "new"]) == ["a2", "a1"]
+
+
+# #14
+@pytest.mark.parametrize(
+    "start",
+    [
+        OF_SET,
+        replace(OF_SET, lead="a2"),
+        with_row("lead"),
+        with_row("lead", parts=["a1", "a2", "lead"], label="the base"),
+        with_row("lead", lead="a1", label="the base"),
+        with_row("lead", parts=["others"]),
+    ],
+)
+def test_an_adapter_that_leads_and_has_learned_a_part_begins_one(start):
+    assert lead_row(start) is None and len(part_names(start)) == 3
 
 
 def set_of(bank, folder):
