@@ -13,6 +13,8 @@ import click
 from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.settings.schema import QUANTIZATIONS
 from trainer.configs import Option, PartitionConfig
+from trainer.executor.on_ray import Ray
+from trainer.executor.work import Executor, Local
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -152,3 +154,46 @@ allow_package = click.option(
     metavar="NAME",
     help="Let programs import this installed package, as in numpy; may be given again.",
 )
+
+
+def executor(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Where the pieces of a stage are computed; the command gets an `executor`."""
+
+    @functools.wraps(command)
+    def with_executor(*args: Any, executor: str, ray_address: str | None, n_workers: int, **values: Any) -> Any:
+        return command(*args, **values, executor=_executor(executor, ray_address, n_workers))
+
+    decorated: Callable[..., Any] = with_executor
+    for option in (_workers, _ray_address, _executor_name):
+        decorated = option(decorated)
+    return decorated
+
+
+_executor_name = click.option(
+    "--executor",
+    type=click.Choice(("local", "ray")),
+    default="local",
+    show_default=True,
+    help="Compute in this process, or on a Ray cluster.",
+)
+_ray_address = click.option(
+    "--ray-address",
+    envvar="RAY_ADDRESS",
+    metavar="HOST:PORT",
+    help="ray: a cluster that runs, or auto.  [env: RAY_ADDRESS; default: one is started here]",
+)
+_workers = click.option(
+    "--workers",
+    "n_workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="ray: processes that hold the base.  [default: one for each GPU, else for each core]",
+)
+
+
+def _executor(name: str, address: str | None, n_workers: int | None) -> Executor:
+    if name == "ray":
+        return Ray(address=address, n_workers=n_workers or 0)
+    if n_workers:
+        raise click.UsageError("--workers needs --executor ray")
+    return Local()

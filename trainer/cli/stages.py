@@ -67,6 +67,7 @@ def import_samples(path: Path | None, from_outcomes: bool, limit: int | None, se
 @options.anchors
 @options.language
 @options.base
+@options.executor
 @_common
 def attribute(as_json: bool, **asked: Any) -> None:
     """Compute the influence of every sample on every anchor.
@@ -74,6 +75,7 @@ def attribute(as_json: bool, **asked: Any) -> None:
     \b
         trainer attribute --method bm25
         trainer attribute --limit 200
+        trainer attribute --executor ray --workers 2
     """
     from trainer.pipeline.stages import open_trainer, run_attribute
 

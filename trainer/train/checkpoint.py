@@ -88,6 +88,20 @@ def read_checkpoint(path: Path, bank: AdapterBank, optimizer: torch.optim.Optimi
     return Progress(done=done, best={name: t.to(bank.device) for name, t in _named(tensors, "best.").items()})
 
 
+def read_extent(path: Path) -> tuple[int, str]:
+    """How many steps a checkpoint has, and the precision and the device that it was begun in.
+
+    Raises:
+        Damaged: the file cannot be used.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            texts = file.metadata()
+            return len(json.loads(texts["losses"])), texts["arithmetic"]
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise Damaged(f"the checkpoint {path} cannot be used ({error}); delete it to start the run anew") from error
+
+
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
     """Write a safetensors file.
 
