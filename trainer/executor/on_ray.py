@@ -19,7 +19,11 @@ logger = logging.getLogger(__name__)
 
 MAX_TRIES_OF_PIECE = 4  # a piece that kills every worker is no accident
 _BYTES_OF_WEIGHT = 4  # of a base in fp32, on a CPU or on its way to a GPU
-_LOCAL = "127.0.0.1"  # Ray then listens there only
+_ENVIRONMENT = {  # read when Ray is imported
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # its next default, of which it warns
+}
+_LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # there is no other name for it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +44,11 @@ class Ray:
         ray = _connect(self.address)
         place = _place(ray.nodes(), _bytes_of(work.base_id), n_asked=self.n_workers, n_pieces=len(pieces))
         logger.info("%s", place)
-        pool = ray.util.ActorPool(_actors(ray, work, place))
+        base = digests_of(work.base_id) if work.base_id else None
+        shared = [ray.put(_Start(work=work, versions=versions(), base=base, n_threads=place.n_threads))]
+        pool = ray.util.ActorPool(_actors(ray, place))
         for piece in pieces:
-            pool.submit(lambda worker, each: worker.do.remote(each), piece)
+            pool.submit(lambda worker, each: worker.do.remote(shared, each), piece)
         try:
             while pool.has_next():
                 rows, error = pool.get_next_unordered()
@@ -114,8 +120,8 @@ def _connect(address: str | None) -> Any:
     Raises:
         Unavailable: it is not installed, or no cluster answers. BadInput: that has another version.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reads them when it is imported
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its next default, of which it warns
+    for name, value in (_ENVIRONMENT if address else _ENVIRONMENT | _LOOPBACK_ONLY).items():
+        os.environ.setdefault(name, value)
     try:
         import ray
         import ray.exceptions
@@ -124,18 +130,12 @@ def _connect(address: str | None) -> Any:
         raise Unavailable(f"--executor ray needs Ray ({error}); run: pip install 'spa-lsp[ray]'") from None
     if ray.is_initialized():
         return ray
-    where: dict[str, Any] = (
-        {"address": address}
-        if address
-        else {
-            "address": "local",
-            "include_dashboard": False,
-            "_node_ip_address": _LOCAL,
-        }
-    )
     named = address or "this machine"
     try:
-        ray.init(**where, log_to_driver=False, configure_logging=False)
+        if address:
+            ray.init(address, log_to_driver=False, logging_level="ERROR")
+        else:
+            ray.init("local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, ValueError, TimeoutError) as error:
         raise Unavailable(f"no Ray cluster answers at {named} ({error}); see: ray status") from error
     except RuntimeError as error:  # Ray compares its own version and Python's
@@ -143,37 +143,50 @@ def _connect(address: str | None) -> Any:
     return ray
 
 
-def _actors(ray: Any, work: Work[Any, Any], place: Place) -> list[Any]:
-    options = {
-        "num_cpus": place.cpus,
-        "num_gpus": place.gpus,
-        "memory": place.n_bytes or None,
-        "max_restarts": -1,
-        "max_task_retries": MAX_TRIES_OF_PIECE - 1,
-    }
-    base = digests_of(work.base_id) if work.base_id else None
-    shared = ray.put(work)
-    kind = ray.remote(**options)(_Worker)
-    return [kind.remote(shared, versions(), base, place.n_threads) for _ in range(place.n_workers)]
+def _actors(ray: Any, place: Place) -> list[Any]:
+    kind = ray.remote(
+        num_cpus=place.cpus,
+        num_gpus=place.gpus,
+        memory=place.n_bytes or None,
+        max_restarts=-1,
+        max_task_retries=MAX_TRIES_OF_PIECE - 1,
+    )(_Worker)
+    return [kind.remote() for _ in range(place.n_workers)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Start:
+    """What every worker gets once: the work, and what the driver is."""
+
+    work: Work[Any, Any]
+    versions: dict[str, str]
+    base: BaseDigests | None
+    n_threads: int
 
 
 class _Worker:
-    """A process elsewhere: begins the work with its first piece."""
+    """A process elsewhere: begins the work with its first piece, also after it was started again."""
 
-    def __init__(self, work: Work[Any, Any], driver: dict[str, str], base: BaseDigests | None, n_threads: int) -> None:
-        self._work, self._driver, self._base, self._n_threads = work, driver, base, n_threads
+    def __init__(self) -> None:
         self._do: Do[Any, Any] | None = None
 
-    def do(self, piece: Any) -> tuple[list[Any], SpaError | None]:
-        """The rows of a piece, and what a person can do about it where it broke off."""
+    def do(self, shared: Sequence[Any], piece: Any) -> tuple[list[Any], SpaError | None]:
+        """The rows of a piece, and what a person can do about it where it broke off; in `shared` is a `_Start`."""
         rows: list[Any] = []
         try:
             if self._do is None:
-                check_versions(self._driver)
-                if self._base:
-                    check_base(self._base)
-                self._do = self._work.start(self._n_threads)
+                self._do = _begin(shared)
             self._do(piece, rows.append)
         except SpaError as error:
             return rows, error
         return rows, None
+
+
+def _begin(shared: Sequence[Any]) -> Do[Any, Any]:
+    import ray
+
+    start: _Start = ray.get(shared[0])
+    check_versions(start.versions)
+    if start.base:
+        check_base(start.base)
+    return start.work.start(start.n_threads)
