@@ -160,13 +160,22 @@ def executor(command: Callable[..., Any]) -> Callable[..., Any]:
     """Where the pieces of a stage are computed; the command gets an `executor`."""
 
     @functools.wraps(command)
-    def with_executor(*args: Any, executor: str, ray_address: str | None, n_workers: int, **values: Any) -> Any:
+    def with_executor(*args: Any, executor: str, ray_address: str | None, n_workers: int | None, **values: Any) -> Any:
+        if n_workers and executor == "local":
+            raise click.UsageError("--workers needs --executor ray")
         return command(*args, **values, executor=_executor(executor, ray_address, n_workers))
 
-    decorated: Callable[..., Any] = with_executor
-    for option in (_workers, _ray_address, _executor_name):
-        decorated = option(decorated)
-    return decorated
+    return _executor_name(_ray_address(_workers(with_executor)))
+
+
+def executor_of_programs(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a command whose `workers` are programs that run at the same time, wherever that is."""
+
+    @functools.wraps(command)
+    def with_executor(*args: Any, executor: str, ray_address: str | None, workers: int, **values: Any) -> Any:
+        return command(*args, **values, workers=workers, executor=_executor(executor, ray_address, workers))
+
+    return _executor_name(_ray_address(with_executor))
 
 
 _executor_name = click.option(
@@ -192,8 +201,4 @@ _workers = click.option(
 
 
 def _executor(name: str, address: str | None, n_workers: int | None) -> Executor:
-    if name == "ray":
-        return Ray(address=address, n_workers=n_workers or 0)
-    if n_workers:
-        raise click.UsageError("--workers needs --executor ray")
-    return Local()
+    return Ray(address=address, n_workers=n_workers or 0) if name == "ray" else Local()

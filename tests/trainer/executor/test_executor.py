@@ -10,6 +10,8 @@ import pytest
 from spa_lsp.errors import BadInput, Damaged, Unavailable
 from tests.conftest import TINY_ID
 from tests.trainer.cli.running import sentence, trainer
+from tests.trainer.cli.test_cli import row
+from tests.trainer.executor.some_anchors import anchors_file
 from trainer.executor.on_ray import Ray, _place
 from trainer.executor.same import check_base, check_versions, digests_of, versions
 from trainer.executor.work import Local
@@ -110,8 +112,8 @@ def test_a_base_that_no_node_has_memory_for_is_said():
 
 def test_what_the_command_says_is_one_sentence(tiny_base, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "ray", None)
-    path = tmp_path / "samples.jsonl"
-    path.write_text('{"lang": "python", "problem": "Add.", "solution": "```python\\ndef f(a):\\n    return a\\n```"}\n')
-    trainer("import", path)
-    said = sentence(trainer("attribute", "--method", "embedding", "--base", TINY_ID, "--executor", "ray"))
+    (tmp_path / "samples.jsonl").write_text("\n".join(row(n) for n in range(3)))
+    trainer("import", tmp_path / "samples.jsonl")
+    asked = ["--method", "embedding", "--anchors", anchors_file(tmp_path), "--base", TINY_ID, "--gradient-tokens", 400]
+    said = sentence(trainer("attribute", *asked, "--max-tokens", 400, "--executor", "ray"))
     assert "--executor ray needs Ray" in said and said.endswith("pip install 'spa-lsp[ray]'")

@@ -1,6 +1,5 @@
 """Stages on a real Ray cluster of this machine: the same rows as here, whoever dies on the way. (#16)"""
 
-import json
 import os
 import random
 import shutil
@@ -18,6 +17,7 @@ from spa_lsp.storage.store import open_store
 from tests.tiny_serving import install_set
 from tests.trainer.cli.running import sentence, trainer
 from tests.trainer.cli.test_cli import row
+from tests.trainer.executor.some_anchors import anchors_file
 from tests.trainer.executor.store_digest import store_digest
 from trainer.cli import options
 from trainer.executor import same
@@ -33,19 +33,12 @@ EVALUATE = ["evaluate", *ARMS, "--benchmarks", "own", "--limit", 6, "--base", "t
 EVALUATE = [*EVALUATE, "--quantization", "fp32"]
 
 
-def anchor(name, n):
-    prefix = f"def {name}(a):\n"
-    fields = {"anchor": name, "label": name, "instruction": name, "layout": "infill", "prefix": prefix, "suffix": ""}
-    return json.dumps({**fields, "completion": f"    return a + {n}\n" * n})
-
-
 @pytest.fixture
 def attribute(tmp_path):
     """The command, after 40 samples were imported."""
-    (tmp_path / "anchors.jsonl").write_text("\n".join(anchor(name, n) for name in ("p", "q") for n in (1, 2, 3)))
     (tmp_path / "samples.jsonl").write_text("\n".join(row(n) for n in range(40)))
     assert trainer("import", tmp_path / "samples.jsonl").exit_code == 0
-    return [*ATTRIBUTE, "--anchors", tmp_path / "anchors.jsonl"]
+    return [*ATTRIBUTE, "--anchors", anchors_file(tmp_path)]
 
 
 @pytest.fixture
