@@ -25,11 +25,12 @@ from trainer.attribute.embedding import embedding_influence
 from trainer.attribute.gradients import read_points, warm_up_arithmetic, warm_up_steps
 from trainer.attribute.less import less
 from trainer.attribute.lissa import lissa
-from trainer.attribute.vector_work import WARM_UP, Batch, BatchVectors, HeldBase, Vectors, WarmUp
+from trainer.attribute.vector_work import WARM_UP, Batch, BatchVectors, Vectors, WarmUp
 from trainer.attribute.vectors import Vector, load_vectors, write_vectors
 from trainer.configs import AttributeConfig, ItemsConfig
 from trainer.data.items import TokenItem, check_layouts, token_items
 from trainer.data.samples import Sample, make_items
+from trainer.executor.held_base import HeldBase
 from trainer.executor.work import Executor, Local
 from trainer.partition.solutions import tasks_of, without_topic
 from trainer.rows.build_set import run_folder

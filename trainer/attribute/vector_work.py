@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 
 from spa_lsp.errors import BadInput
 from spa_lsp.lm.bank import AdapterBank
-from spa_lsp.lm.load import LoadedBase, load_base
 from spa_lsp.progress import progress
 from trainer.attribute.embedding import embeddings
 from trainer.attribute.gradients import begin, point_gradients, warm_up, warm_up_steps
@@ -20,26 +19,10 @@ from trainer.attribute.less import Point
 from trainer.attribute.vectors import Vector
 from trainer.configs import AttributeConfig
 from trainer.data.items import TokenItem
+from trainer.executor.held_base import HeldBase
 from trainer.executor.work import Do, Give, use_threads
 
 WARM_UP = "warm-up.safetensors"
-
-
-class HeldBase:
-    """A base for gradients: loaded when it is first asked for, once in a process. It travels as its id."""
-
-    def __init__(self, base_id: str) -> None:
-        self.base_id = base_id
-        self._loaded: LoadedBase | None = None
-
-    def __reduce__(self) -> tuple[type["HeldBase"], tuple[str]]:
-        return HeldBase, (self.base_id,)
-
-    def get(self) -> LoadedBase:
-        """The base."""
-        if self._loaded is None:
-            self._loaded = load_base(self.base_id, is_training=True)
-        return self._loaded
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -127,6 +127,7 @@ def partition_show(run_id: str | None, as_json: bool) -> None:
 @options.of_config(FinetuneConfig, "config")
 @options.of_config(ItemsConfig, "items")
 @options.base
+@options.executor
 @_common
 def finetune(as_json: bool, **asked: Any) -> None:
     """Train one adapter for each part of a partition; RUN is the start of its id, by default the newest.

@@ -35,7 +35,7 @@ class PartItems:
 
 
 def part_items(
-    samples: Sequence[Sample], base: LoadedBase, config: ItemsConfig, *, n_held: int, seed: int
+    samples: Sequence[Sample], base: LoadedBase | BaseTokens, config: ItemsConfig, *, n_held: int, seed: int
 ) -> PartItems:
     """The items of a part's samples, of which `n_held` samples (at most a fifth) are held out.
 

@@ -17,7 +17,7 @@ from trainer.evaluate.benchmarks.problems import Layout, Problem
 from trainer.evaluate.completions import Completion, problem_id
 from trainer.evaluate.judgements import Judgement, judgements, rules_version
 from trainer.evaluate.sandbox import require_sandbox
-from trainer.evaluate.travelling import TravellingSet
+from trainer.executor.travelling import TravellingSet
 from trainer.executor.work import Do, Give, use_threads
 
 STOP: StopPolicy = "multi"  # what an editor asks for, on single lines too; an instruct answer ends with its code

@@ -17,7 +17,7 @@ from trainer.evaluate.completions import problem_id
 from trainer.evaluate.evaluation import ArmResult, arm_run, evaluate_arm, missing_problems, write_rows
 from trainer.evaluate.figures.metrics import average_kl
 from trainer.evaluate.judgements import rules_version, unjudged
-from trainer.evaluate.travelling import TravellingSet
+from trainer.executor.travelling import TravellingSet
 from trainer.executor.work import Executor, Local
 from trainer.rows.stages import EvaluateRun
 

@@ -11,7 +11,7 @@ from trainer.attribute.gradients import sample_gradients, warm_up
 from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig
 from trainer.data.items import TokenItem, token_items
 from trainer.data.samples import Sample, make_items
-from trainer.train.finetune import new_bank
+from trainer.train.group_work import new_bank
 from trainer.train.loss import adapter_losses, base_losses
 from trainer.train.training import plan_steps, train
 

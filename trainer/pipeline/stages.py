@@ -225,6 +225,7 @@ def run_finetune(
     limit: int | None = None,
     seed: int = 0,
     is_of_arm: bool = False,
+    executor: Executor | None = None,
 ) -> Trained:
     """Train one adapter for each part of a partition run; with `limit`, on that many samples of each part."""
     init_set = set_to_go_on_from(config, base_id)
@@ -245,10 +246,11 @@ def run_finetune(
     run = begin_run(db, FINETUNE, settings, parents=parents, seed=seed, is_of_arm=is_of_arm)
     if run.is_finished and has_adapter_files(run):
         return StageResult(run=run, was_done=True)
-    from trainer.train.finetune import Start, finetune  # torch
+    from trainer.train.finetune import finetune  # torch
+    from trainer.train.group_work import Start
 
     start = Start(adapter_set=init_set, names=starts) if init_set else None
-    figures = finetune(parts, config, items, run, base_id, seed, start)
+    figures = finetune(parts, config, items, run, base_id, seed, start, executor)
     return StageResult(run=finish_run(db, run, figures), was_done=False)
 
 

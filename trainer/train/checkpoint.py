@@ -108,7 +108,20 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, 
     Raises:
         NoSpace: the disk is full; what was there before is as it was.
     """
-    data = save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata=metadata)
+    write_bytes(path, tensor_bytes(tensors, metadata))
+
+
+def tensor_bytes(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> bytes:
+    """A safetensors file."""
+    return save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata=metadata)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole.
+
+    Raises:
+        NoSpace: the disk is full; what was there before is as it was.
+    """
     try:
         with written_whole(path) as unfinished:
             unfinished.write_bytes(data)

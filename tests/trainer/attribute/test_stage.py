@@ -9,11 +9,12 @@ import torch
 from spa_lsp.errors import BadInput
 from spa_lsp.storage.store import apply_migrations, open_store
 from tests.conftest import TINY_ID
-from trainer.attribute import gradients, stage, vector_work
+from trainer.attribute import gradients, stage
 from trainer.attribute.anchors import Anchor
 from trainer.attribute.stage import base_stage
 from trainer.configs import AttributeConfig, ItemsConfig
 from trainer.data.samples import Item, Sample
+from trainer.executor import held_base
 from trainer.rows.runs import begin_run
 from trainer.rows.stages import ATTRIBUTE, AttributeParents, AttributeSettings
 from trainer.rows.tables import MIGRATIONS
@@ -190,9 +191,9 @@ def test_a_finished_run_says_no_speed(db):  # (#14)
 @pytest.mark.parametrize("quantization", ["bf16", "fp32"])
 @pytest.mark.parametrize("method", ["datainf", "less", "embedding"])  # lissa and cosine have datainf's gradients (#14)
 def test_every_method_works_on_a_base_in_each_precision(db, method, quantization, monkeypatch):
-    load = vector_work.load_base
+    load = held_base.load_base
     monkeypatch.setattr(
-        vector_work, "load_base", lambda base_id, **_: load(base_id, quantization=quantization, device="cpu")
+        held_base, "load_base", lambda base_id, **_: load(base_id, quantization=quantization, device="cpu")
     )
     config = replace(CONFIG, method=method)
     found = base_stage(db, SAMPLES, ANCHORS, config, ITEMS, begin(db, method, config), TINY_ID)

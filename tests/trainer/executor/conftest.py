@@ -5,6 +5,7 @@ import importlib.util
 import pytest
 
 from tests.trainer.evaluate.conftest import sandbox  # noqa: F401
+from tests.trainer.synthesize.conftest import make_repository, project  # noqa: F401
 
 
 @pytest.fixture(scope="module")

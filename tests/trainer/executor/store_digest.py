@@ -14,6 +14,7 @@ def store_digest():
     """Of all rows that stages have made, in an order of their own."""
     with closing(open_store()) as db:
         rows = {table: sorted(map(_row, db.table(table).rows)) for table in TABLES}
+        rows["adapters"] = [_adapters(run["figures"]) for run in db.table("runs").rows_where("stage = 'finetune'")]
     return {
         table: (len(own), hashlib.sha256(json.dumps(own).encode()).hexdigest()) for table, own in rows.items() if own
     }
@@ -21,3 +22,8 @@ def store_digest():
 
 def _row(row):
     return sorted((name, repr(value)) for name, value in row.items() if name not in TIMED)
+
+
+def _adapters(figures):
+    """All figures of a training but how many adapters were in a pass; the files' sha256 are among them."""
+    return {name: value for name, value in json.loads(figures).items() if name != "at_once"}

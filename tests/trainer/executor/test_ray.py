@@ -1,5 +1,6 @@
 """Stages on a real Ray cluster of this machine: the same rows as here, whoever dies on the way. (#16)"""
 
+import json
 import os
 import random
 import shutil
@@ -49,8 +50,29 @@ def evaluate(tiny_peft_adapters, monkeypatch):
     return EVALUATE
 
 
-@pytest.fixture(params=["attribute", "evaluate"])
+@pytest.fixture
+def finetune(attribute):
+    """The command, after a partition into three parts."""
+    assert trainer("attribute", "--method", "bm25").exit_code == 0
+    assert trainer("partition", "--k", 3).exit_code == 0
+    return ["finetune", "--base", "tiny-qwen2", "--max-tokens", 400, "--rank", 2, "--steps", 2, "--accumulate", 1]
+
+
+@pytest.fixture
+def synthesize(project, monkeypatch):
+    """The command, with one seed a piece."""
+    monkeypatch.setattr("trainer.synthesize.stage.BLOCK_SEEDS", 1)
+    asked = ["--recipe", "behaviour", "--responses", 2, "--base", "tiny-qwen2", "--quantization", "fp32"]
+    return ["synthesize", "--from", project, *asked]
+
+
+@pytest.fixture(params=["attribute", "evaluate", "finetune", "synthesize"])
 def command(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=["attribute", "evaluate"])
+def long_command(request):
     return request.getfixturevalue(request.param)
 
 
@@ -60,14 +82,17 @@ def known():
 
 
 @pytest.fixture
-def here(command, known):
-    """The rows that the command makes in this process; it leaves the store as it was."""
-    name = command[0]
-    if name not in known:
-        before = paths.store_path().read_bytes() if paths.store_path().exists() else None
-        known[name] = digest_after(command)
-        clean(before)
-    return known[name]
+def here(known):
+    """The rows that a command makes in this process; it leaves the store as it was."""
+
+    def here(command):
+        if command[0] not in known:
+            before = paths.store_path().read_bytes() if paths.store_path().exists() else None
+            known[command[0]] = digest_after(command)
+            clean(before)
+        return known[command[0]]
+
+    return here
 
 
 def clean(before=None):
@@ -86,7 +111,7 @@ def digest_after(command, *more):
 
 @pytest.mark.parametrize("n_workers", [1, 2, 3])
 def test_workers_make_the_same_rows_as_this_process(here, command, n_workers):
-    assert digest_after(command, "--executor", "ray", "--workers", n_workers) == here
+    assert here(command) == digest_after(command, "--executor", "ray", "--workers", n_workers)
 
 
 def workers():
@@ -123,21 +148,23 @@ class KillsOne(Ray):
 
 
 @pytest.mark.parametrize("n_round", range(N_KILLS))
-def test_a_killed_worker_loses_nothing_and_doubles_nothing(here, command, n_round, monkeypatch):
+def test_a_killed_worker_loses_nothing_and_doubles_nothing(here, long_command, n_round, monkeypatch):
+    expected = here(long_command)
     monkeypatch.setattr(options, "Ray", KillsOne)
     KillsOne.rng.seed(n_round)
-    assert digest_after(command, "--executor", "ray", "--workers", 2) == here
+    assert digest_after(long_command, "--executor", "ray", "--workers", 2) == expected
 
 
 def test_a_killed_driver_goes_on_where_it_was(here, attribute):
+    expected = here(attribute)
     command = [*map(str, attribute), "--executor", "ray", "--workers", "2"]
     driver = subprocess.Popen([sys.executable, "-m", "trainer", *command], stderr=subprocess.DEVNULL)
     while driver.poll() is None and n_rows() < 16:
         pass
     driver.kill()
     driver.wait()
-    assert 16 <= n_rows() < here["gradients"][0]
-    assert digest_after(attribute, "--executor", "ray", "--workers", 2) == here
+    assert 16 <= n_rows() < expected["gradients"][0]
+    assert digest_after(attribute, "--executor", "ray", "--workers", 2) == expected
 
 
 def n_rows():
@@ -158,3 +185,11 @@ def test_another_base_on_a_worker_is_refused_with_a_sentence(attribute, monkeypa
 
     monkeypatch.setattr("trainer.executor.on_ray.digests_of", of_another)
     assert "is not the driver's" in sentence(trainer(*attribute, "--executor", "ray", "--workers", 1))
+
+
+def test_the_judge_says_the_same(tiny_base):
+    def judged(*more):
+        figures = json.loads(trainer("judge", "--canonical", "own", "--limit", 6, "--json", *more).stdout)
+        return {name: value for name, value in figures.items() if name != "seconds"}
+
+    assert judged("--executor", "ray", "--workers", 2) == judged()
