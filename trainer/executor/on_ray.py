@@ -18,7 +18,7 @@ from trainer.executor.work import Do, Piece, Row, Take, Work
 logger = logging.getLogger(__name__)
 
 MAX_TRIES_OF_PIECE = 4  # a piece that kills every worker is no accident
-_BYTES_OF_WEIGHT = 4  # of a base in fp32, on a CPU or on its way to a GPU
+_BYTES_OF_WEIGHT = 4  # of a base in fp32; on its way to a GPU it takes half of it
 _ENVIRONMENT = {  # read when Ray is imported
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # its next default, of which it warns
@@ -42,7 +42,8 @@ class Ray:
         if not pieces:
             return
         ray = _connect(self.address)
-        place = _place(ray.nodes(), _bytes_of(work.base_id), n_asked=self.n_workers, n_pieces=len(pieces))
+        n_weights = find_base(work.base_id).parameters if work.base_id else 0
+        place = _place(ray.nodes(), n_weights, n_asked=self.n_workers, n_pieces=len(pieces))
         logger.info("%s", place)
         base = digests_of(work.base_id) if work.base_id else None
         shared = [ray.put(_Start(work=work, versions=versions(), base=base, n_threads=place.n_threads))]
@@ -66,7 +67,7 @@ class Ray:
 
 def _let_go(pool: Any) -> None:
     """End workers that have nothing to do: one that lost its node may wait for their place."""
-    while not pool._pending_submits and pool.has_free():
+    while pool.has_free():
         pool.pop_idle()
 
 
@@ -84,19 +85,21 @@ class Place:
         return f"{self.n_workers} workers with {self.n_threads} threads, {self.gpus} GPUs and {self.n_bytes} bytes each"
 
 
-def _place(nodes: Sequence[dict[str, Any]], n_bytes: int, *, n_asked: int, n_pieces: int) -> Place:
-    """Share the cores of all nodes among the workers.
+def _place(nodes: Sequence[dict[str, Any]], n_weights: int, *, n_asked: int, n_pieces: int) -> Place:
+    """Share the cores of all nodes among workers that hold a base of so many weights, or none.
 
     Raises:
         Unavailable: no node has memory for one.
     """
     alive = [node["Resources"] for node in nodes if node["Alive"]]
     cpus, gpus = (int(sum(each.get(name, 0) for each in alive)) for name in ("CPU", "GPU"))
+    has_gpu = bool(gpus and n_weights)
+    n_bytes = n_weights * _BYTES_OF_WEIGHT // (2 if has_gpu else 1)
     of_memory = sum(int(each.get("memory", 0) // n_bytes) if n_bytes else n_pieces for each in alive)
-    n_fitting = min(of_memory, gpus) if gpus and n_bytes else of_memory
+    n_fitting = min(of_memory, gpus) if has_gpu else of_memory
     if not n_fitting or not cpus:
         raise Unavailable(f"no node of the Ray cluster has a core and {n_bytes / 1e9:.1f} GB of memory for the base")
-    wanted = n_asked or (gpus if gpus and n_bytes else cpus)
+    wanted = n_asked or (gpus if has_gpu else cpus)
     n_workers = min(wanted, n_fitting, n_pieces)
     if n_workers < min(n_asked, n_pieces):
         logger.warning("there is room for %d of %d workers", n_workers, n_asked)
@@ -105,13 +108,9 @@ def _place(nodes: Sequence[dict[str, Any]], n_bytes: int, *, n_asked: int, n_pie
         n_workers=n_workers,
         n_threads=max(1, int(each)),
         cpus=int(each) if each >= 1 else int(each * 1000) / 1000,
-        gpus=1 if gpus and n_bytes else 0,
+        gpus=int(has_gpu),
         n_bytes=n_bytes,
     )
-
-
-def _bytes_of(base_id: str | None) -> int:
-    return _BYTES_OF_WEIGHT * find_base(base_id).parameters if base_id else 0
 
 
 def _connect(address: str | None) -> Any:

@@ -97,17 +97,17 @@ def node(**resources):
     ],
 )
 def test_workers_share_cores_gpus_and_memory(nodes, n_asked, wanted):
-    found = _place(nodes, 4_000_000_000, n_asked=n_asked, n_pieces=100)
+    found = _place(nodes, 1_000_000_000, n_asked=n_asked, n_pieces=100)
     assert (found.n_workers, found.n_threads, found.cpus, found.gpus) == wanted
 
 
 def test_there_are_no_more_workers_than_pieces():
-    assert _place([node()], 4_000_000_000, n_asked=0, n_pieces=3).n_workers == 3
+    assert _place([node()], 1_000_000_000, n_asked=0, n_pieces=3).n_workers == 3
 
 
 def test_a_base_that_no_node_has_memory_for_is_said():
     with pytest.raises(Unavailable, match=r"no node of the Ray cluster has a core and 28\.0 GB"):
-        _place([node(memory=16e9)], 28_000_000_000, n_asked=0, n_pieces=9)
+        _place([node(memory=16e9)], 7_000_000_000, n_asked=0, n_pieces=9)
 
 
 def test_what_the_command_says_is_one_sentence(tiny_base, monkeypatch, tmp_path):
