@@ -71,11 +71,6 @@ def command(request):
     return request.getfixturevalue(request.param)
 
 
-@pytest.fixture(params=["attribute", "evaluate"])
-def long_command(request):
-    return request.getfixturevalue(request.param)
-
-
 @pytest.fixture(scope="module")
 def known():
     return {}
@@ -86,11 +81,12 @@ def here(known):
     """The rows that a command makes in this process; it leaves the store as it was."""
 
     def here(command):
-        if command[0] not in known:
+        name = " ".join(map(str, command)) if command[0] == "synthesize" else command[0]  # each test has its own commit
+        if name not in known:
             before = paths.store_path().read_bytes() if paths.store_path().exists() else None
-            known[command[0]] = digest_after(command)
+            known[name] = digest_after(command)
             clean(before)
-        return known[command[0]]
+        return known[name]
 
     return here
 
@@ -119,40 +115,46 @@ def workers():
 
 
 class KillsOne(Ray):
-    """Ray, and one worker is killed some time after the driver has taken some rows."""
+    """Ray, and one worker is killed at a random moment after the driver has taken some rows, or none."""
 
     rng = random.Random(0)
     killed = []
 
     def run(self, work, pieces, take):
-        n_taken = self.rng.randrange(len(pieces))
+        n_before, is_over = self.rng.randrange((len(pieces) + 1) // 2), threading.Event()
+        n_taken = 0
 
         def kill():
-            victim = self.rng.choice(workers())
-            os.kill(victim.pid, signal.SIGKILL)
-            self.killed.append(victim.pid)
+            while not is_over.wait(self.rng.random() / 5):
+                if n_taken >= n_before and (found := workers()):
+                    victim = self.rng.choice(found)
+                    os.kill(victim.pid, signal.SIGKILL)
+                    self.killed.append(victim.pid)
+                    return
 
-        def take_and_kill(rows):
+        def counted(rows):
             nonlocal n_taken
             take(rows)
-            n_taken -= 1
-            if n_taken == 0:
-                timer.start()
+            n_taken += 1
 
-        timer = threading.Timer(self.rng.random() / 5, kill)
-        if n_taken == 0:
-            kill_first = threading.Timer(self.rng.random() * 5, lambda: workers() and kill())
-            kill_first.start()
-        super().run(work, pieces, take_and_kill)
-        timer.cancel()
+        killer = threading.Thread(target=kill)
+        killer.start()
+        try:
+            super().run(work, pieces, counted)
+        finally:
+            is_over.set()
+            killer.join()
 
 
 @pytest.mark.parametrize("n_round", range(N_KILLS))
-def test_a_killed_worker_loses_nothing_and_doubles_nothing(here, long_command, n_round, monkeypatch):
-    expected = here(long_command)
+def test_a_killed_worker_loses_nothing_and_doubles_nothing(here, n_round, monkeypatch, request):
+    command = request.getfixturevalue("evaluate" if n_round % 2 else "attribute")
+    expected = here(command)
     monkeypatch.setattr(options, "Ray", KillsOne)
     KillsOne.rng.seed(n_round)
-    assert digest_after(long_command, "--executor", "ray", "--workers", 2) == expected
+    n_killed = len(KillsOne.killed)
+    assert digest_after(command, "--executor", "ray", "--workers", 2) == expected
+    assert len(KillsOne.killed) > n_killed
 
 
 def test_a_killed_driver_goes_on_where_it_was(here, attribute):
