@@ -6,12 +6,14 @@ that holds one base. It has no store: its rows come back, a piece's all at once.
 
 import logging
 import os
+import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from spa_lsp.bases.catalog import find_base
 from spa_lsp.errors import BadInput, SpaError, Unavailable
+from spa_lsp.offline import go_offline
 from trainer.executor.same import BaseDigests, check_base, check_versions, digests_of, versions
 from trainer.executor.work import Do, Piece, Row, Take, Work
 
@@ -46,10 +48,11 @@ class Ray:
         place = _place(ray.nodes(), n_weights, n_asked=self.n_workers, n_pieces=len(pieces))
         logger.info("%s", place)
         base = digests_of(work.base_id) if work.base_id else None
-        shared = [ray.put(_Start(work=work, versions=versions(), base=base, n_threads=place.n_threads))]
+        start = _Start(work=work, base=base, n_threads=place.n_threads)
+        shared = [ray.put(pickle.dumps(start))]
         pool = ray.util.ActorPool(_actors(ray, place))
         for piece in pieces:
-            pool.submit(lambda worker, each: worker.do.remote(shared, each), piece)
+            pool.submit(lambda worker, data: worker.do.remote(versions(), shared, data), pickle.dumps(piece))
         try:
             while pool.has_next():
                 rows, error = pool.get_next_unordered()
@@ -59,9 +62,10 @@ class Ray:
                     raise error
                 _let_go(pool)
         except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
+            why = str(error).splitlines()[-1].strip()
             raise Unavailable(
-                f"{MAX_TRIES_OF_PIECE} workers died of one piece of work, perhaps for want of memory; take fewer "
-                "--workers and run again, finished pieces are kept"
+                f"{MAX_TRIES_OF_PIECE} workers died of one piece of work ({why}); if it was for want of memory take fewer "
+                "--workers, and run again: finished pieces are kept"
             ) from error
 
 
@@ -155,10 +159,9 @@ def _actors(ray: Any, place: Place) -> list[Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Start:
-    """What every worker gets once: the work, and what the driver is."""
+    """What every worker gets once."""
 
     work: Work[Any, Any]
-    versions: dict[str, str]
     base: BaseDigests | None
     n_threads: int
 
@@ -169,13 +172,20 @@ class _Worker:
     def __init__(self) -> None:
         self._do: Do[Any, Any] | None = None
 
-    def do(self, shared: Sequence[Any], piece: Any) -> tuple[list[Any], SpaError | None]:
-        """The rows of a piece, and what a person can do about it where it broke off; in `shared` is a `_Start`."""
+    def do(self, driver: dict[str, str], shared: Sequence[Any], data: bytes) -> tuple[list[Any], SpaError | None]:
+        """The rows of a piece, and what a person can do about it where it broke off.
+
+        Args:
+            driver: its versions; only where they are equal the rest can be read.
+            shared: a reference to a pickled `_Start`.
+            data: the pickled piece.
+        """
         rows: list[Any] = []
         try:
             if self._do is None:
+                check_versions(driver)
                 self._do = _begin(shared)
-            self._do(piece, rows.append)
+            self._do(pickle.loads(data), rows.append)
         except SpaError as error:
             return rows, error
         return rows, None
@@ -184,8 +194,8 @@ class _Worker:
 def _begin(shared: Sequence[Any]) -> Do[Any, Any]:
     import ray
 
-    start: _Start = ray.get(shared[0])
-    check_versions(start.versions)
+    go_offline()
+    start: _Start = pickle.loads(ray.get(shared[0]))
     if start.base:
         check_base(start.base)
     return start.work.start(start.n_threads)

@@ -14,10 +14,12 @@ import psutil
 import pytest
 
 from spa_lsp import paths
+from spa_lsp.errors import Unavailable
 from spa_lsp.storage.store import open_store
 from tests.tiny_serving import install_set
 from tests.trainer.cli.running import sentence, trainer
 from tests.trainer.cli.test_cli import row
+from tests.trainer.executor.poison import Poison
 from tests.trainer.executor.some_anchors import anchors_file
 from tests.trainer.executor.store_digest import store_digest
 from trainer.cli import options
@@ -195,3 +197,10 @@ def test_the_judge_says_the_same(tiny_base):
         return {name: value for name, value in figures.items() if name != "seconds"}
 
     assert judged("--executor", "ray", "--workers", 2) == judged()
+
+
+def test_a_piece_that_kills_every_worker_ends_in_a_sentence_and_costs_no_other_piece():
+    taken = []
+    with pytest.raises(Unavailable, match="4 workers died of one piece of work .* run again: finished pieces are kept"):
+        Ray(n_workers=1).run(Poison(), [0, 1], taken.append)
+    assert taken == [["alive"]]
