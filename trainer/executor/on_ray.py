@@ -64,8 +64,8 @@ class Ray:
         except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
             why = str(error).splitlines()[-1].strip()
             raise Unavailable(
-                f"{MAX_TRIES_OF_PIECE} workers died of one piece of work ({why}); if it was for want of memory take fewer "
-                "--workers, and run again: finished pieces are kept"
+                f"{MAX_TRIES_OF_PIECE} workers died of one piece of work ({why}); if it was for want of memory "
+                "take fewer --workers, and run again: finished pieces are kept"
             ) from error
 
 

@@ -177,8 +177,7 @@ def n_rows():
 
 
 def test_a_worker_of_other_versions_is_refused_with_a_sentence(attribute, monkeypatch):
-    monkeypatch.setattr(same, "versions", lambda: {**same.versions.__wrapped__(), "torch": "1.0"})
-    monkeypatch.setattr("trainer.executor.on_ray.versions", same.versions)
+    monkeypatch.setattr("trainer.executor.on_ray.versions", lambda: {**same.versions(), "torch": "1.0"})
     said = sentence(trainer(*attribute, "--executor", "ray", "--workers", 1))
     assert "instead of 1.0; install there what the driver has" in said
 
