@@ -45,6 +45,7 @@ FLOORS = {
         "configs": 0,
         "rows": 1,
         "data": 2,
+        "executor": 2,
         "train": 3,
         "partition": 4,
         "evaluate": 4,

@@ -72,6 +72,16 @@ class LoadedBase:
         return text
 
 
+@dataclass(frozen=True, kw_only=True)
+class BaseTokens:
+    """What is known of a base without its weights: how texts become its tokens."""
+
+    base_id: str
+    prompt: PromptTokens
+    end_id: int  # as `LoadedBase.end_id`
+    context_tokens: int
+
+
 def pick_device() -> str:
     """`cuda` when there is one, else `cpu`."""
     return "cuda" if torch.cuda.is_available() else "cpu"
@@ -137,6 +147,22 @@ def load_base(
         end_id=_token_id(tokenizer, base.stop_tokens[0]),
         kernel=road.name if road else "",
         step=compile_step(model, road.kernel) if road and road.kernel else None,
+    )
+
+
+def load_tokens(base_id: str) -> BaseTokens:
+    """The tokens of a base that lies on this machine.
+
+    Raises:
+        NotFound: no such base, or it was never pulled. Damaged: its files are not complete.
+    """
+    base = find_base(base_id)
+    tokenizer = AutoTokenizer.from_pretrained(installed_base(base).folder, local_files_only=True)
+    return BaseTokens(
+        base_id=base_id,
+        prompt=prompt_tokens(base, tokenizer),
+        end_id=_token_id(tokenizer, base.stop_tokens[0]),
+        context_tokens=base.context_tokens,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from spa_lsp.bench.prompts import source_code
 from trainer.configs import FinetuneConfig
 from trainer.data.items import TokenItem
-from trainer.train.finetune import new_bank
+from trainer.train.group_work import new_bank
 from trainer.train.training import plan_steps, train
 
 _PROMPT_CHARACTERS, _COMPLETION_CHARACTERS = 800, 120  # some 200 and 30 tokens, as usual items

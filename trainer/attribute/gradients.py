@@ -19,7 +19,7 @@ from trainer.attribute.less import Point, adam_updates, read_point
 from trainer.attribute.projection import project
 from trainer.configs import ALL_LINEARS, AttributeConfig, FinetuneConfig
 from trainer.data.items import TokenItem
-from trainer.train.checkpoint import TrainingState
+from trainer.train.checkpoint import TrainingState, read_extent
 from trainer.train.loss import item_losses
 from trainer.train.training import plan_steps, schedule, train
 
@@ -45,8 +45,7 @@ def warm_up(
     Fresh LoRA weights say little (the gradient of A is zero); converged ones have lost what tells samples apart.
     Source: LESS, arXiv:2402.04333, §3.1.
     """
-    names = adapted_linears(base.model, ALL_LINEARS)
-    bank.create(names, n_adapters=config.batch, rank=config.warmup_rank, scaling=1.0, seeds=[seed] * config.batch)
+    begin(base, bank, config, seed=seed)
     n_steps = warm_up_steps(len(items), config)
     points = point_steps(n_steps, config) if checkpoint and config.method == "less" else []
     if checkpoint and not checkpoint.exists():
@@ -74,6 +73,12 @@ def warm_up(
     train(base, bank, plan, tied, checkpoint=checkpoint, are_tied=True, on_step=keep)
 
 
+def begin(base: LoadedBase, bank: AdapterBank, config: AttributeConfig, *, seed: int) -> None:
+    """One fresh adapter in all rows of the bank."""
+    names = adapted_linears(base.model, ALL_LINEARS)
+    bank.create(names, n_adapters=config.batch, rank=config.warmup_rank, scaling=1.0, seeds=[seed] * config.batch)
+
+
 def warm_up_steps(n_items: int, config: AttributeConfig) -> int:
     """How many steps the warm-up takes: every item is seen about once."""
     return max(1, n_items // config.batch)
@@ -85,15 +90,26 @@ def point_steps(n_steps: int, config: AttributeConfig) -> list[int]:
     return [math.ceil(n_steps * (own + 1) / n) for own in range(n)]
 
 
-def read_points(checkpoint: Path, n_steps: int, config: AttributeConfig, *, device: str) -> list[Point]:
-    """What `less` needs of a warm-up that was trained with this checkpoint file."""
+def read_points(checkpoint: Path, n_steps: int, config: AttributeConfig) -> list[Point]:
+    """Where gradients are taken of the warm-up that left this checkpoint: at its end, or at the points of `less`."""
+    if config.method != "less":
+        return [read_point(checkpoint, step=n_steps, learning_rate=config.learning_rate, has_moments=False)]
     rates = [config.learning_rate * schedule(step, n_steps, WARMUP_STEPS) for step in range(n_steps)]
     ends = point_steps(n_steps, config)
     spans = [rates[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     return [
-        read_point(_point_path(checkpoint, end), step=end, learning_rate=sum(own) / len(own), device=device)
+        read_point(_point_path(checkpoint, end), step=end, learning_rate=sum(own) / len(own))
         for end, own in zip(ends, spans, strict=True)
     ]
+
+
+def warm_up_arithmetic(checkpoint: Path, n_steps: int, config: AttributeConfig) -> str | None:
+    """The precision and the device of a warm-up that has ended; None: it has not, or a file of it is gone."""
+    ends = point_steps(n_steps, config) if config.method == "less" else []
+    if not all(path.exists() for path in (checkpoint, *(_point_path(checkpoint, end) for end in ends))):
+        return None
+    n_done, arithmetic = read_extent(checkpoint)
+    return arithmetic if n_done == n_steps else None
 
 
 def _point_path(checkpoint: Path, step: int) -> Path:

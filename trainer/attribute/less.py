@@ -4,7 +4,7 @@ Source: Xia et al. 2024, arXiv:2402.04333, eq. 3 and 4.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -24,13 +24,20 @@ class Point:
     step: int
     learning_rate: float  # its mean since the point before
     weights: dict[str, Tensor]
-    moments: tuple[tuple[Tensor, Tensor], ...]  # in the order of `bank.parameters()`
+    moments: tuple[tuple[Tensor, Tensor], ...]  # in the order of `bank.parameters()`; of other methods none
+
+    def on(self, device: str) -> "Point":
+        """It on a device, of its worker."""
+        moments = tuple((mean.to(device), square.to(device)) for mean, square in self.moments)
+        return replace(self, weights={name: own.to(device) for name, own in self.weights.items()}, moments=moments)
 
 
-def read_point(path: Path, *, step: int, learning_rate: float, device: str) -> Point:
+def read_point(path: Path, *, step: int, learning_rate: float, has_moments: bool = True) -> Point:
     """A point from a checkpoint of `training.train`, of whose equal rows one is kept."""
-    with safe_open(path, framework="pt", device=device) as file:
-        rows = {name: file.get_slice(name)[:1] for name in file.keys() if not name.endswith(".step")}  # noqa: SIM118
+    wanted = (".exp_avg", ".exp_avg_sq") if has_moments else ()
+    with safe_open(path, framework="pt") as file:
+        names = [name for name in file.keys() if name.startswith("weight.") or name.endswith(wanted)]  # noqa: SIM118
+        rows = {name: file.get_slice(name)[:1] for name in names}
     n_parameters = sum(name.endswith(".exp_avg") for name in rows)
     return Point(
         step=step,

@@ -3,9 +3,9 @@
 A broken run goes on with the warm-up adapter it had and the rows it has already written.
 """
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,30 +15,31 @@ from sqlite_utils import Database
 from torch import Tensor
 
 from spa_lsp.errors import BadInput
-from spa_lsp.lm.bank import AdapterBank
-from spa_lsp.lm.load import LoadedBase, load_base
+from spa_lsp.lm.load import BaseTokens, load_tokens
 from spa_lsp.progress import progress
+from spa_lsp.storage.whole_files import written_whole
 from trainer.attribute.anchors import Anchor, anchor_tasks
 from trainer.attribute.cosine import cosine
 from trainer.attribute.datainf import datainf
-from trainer.attribute.embedding import embedding_influence, embeddings
-from trainer.attribute.gradients import point_gradients, read_points, sample_gradients, warm_up, warm_up_steps
+from trainer.attribute.embedding import embedding_influence
+from trainer.attribute.gradients import read_points, warm_up_arithmetic, warm_up_steps
 from trainer.attribute.less import less
 from trainer.attribute.lissa import lissa
+from trainer.attribute.vector_work import WARM_UP, Batch, BatchVectors, Vectors, WarmUp
 from trainer.attribute.vectors import Vector, load_vectors, write_vectors
 from trainer.configs import AttributeConfig, ItemsConfig
 from trainer.data.items import TokenItem, check_layouts, token_items
 from trainer.data.samples import Sample, make_items
+from trainer.executor.held_base import HeldBase
+from trainer.executor.work import Executor, Local
 from trainer.partition.solutions import tasks_of, without_topic
 from trainer.rows.build_set import run_folder
 from trainer.rows.stages import AttributeRun
 
-Compute = Callable[[Sequence[TokenItem]], Tensor]  # of at most a batch of items, `[B, L, P]`
-
 
 @dataclass(frozen=True, kw_only=True)
 class Attribution:
-    """Influence `[N, Q, items]`, NaN for a sample that has none, and how fast what this call computed was done."""
+    """Influence `[N, Q, items]`, NaN for a sample that has none, and how fast a worker was."""
 
     influence: NDArray[np.float32]
     samples_per_s: float | None = None  # None: all had been done before
@@ -52,6 +53,7 @@ def base_stage(
     items_config: ItemsConfig,
     run: AttributeRun,
     base_id: str,
+    executor: Executor | None = None,
 ) -> Attribution:
     """Influence of every sample on every anchor item; NaN for a sample that has no item short enough.
 
@@ -63,14 +65,15 @@ def base_stage(
         BadInput: no sample has an item; gradients are not finite; there are no differences to take.
     """
     groups = anchor_tasks(anchors) if config.differences else []  # it may fail, so before the work
-    base = load_base(base_id, is_training=True)
-    check_layouts(base, items_config)
-    chosen = {sample.id: item for sample in samples if (item := _shortest_item(sample, items_config, run.seed, base))}
+    tokens = load_tokens(base_id)
+    check_layouts(tokens, items_config)
+    chosen = {sample.id: item for sample in samples if (item := _shortest_item(sample, items_config, run.seed, tokens))}
     if not any(item.n_tokens <= config.max_tokens for item in chosen.values()):
         raise BadInput(f"no sample has an item of at most {config.max_tokens} tokens; import other Python samples")
-    asked = [(f"query:{item.item_id}", item) for anchor in anchors for item in anchor_items(anchor, base)]
+    asked = [(f"query:{item.item_id}", item) for anchor in anchors for item in anchor_items(anchor, tokens)]
     short = {sample_id: item for sample_id, item in chosen.items() if item.n_tokens <= config.max_tokens}
-    computed = _vectors(db, base, dict(asked), short, _spread(list(chosen.values()), config), config, run)
+    spread = _spread(list(chosen.values()), config)
+    computed = _vectors(db, HeldBase(base_id), dict(asked), short, spread, config, run, executor or Local())
     found = computed.vectors
     is_known = [sample.id in short and bool(np.isfinite(found[sample.id]).all()) for sample in samples]
     known = [sample for sample, is_one in zip(samples, is_known, strict=True) if is_one]
@@ -104,20 +107,20 @@ def _scores(
     return datainf(train, query, config.damping, curvature=curvature)
 
 
-def _shortest_item(sample: Sample, config: ItemsConfig, seed: int, base: LoadedBase) -> TokenItem | None:
+def _shortest_item(sample: Sample, config: ItemsConfig, seed: int, tokens: BaseTokens) -> TokenItem | None:
     items = make_items(sample, config=config, seed=seed)
-    fitting = token_items(items, base.prompt, stop_id=base.end_id, max_tokens=config.max_tokens)
+    fitting = token_items(items, tokens.prompt, stop_id=tokens.end_id, max_tokens=config.max_tokens)
     return min(fitting, key=lambda item: item.n_tokens, default=None)
 
 
-def anchor_items(anchor: Anchor, base: LoadedBase) -> list[TokenItem]:
+def anchor_items(anchor: Anchor, tokens: BaseTokens) -> list[TokenItem]:
     """The items of an anchor, whole.
 
     Raises:
         BadInput: the base cannot read one as a whole.
     """
-    limit = base.model.config.max_position_embeddings
-    items = token_items(anchor.items, base.prompt, stop_id=base.end_id, max_tokens=limit)
+    limit = tokens.context_tokens
+    items = token_items(anchor.items, tokens.prompt, stop_id=tokens.end_id, max_tokens=limit)
     if len(items) < len(anchor.items):
         raise BadInput(f"an item of anchor {anchor.name!r} is longer than the base's {limit} tokens; shorten it")
     return items
@@ -134,52 +137,63 @@ class _Computed:
 
 def _vectors(
     db: Database,
-    base: LoadedBase,
+    base: HeldBase,
     queries: Mapping[str, TokenItem],
     samples: Mapping[str, TokenItem],
     spread: Sequence[TokenItem],
     config: AttributeConfig,
     run: AttributeRun,
+    executor: Executor,
 ) -> _Computed:
-    """The vectors of all queries and samples: those that the run has, and the missing ones, written block by block."""
+    """The vectors of all queries and samples: those that the run has, and the missing ones, written batch by batch."""
     found = load_vectors(db, run)
     if config.method != "embedding" and not _warm_up_path(run).exists():
         found = {}  # gradients under two warm-ups cannot be compared
-    missing = [{key: item for key, item in own.items() if key not in found} for own in (queries, samples)]
-    rates: tuple[float, ...] = ()
-    if config.method == "embedding":
-        of_query: Compute = lambda items: embeddings(base, items, config.layer)  # noqa: E731
-        of_sample = of_query
-    elif any(missing) or config.method == "less":
-        bank = AdapterBank(base.model, device=base.device)
-        _warm_up(base, bank, spread, config, run)
-        of_query, of_sample, rates = _gradient_ways(base, bank, len(spread), config, run)
-    else:
-        return _Computed(vectors=found)
-    found |= _new_vectors(db, missing[0], of_query, config, run, what="anchors")
-    start = time.perf_counter()
-    found |= _new_vectors(db, missing[1], of_sample, config, run, what="samples")
-    rate = len(missing[1]) / (time.perf_counter() - start) if missing[1] else None
-    return _Computed(vectors=found, rates=rates, samples_per_s=rate)
+    batches = _batches(queries, samples, config.batch)
+    batches = [batch for batch in batches if not found.keys() >= batch.items.keys()]
+    work = Vectors(base=base, config=config, seed=run.seed)
+    if config.method != "embedding" and (batches or config.method == "less"):
+        work = _after_warm_up(work, spread, run, executor)
+    seconds, n_samples = 0.0, 0
+    n_missing = sum(len(batch.items) for batch in batches)
+    with progress(f"{config.method} of samples and anchors", n_missing, "items") if batches else nullcontext() as bar:
+
+        def take(rows: Sequence[BatchVectors]) -> None:
+            nonlocal seconds, n_samples
+            for made in rows:
+                found.update(write_vectors(db, run, made.vectors))
+                if not made.are_queries:
+                    seconds, n_samples = seconds + made.seconds, n_samples + len(made.vectors)
+                if bar:
+                    bar.advance(len(made.vectors))
+
+        executor.run(work, batches, take)
+    rates = tuple(point.learning_rate for point in work.points) if config.method == "less" else ()
+    return _Computed(vectors=found, rates=rates, samples_per_s=n_samples / seconds if n_samples else None)
 
 
-def _gradient_ways(
-    base: LoadedBase, bank: AdapterBank, n_items: int, config: AttributeConfig, run: AttributeRun
-) -> tuple[Compute, Compute, tuple[float, ...]]:
-    """How the gradients of queries and of samples are made after the warm-up, and the learning rates of the points."""
-    if config.method != "less":
-        plain: Compute = lambda items: sample_gradients(base, bank, items, config, seed=run.seed)  # noqa: E731
-        return plain, plain, ()
-    points = read_points(_warm_up_path(run), warm_up_steps(n_items, config), config, device=base.device)
+def _after_warm_up(work: Vectors, spread: Sequence[TokenItem], run: AttributeRun, executor: Executor) -> Vectors:
+    """The same work with the warm-up adapter, which is trained if it is not there."""
+    path, n_steps = _warm_up_path(run), warm_up_steps(len(spread), work.config)
+    if warm_up_arithmetic(path, n_steps, work.config) is None:
+        folder = path.parent if executor.is_here else None
+        training = WarmUp(base=work.base, config=work.config, seed=work.seed, folder=folder)
+        executor.run(training, [spread], lambda rows: _write_files(path, rows[0]))
+    arithmetic = warm_up_arithmetic(path, n_steps, work.config)
+    assert arithmetic is not None, "the warm-up ended without its files"
+    return replace(work, points=read_points(path, n_steps, work.config), arithmetic=arithmetic)
 
-    def at_points(items: Sequence[TokenItem], *, are_updates: bool) -> Tensor:
-        return point_gradients(base, bank, items, config, seed=run.seed, points=points, are_updates=are_updates)
 
-    return (
-        lambda items: at_points(items, are_updates=False),
-        lambda items: at_points(items, are_updates=True),
-        tuple(point.learning_rate for point in points),
-    )
+def _write_files(path: Path, files: Mapping[str, bytes]) -> None:
+    """Write what a warm-up elsewhere left, `path` itself last: where it is, all of it is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for name in sorted(files, key=lambda name: name == path.name):
+        with written_whole(path.parent / name) as unfinished:
+            unfinished.write_bytes(files[name])
+
+
+def _warm_up_path(run: AttributeRun) -> Path:
+    return run_folder(run) / WARM_UP
 
 
 def _spread(items: Sequence[TokenItem], config: AttributeConfig) -> Sequence[TokenItem]:
@@ -187,36 +201,15 @@ def _spread(items: Sequence[TokenItem], config: AttributeConfig) -> Sequence[Tok
     return items[:: max(1, len(items) // config.warmup_samples)][: config.warmup_samples]
 
 
-def _warm_up(
-    base: LoadedBase, bank: AdapterBank, items: Sequence[TokenItem], config: AttributeConfig, run: AttributeRun
-) -> None:
-    with progress("warm-up", warm_up_steps(len(items), config), "steps") as bar:
-        warm_up(base, bank, items, config, seed=run.seed, checkpoint=_warm_up_path(run), on_step=bar.advance)
+def _batches(queries: Mapping[str, TokenItem], samples: Mapping[str, TokenItem], size: int) -> list[Batch]:
+    """All items, shortest first so that little is padded.
 
-
-def _warm_up_path(run: AttributeRun) -> Path:
-    return run_folder(run) / "warm-up.safetensors"
-
-
-def _new_vectors(
-    db: Database,
-    items: Mapping[str, TokenItem],
-    compute: Compute,
-    config: AttributeConfig,
-    run: AttributeRun,
-    *,
-    what: str,
-) -> dict[str, Vector]:
-    """Compute and write the vector of every item, shortest first so that little is padded."""
-    keys = sorted(items, key=lambda key: items[key].n_tokens)
-    found: dict[str, Vector] = {}
-    with progress(f"{config.method} of {what}", len(keys), "items") as bar:
-        for block in _blocks(keys, config.batch):
-            vectors = compute([items[key] for key in block]).numpy()
-            found |= write_vectors(db, run, dict(zip(block, vectors, strict=True)))
-            bar.advance(len(block))
+    They are cut before what is known is left out: a vector depends on its neighbours by some last bits, and must be the
+    same after a break.
+    """
+    found = []
+    for own in (queries, samples):
+        keys = sorted(own, key=lambda key: own[key].n_tokens)
+        blocks = [keys[start : start + size] for start in range(0, len(keys), size)]
+        found += [Batch(items={key: own[key] for key in block}, are_queries=own is queries) for block in blocks]
     return found
-
-
-def _blocks(keys: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    return (keys[start : start + size] for start in range(0, len(keys), size))

@@ -20,6 +20,7 @@ from trainer.evaluate.arms import ARMS, ArmEntry, parse_arms
 from trainer.evaluate.benchmarks.hub import hub_rows
 from trainer.evaluate.benchmarks.load import CHOICE_BENCHMARKS, CODE_BENCHMARKS, Benchmark, load_benchmark
 from trainer.evaluate.benchmarks.problems import MIN_BEGUN, anchor_back
+from trainer.executor.work import Executor
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -71,6 +72,7 @@ SHOWN = (
 @options.seed
 @options.allow_package
 @options.unsafe_no_sandbox
+@options.executor
 @click.option("--export", "export_path", type=_EXPORT, metavar="FILE", help="File for all of it as JSON.")
 @options.as_json
 def evaluate(
@@ -95,6 +97,7 @@ def evaluate(
     unsafe_no_sandbox: bool,
     export_path: Path | None,
     as_json: bool,
+    executor: Executor,
 ) -> None:
     """Compare arms on benchmarks: how many of k alternatives are different and right, with intervals.
 
@@ -115,7 +118,7 @@ def evaluate(
     if begun_chars is not None:
         problems = {name: [anchor_back(each, most=begun_chars) for each in own] for name, own in problems.items()}
 
-    from trainer.evaluate.evaluation import EvaluationSettings
+    from trainer.evaluate.answering import EvaluationSettings
     from trainer.evaluate.figures.export import BenchmarkResult, export, without_problems, without_prompts, write_export
     from trainer.evaluate.sandbox import require_sandbox
     from trainer.evaluate.served import Served, run_arms
@@ -139,7 +142,20 @@ def evaluate(
             logger.warning("%s", warning)
         served = Served(base_id, quantization)
         results = [
-            BenchmarkResult(name=name, problems=own, arms=run_arms(db, served, own, sets, settings, has_kl=not no_kl))
+            BenchmarkResult(
+                name=name,
+                problems=own,
+                arms=run_arms(
+                    db,
+                    served,
+                    own,
+                    sets,
+                    settings,
+                    has_kl=not no_kl,
+                    executor=executor,
+                    may_be_unsafe=unsafe_no_sandbox,
+                ),
+            )
             for name, own in problems.items()
         ]
     document = export(results, settings, budget=_plain(budget))

@@ -77,8 +77,8 @@ def rank(
     \b
         trainer rank oss-python --data ~/benchmarks --limit 120
     """
+    from trainer.evaluate.answering import EvaluationSettings
     from trainer.evaluate.benchmarks.load import load_benchmark
-    from trainer.evaluate.evaluation import EvaluationSettings
     from trainer.evaluate.sandbox import require_sandbox
     from trainer.pipeline.finish import publish_with_ranker
     from trainer.pipeline.stages import open_trainer

@@ -4,7 +4,6 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,10 @@ from trainer.cli import options
 from trainer.evaluate.benchmarks.hub import hub_rows
 from trainer.evaluate.benchmarks.load import CODE_BENCHMARKS, CodeBenchmark, load_benchmark
 from trainer.evaluate.benchmarks.problems import Problem
-from trainer.evaluate.judge.process_pool import stopped_on_interrupt
-from trainer.evaluate.judge.verdict import NEEDS, Verdict, judge
+from trainer.evaluate.judge.verdict import NEEDS, Verdict
+from trainer.evaluate.own_solutions import JudgeSolutions, blocks_of
 from trainer.evaluate.sandbox import require_sandbox
+from trainer.executor.work import Executor
 
 
 @click.command("judge", context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,10 +29,11 @@ from trainer.evaluate.sandbox import require_sandbox
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N problems.  [default: all]")
 @options.seed
 @click.option(
-    "--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Programs that run at the same time."
+    "--workers", type=click.IntRange(1, 1024), default=2, show_default=True, help="Programs that run at the same time."
 )
 @options.allow_package
 @options.unsafe_no_sandbox
+@options.executor_of_programs
 @options.as_json
 def judge_command(
     canonical: CodeBenchmark,
@@ -44,6 +45,7 @@ def judge_command(
     allow_packages: tuple[str, ...],
     unsafe_no_sandbox: bool,
     as_json: bool,
+    executor: Executor,
 ) -> None:
     """Judge the published solutions of a benchmark: all must pass, and those that do not are listed with the reason.
 
@@ -55,9 +57,10 @@ def judge_command(
     """
     problems = load_benchmark(canonical, data, limit=limit, seed=seed, from_hub=hub_rows if hub else None)
     sandbox = require_sandbox(may_be_none=unsafe_no_sandbox, packages=allow_packages)
+    work = JudgeSolutions(n_programs=workers, allow_packages=allow_packages, may_be_unsafe=unsafe_no_sandbox)
     started = time.monotonic()
     with progress(f"judge {canonical}", len(problems), "solutions") as shown:
-        verdicts = _judge_all(problems, workers=workers, shown=shown)
+        verdicts = _judge_all(problems, work, executor, shown)
     figures = _figures(canonical, problems, verdicts)
     figures |= {"seconds": round(time.monotonic() - started, 1), "sandbox": sandbox}
     click.echo(json.dumps(figures, indent=2) if as_json else _text(figures))
@@ -65,18 +68,15 @@ def judge_command(
         raise click.exceptions.Exit(1)
 
 
-def _judge_all(problems: Sequence[Problem], *, workers: int, shown: Progress) -> list[Verdict]:
-    def judge_one(problem: Problem) -> Verdict:
-        [verdict] = judge(problem, [problem.solution], workers=1)
-        shown.advance()
-        return verdict
+def _judge_all(problems: Sequence[Problem], work: JudgeSolutions, executor: Executor, shown: Progress) -> list[Verdict]:
+    found: dict[str, Verdict] = {}
 
-    pool = ThreadPoolExecutor(workers)
-    try:
-        with stopped_on_interrupt():
-            return list(pool.map(judge_one, problems))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    def take(rows: Sequence[tuple[str, Verdict]]) -> None:
+        found.update(rows)
+        shown.advance(len(rows))
+
+    executor.run(work, blocks_of(problems), take)
+    return [found[problem.task_id] for problem in problems]
 
 
 def _figures(name: str, problems: Sequence[Problem], verdicts: Sequence[Verdict]) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from click.core import ParameterSource
 from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.settings.schema import QUANTIZATIONS
 from trainer.configs import Option, PartitionConfig
+from trainer.executor.on_ray import Ray
+from trainer.executor.work import Executor, Local
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -158,3 +160,51 @@ allow_package = click.option(
     metavar="NAME",
     help="Let programs import this installed package, as in numpy; may be given again.",
 )
+
+
+def executor(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Where the pieces of a stage are computed; the command gets an `executor`."""
+
+    @functools.wraps(command)
+    def with_executor(*args: Any, executor: str, ray_address: str | None, n_workers: int | None, **values: Any) -> Any:
+        if n_workers and executor == "local":
+            raise click.UsageError("--workers needs --executor ray")
+        return command(*args, **values, executor=_executor(executor, ray_address, n_workers))
+
+    return _executor_name(_ray_address(_workers(with_executor)))
+
+
+def executor_of_programs(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a command whose `workers` are programs that run at the same time, wherever that is."""
+
+    @functools.wraps(command)
+    def with_executor(*args: Any, executor: str, ray_address: str | None, workers: int, **values: Any) -> Any:
+        return command(*args, **values, workers=workers, executor=_executor(executor, ray_address, workers))
+
+    return _executor_name(_ray_address(with_executor))
+
+
+_executor_name = click.option(
+    "--executor",
+    type=click.Choice(("local", "ray")),
+    default="local",
+    show_default=True,
+    help="Compute in this process, or on a Ray cluster.",
+)
+_ray_address = click.option(
+    "--ray-address",
+    envvar="RAY_ADDRESS",
+    metavar="HOST:PORT",
+    help="ray: a cluster that runs, or auto.  [env: RAY_ADDRESS; default: one is started here]",
+)
+_workers = click.option(
+    "--workers",
+    "n_workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="ray: processes that hold the base.  [default: one for each GPU, else for each core]",
+)
+
+
+def _executor(name: str, address: str | None, n_workers: int | None) -> Executor:
+    return Ray(address=address, n_workers=n_workers or 0) if name == "ray" else Local()

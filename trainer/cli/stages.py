@@ -67,6 +67,7 @@ def import_samples(path: Path | None, from_outcomes: bool, limit: int | None, se
 @options.anchors
 @options.language
 @options.base
+@options.executor
 @_common
 def attribute(as_json: bool, **asked: Any) -> None:
     """Compute the influence of every sample on every anchor.
@@ -74,6 +75,7 @@ def attribute(as_json: bool, **asked: Any) -> None:
     \b
         trainer attribute --method bm25
         trainer attribute --limit 200
+        trainer attribute --executor ray --workers 2
     """
     from trainer.pipeline.stages import open_trainer, run_attribute
 
@@ -125,6 +127,7 @@ def partition_show(run_id: str | None, as_json: bool) -> None:
 @options.of_config(FinetuneConfig, "config")
 @options.of_config(ItemsConfig, "items")
 @options.base
+@options.executor
 @_common
 def finetune(as_json: bool, **asked: Any) -> None:
     """Train one adapter for each part of a partition; RUN is the start of its id, by default the newest.

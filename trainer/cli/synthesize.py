@@ -18,6 +18,7 @@ from trainer.configs import SourcesConfig, SynthesizeConfig
 @options.base
 @options.quantization
 @options.unsafe_no_sandbox
+@options.executor
 @options.limit_seeds
 @options.seed
 @options.as_json

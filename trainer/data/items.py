@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from spa_lsp.errors import BadInput
-from spa_lsp.lm.load import LoadedBase
+from spa_lsp.lm.load import BaseTokens, LoadedBase
 from spa_lsp.prompt import PromptTokens, encode_text, infill_prompt, instruct_prompt
 from spa_lsp.text.healing import heal
 from trainer.configs import ItemsConfig
@@ -35,7 +35,7 @@ class PartItems:
 
 
 def part_items(
-    samples: Sequence[Sample], base: LoadedBase, config: ItemsConfig, *, n_held: int, seed: int
+    samples: Sequence[Sample], base: LoadedBase | BaseTokens, config: ItemsConfig, *, n_held: int, seed: int
 ) -> PartItems:
     """The items of a part's samples, of which `n_held` samples (at most a fifth) are held out.
 
@@ -74,7 +74,7 @@ def token_items(items: Iterable[Item], tokens: PromptTokens, *, stop_id: int, ma
     return [item for item in found if item.n_tokens <= max_tokens]
 
 
-def check_layouts(base: LoadedBase, config: ItemsConfig) -> None:
+def check_layouts(base: LoadedBase | BaseTokens, config: ItemsConfig) -> None:
     """Refuse infill items for a base that cannot infill.
 
     Raises:

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from sqlite_utils import Database
 
 from spa_lsp.completion import Alternative, Finish
-from spa_lsp.storage.store import transaction
 from trainer.evaluate.benchmarks.problems import Problem
 from trainer.rows.records import content_id
 from trainer.rows.stages import EvaluateRun
@@ -60,9 +59,8 @@ def known_problems(db: Database, run: EvaluateRun) -> set[str]:
 
 
 def write_completions(db: Database, run: EvaluateRun, completions: Sequence[Completion]) -> None:
-    """Add those of a problem, all or none."""
-    with transaction(db):
-        db.table("completions").insert_all({"run_id": run.id, **asdict(each)} for each in completions)
+    """Add those of a problem, in the transaction of the caller."""
+    db.table("completions").insert_all({"run_id": run.id, **asdict(each)} for each in completions)
 
 
 def load_completions(db: Database, run: EvaluateRun, of_problem: str) -> list[Completion]:

@@ -4,20 +4,30 @@ Each answer is written when it is there: a broken evaluation goes on behind them
 no model is needed. Which model answers is the caller's business.
 """
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 from sqlite_utils import Database
 
 from spa_lsp.adapters.manifest import AdapterSet
-from spa_lsp.completion import TOP_P, CompletionRequest, CompletionResult, StopPolicy
-from spa_lsp.errors import BadInput, Unavailable
+from spa_lsp.completion import TOP_P
+from spa_lsp.errors import BadInput
+from spa_lsp.storage.store import transaction
+from trainer.evaluate.answering import (
+    MAX_TOKENS,
+    Answered,
+    BatchCompleter,
+    EvaluationSettings,
+    Judged,
+    MeasureKl,
+    MeasureLikelihoods,
+    answer,
+    stop_of,
+)
 from trainer.evaluate.arms import ArmEntry
 from trainer.evaluate.attempts import Attempt, load_attempts
-from trainer.evaluate.benchmarks.choice import is_likeliest
-from trainer.evaluate.benchmarks.problems import Layout, Problem
+from trainer.evaluate.benchmarks.problems import Problem
 from trainer.evaluate.completions import (
     Completion,
     known_problems,
@@ -28,14 +38,11 @@ from trainer.evaluate.completions import (
 )
 from trainer.evaluate.figures.bootstrap import Estimate
 from trainer.evaluate.figures.estimates import Values, estimates_of, values_of
-from trainer.evaluate.judgements import judge_missing, rules_version
+from trainer.evaluate.judgements import judge_missing, rules_version, write_judgements
 from trainer.evaluate.views import shown_order
 from trainer.rows.runs import begin_run, finish_run
 from trainer.rows.stages import EVALUATE, EvaluateFigures, EvaluateParents, EvaluateRun, EvaluateSettings
 
-STOP: StopPolicy = "multi"  # what an editor asks for, on single lines too; an instruct answer ends with its code
-# of one completion, when none is asked for: a block in an editor, a function with its explanation, a letter and why
-MAX_TOKENS: dict[Layout, int] = {"infill": 96, "instruct": 512, "choice": 128}
 HEADLINE = (
     "dc_near",
     "pass_first",
@@ -43,42 +50,6 @@ HEADLINE = (
     "pass_at_k",
     "accuracy_loglik",
 )  # what `trainer status` shows of a run
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationSettings:
-    """What is equal for all arms of an evaluation."""
-
-    base_id: str
-    quantization: str = "auto"
-    max_tokens: int | None = None
-    seed: int = 0  # of sampling; every problem gets its own from it
-    allow_packages: tuple[str, ...] = ()  # what programs may import besides the standard library
-
-
-class BatchCompleter(Protocol):
-    """A completer that answers several requests at once."""
-
-    def complete_many(
-        self, requests: Sequence[CompletionRequest], *, on_result: Callable[[int, CompletionResult], object]
-    ) -> list[CompletionResult]:
-        """All results, of each of which `on_result` is told when it is there; errors as `Completer.complete`."""
-
-
-# The average KL between the adapters on one text as the answer to a request; None where there is no pair of adapters.
-MeasureKl = Callable[[CompletionRequest, str], float | None]
-# By the name of each adapter, or of the base, the log-likelihoods of pairs (context, continuation).
-MeasureLikelihoods = Callable[[Sequence[tuple[str, str]]], dict[str, list[float]]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArmAnswer:
-    """What came back for one problem, and its share of the time."""
-
-    result: CompletionResult
-    seconds: float
-    average_kl: float | None = None
-    is_likeliest: dict[str, bool] = field(default_factory=dict)  # the right option, by adapter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,25 +139,41 @@ def answer_missing(
         Unavailable: there is no working sandbox, or it failed on a program.
     """
     run, version = arm_run(db, problems[0], entry, settings, adapter_set), rules_version(settings.allow_packages)
-    missing = missing_problems(db, run, problems)
-    has_pairs = adapter_set is not None and entry.n_rows > 1 and entry.temperature == 0
-    requests = [_request(problem, entry, settings, adapter_set) for problem in missing]
 
-    def note(number: int, result: CompletionResult) -> None:
-        problem, answer = missing[number], _answer(result)
-        if measure_kl and has_pairs:
-            answer = _with_kl(requests[number], answer, measure_kl)
-        if measure_likelihoods:
-            answer = _with_likelihoods(problem, answer, measure_likelihoods)
-        _check_precision(db, run, answer)
-        write_completions(db, run, _completions(problem, answer))
-        judge_missing(db, run, [problem], version=version)
-        on_problems(1)
+    def take(row: Answered | Judged) -> None:
+        write_rows(db, [run], [row])
+        if isinstance(row, Judged):
+            on_problems(1)
 
-    if missing:
-        completer.complete_many(requests, on_result=note)
+    answer(
+        completer,
+        missing_problems(db, run, problems),
+        entry,
+        settings,
+        adapter_set=adapter_set,
+        measure_kl=measure_kl,
+        measure_likelihoods=measure_likelihoods,
+        version=version,
+        give=take,
+    )
     judge_missing(db, run, problems, version=version)  # also those that were answered before judge or rules changed
     return run
+
+
+def write_rows(db: Database, runs: Sequence[EvaluateRun], rows: Sequence[Answered | Judged]) -> None:
+    """Write what arms answered and what is said of it, all or none; `runs` are those of all arms.
+
+    Raises:
+        BadInput: the store's completions of a run were made in another precision.
+    """
+    with transaction(db):
+        for row in rows:
+            run = runs[row.arm]
+            if isinstance(row, Judged):
+                write_judgements(db, run, row.judgements)
+            else:
+                _check_precision(db, run, row.completions)
+                write_completions(db, run, row.completions)
 
 
 def arm_run(
@@ -206,7 +193,7 @@ def arm_run(
         temperature=entry.temperature,
         top_p=TOP_P if entry.temperature else 1.0,
         max_tokens=settings.max_tokens or MAX_TOKENS[problem.layout],
-        stop=_stop(problem),
+        stop=stop_of(problem),
         base=settings.base_id,
         quantization=settings.quantization,
         adapter_set=adapter_set.name if adapter_set else "",
@@ -222,83 +209,14 @@ def missing_problems(db: Database, run: EvaluateRun, problems: Sequence[Problem]
     return [problem for problem in problems if problem_id(problem) not in known]
 
 
-def _answer(result: CompletionResult) -> ArmAnswer:
-    if not result.alternatives:
-        raise Unavailable("no completion came back; run again to go on there")
-    return ArmAnswer(result=result, seconds=result.timing.total_ms / 1000)
-
-
-def _with_kl(request: CompletionRequest, answer: ArmAnswer, measure: MeasureKl) -> ArmAnswer:
-    """With the KL on the greedy answer of one adapter, drawn by the problem's seed: all of them would cost k times."""
-    alternatives = answer.result.alternatives
-    text = alternatives[request.seed % len(alternatives)].text
-    return replace(answer, average_kl=measure(request, text) if text else None)
-
-
-def _with_likelihoods(problem: Problem, answer: ArmAnswer, measure: MeasureLikelihoods) -> ArmAnswer:
-    if not problem.likelihoods:
-        return answer
-    found = {name: is_likeliest(problem, values) for name, values in measure(problem.likelihoods).items()}
-    return replace(answer, is_likeliest=found)
-
-
-def _request(
-    problem: Problem, entry: ArmEntry, settings: EvaluationSettings, adapter_set: AdapterSet | None
-) -> CompletionRequest:
-    is_infill = problem.layout == "infill"
-    is_single = adapter_set is not None and entry.arm.recipe is not None and entry.arm.recipe.is_single
-    return CompletionRequest(
-        prefix=problem.prefix if is_infill else problem.instruction,
-        suffix=problem.suffix if is_infill else "",
-        layout="infill" if is_infill else "instruct",
-        begun=problem.begun,
-        adapters=(adapter_set.adapters[0].name,) * entry.n_rows if adapter_set and is_single else (),
-        k=entry.n_rows,
-        lead_first=entry.is_served,
-        use_base=adapter_set is None and not entry.is_served,
-        max_tokens=settings.max_tokens or MAX_TOKENS[problem.layout],
-        stop=_stop(problem),
-        temperature=entry.temperature,
-        top_p=TOP_P if entry.temperature else 1.0,
-        seed=settings.seed ^ zlib.crc32(problem.task_id.encode()),  # not its place, which changes with --limit
-    )
-
-
 def _lead(adapter_set: AdapterSet | None) -> str:
     return adapter_set.adapters[adapter_set.lead_index].name if adapter_set else "base"
 
 
-def _stop(problem: Problem) -> StopPolicy:
-    return "none" if problem.layout == "choice" else STOP
-
-
-def _check_precision(db: Database, run: EvaluateRun, answer: ArmAnswer) -> None:
-    before, now = made_with(db, run), (answer.result.quantization, answer.result.device)
+def _check_precision(db: Database, run: EvaluateRun, completions: Sequence[Completion]) -> None:
+    before, now = made_with(db, run), (completions[0].quantization, completions[0].device)
     if before and before != now:
         raise BadInput(
             f"the store holds completions of {run.settings.arm} in {' on '.join(before)}, these are in "
             f"{' on '.join(now)}; pass --quantization {before[0]} or --seed another"
         )
-
-
-def _completions(problem: Problem, answer: ArmAnswer) -> list[Completion]:
-    """What came back for one problem, as rows."""
-    return [
-        Completion(
-            problem_id=problem_id(problem),
-            task_id=problem.task_id,
-            place=place,
-            adapter=item.adapter,
-            label=item.label,
-            text=item.text,
-            n_tokens=item.n_tokens,
-            mean_logprob=item.mean_logprob,
-            finish=item.finish,
-            seconds=answer.seconds,
-            quantization=answer.result.quantization,
-            device=answer.result.device,
-            average_kl=answer.average_kl,
-            is_likeliest=answer.is_likeliest.get(item.adapter),
-        )
-        for place, item in enumerate(answer.result.alternatives)
-    ]

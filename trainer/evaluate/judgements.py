@@ -77,13 +77,26 @@ def judge_missing(db: Database, run: EvaluateRun, problems: Sequence[Problem], *
     Raises:
         Unavailable: there is no working sandbox, or it failed on a program.
     """
+    for problem, completions in unjudged(db, run, problems, version=version):
+        found = judgements(problem, completions, version)
+        with transaction(db):
+            write_judgements(db, run, found)
+
+
+def unjudged(
+    db: Database, run: EvaluateRun, problems: Sequence[Problem], *, version: str
+) -> list[tuple[Problem, list[Completion]]]:
+    """The problems that have completions which this version has not judged, and these."""
     query = "SELECT DISTINCT problem_id FROM judgements WHERE run_id = ? AND version = ?"
     known = {row["problem_id"] for row in db.query(query, [run.id, version])}
-    for problem in problems:
-        if (key := problem_id(problem)) not in known:
-            found = judgements(problem, load_completions(db, run, key), version)
-            with transaction(db):
-                db.table("judgements").insert_all({"run_id": run.id, **asdict(each)} for each in found)
+    missing = {key: problem for problem in problems if (key := problem_id(problem)) not in known}
+    found = [(problem, load_completions(db, run, key)) for key, problem in missing.items()]
+    return [(problem, completions) for problem, completions in found if completions]
+
+
+def write_judgements(db: Database, run: EvaluateRun, found: Sequence[Judgement]) -> None:
+    """Add those of a problem, in the transaction of the caller."""
+    db.table("judgements").insert_all({"run_id": run.id, **asdict(each)} for each in found)
 
 
 def judgements(problem: Problem, completions: Sequence[Completion], version: str) -> list[Judgement]:

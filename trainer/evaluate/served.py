@@ -1,6 +1,6 @@
 """The model behind an evaluation: one completer for all arms, and the order in which they are asked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from itertools import product
 from typing import TYPE_CHECKING
@@ -10,22 +10,23 @@ from sqlite_utils import Database
 from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.completion import CompletionRequest, CompletionResult
 from spa_lsp.progress import progress
+from trainer.evaluate.answering import Answered, Answering, EvaluationSettings, Judged, ToAnswer, ToJudge
 from trainer.evaluate.arms import ArmEntry
 from trainer.evaluate.benchmarks.problems import Problem
-from trainer.evaluate.evaluation import (
-    ArmResult,
-    EvaluationSettings,
-    answer_missing,
-    arm_run,
-    evaluate_arm,
-    missing_problems,
-)
+from trainer.evaluate.completions import problem_id
+from trainer.evaluate.evaluation import ArmResult, arm_run, evaluate_arm, missing_problems, write_rows
 from trainer.evaluate.figures.metrics import average_kl
+from trainer.evaluate.judgements import rules_version, unjudged
+from trainer.executor.travelling import TravellingSet
+from trainer.executor.work import Executor, Local
+from trainer.rows.stages import EvaluateRun
 
 if TYPE_CHECKING:
     from spa_lsp.lm.completer import LocalCompleter, OnResult
 
-BLOCK_PROBLEMS = 96  # that one arm is asked at once: enough to keep a batch full, few enough to keep their prompts
+# that one arm is asked at once: twice as many rows as are open together, so that a batch is mostly full, and few enough
+# for several workers
+BLOCK_PROBLEMS = 32
 
 
 def run_arms(
@@ -36,6 +37,8 @@ def run_arms(
     settings: EvaluationSettings,
     *,
     has_kl: bool,
+    executor: Executor | None = None,
+    may_be_unsafe: bool = False,
 ) -> list[ArmResult]:
     """All arms on some problems, then on the next: a prompt is computed once for all, and a break leaves arms equal.
 
@@ -46,33 +49,58 @@ def run_arms(
         sets: each arm with its adapters, None for the base.
         settings: equal for all arms.
         has_kl: also measure the average KL, which costs a pass of every adapter.
+        executor: asks and judges; None: this process.
+        may_be_unsafe: workers elsewhere may judge without a sandbox where none works.
     """
     runs = [arm_run(db, problems[0], entry, settings, adapter_set) for entry, adapter_set in sets]
-    n_missing = sum(len(missing_problems(db, run, problems)) for run in runs)
+    version = rules_version(settings.allow_packages)
+    to_answer = list(_to_answer(db, runs, problems))
+    to_judge = [
+        ToJudge(arm=arm, problem=problem, completions=tuple(completions))
+        for arm, run in enumerate(runs)
+        for problem, completions in unjudged(db, run, problems, version=version)
+    ]
+    work = Answering(
+        model=served,
+        arms=[(entry, TravellingSet(found) if found else None) for entry, found in sets],
+        settings=settings,
+        version=version,
+        has_kl=has_kl,
+        may_be_unsafe=may_be_unsafe,
+        asks=bool(to_answer),
+    )
+    n_missing = sum(len(piece.problems) for piece in to_answer)
     with progress(problems[0].benchmark, n_missing, "answers") if n_missing else nullcontext() as bar:
-        for start, (entry, adapter_set) in product(range(0, len(problems), BLOCK_PROBLEMS), sets):
-            served.use(adapter_set)
-            answer_missing(
-                db,
-                served,
-                problems[start : start + BLOCK_PROBLEMS],
-                entry,
-                settings,
-                adapter_set=adapter_set,
-                measure_kl=served.average_kl if has_kl else None,
-                measure_likelihoods=served.log_likelihoods,
-                on_problems=bar.advance if bar else lambda _: None,
-            )
+
+        def take(rows: Sequence[Answered | Judged]) -> None:
+            write_rows(db, runs, rows)
+            if bar:
+                bar.advance(sum(isinstance(row, Answered) for row in rows))
+
+        pieces: list[ToAnswer | ToJudge] = [*to_judge, *to_answer]
+        (executor or Local()).run(work, pieces, take)
     return [evaluate_arm(db, served, problems, entry, settings, adapter_set=adapter_set) for entry, adapter_set in sets]
+
+
+def _to_answer(db: Database, runs: Sequence[EvaluateRun], problems: Sequence[Problem]) -> Iterator[ToAnswer]:
+    """What has no completions: some problems of all arms, then the next."""
+    missing = [set(map(problem_id, missing_problems(db, run, problems))) for run in runs]
+    for start, arm in product(range(0, len(problems), BLOCK_PROBLEMS), range(len(runs))):
+        block = problems[start : start + BLOCK_PROBLEMS]
+        if own := tuple(problem for problem in block if problem_id(problem) in missing[arm]):
+            yield ToAnswer(arm=arm, problems=own)
 
 
 class Served:
     """The completer of all arms: loads the base when the first answer is wanted, then swaps sets."""
 
     def __init__(self, base_id: str, quantization: str) -> None:
-        self._base_id, self._quantization = base_id, quantization
+        self.base_id, self._quantization = base_id, quantization
         self._wanted: AdapterSet | None = None
         self._completer: LocalCompleter | None = None
+
+    def __reduce__(self) -> tuple[type["Served"], tuple[str, str]]:
+        return Served, (self.base_id, self._quantization)  # it travels without the base
 
     def use(self, adapter_set: AdapterSet | None) -> None:
         """Answer with this set from now on; None: there are only base rows."""
@@ -103,7 +131,7 @@ class Served:
         from spa_lsp.lm.completer import LocalCompleter
 
         if self._completer is None:
-            self._completer = LocalCompleter.load(self._base_id, adapter_set="", quantization=self._quantization)
+            self._completer = LocalCompleter.load(self.base_id, adapter_set="", quantization=self._quantization)
         if self._completer.adapter_set != self._wanted:
             self._completer.swap_set(self._wanted)
         return self._completer

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from spa_lsp.lm.bank import AdapterBank
-from spa_lsp.lm.load import LoadedBase, load_base
+from spa_lsp.lm.load import LoadedBase, load_base, load_tokens
 from spa_lsp.progress import progress
 from trainer.attribute.anchors import Anchor
 from trainer.attribute.gradients import sample_gradients, warm_up
@@ -14,7 +14,7 @@ from trainer.attribute.stage import anchor_items
 from trainer.configs import BASE_METHODS, AttributeConfig, FinetuneConfig, ItemsConfig
 from trainer.data.items import TokenItem, token_items
 from trainer.data.samples import Sample, make_items, spread
-from trainer.train.finetune import new_bank
+from trainer.train.group_work import new_bank
 from trainer.train.loss import adapter_losses, base_losses
 from trainer.train.training import plan_steps, train
 
@@ -63,7 +63,7 @@ def measure_costs(
         short = [item for item in shortest if item.n_tokens <= attribute.max_tokens]
         warm_up_s = gradient_s = anchor_s = 0.0
         if attribute.method in BASE_METHODS:
-            of_anchors = [item for anchor in anchors for item in anchor_items(anchor, base)]
+            of_anchors = [item for anchor in anchors for item in anchor_items(anchor, load_tokens(base_id))]
             warm_up_s, gradient_s, anchor_s = _gradient_seconds(
                 base, shortest, [short or shortest, of_anchors], attribute, seed
             )

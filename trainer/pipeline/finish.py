@@ -11,10 +11,10 @@ from spa_lsp.adapters.manifest import AdapterSet, with_name
 from spa_lsp.adapters.reading import read_adapter
 from spa_lsp.adapters.writing import publish
 from spa_lsp.errors import BadInput
+from trainer.evaluate.answering import EvaluationSettings
 from trainer.evaluate.arms import parse_arms
 from trainer.evaluate.benchmarks.problems import Problem
 from trainer.evaluate.completions import load_completions
-from trainer.evaluate.evaluation import EvaluationSettings
 from trainer.evaluate.ranker import RankerFigures, fit, measure, named, rank_problem
 from trainer.evaluate.served import Served, run_arms
 

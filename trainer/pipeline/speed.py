@@ -13,7 +13,7 @@ from trainer.attribute.anchors import load_anchors
 from trainer.attribute.gradients import sample_gradients, warm_up
 from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig
 from trainer.data.items import TokenItem, token_items
-from trainer.train.finetune import new_bank
+from trainer.train.group_work import new_bank
 from trainer.train.training import train
 
 _N_ROUNDS = 2  # of both ways in turn; of each the faster one counts

@@ -39,6 +39,7 @@ from trainer.data.samples import (
     import_file,
     weights_digest,
 )
+from trainer.executor.work import Executor
 from trainer.partition.normalize import comparable_items
 from trainer.partition.parts import balanced_kmeans, choose_columns, moved_share, part_sizes, partition
 from trainer.partition.solutions import Tasks, choose_solutions, tasks_of
@@ -135,8 +136,9 @@ def run_attribute(
     anchors_path: Path | None = None,
     seed: int = 0,
     is_of_arm: bool = False,
+    executor: Executor | None = None,
 ) -> Attributed:
-    """Influence of every sample on every anchor, one row per sample."""
+    """Influence of every sample on every anchor, one row per sample; the base is asked by `executor`, or here."""
     anchors = load_anchors(anchors_path)
     samples = usable_samples(db, items, language, limit, seed)
     parents = AttributeParents(
@@ -148,7 +150,9 @@ def run_attribute(
     run = begin_run(db, ATTRIBUTE, settings, parents=parents, seed=seed, is_of_arm=is_of_arm)
     if run.is_finished:
         return StageResult(run=run, was_done=True)
-    influence, samples_per_s = _influence(db, samples, anchors, config, items, run=run, base_id=base_id)
+    influence, samples_per_s = _influence(
+        db, samples, anchors, config, items, run=run, base_id=base_id, executor=executor
+    )
     known = np.flatnonzero(np.isfinite(influence).all(axis=(1, 2)))
     if not known.size:
         raise BadInput("no sample has a finite influence; choose a lower --learning-rate or --method bm25")
@@ -228,6 +232,7 @@ def run_finetune(
     limit: int | None = None,
     seed: int = 0,
     is_of_arm: bool = False,
+    executor: Executor | None = None,
 ) -> Trained:
     """Train one adapter for each part of a partition run; with `limit`, on that many samples of each part."""
     init_set = set_to_go_on_from(config, base_id)
@@ -250,10 +255,11 @@ def run_finetune(
     run = begin_run(db, FINETUNE, settings, parents=parents, seed=seed, is_of_arm=is_of_arm)
     if run.is_finished and has_adapter_files(run):
         return StageResult(run=run, was_done=True)
-    from trainer.train.finetune import Start, finetune  # torch
+    from trainer.train.finetune import finetune  # torch
+    from trainer.train.group_work import Start
 
     start = Start(adapter_set=init_set, names=starts) if init_set else None
-    figures = finetune(parts, config, items, run, base_id, seed, start)
+    figures = finetune(parts, config, items, run, base_id, seed, start, executor)
     return StageResult(run=finish_run(db, run, figures), was_done=False)
 
 
@@ -363,12 +369,13 @@ def _influence(
     *,
     run: AttributeRun,
     base_id: str,
+    executor: Executor | None,
 ) -> tuple[NDArray[np.float32], float | None]:
     """`[N, Q, items]`, rows of NaN for samples that have nothing to attribute; and samples/s of what asks the base."""
     if config.method in BASE_METHODS:
         from trainer.attribute.stage import base_stage  # torch
 
-        found = base_stage(db, samples, anchors, config, items, run, base_id)
+        found = base_stage(db, samples, anchors, config, items, run, base_id, executor)
         return found.influence, found.samples_per_s
     if config.method == "bm25":
         from trainer.attribute.lexical import lexical_influence

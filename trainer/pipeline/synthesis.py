@@ -9,9 +9,11 @@ from spa_lsp.bases.catalog import DEFAULT_BASE, find_base, installed_base
 from spa_lsp.progress import progress
 from trainer.configs import SourcesConfig, SynthesizeConfig
 from trainer.evaluate.sandbox import require_sandbox
+from trainer.executor.work import Executor
 from trainer.rows.runs import StageResult, begin_run, finish_run
 from trainer.rows.stages import SYNTHESIZE, SynthesizeFigures, SynthesizeParents, SynthesizeSettings
 from trainer.synthesize.generation import BatchCompleter
+from trainer.synthesize.making import Load
 from trainer.synthesize.stage import collect, missing_seeds, synthesize
 
 Synthesized = StageResult[SynthesizeSettings, SynthesizeParents, SynthesizeFigures]
@@ -28,13 +30,14 @@ def run_synthesize(
     limit: int | None = None,
     seed: int = 0,
     unsafe_no_sandbox: bool = False,
-    load: Callable[[str, str], BatchCompleter] | None = None,
+    load: Load | None = None,
     is_over: Callable[[], bool] = lambda: False,
+    executor: Executor | None = None,
 ) -> Synthesized:
     """Make samples of the first `limit` seeds, or of all; those that the run has done are not done again.
 
     All sources under the same settings are one run: a new one, or a new commit, only adds its new seeds. `load` gives
-    the completer of a base and quantization. Seeds are left for another call when `is_over`.
+    the completer of a base and quantization, in the worker. Seeds are left for another call when `is_over`.
 
     Raises:
         NotFound, BadInput: a source cannot be used. Unavailable: there is no working sandbox.
@@ -48,10 +51,18 @@ def run_synthesize(
         return StageResult(run=run, was_done=True)
     require_sandbox(may_be_none=unsafe_no_sandbox)  # before the base is loaded
     installed_base(base)
-    completer = (load or _load)(base_id, quantization)
     with progress("synthesize", len(missing), "seeds") as shown:
         figures = synthesize(
-            db, run, found, completer, config, data_dir=data, limit=limit, on_seeds=shown.advance, is_over=is_over
+            db,
+            run,
+            found,
+            load or _load,
+            data_dir=data,
+            limit=limit,
+            on_seeds=shown.advance,
+            is_over=is_over,
+            executor=executor,
+            may_be_unsafe=unsafe_no_sandbox,
         )
     return StageResult(run=finish_run(db, run, figures), was_done=False)
 

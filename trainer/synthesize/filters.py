@@ -21,11 +21,11 @@ class Filters:
     seen: Seen
 
 
-def clean_seed(seed: Seed, filters: Filters, counts: Counter[str]) -> tuple[Seed | None, str]:
+def clean_seed(seed: Seed, known: Known, counts: Counter[str]) -> tuple[Seed | None, str]:
     """The seed without personal data, before anything is asked or run; else None and the reason."""
     if holds_secret(seed.text):
         return None, "secret"
-    if found := contamination([seed.text], seed.entry_point, filters.known):
+    if found := contamination([seed.text], seed.entry_point, known):
         return None, f"contaminated: {found}"
     masked = mask_code(seed.text)
     if masked is None:

@@ -1,9 +1,9 @@
 """The synthesize stage: sources → seeds → blocks → rows. A broken run goes on with the seeds that have no row yet."""
 
 import logging
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,16 +11,16 @@ from sqlite_utils import Database
 
 from spa_lsp.errors import BadInput
 from spa_lsp.progress import progress
-from trainer.configs import Recipe, SourcesConfig, SynthesizeConfig
+from trainer.configs import Recipe, SourcesConfig
 from trainer.evaluate.sandbox import require_sandbox
+from trainer.executor.work import Executor, Local
 from trainer.rows.records import content_id
 from trainer.rows.stages import SynthesizeFigures, SynthesizeRun
 from trainer.synthesize.contamination import BENCHMARKS, read_benchmarks
 from trainer.synthesize.duplicates import Seen
-from trainer.synthesize.filters import Filters, clean_seed, filter_task
-from trainer.synthesize.generation import Asker, BatchCompleter
-from trainer.synthesize.recipes import Made, make_tasks
-from trainer.synthesize.rows import Spent, begin_dataset, counts_of, done_seeds, known_texts, write_block
+from trainer.synthesize.filters import Filters, filter_task
+from trainer.synthesize.making import Load, MadeBlock, Making, blocks_of
+from trainer.synthesize.rows import begin_dataset, counts_of, done_seeds, known_texts, write_block
 from trainer.synthesize.seeds import Seed, find_seeds
 from trainer.synthesize.sources import read_sources
 
@@ -75,32 +75,47 @@ def synthesize(
     db: Database,
     run: SynthesizeRun,
     found: Found,
-    completer: BatchCompleter,
-    config: SynthesizeConfig,
+    load: Load,
     *,
     data_dir: Path | None,
     limit: int | None,
     on_seeds: OnSeeds = lambda _: None,
     is_over: Callable[[], bool] = lambda: False,
+    executor: Executor | None = None,
+    may_be_unsafe: bool = False,
 ) -> SynthesizeFigures:
     """Make tasks of all seeds that are missing, block by block until `is_over`; the figures of the run come back.
 
     Raises:
         Unavailable: there is no working sandbox; known before anything is asked.
     """
-    sandbox = require_sandbox()
+    sandbox = require_sandbox(may_be_none=may_be_unsafe)
     with progress("benchmarks to keep clear of", len(BENCHMARKS)) as shown:
         known = read_benchmarks(data_dir, on_benchmark=shown.advance)
     if known.missing:
         logger.warning("not compared with benchmarks that are not here: %s; pass --data", ", ".join(known.missing))
     filters = Filters(known=known, seen=Seen(known_texts(db)))
     begin_dataset(db, run)
-    asker = Asker(completer, seed=run.seed)
-    for block in _blocks(missing_seeds(db, run, found, limit)):
+    work = Making(
+        base_id=run.settings.base,
+        quantization=run.settings.quantization,
+        load=load,
+        config=run.settings.synthesize,
+        seed=run.seed,
+        known=known,
+        may_be_unsafe=may_be_unsafe,
+    )
+
+    def write(made: MadeBlock) -> None:
+        _write(db, run, made, filters)
+        on_seeds(len(made.block.seeds))
         if is_over():
-            break
-        _do_block(db, run, block, asker, config, filters)
-        on_seeds(len(block))
+            raise _Over
+
+    blocks = blocks_of(missing_seeds(db, run, found, limit), BLOCK_SEEDS)
+    with suppress(_Over):
+        if not is_over():
+            (executor or Local()).run(work, blocks, _InTurn(write).take)
     return SynthesizeFigures(
         n_seeds_found=len(found.seeds),
         left_out=found.left_out,
@@ -111,40 +126,30 @@ def synthesize(
     )
 
 
-def _do_block(
-    db: Database, run: SynthesizeRun, block: Sequence[Seed], asker: Asker, config: SynthesizeConfig, filters: Filters
-) -> None:
-    started, tokens_before, seconds_before = time.perf_counter(), asker.n_tokens, asker.seconds
-    made: dict[str, Made] = {}
-    masked: dict[str, int] = {}
-    fit: list[Seed] = []
-    for seed in block:
+class _Over(Exception):
+    """The time is over; what is left is for another call."""
+
+
+class _InTurn:
+    """Hands blocks on in their order, in whatever order they come: what is a near-duplicate depends on it."""
+
+    def __init__(self, write: Callable[[MadeBlock], None]) -> None:
+        self._write = write
+        self._waiting: dict[int, MadeBlock] = {}
+        self._next = 0
+
+    def take(self, rows: Sequence[MadeBlock]) -> None:
+        self._waiting.update({made.block.number: made for made in rows})
+        while made := self._waiting.pop(self._next, None):
+            self._next += 1
+            self._write(made)
+
+
+def _write(db: Database, run: SynthesizeRun, found: MadeBlock, filters: Filters) -> None:
+    made, masked = dict(found.made), Counter(found.masked)
+    for seed_id, each in found.made.items():
         counts: Counter[str] = Counter()
-        cleaned, reason = clean_seed(seed, filters, counts)
-        masked[seed.id] = counts.total()
-        if cleaned is None:
-            made[seed.id] = Made(seed=seed, reason=reason)
-        else:
-            fit.append(cleaned)
-    answered = make_tasks(
-        fit,
-        asker,
-        recipes=config.recipe_names,
-        responses=config.responses,
-        temperature=config.temperature,
-        rng_seed=run.seed,
-    )
-    for each in answered:
-        counts = Counter()
-        made[each.seed.id] = filter_task(each, filters, counts)
-        masked[each.seed.id] += counts.total()
-    spent = Spent(
-        n_tokens=asker.n_tokens - tokens_before,
-        seconds=time.perf_counter() - started,
-        ask_s=asker.seconds - seconds_before,
-    )
-    write_block(db, run, [replace(made[seed.id], seed=seed) for seed in block], masked, spent)
-
-
-def _blocks(seeds: Sequence[Seed]) -> Iterator[Sequence[Seed]]:
-    return (seeds[start : start + BLOCK_SEEDS] for start in range(0, len(seeds), BLOCK_SEEDS))
+        made[seed_id] = filter_task(each, filters, counts)
+        masked[seed_id] += counts.total()
+    block = found.block.seeds
+    write_block(db, run, [replace(made[seed.id], seed=seed) for seed in block], masked, found.spent)

@@ -88,13 +88,40 @@ def read_checkpoint(path: Path, bank: AdapterBank, optimizer: torch.optim.Optimi
     return Progress(done=done, best={name: t.to(bank.device) for name, t in _named(tensors, "best.").items()})
 
 
+def read_extent(path: Path) -> tuple[int, str]:
+    """How many steps a checkpoint has, and the precision and the device that it was begun in.
+
+    Raises:
+        Damaged: the file cannot be used.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            texts = file.metadata()
+            return len(json.loads(texts["losses"])), texts["arithmetic"]
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise Damaged(f"the checkpoint {path} cannot be used ({error}); delete it to start the run anew") from error
+
+
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
     """Write a safetensors file.
 
     Raises:
         NoSpace: the disk is full; what was there before is as it was.
     """
-    data = save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata=metadata)
+    write_bytes(path, tensor_bytes(tensors, metadata))
+
+
+def tensor_bytes(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> bytes:
+    """A safetensors file."""
+    return save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata=metadata)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole.
+
+    Raises:
+        NoSpace: the disk is full; what was there before is as it was.
+    """
     try:
         with written_whole(path) as unfinished:
             unfinished.write_bytes(data)

@@ -1,39 +1,31 @@
 """The finetune stage: one adapter for each part, all trained in one pass, then scored on samples that none has seen."""
 
-import logging
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
 
 import torch
-from safetensors.torch import load
+from torch import Tensor
 
-from spa_lsp.adapters.check import check_adapter, expected_shapes
-from spa_lsp.adapters.manifest import AdapterSet
-from spa_lsp.adapters.reading import read_adapter
 from spa_lsp.errors import BadInput
-from spa_lsp.lm.bank import AdapterBank, adapted_linears, linear_shape
-from spa_lsp.lm.load import LoadedBase, load_base
+from spa_lsp.lm.load import load_tokens
 from spa_lsp.progress import progress
 from spa_lsp.storage.checked_files import hash_file
 from trainer.configs import FinetuneConfig, ItemsConfig
-from trainer.data.items import PartItems, TokenItem, check_layouts, part_items, with_equal_budget
+from trainer.data.items import check_layouts, part_items
 from trainer.data.samples import Sample
+from trainer.executor.held_base import HeldBase
+from trainer.executor.travelling import TravellingSet
+from trainer.executor.work import Executor, Local
 from trainer.rows.build_set import run_folder
+from trainer.rows.records import plain, read_record
 from trainer.rows.stages import CurvePoint, FinetuneFigures, FinetuneRun
-from trainer.train.checkpoint import TrainingState, save_tensors
-from trainer.train.held_out import held_out_losses, held_out_now
-from trainer.train.memory import adapters_at_once
-from trainer.train.training import Plan, best_steps, copy_core, plan_steps, train
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Start:
-    """A set to go on from, and which of its adapters each part gets."""
-
-    adapter_set: AdapterSet
-    names: Sequence[str]
+from trainer.train.checkpoint import TrainingState, write_bytes
+from trainer.train.group_work import Group, Start, Trained, Training
+from trainer.train.held_out import held_out_figures
+from trainer.train.training import best_steps
 
 
 def finetune(
@@ -44,6 +36,7 @@ def finetune(
     base_id: str,
     seed: int,
     start: Start | None = None,
+    executor: Executor | None = None,
 ) -> FinetuneFigures:
     """Train and score.
 
@@ -52,25 +45,29 @@ def finetune(
     Raises:
         BadInput: a part has no item that fits.
     """
-    base = load_base(base_id, is_training=True)
-    check_layouts(base, items)
-    data = [part_items(parts[part], base, items, n_held=items.holdout // len(parts), seed=seed) for part in parts]
+    tokens = load_tokens(base_id)
+    check_layouts(tokens, items)
+    data = [part_items(parts[part], tokens, items, n_held=items.holdout // len(parts), seed=seed) for part in parts]
     for part, own in zip(parts, data, strict=True):
         if not own.train:
             raise BadInput(f"part {part} has no item of at most {items.max_tokens} tokens; raise --max-tokens")
+    executor = executor or Local()
     folder = run_folder(run)
-    bank = new_bank(base, config, n_adapters=len(parts), seed=seed)
-    if start:
-        begin_with(bank, start, config)
-    plan = plan_items(data, config, seed=seed)
-    at_once = config.at_once or adapters_at_once(base, bank, _widest(plan), config.activation)
-    done = _train(run, base, bank, data, plan, config, at_once=at_once)
+    work = Training(
+        base=HeldBase(base_id),
+        data=data,
+        config=config,
+        seed=seed,
+        start_set=TravellingSet(start.adapter_set) if start else None,
+        start_names=start.names if start else (),
+        folder=folder if executor.is_here else None,
+    )
     files = {part: f"part-{part}.safetensors" for part in parts}
-    for index, name in enumerate(files.values()):
-        save_tensors(folder / name, bank.export(index), {"format": "pt"})
-    held = held_out_losses(base, bank, data, config.activation)
+    trained = _train_all(work, folder, list(files.values()), executor)
+    done = _merged(trained)
+    held = held_out_figures(data, _columns(trained), torch.tensor(trained[0].held_out_base))
     first, last = _ends(done)
-    trained = (
+    adapters = (
         replace(own, train_loss_first=start, train_loss_last=end)
         for own, start, end in zip(held.adapters, first, last, strict=True)
     )
@@ -78,68 +75,83 @@ def finetune(
     return FinetuneFigures(
         files=files,
         sha256={part: hash_file(folder / name) for part, name in files.items()},
-        adapters=dict(zip(parts, trained, strict=True)),
+        adapters=dict(zip(parts, adapters, strict=True)),
         held_out_base=held.base,
         held_out_matrix=held.matrix,
         n_items=tuple(len(own.train) for own in data),
-        n_instruct_items=sum(item.prompt[0] != base.prompt.fim_prefix for own in data for item in own.train),
+        n_instruct_items=sum(item.prompt[0] != tokens.prompt.fim_prefix for own in data for item in own.train),
         n_held_out=sum(len(own.held) for own in data),
         items_per_adapter=len(done) * config.accumulate,
-        quantization=base.quantization,
-        device=base.device,
-        at_once=at_once,
+        quantization=trained[0].quantization,
+        device=trained[0].device,
+        at_once=max(own.at_once for own in trained),
         curve=curve(done, config),
         best_steps=tuple(best_steps(done, config)),
         n_won=tuple(winners.count(k) for k in range(len(parts))) if winners else (),
     )
 
 
-def new_bank(base: LoadedBase, config: FinetuneConfig, *, n_adapters: int, seed: int) -> AdapterBank:
-    """A bank of fresh adapters, each started from a seed of its own, so that they start apart.
+def groups_of(n_adapters: int, config: FinetuneConfig, *, is_here: bool) -> list[Group]:
+    """The adapters that are trained together: here all, elsewhere `--at-once`, or one alone.
 
-    Raises:
-        BadInput: nothing of the rank would be the adapters' own.
+    With a common objective or core, or where all wait for the last one's best look, there is no dividing them.
     """
-    if config.shared_rank >= config.rank:
-        raise BadInput(f"--shared-rank {config.shared_rank} leaves nothing of rank {config.rank} to the adapters")
-    bank = AdapterBank(base.model, device=base.device)
-    bank.create(
-        adapted_linears(base.model, config.target_modules),
-        n_adapters=n_adapters,
-        rank=config.rank,
-        scaling=config.alpha / config.rank,
-        seeds=[seed * 1000 + index for index in range(n_adapters)],
-    )
-    copy_core(bank.parameters(), config.shared_rank)
-    return bank
+    is_coupled = config.objective == "mcl" or config.shared_rank > 0 or config.patience > 0
+    size = n_adapters if is_here or is_coupled else config.at_once or 1
+    return [Group(first=n, n_adapters=min(size, n_adapters - n)) for n in range(0, n_adapters, size)]
 
 
-def begin_with(bank: AdapterBank, start: Start, config: FinetuneConfig) -> None:
-    """Let the adapters of a bank begin as those of a set.
+def _train_all(work: Training, folder: Path, names: Sequence[str], executor: Executor) -> list[Trained]:
+    """All groups; those that a broken run has finished elsewhere are found beside their adapters."""
+    groups = groups_of(len(work.data), work.config, is_here=executor.is_here)
+    found = {group: None if executor.is_here else _read_group(folder, group, names) for group in groups}
+    missing = [group for group in groups if found[group] is None]
+    n_missing = sum(group.n_adapters for group in missing)
+    with nullcontext() if executor.is_here else progress("finetune", n_missing, "adapters") as bar:
 
-    Raises:
-        BadInput, Damaged, AdapterMismatch: a file of the set cannot be used.
-        BadInput: the adapters shall share a core, and those of the set do not.
-    """
-    shapes = expected_shapes(start.adapter_set, {name: linear_shape(own.base) for name, own in bank.linears.items()})
-    for index, name in enumerate(start.names):
-        data = read_adapter(start.adapter_set, name)
-        check_adapter(data, start.adapter_set, shapes)
-        bank.begin(index, load(data))
-    before = [parameter.clone() for parameter in bank.parameters()]
-    copy_core(bank.parameters(), config.shared_rank)
-    if not all(map(torch.equal, before, bank.parameters())):
-        raise BadInput(f"the adapters of {start.adapter_set.name!r} share no core of rank {config.shared_rank}")
+        def take(rows: Sequence[tuple[Trained, Sequence[bytes]]]) -> None:
+            for trained, files in rows:
+                for name, data in zip(_names_of(trained.group, names), files, strict=True):
+                    write_bytes(folder / name, data)
+                write_bytes(_group_path(folder, trained.group), json.dumps(plain(trained)).encode())
+                found[trained.group] = trained
+                if bar:
+                    bar.advance(trained.group.n_adapters)
+
+        executor.run(work, missing, take)
+    return [own for own in found.values() if own is not None]
 
 
-def plan_items(data: Sequence[PartItems], config: FinetuneConfig, *, seed: int) -> Plan:
-    """What is learned when: of each adapter its own part's items, with `mcl` of all adapters the same items of all."""
-    is_of_parts = config.objective == "parts"
-    streams = [own.train for own in data] if is_of_parts else [[item for own in data for item in own.train]]
-    plan = plan_steps(
-        [with_equal_budget(items) for items in streams], n_steps=config.steps, accumulate=config.accumulate, seed=seed
-    )
-    return plan if is_of_parts else [[items * len(data) for items in step] for step in plan]
+def _names_of(group: Group, names: Sequence[str]) -> Sequence[str]:
+    return names[group.first : group.first + group.n_adapters]
+
+
+def _group_path(folder: Path, group: Group) -> Path:
+    return folder / f"group-{group.first}-{group.n_adapters}.json"
+
+
+def _read_group(folder: Path, group: Group, names: Sequence[str]) -> Trained | None:
+    path = _group_path(folder, group)
+    if not all(own.exists() for own in (path, *(folder / name for name in _names_of(group, names)))):
+        return None
+    return read_record(Trained, json.loads(path.read_text(encoding="utf-8")), of=str(path))
+
+
+def _merged(trained: Sequence[Trained]) -> list[TrainingState]:
+    """The steps of all adapters, as if one training had made them."""
+    return [
+        replace(
+            steps[0],
+            losses=tuple(loss for state in steps for loss in state.losses),
+            held_out=tuple(loss for state in steps for loss in state.held_out),
+        )
+        for steps in zip(*(own.states for own in trained), strict=True)
+    ]
+
+
+def _columns(trained: Sequence[Trained]) -> Tensor:
+    """Held-out losses of all adapters, `[N, K]`."""
+    return torch.cat([torch.tensor(own.held_out).reshape(-1, own.group.n_adapters) for own in trained], dim=1)
 
 
 def curve(done: Sequence[TrainingState], config: FinetuneConfig) -> tuple[CurvePoint, ...]:
@@ -151,38 +163,6 @@ def curve(done: Sequence[TrainingState], config: FinetuneConfig) -> tuple[CurveP
             found.append(CurvePoint(step=n, train=tuple(mean.tolist()), held_out=state.held_out))
             since = n
     return tuple(found)
-
-
-def _train(
-    run: FinetuneRun,
-    base: LoadedBase,
-    bank: AdapterBank,
-    data: Sequence[PartItems],
-    plan: Plan,
-    config: FinetuneConfig,
-    *,
-    at_once: int,
-) -> list[TrainingState]:
-    """Train to the end or from the last checkpoint on."""
-    if config.patience and not any(own.held for own in data):
-        logger.warning("no sample is held out (a part needs five), so training goes on to its last step")
-    in_groups = "" if at_once >= len(data) else f", {at_once} at once"
-    with progress(f"finetune {len(data)} adapters{in_groups}", config.steps, "steps") as bar:
-        return train(
-            base,
-            bank,
-            plan,
-            config,
-            checkpoint=run_folder(run) / "checkpoint.safetensors",
-            at_once=at_once,
-            held_out=lambda: held_out_now(base, bank, data, config),
-            on_step=lambda _: bar.advance(),
-        )
-
-
-def _widest(plan: Plan) -> Sequence[TokenItem]:
-    """The micro-step that takes the most memory."""
-    return max((items for step in plan for items in step), key=lambda items: max(item.n_tokens for item in items))
 
 
 def _ends(done: Sequence[TrainingState]) -> tuple[list[float], list[float]]:

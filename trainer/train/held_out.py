@@ -24,13 +24,17 @@ class HeldOut:
     matrix: tuple[tuple[float | None, ...], ...] = ()
 
 
-def held_out_losses(base: LoadedBase, bank: AdapterBank, data: Sequence[PartItems], activation: Activation) -> HeldOut:
-    """Mean loss on held-out items, in nats per token: of the base, and of each adapter on its own and other parts."""
+def held_out_figures(data: Sequence[PartItems], losses: Tensor, base_loss: Tensor) -> HeldOut:
+    """Mean loss on held-out items, in nats per token: of the base, and of each adapter on its own and other parts.
+
+    Args:
+        data: the parts.
+        losses: from `held_out_losses`, of all adapters `[N, K]`.
+        base_loss: from `held_out_base`, `[N]`.
+    """
     items, of_part = _held(data)
     if not items:
         return HeldOut(adapters=tuple(AdapterFigures() for _ in data))
-    losses = _losses(base, bank, items, activation)  # [N, K]
-    base_loss = torch.stack([base_losses(base, [item])[0] for item in items]).cpu()
     K = len(data)
     matrix = tuple(tuple(_mean(losses[of_part == part, k]) for part in range(K)) for k in range(K))
     adapters = tuple(
@@ -45,34 +49,44 @@ def held_out_losses(base: LoadedBase, bank: AdapterBank, data: Sequence[PartItem
     return HeldOut(adapters=adapters, base=_mean(base_loss), matrix=matrix)
 
 
-def held_out_now(base: LoadedBase, bank: AdapterBank, data: Sequence[PartItems], config: FinetuneConfig) -> Tensor:
-    """What each adapter's training should lower, `[K]`, NaN where nothing is held out.
+def held_out_losses(
+    base: LoadedBase, bank: AdapterBank, data: Sequence[PartItems], activation: Activation, rows: slice | None = None
+) -> Tensor:
+    """Of each held-out item under each adapter, or those of `rows`: `[N, K]`, on the CPU."""
+    items, _ = _held(data)
+    found = []
+    with progress("held-out loss", len(items), "items") as bar:
+        for item in items:
+            found.append(adapter_losses(base, bank, item, activation, rows))
+            bar.advance()
+    return torch.stack(found).cpu() if found else torch.empty(0, bank.n_adapters)
+
+
+def held_out_base(base: LoadedBase, data: Sequence[PartItems]) -> Tensor:
+    """Of each held-out item under the base, `[N]`, on the CPU."""
+    return torch.tensor([float(base_losses(base, [item])[0]) for item in _held(data)[0]])
+
+
+def held_out_now(
+    base: LoadedBase, bank: AdapterBank, data: Sequence[PartItems], config: FinetuneConfig, rows: slice | None = None
+) -> Tensor:
+    """What each adapter's training should lower, `[K]` or of `rows`, NaN where nothing is held out.
 
     Of a part's adapter the mean loss on its own part; with `mcl`, where all learn all, the mean of the lowest losses.
     """
     items, of_part = _held(data)
-    K = len(data)
+    wanted = range(len(data))[rows or slice(None)]
     if not items:
-        return torch.full((K,), torch.nan)
-    losses = _losses(base, bank, items, config.activation)
+        return torch.full((len(wanted),), torch.nan)
+    losses = held_out_losses(base, bank, data, config.activation, rows)
     if config.objective == "mcl":
-        return losses.min(1).values.mean().expand(K)
-    return torch.stack([losses[of_part == k, k].mean() for k in range(K)])
+        return losses.min(1).values.mean().expand(len(wanted))
+    return torch.stack([losses[of_part == k, n].mean() for n, k in enumerate(wanted)])
 
 
 def _held(data: Sequence[PartItems]) -> tuple[list[TokenItem], Tensor]:
     items = [(part, item) for part, own in enumerate(data) for item in own.held]
     return [item for _, item in items], torch.tensor([part for part, _ in items])
-
-
-def _losses(base: LoadedBase, bank: AdapterBank, items: Sequence[TokenItem], activation: Activation) -> Tensor:
-    """Of each item under each adapter, `[N, K]`, on the CPU."""
-    rows = []
-    with progress("held-out loss", len(items), "items") as bar:
-        for item in items:
-            rows.append(adapter_losses(base, bank, item, activation))
-            bar.advance()
-    return torch.stack(rows).cpu()
 
 
 def _mean(values: Tensor) -> float | None:

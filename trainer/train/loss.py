@@ -50,19 +50,21 @@ def item_losses(
     return losses(base, bank, items, among or items, rows)
 
 
-def adapter_losses(base: LoadedBase, bank: AdapterBank, item: TokenItem, activation: Activation) -> Tensor:
-    """Mean nats per completion token of one item under each adapter, `[K]`; the prompt is computed once."""
-    K = bank.n_adapters
+def adapter_losses(
+    base: LoadedBase, bank: AdapterBank, item: TokenItem, activation: Activation, rows: slice | None = None
+) -> Tensor:
+    """Mean nats per completion token of one item under each adapter (of `rows`), `[K]`; the prompt is computed once."""
+    K = len(range(bank.n_adapters)[rows or slice(None)])
     with torch.no_grad():
         if activation == "all":
-            return item_losses(base, bank, [item] * K, activation)
+            return item_losses(base, bank, [item] * K, activation, rows=rows)
         n_layers = base.n_layers
         prompt = KeyValues(n_layers)
         forward(base, torch.tensor([item.prompt[:-1]], device=base.device), prompt)
-        rows = KeyValues(n_layers, prefix=prompt)
+        own = KeyValues(n_layers, prefix=prompt)
         inputs = torch.tensor([[item.prompt[-1], *item.completion[:-1]]] * K, device=base.device)
-        with bank.on():
-            hidden = forward(base, inputs, rows)
+        with bank.on(rows):
+            hidden = forward(base, inputs, own)
         return _mean_nats(base, hidden, _pad([item.completion] * K, base.device))
 
 

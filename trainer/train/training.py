@@ -61,6 +61,7 @@ def train(
     checkpoint: Path | None = None,
     are_tied: bool = False,
     at_once: int | None = None,
+    only: slice | None = None,
     held_out: Callable[[], Tensor] | None = None,
     on_step: Callable[[TrainingState], None] | None = None,
 ) -> list[TrainingState]:
@@ -77,7 +78,9 @@ def train(
         checkpoint: file to resume from and to write every `checkpoint_every` steps; None keeps nothing.
         are_tied: all rows are one adapter that sees K items at once.
         at_once: adapters in one pass; None: all. Changes no weight.
-        held_out: each adapter's held-out loss now, `[K]`; asked at every look.
+        only: the adapters that learn here, with the weights that they would have beside all others, whose weights then
+            mean nothing; losses are of these alone. None: all, as it must be where an option couples them.
+        held_out: the held-out loss of each that learns, now; asked at every look.
         on_step: told after every step, and at once of those that the checkpoint already has.
 
     Raises:
@@ -92,13 +95,13 @@ def train(
     if on_step:
         for state in found.done:
             on_step(state)
-    step_of = _Step(base, bank, optimizer, config, passes(bank.n_adapters, at_once), are_tied)
+    step_of = _Step(base, bank, optimizer, config, passes(bank.n_adapters, at_once, only), are_tied)
     while len(found.done) < len(plan) and not _is_over(found.done, config):
         step = len(found.done)
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * schedule(step, len(plan), config.warmup_steps)
         losses, winners = step_of.run(plan[step], _load(found.done, bank.n_adapters))
-        _check_finite(losses, step)
+        _check_finite(losses, step, first=only.start if only else 0)
         is_look = held_out is not None and config.has_looks and _is_look(step + 1, len(plan), config)
         looked = tuple(held_out().tolist()) if held_out and is_look else ()
         found.done.append(TrainingState(step=step, losses=tuple(losses.tolist()), winners=winners, held_out=looked))
@@ -122,10 +125,10 @@ def schedule(step: int, n_steps: int, warmup_steps: int) -> float:
     return 0.55 + 0.45 * math.cos(math.pi * done)
 
 
-def passes(n_adapters: int, at_once: int | None) -> list[slice]:
+def passes(n_adapters: int, at_once: int | None, only: slice | None = None) -> list[slice]:
     """The adapters of each pass over a micro-step."""
-    size = at_once or n_adapters
-    return [slice(start, min(start + size, n_adapters)) for start in range(0, n_adapters, size)]
+    size, own = at_once or n_adapters, range(n_adapters)[only or slice(None)]
+    return [slice(start, min(start + size, own.stop)) for start in range(own.start, own.stop, size)]
 
 
 def best_steps(done: Sequence[TrainingState], config: FinetuneConfig) -> list[int]:
@@ -150,7 +153,7 @@ class _Step:
     def run(self, micro_steps: Sequence[Sequence[TokenItem]], won: list[int]) -> tuple[Tensor, tuple[int, ...]]:
         """The mean loss of each row, `[K]`, and who won each item; `won` counts those before."""
         self.optimizer.zero_grad(set_to_none=True)
-        total = torch.zeros(self.bank.n_adapters)
+        total = torch.zeros(self.groups[-1].stop - self.groups[0].start)
         winners: list[int] = []
         for items in micro_steps:
             losses, winner = self._learn(items, won, scale=1 / len(micro_steps))
@@ -199,9 +202,9 @@ def _cycle(items: Sequence[TokenItem], n: int, rng: Random) -> list[TokenItem]:
     return chosen[:n]
 
 
-def _check_finite(losses: Tensor, step: int) -> None:
+def _check_finite(losses: Tensor, step: int, *, first: int) -> None:
     if not bool(losses.isfinite().all()):
-        rows = ", ".join(str(row) for row, loss in enumerate(losses.tolist()) if not math.isfinite(loss))
+        rows = ", ".join(str(row) for row, loss in enumerate(losses.tolist(), first) if not math.isfinite(loss))
         raise BadInput(f"training diverged at step {step + 1} in part {rows}; choose a lower --learning-rate")
 
 

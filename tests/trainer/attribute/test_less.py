@@ -23,7 +23,7 @@ def warm(base, items, tmp_path):
     bank = AdapterBank(base.model)
     path = tmp_path / "warm-up.safetensors"
     warm_up(base, bank, [*items, *items[:2]], CONFIG, seed=0, checkpoint=path)
-    return bank, read_points(path, warm_up_steps(8, CONFIG), CONFIG, device="cpu")
+    return bank, read_points(path, warm_up_steps(8, CONFIG), CONFIG)
 
 
 def own_gradients(base, bank, item):

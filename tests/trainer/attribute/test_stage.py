@@ -9,11 +9,12 @@ import torch
 from spa_lsp.errors import BadInput
 from spa_lsp.storage.store import apply_migrations, open_store
 from tests.conftest import TINY_ID
-from trainer.attribute import stage
+from trainer.attribute import gradients, stage
 from trainer.attribute.anchors import Anchor
 from trainer.attribute.stage import base_stage
 from trainer.configs import AttributeConfig, ItemsConfig
 from trainer.data.samples import Item, Sample
+from trainer.executor import held_base
 from trainer.rows.runs import begin_run
 from trainer.rows.stages import ATTRIBUTE, AttributeParents, AttributeSettings
 from trainer.rows.tables import MIGRATIONS
@@ -88,8 +89,8 @@ def test_a_broken_run_ends_like_a_whole_one(db, monkeypatch):
             raise Broken
         return real(*args, **kwargs)
 
-    real = stage.sample_gradients
-    monkeypatch.setattr(stage, "sample_gradients", break_at_the_fourth)
+    real = gradients.sample_gradients
+    monkeypatch.setattr(gradients, "sample_gradients", break_at_the_fourth)
     with pytest.raises(Broken):
         run_stage(db, key="broken")
     np.testing.assert_array_equal(run_stage(db, key="broken"), whole)
@@ -107,12 +108,12 @@ def test_gradients_are_not_mixed_with_those_of_another_warm_up(db, monkeypatch):
 
 def test_a_gradient_that_is_not_finite_costs_its_sample_alone(db, monkeypatch):
     def with_one_nan(*args, **kwargs):
-        gradients = real(*args, **kwargs)
+        found = real(*args, **kwargs)
         is_first.append(1)
-        return torch.cat([gradients[:1] * float("nan"), gradients[1:]]) if len(is_first) == 4 else gradients
+        return torch.cat([found[:1] * float("nan"), found[1:]]) if len(is_first) == 4 else found
 
-    real, is_first = stage.sample_gradients, []
-    monkeypatch.setattr(stage, "sample_gradients", with_one_nan)
+    real, is_first = gradients.sample_gradients, []
+    monkeypatch.setattr(gradients, "sample_gradients", with_one_nan)
     influence = run_stage(db, samples=[make_sample(n, length=7) for n in range(10)])
     assert np.isnan(influence).all(axis=(1, 2)).sum() == 1
     assert np.isfinite(influence).all(axis=(1, 2)).sum() == 9
@@ -154,7 +155,7 @@ def test_differences_of_two_solutions_point_opposite_ways(db, method):
 
 
 def test_differences_of_anchors_without_tasks_are_refused_before_any_work(db, monkeypatch):  # (#14)
-    monkeypatch.setattr(stage, "load_base", None)
+    monkeypatch.setattr(stage, "load_tokens", None)
     config = replace(CONFIG, differences=True)
     with pytest.raises(BadInput, match="share their tasks, but some have none"):
         base_stage(db, PAIRS, ANCHORS, config, ITEMS, begin(db, "none", config), TINY_ID)
@@ -190,8 +191,10 @@ def test_a_finished_run_says_no_speed(db):  # (#14)
 @pytest.mark.parametrize("quantization", ["bf16", "fp32"])
 @pytest.mark.parametrize("method", ["datainf", "less", "embedding"])  # lissa and cosine have datainf's gradients (#14)
 def test_every_method_works_on_a_base_in_each_precision(db, method, quantization, monkeypatch):
-    load = stage.load_base
-    monkeypatch.setattr(stage, "load_base", lambda base_id, **_: load(base_id, quantization=quantization, device="cpu"))
+    load = held_base.load_base
+    monkeypatch.setattr(
+        held_base, "load_base", lambda base_id, **_: load(base_id, quantization=quantization, device="cpu")
+    )
     config = replace(CONFIG, method=method)
     found = base_stage(db, SAMPLES, ANCHORS, config, ITEMS, begin(db, method, config), TINY_ID)
     assert np.isfinite(found.influence).all() and found.influence.std() > 0

@@ -11,9 +11,10 @@ from spa_lsp.storage.store import open_store
 from tests.fakes import NAMES, FakeCompleter
 from tests.tiny_set import make_adapters, make_set
 from trainer.evaluate import judgements
+from trainer.evaluate.answering import EvaluationSettings
 from trainer.evaluate.arms import parse_arms
 from trainer.evaluate.benchmarks.problems import anchor_back
-from trainer.evaluate.evaluation import EvaluationSettings, evaluate_arm
+from trainer.evaluate.evaluation import evaluate_arm
 from trainer.evaluate.figures.estimates import likeliest_by_adapter, needed_packages
 from trainer.evaluate.judge.verdict import Verdict
 from trainer.evaluate.judgements import rules_version

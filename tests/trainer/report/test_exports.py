@@ -142,9 +142,10 @@ def attempt(problem, place, *, verdict):
 
 def test_what_evaluate_writes_is_read(tmp_path):
     """The writer's own document, not only ours that look like it."""
+    from trainer.evaluate.answering import EvaluationSettings
     from trainer.evaluate.arms import parse_arms
     from trainer.evaluate.benchmarks.problems import Problem
-    from trainer.evaluate.evaluation import ArmResult, EvaluationSettings
+    from trainer.evaluate.evaluation import ArmResult
     from trainer.evaluate.figures.estimates import estimates_of, values_of
     from trainer.evaluate.figures.export import BenchmarkResult, export, write_export
     from trainer.rows.runs import Run

@@ -10,7 +10,7 @@ from spa_lsp.errors import AdapterMismatch, BadInput
 from tests.tiny_set import make_adapters, make_set
 from tests.trainer.train.test_loss import random_bank
 from trainer.configs import ALL_LINEARS, FinetuneConfig
-from trainer.train.finetune import Start, begin_with, new_bank
+from trainer.train.group_work import Start, begin_with, new_bank
 from trainer.train.starting import lead_row, part_names, starts_of_parts, taken_over
 
 OF_SET = make_set()  # rank 2, alpha 4, two linears

@@ -46,9 +46,10 @@ from typing import Any
 
 from spa_lsp.completion import TOP_P
 from spa_lsp.storage.whole_files import written_whole
+from trainer.evaluate.answering import EvaluationSettings
 from trainer.evaluate.arms import pairs
 from trainer.evaluate.benchmarks.problems import Problem
-from trainer.evaluate.evaluation import ArmResult, EvaluationSettings
+from trainer.evaluate.evaluation import ArmResult
 from trainer.evaluate.figures.bootstrap import estimate, paired_bootstrap
 from trainer.evaluate.figures.estimates import COMPARED, likeliest_by_adapter, needed_packages, passes_by_adapter
 from trainer.evaluate.sameness.distinct import LEVELS

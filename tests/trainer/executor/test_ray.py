@@ -1,0 +1,205 @@
+"""Stages on a real Ray cluster of this machine: the same rows as here, whoever dies on the way. (#16)"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import closing
+
+import psutil
+import pytest
+
+from spa_lsp import paths
+from spa_lsp.errors import Unavailable
+from spa_lsp.storage.store import open_store
+from tests.tiny_serving import install_set
+from tests.trainer.cli.running import sentence, trainer
+from tests.trainer.cli.test_cli import row
+from tests.trainer.executor.poison import Poison
+from tests.trainer.executor.some_anchors import anchors_file
+from tests.trainer.executor.store_digest import store_digest
+from trainer.cli import options
+from trainer.executor import same
+from trainer.executor.on_ray import Ray
+
+N_KILLS = int(os.environ.get("SPA_KILLS", "5"))
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("tiny_base", "sandbox", "cluster")]
+
+ATTRIBUTE = ["attribute", "--gradient-tokens", 400, "--max-tokens", 400, "--warmup-samples", 8, "--base", "tiny-qwen2"]
+ARMS = ["--arms", "base,base@0.8,influence=mine", "--k", 3, "--no-train"]
+EVALUATE = ["evaluate", *ARMS, "--benchmarks", "own", "--limit", 6, "--base", "tiny-qwen2", "--max-tokens", 4]
+EVALUATE = [*EVALUATE, "--quantization", "fp32"]
+
+
+@pytest.fixture
+def attribute(tmp_path):
+    """The command, after 40 samples were imported."""
+    (tmp_path / "samples.jsonl").write_text("\n".join(row(n) for n in range(40)))
+    assert trainer("import", tmp_path / "samples.jsonl").exit_code == 0
+    return [*ATTRIBUTE, "--anchors", anchors_file(tmp_path)]
+
+
+@pytest.fixture
+def evaluate(tiny_peft_adapters, monkeypatch):
+    """The command, with a set of three adapters and two problems a piece: nine pieces."""
+    monkeypatch.setattr("trainer.evaluate.served.BLOCK_PROBLEMS", 2)
+    install_set("mine", list(tiny_peft_adapters.values())[:3])
+    return EVALUATE
+
+
+@pytest.fixture
+def finetune(attribute):
+    """The command, after a partition into three parts."""
+    assert trainer("attribute", "--method", "bm25").exit_code == 0
+    assert trainer("partition", "--k", 3).exit_code == 0
+    return ["finetune", "--base", "tiny-qwen2", "--max-tokens", 400, "--rank", 2, "--steps", 2, "--accumulate", 1]
+
+
+@pytest.fixture
+def synthesize(project, monkeypatch):
+    """The command, with one seed a piece."""
+    monkeypatch.setattr("trainer.synthesize.stage.BLOCK_SEEDS", 1)
+    asked = ["--recipe", "behaviour", "--responses", 2, "--base", "tiny-qwen2", "--quantization", "fp32"]
+    return ["synthesize", "--from", project, *asked]
+
+
+@pytest.fixture(params=["attribute", "evaluate", "finetune", "synthesize"])
+def command(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def known():
+    return {}
+
+
+@pytest.fixture
+def here(known):
+    """The rows that a command makes in this process; it leaves the store as it was."""
+
+    def here(command):
+        name = " ".join(map(str, command)) if command[0] == "synthesize" else command[0]  # each test has its own commit
+        if name not in known:
+            before = paths.store_path().read_bytes() if paths.store_path().exists() else None
+            known[name] = digest_after(command)
+            clean(before)
+        return known[name]
+
+    return here
+
+
+def clean(before=None):
+    shutil.rmtree(paths.data_dir() / "runs", ignore_errors=True)
+    for path in paths.store_path().parent.glob(f"{paths.store_path().name}*"):
+        path.unlink()
+    if before is not None:
+        paths.store_path().write_bytes(before)
+
+
+def digest_after(command, *more):
+    result = trainer(*command, *more)
+    assert result.exit_code == 0, result.output
+    return store_digest()
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 3])
+def test_workers_make_the_same_rows_as_this_process(here, command, n_workers):
+    assert here(command) == digest_after(command, "--executor", "ray", "--workers", n_workers)
+
+
+def workers():
+    return [each for each in psutil.Process().children(recursive=True) if each.name().startswith("ray::_Worker")]
+
+
+class KillsOne(Ray):
+    """Ray, and one worker is killed at a random moment after the driver has taken some rows, or none."""
+
+    rng = random.Random(0)
+    killed = []
+
+    def run(self, work, pieces, take):
+        n_before, is_over = self.rng.randrange((len(pieces) + 1) // 2), threading.Event()
+        n_taken = 0
+
+        def kill():
+            while not is_over.wait(self.rng.random() / 5):
+                if n_taken >= n_before and (found := workers()):
+                    victim = self.rng.choice(found)
+                    os.kill(victim.pid, signal.SIGKILL)
+                    self.killed.append(victim.pid)
+                    return
+
+        def counted(rows):
+            nonlocal n_taken
+            take(rows)
+            n_taken += 1
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        try:
+            super().run(work, pieces, counted)
+        finally:
+            is_over.set()
+            killer.join()
+
+
+@pytest.mark.parametrize("n_round", range(N_KILLS))
+def test_a_killed_worker_loses_nothing_and_doubles_nothing(here, n_round, monkeypatch, request):
+    command = request.getfixturevalue("evaluate" if n_round % 2 else "attribute")
+    expected = here(command)
+    monkeypatch.setattr(options, "Ray", KillsOne)
+    KillsOne.rng.seed(n_round)
+    n_killed = len(KillsOne.killed)
+    assert digest_after(command, "--executor", "ray", "--workers", 2) == expected
+    assert len(KillsOne.killed) > n_killed
+
+
+def test_a_killed_driver_goes_on_where_it_was(here, attribute):
+    expected = here(attribute)
+    command = [*map(str, attribute), "--executor", "ray", "--workers", "2"]
+    driver = subprocess.Popen([sys.executable, "-m", "trainer", *command], stderr=subprocess.DEVNULL)
+    while driver.poll() is None and n_rows() < 16:
+        pass
+    driver.kill()
+    driver.wait()
+    assert 16 <= n_rows() < expected["gradients"][0]
+    assert digest_after(attribute, "--executor", "ray", "--workers", 2) == expected
+
+
+def n_rows():
+    with closing(open_store()) as db:
+        return db.table("gradients").count if db.table("gradients").exists() else 0
+
+
+def test_a_worker_of_other_versions_is_refused_with_a_sentence(attribute, monkeypatch):
+    monkeypatch.setattr("trainer.executor.on_ray.versions", lambda: {**same.versions(), "torch": "1.0"})
+    said = sentence(trainer(*attribute, "--executor", "ray", "--workers", 1))
+    assert "instead of 1.0; install there what the driver has" in said
+
+
+def test_another_base_on_a_worker_is_refused_with_a_sentence(attribute, monkeypatch):
+    def of_another(base_id):
+        return same.BaseDigests(base_id=base_id, weights="0" * 64, tokenizer="0" * 64)
+
+    monkeypatch.setattr("trainer.executor.on_ray.digests_of", of_another)
+    assert "is not the driver's" in sentence(trainer(*attribute, "--executor", "ray", "--workers", 1))
+
+
+def test_the_judge_says_the_same(tiny_base):
+    def judged(*more):
+        figures = json.loads(trainer("judge", "--canonical", "own", "--limit", 6, "--json", *more).stdout)
+        return {name: value for name, value in figures.items() if name != "seconds"}
+
+    assert judged("--executor", "ray", "--workers", 2) == judged()
+
+
+def test_a_piece_that_kills_every_worker_ends_in_a_sentence_and_costs_no_other_piece():
+    taken = []
+    with pytest.raises(Unavailable, match="4 workers died of one piece of work .* run again: finished pieces are kept"):
+        Ray(n_workers=1).run(Poison(), [0, 1], taken.append)
+    assert taken == [["alive"]]

@@ -1,0 +1,263 @@
+"""The work of an evaluation: problems in, completions and their judgements out. Knows no store and no figures.
+
+A piece are the problems that one arm is asked together, or one whose completions are only judged anew.
+"""
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from spa_lsp.adapters.manifest import AdapterSet
+from spa_lsp.completion import TOP_P, CompletionRequest, CompletionResult, StopPolicy
+from spa_lsp.errors import BadInput, Unavailable
+from trainer.evaluate.arms import ArmEntry
+from trainer.evaluate.benchmarks.choice import is_likeliest
+from trainer.evaluate.benchmarks.problems import Layout, Problem
+from trainer.evaluate.completions import Completion, problem_id
+from trainer.evaluate.judgements import Judgement, judgements, rules_version
+from trainer.evaluate.sandbox import require_sandbox
+from trainer.executor.travelling import TravellingSet
+from trainer.executor.work import Do, Give, use_threads
+
+STOP: StopPolicy = "multi"  # what an editor asks for, on single lines too; an instruct answer ends with its code
+# of one completion, when none is asked for: a block in an editor, a function with its explanation, a letter and why
+MAX_TOKENS: dict[Layout, int] = {"infill": 96, "instruct": 512, "choice": 128}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSettings:
+    """What is equal for all arms of an evaluation."""
+
+    base_id: str
+    quantization: str = "auto"
+    max_tokens: int | None = None
+    seed: int = 0  # of sampling; every problem gets its own from it
+    allow_packages: tuple[str, ...] = ()  # what programs may import besides the standard library
+
+
+class BatchCompleter(Protocol):
+    """A completer that answers several requests at once."""
+
+    def complete_many(
+        self, requests: Sequence[CompletionRequest], *, on_result: Callable[[int, CompletionResult], object]
+    ) -> list[CompletionResult]:
+        """All results, of each of which `on_result` is told when it is there; errors as `Completer.complete`."""
+
+
+# The average KL between the adapters on one text as the answer to a request; None where there is no pair of adapters.
+MeasureKl = Callable[[CompletionRequest, str], float | None]
+# By the name of each adapter, or of the base, the log-likelihoods of pairs (context, continuation).
+MeasureLikelihoods = Callable[[Sequence[tuple[str, str]]], dict[str, list[float]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmAnswer:
+    """What came back for one problem, and its share of the time."""
+
+    result: CompletionResult
+    seconds: float
+    average_kl: float | None = None
+    is_likeliest: dict[str, bool] = field(default_factory=dict)  # the right option, by adapter
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToAnswer:
+    """Problems that an arm, by its number, is asked together."""
+
+    arm: int
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToJudge:
+    """A problem that has its completions; no model is asked."""
+
+    arm: int
+    problem: Problem
+    completions: tuple[Completion, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """What an arm wrote for a problem."""
+
+    arm: int
+    completions: Sequence[Completion]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What judge and rules say of it."""
+
+    arm: int
+    judgements: Sequence[Judgement]
+
+
+class Model(BatchCompleter, Protocol):
+    """The model behind all arms, see `served.Served`."""
+
+    @property
+    def base_id(self) -> str:
+        """Of all arms."""
+
+    def use(self, adapter_set: AdapterSet | None) -> None:
+        """Answer with this set from now on."""
+
+    def average_kl(self, request: CompletionRequest, text: str) -> float | None:
+        """As `MeasureKl`."""
+
+    def log_likelihoods(self, choices: Sequence[tuple[str, str]]) -> dict[str, list[float]]:
+        """As `MeasureLikelihoods`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answering:
+    """Arms with their adapters, and the model that they share; the sandbox is the worker's own."""
+
+    model: Model
+    arms: Sequence[tuple[ArmEntry, TravellingSet | None]]
+    settings: EvaluationSettings
+    version: str  # of judge and rules
+    has_kl: bool
+    may_be_unsafe: bool = False
+    asks: bool = True  # whether there is anything to answer
+
+    @property
+    def base_id(self) -> str | None:
+        """As `Work.base_id`."""
+        return self.model.base_id if self.asks else None
+
+    def start(self, n_threads: int | None) -> Do[ToAnswer | ToJudge, Answered | Judged]:
+        """As `Work.start`."""
+        if n_threads is not None:
+            use_threads(n_threads)
+            require_sandbox(may_be_none=self.may_be_unsafe, packages=self.settings.allow_packages)
+            if rules_version(self.settings.allow_packages) != self.version:
+                raise BadInput("the worker would judge by other rules; install there what the driver has")
+        return self._do
+
+    def _do(self, piece: ToAnswer | ToJudge, give: Give[Answered | Judged]) -> None:
+        if isinstance(piece, ToJudge):
+            found = judgements(piece.problem, piece.completions, self.version)
+            give(Judged(arm=piece.arm, judgements=found))
+            return
+        entry, own = self.arms[piece.arm]
+        self.model.use(own.adapter_set if own else None)
+        answer(
+            self.model,
+            piece.problems,
+            entry,
+            self.settings,
+            adapter_set=own.adapter_set if own else None,
+            measure_kl=self.model.average_kl if self.has_kl else None,
+            measure_likelihoods=self.model.log_likelihoods,
+            version=self.version,
+            give=give,
+            arm=piece.arm,
+        )
+
+
+def answer(
+    completer: BatchCompleter,
+    problems: Sequence[Problem],
+    entry: ArmEntry,
+    settings: EvaluationSettings,
+    *,
+    adapter_set: AdapterSet | None,
+    measure_kl: MeasureKl | None,
+    measure_likelihoods: MeasureLikelihoods | None,
+    version: str,
+    give: Give[Answered | Judged],
+    arm: int = 0,
+) -> None:
+    """Complete problems and judge them, one after the other as the answers come.
+
+    Raises:
+        Unavailable: there is no working sandbox, or it failed on a program.
+    """
+    has_pairs = adapter_set is not None and entry.n_rows > 1 and entry.temperature == 0
+    requests = [_request(problem, entry, settings, adapter_set) for problem in problems]
+
+    def note(number: int, result: CompletionResult) -> None:
+        problem, answer = problems[number], _answer(result)
+        if measure_kl and has_pairs:
+            answer = _with_kl(requests[number], answer, measure_kl)
+        if measure_likelihoods:
+            answer = _with_likelihoods(problem, answer, measure_likelihoods)
+        found = _completions(problem, answer)
+        give(Answered(arm=arm, completions=found))
+        give(Judged(arm=arm, judgements=judgements(problem, found, version)))
+
+    if problems:
+        completer.complete_many(requests, on_result=note)
+
+
+def _answer(result: CompletionResult) -> ArmAnswer:
+    if not result.alternatives:
+        raise Unavailable("no completion came back; run again to go on there")
+    return ArmAnswer(result=result, seconds=result.timing.total_ms / 1000)
+
+
+def _with_kl(request: CompletionRequest, answer: ArmAnswer, measure: MeasureKl) -> ArmAnswer:
+    """With the KL on the greedy answer of one adapter, drawn by the problem's seed: all of them would cost k times."""
+    alternatives = answer.result.alternatives
+    text = alternatives[request.seed % len(alternatives)].text
+    return replace(answer, average_kl=measure(request, text) if text else None)
+
+
+def _with_likelihoods(problem: Problem, answer: ArmAnswer, measure: MeasureLikelihoods) -> ArmAnswer:
+    if not problem.likelihoods:
+        return answer
+    found = {name: is_likeliest(problem, values) for name, values in measure(problem.likelihoods).items()}
+    return replace(answer, is_likeliest=found)
+
+
+def _request(
+    problem: Problem, entry: ArmEntry, settings: EvaluationSettings, adapter_set: AdapterSet | None
+) -> CompletionRequest:
+    is_infill = problem.layout == "infill"
+    is_single = adapter_set is not None and entry.arm.recipe is not None and entry.arm.recipe.is_single
+    return CompletionRequest(
+        prefix=problem.prefix if is_infill else problem.instruction,
+        suffix=problem.suffix if is_infill else "",
+        layout="infill" if is_infill else "instruct",
+        begun=problem.begun,
+        adapters=(adapter_set.adapters[0].name,) * entry.n_rows if adapter_set and is_single else (),
+        k=entry.n_rows,
+        lead_first=entry.is_served,
+        use_base=adapter_set is None and not entry.is_served,
+        max_tokens=settings.max_tokens or MAX_TOKENS[problem.layout],
+        stop=stop_of(problem),
+        temperature=entry.temperature,
+        top_p=TOP_P if entry.temperature else 1.0,
+        seed=settings.seed ^ zlib.crc32(problem.task_id.encode()),  # not its place, which changes with --limit
+    )
+
+
+def stop_of(problem: Problem) -> StopPolicy:
+    """Where an answer ends."""
+    return "none" if problem.layout == "choice" else STOP
+
+
+def _completions(problem: Problem, answer: ArmAnswer) -> list[Completion]:
+    """What came back for one problem, as rows."""
+    return [
+        Completion(
+            problem_id=problem_id(problem),
+            task_id=problem.task_id,
+            place=place,
+            adapter=item.adapter,
+            label=item.label,
+            text=item.text,
+            n_tokens=item.n_tokens,
+            mean_logprob=item.mean_logprob,
+            finish=item.finish,
+            seconds=answer.seconds,
+            quantization=answer.result.quantization,
+            device=answer.result.device,
+            average_kl=answer.average_kl,
+            is_likeliest=answer.is_likeliest.get(item.adapter),
+        )
+        for place, item in enumerate(answer.result.alternatives)
+    ]
