@@ -1,6 +1,7 @@
 """A real llama-server, from the prebuilt wheel, in a process of its own: python llama_server.py GGUF N_ROWS [LORA ...].
 
-It says its address, and ends when its standard input does.
+It says its address, and ends when its standard input does. It computes in one thread: those of llama.cpp spin at
+barriers while they wait for each other, so that with as many threads as cores a token takes seconds beside other work.
 """
 
 import sys
@@ -13,7 +14,7 @@ def main(model, n_rows, *loras):
     parameters.model.path = model
     parameters.n_parallel = int(n_rows)
     parameters.n_ctx = 1024 * int(n_rows)
-    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 2
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
     parameters.n_gpu_layers = 0
     parameters.verbosity = 0
     parameters.endpoint_slots = parameters.endpoint_metrics = True
