@@ -130,14 +130,16 @@ class Watch:
         }
 
 
-def measure(*, n_editors, minutes, n_rows):
+def measure(*, n_editors, minutes, n_rows, n_threads, deadline_s="auto"):
     """All that came of it, as plain data."""
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="spa-load-")))
         os.environ |= {"SPA_HOME": str(home / "data"), "SPA_CONFIG": str(home / "config")}
-        server = stack.enter_context(serving(export(make_set(), home / "export"), n_rows=n_rows))
+        server = stack.enter_context(serving(export(make_set(), home / "export"), n_rows=n_rows, n_threads=n_threads))
         paths.config_dir().mkdir(parents=True)
-        (paths.config_dir() / "config.toml").write_text(f'engine = "{server.url}"\n')
+        own = {"engine": server.url, "deadlineS": deadline_s}
+        lines = (f"{name} = {json.dumps(value)}\n" for name, value in own.items())
+        (paths.config_dir() / "config.toml").write_text("".join(lines))
         editors = []
         for number in range(n_editors):
             editors.append(Editor(number))
@@ -158,6 +160,8 @@ def measure(*, n_editors, minutes, n_rows):
             "editors": n_editors,
             "typed_s": round(typed_s, 1),
             "slots": n_rows,
+            "server_threads": n_threads,
+            "deadline_s": deadline_s,
             "requests": count_answers([editor.client for editor in editors]),
             "seen": summarize([editor.seen for editor in editors]),
             "server": {
@@ -216,11 +220,15 @@ def to_percentiles(ordered):
 @click.option("--editors", "n_editors", default=30, show_default=True, help="How many type at once.")
 @click.option("--minutes", default=20.0, show_default=True, help="For how long.")
 @click.option("--rows", "n_rows", default=4, show_default=True, help="Slots of the server.")
-def main(n_editors, minutes, n_rows):
+@click.option("--threads", "n_threads", default=1, show_default=True, help="Of the server.")
+@click.option("--deadline", "deadline_s", type=float, default=None, help="The setting deadlineS.  [default: auto]")
+def main(n_editors, minutes, n_rows, n_threads, deadline_s):
     """Let editors type against one llama-server of this machine, and print what came of it as JSON."""
     if reason := why_not():
         raise click.ClickException(reason)
-    click.echo(json.dumps(measure(n_editors=n_editors, minutes=minutes, n_rows=n_rows), indent=1))
+    server = {"n_rows": n_rows, "n_threads": n_threads}
+    found = measure(n_editors=n_editors, minutes=minutes, **server, deadline_s=deadline_s or "auto")
+    click.echo(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -77,10 +77,11 @@ def export(made, folder):
 
 
 @contextmanager
-def serving(loras, *, n_rows=4):
-    """A server of its own process, at a free port, with this many slots."""
+def serving(loras, *, n_rows=4, n_threads=1):
+    """A server of its own process, at a free port, with this many slots; one thread is enough and never waits."""
     program = Path(__file__).parent / "llama_server.py"
-    command = [sys.executable, str(program), str(source_path(find_base(DEFAULT_BASE))), str(n_rows), *loras]
+    gguf = source_path(find_base(DEFAULT_BASE))
+    command = [sys.executable, str(program), str(gguf), str(n_rows), str(n_threads), *loras]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             url = process.stdout.readline().strip()
