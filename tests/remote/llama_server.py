@@ -17,6 +17,7 @@ def main(model, n_rows, n_threads, *loras):
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = int(n_threads)
     parameters.n_batch = parameters.n_ubatch = 128  # between two of these it sees who has gone
     parameters.n_gpu_layers = 0
+    parameters.cache_ram_mib = 0  # else it keeps what it has read, up to 8 GiB
     parameters.verbosity = 0
     parameters.endpoint_slots = parameters.endpoint_metrics = True
     parameters.lora_adapters = [adapter(path) for path in loras]
