@@ -17,6 +17,7 @@ from spa_lsp.server.pace import Pace
 from spa_lsp.server.spots import Cursor, Spot, spot_of, typed_since
 from spa_lsp.server.window_size import COLD_S, FOR_RULES, READ_S, WindowSize, window_size
 from spa_lsp.server.work import Complete, Names, RankerOf, Work, WorkOrder, no_ranker
+from spa_lsp.settings.engine_url import LOCAL
 from spa_lsp.settings.schema import AUTO, Settings
 from spa_lsp.text.ipython import as_python
 from spa_lsp.text.site import Site
@@ -240,7 +241,7 @@ class Offering:
         if answer.offers:  # nothing may have come for want of time
             self.answers.put(answer)
         is_idle = self._speculation is None or self._speculation.done()
-        if answer.is_whole and is_idle and self._last is not None and self._settings(self._last).speculative:
+        if answer.is_whole and is_idle and self._last is not None and _reads_ahead(self._settings(self._last)):
             self._speculation = asyncio.create_task(self._settle(self._last))
 
     def _stop_all_works(self, *, but: Spot | None) -> None:
@@ -278,6 +279,11 @@ class Offering:
         read = await self._complete(request)
         if read is not None and not read.is_cancelled and self.anchors.find(spot) == found:
             self.anchors.put(spot, site)
+
+
+def _reads_ahead(settings: Settings) -> bool:
+    """Whether a prompt that the base reads helps: on a server elsewhere each adapter reads its own."""
+    return settings.speculative and settings.engine == LOCAL
 
 
 def _is_enough(answer: Answer | None, ask: Ask) -> bool:

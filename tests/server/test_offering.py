@@ -77,7 +77,7 @@ def neighbours():
 class Desk:
     """One document and one who types in it."""
 
-    def __init__(self, engine, **settings):
+    def __init__(self, engine, /, **settings):
         self.engine = engine
         self.settings = Settings(**settings)
         self.offering = Offering(engine.complete, engine.names, lambda uri: self.settings, neighbours())
@@ -511,9 +511,11 @@ async def test_in_idle_time_the_prompt_is_read_anew_where_the_user_is_and_larger
     assert (desk.engine.asked[3].prefix, desk.engine.asked[3].begun) == (read.prefix, " + x")
 
 
-async def test_nothing_is_read_in_idle_time_where_that_is_off_or_little_was_typed(monkeypatch):
+async def test_nothing_is_read_in_idle_time_where_that_is_off_or_in_vain_or_little_was_typed(monkeypatch):
     monkeypatch.setattr("spa_lsp.server.offering.SETTLE_S", 0.0)
-    for settings, typed in (({"speculative": False}, "another_long_name = 1"), ({}, "x = 1")):
+    off, elsewhere = {"speculative": False}, {"engine": "http://127.0.0.1:1"}  # #16
+    long = "another_long_name = 1"
+    for settings, typed in ((off, long), (elsewhere, long), ({}, "x = 1")):
         desk = Desk(Engine(), **settings)
         await desk.texts()
         desk.write(typed)
