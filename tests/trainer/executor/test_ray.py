@@ -25,6 +25,7 @@ from tests.trainer.executor.store_digest import store_digest
 from trainer.cli import options
 from trainer.executor import same
 from trainer.executor.on_ray import Ray
+from trainer.rows.build_set import runs_dir
 
 N_KILLS = int(os.environ.get("SPA_KILLS", "5"))
 
@@ -94,7 +95,7 @@ def here(known):
 
 
 def clean(before=None):
-    shutil.rmtree(paths.data_dir() / "runs", ignore_errors=True)
+    shutil.rmtree(runs_dir(), ignore_errors=True)
     for path in paths.store_path().parent.glob(f"{paths.store_path().name}*"):
         path.unlink()
     if before is not None:
@@ -159,21 +160,31 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(here, n_round, monkey
     assert len(KillsOne.killed) > n_killed
 
 
+_DRIVER = """
+import os, sys
+from trainer.attribute import stage
+from trainer.cli import main
+write = stage.write_vectors
+n_written = 0
+def write_and_die(*arguments):
+    global n_written
+    write(*arguments)
+    n_written += 1
+    if n_written == 3:
+        os.kill(os.getpid(), 9)
+stage.write_vectors = write_and_die
+main(sys.argv[1:])
+"""
+
+
 def test_a_killed_driver_goes_on_where_it_was(here, attribute):
     expected = here(attribute)
     command = [*map(str, attribute), "--executor", "ray", "--workers", "2"]
-    driver = subprocess.Popen([sys.executable, "-m", "trainer", *command], stderr=subprocess.DEVNULL)
-    while driver.poll() is None and n_rows() < 16:
-        pass
-    driver.kill()
-    driver.wait()
-    assert 16 <= n_rows() < expected["gradients"][0]
-    assert digest_after(attribute, "--executor", "ray", "--workers", 2) == expected
-
-
-def n_rows():
+    status = subprocess.run([sys.executable, "-c", _DRIVER, *command], capture_output=True, timeout=900).returncode
     with closing(open_store()) as db:
-        return db.table("gradients").count if db.table("gradients").exists() else 0
+        n_rows = db.table("gradients").count
+    assert status == -signal.SIGKILL and 16 <= n_rows < expected["gradients"][0]
+    assert digest_after(attribute, "--executor", "ray", "--workers", 2) == expected
 
 
 def test_a_worker_of_other_versions_is_refused_with_a_sentence(attribute, monkeypatch):
