@@ -24,7 +24,7 @@ from trainer.synthesize.rows import begin_dataset, counts_of, done_seeds, known_
 from trainer.synthesize.seeds import Seed, find_seeds
 from trainer.synthesize.sources import read_sources
 
-BLOCK_SEEDS = 12  # with 8 answers each a batch and a half; what a break costs
+BLOCK_SEEDS = 4  # with ten answers each most of a batch; what a break costs, and how finely a budget can be kept
 
 logger = logging.getLogger(__name__)
 
