@@ -168,10 +168,11 @@ write = stage.write_vectors
 n_written = 0
 def write_and_die(*arguments):
     global n_written
-    write(*arguments)
+    written = write(*arguments)
     n_written += 1
     if n_written == 3:
         os.kill(os.getpid(), 9)
+    return written
 stage.write_vectors = write_and_die
 main(sys.argv[1:])
 """
