@@ -7,8 +7,9 @@ from typing import Any, Literal, Protocol
 Layout = Literal["infill", "instruct"]
 # multi: to the end of the block; single: one line; none: only the stop token or the length ends a completion
 StopPolicy = Literal["multi", "single", "none"]
-# stop: own stop token · cut: the stop policy ended it · disabled: the adapter gave numbers that are not finite
-Finish = Literal["stop", "cut", "length", "deadline", "disabled"]
+# stop: own stop token · cut: the stop policy ended it · disabled: the adapter gave numbers that are not finite ·
+# growing: it has not ended yet, see `CompletionRequest.tells_growing`
+Finish = Literal["stop", "cut", "length", "deadline", "disabled", "growing"]
 
 TOP_P = 0.95  # of samples: what today's tools and the papers take
 
@@ -47,6 +48,7 @@ class CompletionRequest:
     # others: it is there in a part of the time that all take, and what a deadline cuts are the others, as a rule.
     # Adapters that act on the prompt are computed together, and told in this order.
     lead_first: bool = False
+    tells_growing: bool = False  # `on_alternative` gets the lead's text at every token, with the finish `growing`
     use_base: bool = False  # rows without adapters; k of them (1 when k is None)
     max_tokens: int = 64
     stop: StopPolicy = "multi"

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import psutil
@@ -242,13 +243,18 @@ class LocalCompleter:
         prompt = self._prompt(request)
         deadline = started + request.deadline_s if request.deadline_s is not None else math.inf
 
-        def is_over() -> bool:
+        rows = self._rows(request, plan, prompt)
+        growing = rows[0] if request.tells_growing and plan.has_lead else None
+
+        def is_over() -> bool:  # asked between steps
+            if growing and growing.text and growing.finish is None and on_alternative:
+                so_far = replace(growing, finish="growing", text=growing.text.rstrip(HALF_CHARACTER))
+                on_alternative(alternative_of(so_far, plan, self.adapter_set))
             return is_cancelled() or time.perf_counter() >= deadline
 
         key_values, n_cached, is_whole = self._prefill(prompt.tokens, plan, is_over)
         prefilled = device_clock(self.base)
         found: dict[int, Alternative] = {}
-        rows = self._rows(request, plan, prompt)
         for row in self._decode_in_turn(rows, plan, key_values, is_over) if is_whole else rows:
             if row.finish is None and is_cancelled():
                 continue

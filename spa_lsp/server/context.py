@@ -66,6 +66,7 @@ def make_request(
         deadline_s=AUTO_DEADLINE_S if settings.deadline_s == AUTO else settings.deadline_s,
         document=document.uri,
         lead_first=True,
+        tells_growing=True,
     )
 
 

@@ -76,6 +76,9 @@ class Offering:
             self.pace.key(time.monotonic())
         spot = spot_of(ask.cursor)
         answer = self._found(ask, spot)
+        if answer is None and (work := self._agreeing_work(ask, spot)):
+            await work.first(0.0)
+            answer = self._found(ask, spot)
         if _is_enough(answer, ask):
             return answer
         if answer is not None and (work := self._running_work(ask, spot)):
@@ -157,6 +160,12 @@ class Offering:
         if work is None or work.is_over or not self._will_do(work.order.request.stop, ask):
             return None
         return work if typed_since(work.order.spot, spot) is not None else None
+
+    def _agreeing_work(self, ask: Ask, spot: Spot) -> Work | None:
+        """The work whose lead is being written and says so far what was typed meanwhile."""
+        work = self._running_work(ask, spot)
+        typed = typed_since(work.order.spot, spot) if work else ""
+        return work if work and typed and work.goes_on_with(typed) else None
 
     def _fitting_work(self, ask: Ask, spot: Spot) -> Work | None:
         work = self._running_work(ask, spot)

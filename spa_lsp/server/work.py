@@ -18,6 +18,8 @@ from spa_lsp.text.ranking import make_offers
 from spa_lsp.text.shown import Offer
 from spa_lsp.text.site import Site
 
+GRACE_S = 0.05  # of a work that nobody waits for: editors give up a request just before they ask anew
+
 logger = logging.getLogger(__name__)
 
 Names = Callable[[str], Awaitable[tuple[str, ...]]]  # the adapters of a set, in its order
@@ -75,6 +77,7 @@ class Work:
         self._found: list[Alternative] = []
         self._kept = order.kept  # and what was given before the end: they keep their places
         self._lead: Alternative | None = None  # that came before the others: it is shown before them
+        self._so_far = ""  # what it says, as far as it is written
         self._is_answered = False
         self._ranking = asyncio.Lock()  # one answer at a time, and none in part after the whole
         self._n_waiting = 0
@@ -93,13 +96,17 @@ class Work:
         """Whether nothing more comes."""
         return self._task.done() or self._is_cancelled
 
+    def goes_on_with(self, typed: str) -> bool:
+        """Whether the lead, as far as it is written, says what was typed behind the work's place."""
+        return bool(self._so_far) and (self._so_far.startswith(typed) or typed.startswith(self._so_far))
+
     def cancel(self) -> None:
         """Free the engine."""
         self._is_cancelled = True  # the task ends a little later
         self._task.cancel()
 
     async def all(self) -> Answer | None:
-        """The whole answer; None when there is none. When the last one who waits is cancelled, so is the work."""
+        """The whole answer; None when there is none. When the last one who waits is cancelled, so is the work, soon."""
         return await self._wait(self._whole())
 
     async def first(self, budget_s: float) -> Answer | None:
@@ -111,11 +118,15 @@ class Work:
         try:
             return await answer
         except asyncio.CancelledError:
-            if self._n_waiting == 1:
-                self.cancel()
+            if self._n_waiting == 1:  # the next key may be one that the lead says
+                asyncio.get_running_loop().call_later(GRACE_S, self._cancel_unless_waited_for)
             raise
         finally:
             self._n_waiting -= 1
+
+    def _cancel_unless_waited_for(self) -> None:
+        if not self.is_waited_for:
+            self.cancel()
 
     async def _whole(self) -> Answer | None:
         await asyncio.wait({self._task})
@@ -169,6 +180,10 @@ class Work:
         return more.alternatives
 
     def _add(self, alternative: Alternative) -> None:
+        if not self._found:
+            self._so_far = alternative.text
+        if alternative.finish == "growing":
+            return
         if not self._found:
             self._lead = alternative if self.order.request.lead_first else None
             self._on_first(time.monotonic() - self._began)

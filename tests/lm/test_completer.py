@@ -158,6 +158,16 @@ def test_base_rows_use_no_adapter(completer):
     assert result.alternatives[0].text == result.alternatives[1].text
 
 
+def test_the_lead_is_told_as_it_grows(completer):
+    told = []
+    request = replace(REQUEST, lead_first=True, tells_growing=True, max_tokens=8, stop="none")
+    lead = completer.complete(request, on_alternative=told.append).alternatives[0]
+    growing = [each for each in told if each.finish == "growing"]
+    assert len(growing) > 1 and told[: len(growing) + 1] == [*growing, lead]
+    assert all(lead.text.startswith(each.text) for each in growing)
+    assert [len(each.text) for each in growing] == sorted(len(each.text) for each in growing)
+
+
 def test_a_base_without_a_set_is_sampled_behind_a_greedy_lead(completer):
     greedy = completer.complete(replace(REQUEST, use_base=True)).alternatives[0]
     completer.swap_set(None)

@@ -33,6 +33,7 @@ class Engine:
         self.finish = "stop"
         self.tokens_per_s = 0.0  # as it says
         self.adapter = ""  # that all say they are; empty: each its own
+        self.so_far = ""  # of the lead, told at once
         self.gates = {name: asyncio.Event() for name in texts}
         if not is_held:
             self.let_go(*texts)
@@ -54,6 +55,8 @@ class Engine:
     async def _say(self, request, on_alternative):
         names = list(request.adapters or self.texts)[: request.k]
         found = []
+        if self.so_far and on_alternative:
+            on_alternative(make_alternative(self.so_far, int(names[0][1:]) - 1, finish="growing"))
         for name in names:
             await asyncio.wait_for(self.gates[name].wait(), PATIENCE_S)
             if self.is_dying:
@@ -640,6 +643,46 @@ async def test_a_key_before_that_costs_the_engine_nothing():
     desk.write("x")
     await desk.texts(is_hasty=True)
     assert [request.k for request in desk.engine.asked] == [1, 1] and not desk.engine.n_cancelled
+
+
+@pytest.fixture
+def growing():
+    """A desk whose engine has written the first word of the lead."""
+    engine = Engine(is_held=True)
+    engine.so_far = "return"
+    return Desk(engine)
+
+
+async def type_on(desk, typed):
+    """Ask, type while the lead is being written, ask there; the texts then, when all have come."""
+    before = asyncio.ensure_future(desk.texts())
+    await eventually(lambda: desk.engine.asked)
+    before.cancel()
+    desk.write(typed)
+    asking = asyncio.ensure_future(desk.texts())
+    await asyncio.sleep(2 * work.GRACE_S)
+    desk.engine.let_go(*TEXTS)
+    return await asking
+
+
+# #12
+@pytest.mark.parametrize("typed", ["re", "return", "return a"])
+async def test_what_the_lead_says_is_typed_through_while_it_is_written(growing, typed):
+    rests = [text.removeprefix(typed) for text in TEXTS.values() if text.startswith(typed)]
+    assert await type_on(growing, typed) == rests
+    assert len(growing.engine.asked) == 1 and not growing.engine.n_cancelled
+
+
+# #12
+async def test_a_key_that_the_lead_does_not_say_ends_it(growing):
+    assert await type_on(growing, "x = ") == list(TEXTS.values())
+    assert len(growing.engine.asked) == 2 and growing.engine.n_cancelled == 1
+
+
+# #12
+async def test_where_the_lead_turns_another_way_the_engine_is_asked_anew(growing):
+    assert await type_on(growing, "return None") == list(TEXTS.values())
+    assert len(growing.engine.asked) == 2
 
 
 async def test_who_asks_gets_lead_and_others_in_one_request():
