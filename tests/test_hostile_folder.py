@@ -68,6 +68,7 @@ trainer rank mine {BASE} --limit 20
 trainer judge --hub --canonical humaneval
 trainer bench evaluate {BASE} --set mine
 trainer bench sandbox
+trainer bench train {BASE} --k 2
 trainer report
 """.strip().splitlines()
 
