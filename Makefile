@@ -13,7 +13,7 @@ test: venv
 	$(BIN)/pytest
 	$(BIN)/pytest -m 'protocol or liveness' --quick
 	$(BIN)/pytest -m hostile
-	$(BIN)/pytest -m 'slow and resume'
+	$(BIN)/pytest -m 'slow and (resume or store)'
 	$(BIN)/spa-lsp models pull
 	$(BIN)/pytest -m 'model and not editors' --quick
 
