@@ -108,7 +108,7 @@ def _open_writer(path: Path, lock: FileLock) -> Database:
     with explained(path):
         if not is_new:  # read-only first: a newer or foreign file is refused before anything can change it
             with closing(connect(path, mode="ro")) as connection:
-                _read_version(connection, path)
+                is_new = _read_version(connection, path) == 0
         make_private_file(path)
         with closed_on_error(connect(path, mode="rw")) as connection:
             db = _WritingDatabase(connection, lock)
@@ -127,6 +127,9 @@ def _prepare_new_file(db: Database) -> None:
 
 
 def _read_version(connection: sqlite3.Connection, path: Path) -> int:
+    """Of the schema; 0: there is none yet, as where the first writer was killed, or is at work."""
+    if not connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
+        return 0
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application_id != APPLICATION_ID:

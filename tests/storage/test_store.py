@@ -230,6 +230,22 @@ def test_empty_file_is_no_store_to_a_reader_and_becomes_one_for_a_writer():
     store.open_store().close()
 
 
+# #14
+def test_database_without_tables_is_no_store_to_a_reader_and_becomes_one_for_a_writer():
+    """What a first writer leaves that was killed, or has made so far."""
+    paths.data_dir().mkdir(parents=True)
+    with closing(sqlite3.connect(paths.store_path())) as connection:
+        connection.execute("PRAGMA user_version = 0")
+        connection.execute("VACUUM")
+    assert paths.store_path().stat().st_size > 0
+    with pytest.raises(NotFound, match="is empty"):
+        store.open_store()
+    with closing(store.open_store(write=True)) as db:
+        publish(db)
+    with closing(store.open_store()) as reader:
+        assert names_in(reader) == ["mine"] and pragma(reader, "application_id") == store.APPLICATION_ID
+
+
 @pytest.mark.parametrize("write", [False, True])
 def test_newer_store_is_refused_and_left_as_it_is(write):
     with closing(store.open_store(write=True)) as db:
