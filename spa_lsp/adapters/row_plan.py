@@ -59,11 +59,11 @@ def plan_rows(request: CompletionRequest, adapter_set: AdapterSet | None) -> Row
     Raises:
         NotFound: an adapter that the set does not have. BadInput: more rows than adapters.
     """
-    if request.use_base or adapter_set is None:
-        if request.adapters and not request.use_base:
+    if request.use_base:
+        return RowPlan(adapters=(), n_rows=request.k or 1, is_shared=True)
+    if adapter_set is None:
+        if request.adapters:
             raise NotFound("no adapter set is loaded; choose one with `spa-lsp adapters use NAME`")
-        if request.use_base:
-            return RowPlan(adapters=(), n_rows=request.k or 1, is_shared=True)
         n_rows = request.k or BASE_ROWS
         served_at = BASE_TEMPERATURE if n_rows > 1 else 0.0
         return RowPlan(adapters=(), n_rows=n_rows, is_shared=True, has_lead=request.lead_first, temperature=served_at)

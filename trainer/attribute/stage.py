@@ -31,7 +31,7 @@ from trainer.configs import AttributeConfig, ItemsConfig
 from trainer.data.items import TokenItem, check_layouts, token_items
 from trainer.data.samples import Sample, make_items
 from trainer.executor.held_base import HeldBase
-from trainer.executor.work import Executor, Local
+from trainer.executor.work import Executor, Local, blocks
 from trainer.partition.solutions import tasks_of, without_topic
 from trainer.rows.build_set import run_folder
 from trainer.rows.stages import AttributeRun
@@ -210,6 +210,6 @@ def _batches(queries: Mapping[str, TokenItem], samples: Mapping[str, TokenItem],
     found = []
     for own in (queries, samples):
         keys = sorted(own, key=lambda key: own[key].n_tokens)
-        blocks = [keys[start : start + size] for start in range(0, len(keys), size)]
-        found += [Batch(items={key: own[key] for key in block}, are_queries=own is queries) for block in blocks]
+        cut = blocks(keys, size)
+        found += [Batch(items={key: own[key] for key in block}, are_queries=own is queries) for block in cut]
     return found

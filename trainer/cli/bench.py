@@ -86,14 +86,7 @@ def bench_train(base_id: str, k: int, as_json: bool) -> None:
 
     with progress("bench train", 12, "passes") as shown:
         found = measure_training(base_id, k=k, on_pass=shown.advance)
-    figures = {
-        name: {**asdict(each), "ratio": each.ratio}
-        for name, each in (
-            ("stacked", found.stacked),
-            ("on_completion", found.on_completion),
-            ("batched_gradients", found.batched_gradients),
-        )
-    }
+    figures = {name: {**asdict(each), "ratio": each.ratio} for name, each in vars(found).items()}
     if as_json:
         click.echo(json.dumps(figures, indent=2))
         return

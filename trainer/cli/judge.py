@@ -15,9 +15,9 @@ from trainer.evaluate.benchmarks.hub import hub_rows
 from trainer.evaluate.benchmarks.load import CODE_BENCHMARKS, CodeBenchmark, load_benchmark
 from trainer.evaluate.benchmarks.problems import Problem
 from trainer.evaluate.judge.verdict import NEEDS, Verdict
-from trainer.evaluate.own_solutions import JudgeSolutions, blocks_of
+from trainer.evaluate.own_solutions import BLOCK_PROBLEMS, JudgeSolutions
 from trainer.evaluate.sandbox import require_sandbox
-from trainer.executor.work import Executor
+from trainer.executor.work import Executor, blocks
 
 
 @click.command("judge", context_settings={"help_option_names": ["-h", "--help"]})
@@ -75,7 +75,7 @@ def _judge_all(problems: Sequence[Problem], work: JudgeSolutions, executor: Exec
         found.update(rows)
         shown.advance(len(rows))
 
-    executor.run(work, blocks_of(problems), take)
+    executor.run(work, blocks(problems, BLOCK_PROBLEMS), take)
     return [found[problem.task_id] for problem in problems]
 
 

@@ -38,11 +38,6 @@ class JudgeSolutions:
         return do
 
 
-def blocks_of(problems: Sequence[Problem]) -> list[Sequence[Problem]]:
-    """The problems in their order, a few at a time."""
-    return [problems[start : start + BLOCK_PROBLEMS] for start in range(0, len(problems), BLOCK_PROBLEMS)]
-
-
 def _judge_one(problem: Problem) -> Verdict:
     [verdict] = judge(problem, [problem.solution], workers=1)
     return verdict

@@ -18,7 +18,7 @@ from trainer.evaluate.evaluation import ArmResult, arm_run, evaluate_arm, missin
 from trainer.evaluate.figures.metrics import average_kl
 from trainer.evaluate.judgements import rules_version, unjudged
 from trainer.executor.travelling import TravellingSet
-from trainer.executor.work import Executor, Local
+from trainer.executor.work import Executor, Local, blocks
 from trainer.rows.stages import EvaluateRun
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ def run_arms(
 def _to_answer(db: Database, runs: Sequence[EvaluateRun], problems: Sequence[Problem]) -> Iterator[ToAnswer]:
     """What has no completions: some problems of all arms, then the next."""
     missing = [set(map(problem_id, missing_problems(db, run, problems))) for run in runs]
-    for start, arm in product(range(0, len(problems), BLOCK_PROBLEMS), range(len(runs))):
-        block = problems[start : start + BLOCK_PROBLEMS]
+    for block, arm in product(blocks(problems, BLOCK_PROBLEMS), range(len(runs))):
         if own := tuple(problem for problem in block if problem_id(problem) in missing[arm]):
             yield ToAnswer(arm=arm, problems=own)
 

@@ -61,6 +61,11 @@ class Local:
                 do(piece, lambda row: take([row]))
 
 
+def blocks(items: Sequence[Piece], size: int) -> list[Sequence[Piece]]:
+    """The items in their order, `size` at a time."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
 def use_threads(n_threads: int | None) -> None:
     """Let torch compute with so many threads in this process."""
     if n_threads is not None:

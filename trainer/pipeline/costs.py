@@ -63,13 +63,14 @@ def measure_costs(
         short = [item for item in shortest if item.n_tokens <= attribute.max_tokens]
         warm_up_s = gradient_s = anchor_s = 0.0
         if attribute.method in BASE_METHODS:
-            of_anchors = [item for anchor in anchors for item in anchor_items(anchor, load_tokens(base_id))]
+            tokens = load_tokens(base_id)
+            of_anchors = [item for anchor in anchors for item in anchor_items(anchor, tokens)]
             warm_up_s, gradient_s, anchor_s = _gradient_seconds(
                 base, shortest, [short or shortest, of_anchors], attribute, seed
             )
         shown.advance()
         bank = new_bank(base, finetune, n_adapters=k, seed=seed)
-        every = _middling([item for each in own for item in each], k * finetune.accumulate)
+        every = middling([item for each in own for item in each], k * finetune.accumulate)
         step_s = _second(lambda: _step(base, bank, every, finetune, seed))
         shown.advance()
         one = every[len(every) // 2]
@@ -95,9 +96,9 @@ def _gradient_seconds(
 ) -> list[float]:
     """Seconds of an item in the warm-up, then those of a gradient of each kind of items."""
     bank = AdapterBank(base.model, device=base.device)
-    found = [_second(lambda: warm_up(base, bank, _middling(warm, config.batch), config, seed=seed))]
+    found = [_second(lambda: warm_up(base, bank, middling(warm, config.batch), config, seed=seed))]
     for kind in kinds:
-        items = _middling(kind, config.batch)
+        items = middling(kind, config.batch)
         found.append(_second(partial(sample_gradients, base, bank, items, config, seed=seed)))
     return [seconds / config.batch for seconds in found]
 
@@ -115,7 +116,7 @@ def _second(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _middling(items: Sequence[TokenItem], n: int) -> list[TokenItem]:
+def middling(items: Sequence[TokenItem], n: int) -> list[TokenItem]:
     """`n` items spread over the lengths; some twice where there are fewer."""
     ordered = sorted(items, key=lambda item: item.n_tokens)
     return [ordered[len(ordered) * place // n] for place in range(n)]

@@ -13,6 +13,8 @@ from trainer.attribute.anchors import load_anchors
 from trainer.attribute.gradients import sample_gradients, warm_up
 from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig
 from trainer.data.items import TokenItem, token_items
+from trainer.executor.work import blocks
+from trainer.pipeline.costs import middling
 from trainer.train.group_work import new_bank
 from trainer.train.training import train
 
@@ -72,8 +74,7 @@ def _items(base: LoadedBase, n: int) -> list[TokenItem]:
     """`n` items spread over the lengths."""
     own = [item for anchor in load_anchors() for item in anchor.items]
     fitting = token_items(own, base.prompt, stop_id=base.end_id, max_tokens=ItemsConfig.max_tokens)
-    ordered = sorted(fitting, key=lambda item: item.n_tokens)
-    return [ordered[len(ordered) * place // n] for place in range(n)]
+    return middling(fitting, n)
 
 
 def _of_step(base: LoadedBase, items: Sequence[TokenItem], config: FinetuneConfig, at_once: int | None = None) -> float:
@@ -90,6 +91,6 @@ def _of_gradients(base: LoadedBase, items: Sequence[TokenItem], batch: int) -> f
     bank = AdapterBank(base.model, device=base.device)
     warm_up(base, bank, items[:batch], config, seed=0)
     started = time.perf_counter()
-    for start in range(0, len(items), batch):
-        sample_gradients(base, bank, items[start : start + batch], config, seed=0)
+    for block in blocks(items, batch):
+        sample_gradients(base, bank, block, config, seed=0)
     return time.perf_counter() - started

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from trainer.configs import SynthesizeConfig
 from trainer.evaluate.sandbox import require_sandbox
-from trainer.executor.work import Do, Give, use_threads
+from trainer.executor.work import Do, Give, blocks, use_threads
 from trainer.synthesize.contamination import Known
 from trainer.synthesize.filters import clean_seed
 from trainer.synthesize.generation import Asker, BatchCompleter
@@ -90,5 +90,4 @@ class Making:
 
 def blocks_of(seeds: Sequence[Seed], size: int) -> list[Block]:
     """The seeds in their order, `size` at a time."""
-    cuts = [tuple(seeds[start : start + size]) for start in range(0, len(seeds), size)]
-    return [Block(number=number, seeds=own) for number, own in enumerate(cuts)]
+    return [Block(number=number, seeds=tuple(own)) for number, own in enumerate(blocks(seeds, size))]
