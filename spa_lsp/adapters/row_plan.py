@@ -24,6 +24,7 @@ class RowPlan:
     n_rows: int
     is_shared: bool  # the adapters leave the prompt alone
     has_lead: bool = False  # the first row is greedy and told before all others
+    behind: int | None = None  # the adapter that has led already
     temperature: float = 0.0  # where the request names none
 
     @property
@@ -78,6 +79,7 @@ def plan_rows(request: CompletionRequest, adapter_set: AdapterSet | None) -> Row
         n_rows=len(chosen),
         is_shared=adapter_set.activation == "completion",
         has_lead=request.lead_first,
+        behind=_find_adapters(adapter_set, (request.behind,))[0] if request.behind else None,
         temperature=adapter_set.temperature,
     )
 
