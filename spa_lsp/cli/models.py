@@ -149,12 +149,10 @@ def _convert(base: Base, weights: Any, *, for_training: bool) -> None:
 
 
 def _add_missing(base: Base, *, for_training: bool) -> None:
-    wanted = [INT8_NAME, FLOATS_NAME] if for_training else [INT8_NAME]
-    if missing := [name for name in wanted if name not in installed_base(base).files]:
-        from spa_lsp.lm.convert import provide
+    from spa_lsp.lm.convert import provide
 
-        for name in missing:
-            provide(base, name)
+    for name in [INT8_NAME, FLOATS_NAME] if for_training else [INT8_NAME]:
+        provide(base, name)
 
 
 def _verify(base: Base) -> SpaError | None:
