@@ -15,6 +15,7 @@ import click
 from trainer.cli import options
 from trainer.configs import (
     AttributeConfig,
+    CheckConfig,
     FinetuneConfig,
     ItemsConfig,
     PartitionConfig,
@@ -120,6 +121,33 @@ def partition_show(run_id: str | None, as_json: bool) -> None:
     with open_trainer() as db:
         views = explain(db, source_run(db, PARTITION, run_id))
     click.echo(json.dumps(plain(views)) if as_json else parts_text(views))
+
+
+@click.command("partition check")
+@_run_id
+@options.of_config(CheckConfig, "config")
+@options.of_config(
+    FinetuneConfig, "finetune", only=("rank", "alpha", "activation", "accumulate", "learning_rate", "at_once")
+)
+@options.of_config(ItemsConfig, "items")
+@options.base
+@_common
+def partition_check(as_json: bool, **asked: Any) -> None:
+    """Say whether a partition gives more than chance: train its parts, and random ones of their sizes, shortly.
+
+    All adapters are then asked for samples that none is trained on: is their own part's better than the others, and
+    more so than in random parts? RUN is the start of a partition run's id, by default the newest. Resumes where it
+    broke. With --limit, at most N samples of each part.
+
+    \b
+        trainer partition check
+        trainer partition check --steps 20 --random 5
+    """
+    from trainer.pipeline.check import run_check
+    from trainer.pipeline.stages import open_trainer
+
+    with open_trainer() as db:
+        _print(run_check(db, **asked), as_json=as_json)
 
 
 @click.command()

@@ -10,10 +10,12 @@ from trainer.rows.records import read_record
 from trainer.rows.runs import StageResult
 from trainer.rows.stages import (
     ATTRIBUTE,
+    CHECK,
     FINETUNE,
     PARTITION,
     SYNTHESIZE,
     AttributeFigures,
+    CheckFigures,
     FinetuneFigures,
     PartitionFigures,
     SynthesizeFigures,
@@ -105,6 +107,8 @@ def _figure_lines(run: dict[str, Any]) -> list[str]:
         return _synthesize_lines(read_record(SynthesizeFigures, figures, of="the run"))
     if run["stage"] == PARTITION.name:
         return _partition_lines(read_record(PartitionFigures, figures, of="the run"))
+    if run["stage"] == CHECK.name:
+        return _check_lines(read_record(CheckFigures, figures, of="the run"))
     if run["stage"] == FINETUNE.name:
         return [*_plain_lines(figures), *_curve_lines(read_record(FinetuneFigures, figures, of="the run"))]
     return _plain_lines(figures)
@@ -140,6 +144,18 @@ def _partition_lines(figures: PartitionFigures) -> list[str]:
     if figures.n_tasks:
         lines.append(f"a solution of each of {figures.n_tasks} tasks, of which {figures.n_tasks_of_two} have several")
     return [*lines, *([figures.advice] if figures.advice else [])]
+
+
+def _check_lines(figures: CheckFigures) -> list[str]:
+    parts = (f"{name} {'unknown' if value is None else f'{value:+.4f}'}" for name, value in figures.parts.items())
+    what = (
+        f"{figures.n_held_out} held-out samples of {figures.n_tasks} tasks, {figures.items_per_adapter} items learned"
+    )
+    return [
+        f"{what}: loss {figures.held_out_mean:.3f}, of the base {figures.held_out_base:.3f}",
+        f"by part {', '.join(parts)}",
+        figures.verdict,
+    ]
 
 
 def _synthesize_lines(figures: SynthesizeFigures) -> list[str]:

@@ -16,6 +16,22 @@ from trainer.partition.normalize import Influence, normalize
 Assignment = NDArray[np.int64]
 
 
+def columns_of_parts(influence: Influence, config: PartitionConfig) -> list[int]:
+    """The anchors that the parts are made for, for influence `[N, Q, items]`; all where parts do not have their names.
+
+    Raises:
+        BadInput: k does not fit.
+    """
+    N, Q = influence.shape[:2]
+    if config.method == "whole":
+        return list(range(Q))
+    if config.method == "kmeans":
+        if not 1 <= config.k <= N:
+            raise BadInput(f"k is {config.k}, but there are only {N} samples; import more or choose a smaller k")
+        return list(range(Q))
+    return choose_columns(influence.mean(axis=2), config.k)
+
+
 def choose_columns(influence: Influence, k: int) -> list[int]:
     """The k anchors whose influence varies most over the samples, in their own order.
 

@@ -41,7 +41,7 @@ from trainer.data.samples import (
 )
 from trainer.executor.work import Executor
 from trainer.partition.normalize import comparable_items
-from trainer.partition.parts import balanced_kmeans, choose_columns, moved_share, part_sizes, partition
+from trainer.partition.parts import balanced_kmeans, columns_of_parts, moved_share, part_sizes, partition
 from trainer.partition.solutions import Tasks, choose_solutions, tasks_of
 from trainer.pipeline.gate import advice, stabilities
 from trainer.pipeline.stage_rows import (
@@ -193,7 +193,7 @@ def run_partition(
     if run.is_finished:
         return StageResult(run=run, was_done=True)
     sample_ids, influence = load_influence(db, source, limit, within)
-    columns = _columns(influence, config)
+    columns = columns_of_parts(influence, config)
     chosen = comparable_items(influence[:, columns], config.normalize)
     is_embedded = config.method == "kmeans" and source.figures.method == "embedding"
     tasks = _tasks(problems_of(db, sample_ids)) if config.method == "solutions" else []
@@ -418,18 +418,6 @@ def _members(
         return np.stack([np.arange(len(influence)), partition(influence, config)], axis=1)
     choices = choose_solutions(influence, tasks, config.normalize)  # [tasks, K]
     return np.stack([choices.ravel(), np.tile(np.arange(choices.shape[1]), len(choices))], axis=1)
-
-
-def _columns(influence: NDArray[np.float32], config: PartitionConfig) -> list[int]:
-    """The anchors that the parts are made for; all of them where parts are not named after anchors."""
-    N, Q = influence.shape[:2]
-    if config.method == "whole":
-        return list(range(Q))
-    if config.method == "kmeans":
-        if not 1 <= config.k <= N:
-            raise BadInput(f"k is {config.k}, but there are only {N} samples; import more or choose a smaller k")
-        return list(range(Q))
-    return choose_columns(influence.mean(axis=2), config.k)
 
 
 def _part_names(

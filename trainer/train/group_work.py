@@ -82,6 +82,7 @@ class Training:
     start_set: TravellingSet | None
     start_names: Sequence[str]
     folder: Path | None
+    is_base_measured: bool = True  # on the held-out items, beside the adapters
 
     @property
     def base_id(self) -> str:
@@ -103,13 +104,14 @@ class Training:
         at_once = config.at_once or adapters_at_once(base, bank, _widest(plan), config.activation)
         done = self._train(base, bank, plan, rows, min(at_once, group.n_adapters))
         held = held_out_losses(base, bank, self.data, config.activation, rows)
+        is_base_asked = self.is_base_measured and group.first == 0
         trained = Trained(
             group=group,
             losses=tuple(state.losses for state in done),
             winners=tuple(state.winners for state in done),
             looks=tuple(state.held_out for state in done),
             held_out=tuple(map(tuple, held.tolist())),
-            held_out_base=tuple(held_out_base(base, self.data).tolist()) if group.first == 0 else (),
+            held_out_base=tuple(held_out_base(base, self.data).tolist()) if is_base_asked else (),
             quantization=base.quantization,
             device=base.device,
             at_once=min(at_once, group.n_adapters),

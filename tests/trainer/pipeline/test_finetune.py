@@ -117,7 +117,7 @@ main(sys.argv[2:])
 
 def killed(step, *arguments):
     """A trainer that is killed at this of its steps; its exit status."""
-    command = [sys.executable, "-c", _DRIVER, str(step), "finetune", *arguments]
+    command = [sys.executable, "-c", _DRIVER, str(step), *arguments]
     return subprocess.run(command, capture_output=True, env=os.environ, timeout=900).returncode
 
 
@@ -143,7 +143,7 @@ def test_a_trainer_killed_at_any_step_ends_with_the_same_adapters(divided, objec
     rng = random.Random(objective)
     for _ in range({"parts": 3, "mcl": 2}[objective] * N_ROUNDS):
         begin_anew(whole)
-        assert killed(rng.randint(2, 12), *asked) == -signal.SIGKILL
+        assert killed(rng.randint(2, 12), "finetune", *asked) == -signal.SIGKILL
         again = trainer_json("finetune", *asked)[0]
         is_same = adapters(again) == expected and again["figures"]["curve"] == whole["figures"]["curve"]
         tally("kill -9 while training", 1, not is_same)
