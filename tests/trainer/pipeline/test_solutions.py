@@ -8,8 +8,9 @@ import pytest
 
 from spa_lsp.errors import BadInput
 from tests.trainer.cli.running import trainer, trainer_json
-from trainer.configs import AttributeConfig, ItemsConfig, PartitionConfig
+from trainer.configs import AttributeConfig, CheckConfig, FinetuneConfig, ItemsConfig, PartitionConfig
 from trainer.pipeline import stages
+from trainer.pipeline.check import run_check
 from trainer.pipeline.explain import explain
 from trainer.pipeline.stage_rows import data_record, load_parts
 from trainer.pipeline.stages import open_trainer, run_attribute, run_partition
@@ -125,3 +126,14 @@ def test_kmeans_after_embedding_divides_the_embeddings_themselves(db, anchors, m
     assert seen[0].shape[0] == 18 and seen[0].shape[1] > 2 and figures.names == ("kmeans-1", "kmeans-2", "kmeans-3")
     np.testing.assert_allclose(np.linalg.norm(seen[0], axis=1), 1, atol=1e-5)
     assert figures.stability is None
+
+
+def test_a_check_holds_out_whole_tasks_of_which_every_part_has_one_solution(db, anchors, tiny_base):
+    insert(db, n_tasks=12, forms=[LOOP, SHORT])
+    divided = divide(db, anchors, k=2)
+    short = FinetuneConfig(rank=2, alpha=4, accumulate=1)
+    checked = run_check(
+        db, CheckConfig(steps=1, n_random=2), short, ITEMS, base_id="tiny-qwen2", run_id=divided.id
+    ).run.figures
+    assert (checked.n_held_out, checked.n_tasks, len(checked.random)) == (4, 2, 2)
+    assert set(checked.parts) == {"loops", "short"} and None not in checked.parts.values()
