@@ -212,7 +212,9 @@ def publish(config: PublishConfig, limit: int | None, as_json: bool, **asked: An
 def run(path: Path | None, from_outcomes: bool, sources: SourcesConfig, as_json: bool, **asked: Any) -> None:
     """Do all of it: import or synthesize, attribute, partition, finetune, publish; finished stages are skipped.
 
-    The adapters learn from all samples of the language in the store. With --json, one object per line and stage.
+    The adapters learn from all samples of the language in the store. Where most tasks have several solutions they are
+    divided by solution, by approach, unless --method or --partition-method is given. With --json, one object per line
+    and stage.
 
     \b
         trainer run samples.jsonl --k 4 --steps 12
@@ -226,6 +228,7 @@ def run(path: Path | None, from_outcomes: bool, sources: SourcesConfig, as_json:
         raise click.UsageError("give a FILE, --from-outcomes, --from DIR or --package NAME")
     if asked["budget_s"] is not None and options.is_given("finetune_steps"):
         asked["most_steps"] = asked["finetune"].steps
+    asked["may_choose"] = not any(map(options.is_given, ("attribute_method", "divide_method")))
     with open_trainer() as db:
         results = run_all(db, path, from_outcomes=from_outcomes, sources=sources, **asked)
         for result in results:  # each stage is computed when it is asked for

@@ -37,12 +37,14 @@ from trainer.data.samples import (
     ImportReport,
     Sample,
     import_file,
+    load_samples,
     weights_digest,
 )
 from trainer.executor.work import Executor
 from trainer.partition.normalize import comparable_items
 from trainer.partition.parts import balanced_kmeans, columns_of_parts, moved_share, part_sizes, partition
 from trainer.partition.solutions import Tasks, choose_solutions, tasks_of
+from trainer.pipeline.choice import choose_ways
 from trainer.pipeline.gate import advice, stabilities
 from trainer.pipeline.stage_rows import (
     data_record,
@@ -301,13 +303,14 @@ def run_all(
     seed: int = 0,
     budget_s: float | None = None,
     most_steps: int | None = None,
+    may_choose: bool = False,
 ) -> Iterator[ImportReport | Synthesized | Attributed | Divided | Trained | Published]:
     """Every stage on what the one before it made; a stage runs when its result is asked for.
 
     Samples come from a file, from sources (of their first `n_seeds` seeds), from what was accepted in editors, or from
     several of these. Where the adapters go on from a set, there are as many as it has. With a budget the whole ends in
     time, at the lowest priority: samples, parts and steps are then as many as fit, at most as many as asked for; steps
-    at most `most_steps`.
+    at most `most_steps`. If it `may_choose`, the methods of attribution and division are those that suit the samples.
     """
     find_base(base_id)  # what is wrong is said before hours of work
     if init_set := set_to_go_on_from(finetune, base_id):
@@ -327,6 +330,7 @@ def run_all(
             finetune=finetune,
             items=items,
             most_steps=most_steps,
+            may_choose=may_choose,
         )
         fitted = Fitted(db, asked, language=language, limit=limit, anchors_path=anchors_path, seed=seed)
     if path is not None:
@@ -342,6 +346,10 @@ def run_all(
         sizes = fitted.sizes()
         attribute, divide, finetune, items = sizes.attribute, sizes.divide, sizes.finetune, sizes.items
         limit = sizes.limit
+    elif may_choose:
+        samples = load_samples(db, language=language, limit=limit)
+        (attribute, divide), why = choose_ways(samples, attribute, divide)
+        note(why)
     attributed = run_attribute(
         db,
         attribute,

@@ -76,6 +76,7 @@ class SizesSettings:
     finetune: FinetuneConfig
     items: ItemsConfig
     most_steps: int | None = field(default=None, metadata={"is_added": True})  # None: as many as help
+    may_choose: bool = field(default=False, metadata={"is_added": True})  # other methods, by what the samples are
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -393,7 +393,7 @@ def test_run_does_all_of_it_and_again_nothing(data):
 def test_run_with_a_budget_says_what_fits_and_publishes(data, monkeypatch):
     monkeypatch.setattr(time_budget, "give_way", lambda: None)
     costs = Costs(load_s=1, warm_up_s=1, gradient_s=1, gradient_share=1, anchor_s=1, step_s=40, held_out_s=1)
-    monkeypatch.setattr(Fitted, "_measure_here", lambda self, samples: costs)
+    monkeypatch.setattr(Fitted, "_measure_here", lambda self, samples, asked: costs)
     options = ["--base", "tiny-qwen2", "--method", "bm25", "--rank", "2", "--max-tokens", "400", "--name", "mine"]
     result = trainer("run", data, *options, "--budget", "5m")
     assert result.exit_code == 0, result.output
@@ -407,7 +407,7 @@ def test_run_with_a_budget_says_what_fits_and_publishes(data, monkeypatch):
 def test_a_budget_has_at_most_the_steps_that_were_given(data, monkeypatch, given, steps):
     monkeypatch.setattr(time_budget, "give_way", lambda: None)
     costs = Costs(load_s=1, warm_up_s=1, gradient_s=1, gradient_share=1, anchor_s=1, step_s=40, held_out_s=1)
-    monkeypatch.setattr(Fitted, "_measure_here", lambda self, samples: costs)
+    monkeypatch.setattr(Fitted, "_measure_here", lambda self, samples, asked: costs)
     options = ["--base", "tiny-qwen2", "--method", "bm25", "--rank", "2", "--max-tokens", "400"]
     assert f"finetune {steps} steps" in trainer("run", data, *options, "--budget", "5m", *given).stderr
 

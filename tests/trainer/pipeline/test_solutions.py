@@ -137,3 +137,15 @@ def test_a_check_holds_out_whole_tasks_of_which_every_part_has_one_solution(db, 
     ).run.figures
     assert (checked.n_held_out, checked.n_tasks, len(checked.random)) == (4, 2, 2)
     assert set(checked.parts) == {"loops", "short"} and None not in checked.parts.values()
+
+
+@pytest.mark.usefixtures("tiny_base")
+def test_a_run_of_which_nobody_said_how_divides_by_solution_and_says_why(anchors, tmp_path):
+    with open_trainer() as db:
+        insert(db, n_tasks=6)
+    (tmp_path / "a.jsonl").write_text(json.dumps({"lang": "python", "problem": "Add.", "solution": LOOP.format(n=99)}))
+    asked = ["run", tmp_path / "a.jsonl", "--k", 2, "--base", "tiny-qwen2", "--anchors", anchors, "--rank", 2]
+    result = trainer(*asked, "--steps", 1, "--max-tokens", 400, "--infill-share", 1, "--json")
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert "6 of 7 tasks have several solutions: every adapter gets one of each, by approach" in result.stderr
+    assert records[1]["figures"]["method"] == "approach" and records[2]["config"]["partition"]["method"] == "solutions"
