@@ -102,6 +102,8 @@ def _check(db: Database, run: CheckRun, source: PartitionRun, parts: Mapping[int
     all_samples = list({sample.id: sample for own in parts.values() for sample in own}.values())
     items = trial_items(all_samples, settings.items, settings.base, run.seed)
     samples = [sample for sample in all_samples if sample.id in items]
+    if not samples:
+        raise BadInput(f"no sample has an item of at most {settings.items.max_tokens} tokens; raise --max-tokens")
     division = _division(samples, list(parts.values()))
     is_held = _held_out(samples, division, config, run.seed)
     tasks = tasks_of(problems_of(db, [sample.id for sample in samples]))

@@ -42,7 +42,7 @@ from trainer.data.samples import (
 )
 from trainer.executor.work import Executor
 from trainer.partition.normalize import comparable_items
-from trainer.partition.parts import balanced_kmeans, columns_of_parts, moved_share, part_sizes, partition
+from trainer.partition.parts import balanced_kmeans, check_k, columns_of_parts, moved_share, part_sizes, partition
 from trainer.partition.solutions import Tasks, choose_solutions, tasks_of
 from trainer.pipeline.choice import choose_ways
 from trainer.pipeline.gate import advice, stabilities
@@ -317,6 +317,8 @@ def run_all(
         finetune = taken_over(finetune, init_set)
         divide = divide if divide.k != PartitionConfig.k else replace(divide, k=len(part_names(init_set)))
         check_n_parts(init_set, divide.k)
+    n_anchors = len(load_anchors(anchors_path))
+    check_k(divide, n_anchors=n_anchors, n_samples=divide.k)  # of samples nothing is known yet
     check_scaling(finetune.rank, finetune.alpha)
     if publish.name is not None:
         check_name(publish.name, what="set")
@@ -346,10 +348,11 @@ def run_all(
         sizes = fitted.sizes()
         attribute, divide, finetune, items = sizes.attribute, sizes.divide, sizes.finetune, sizes.items
         limit = sizes.limit
-    elif may_choose:
-        samples = load_samples(db, language=language, limit=limit)
-        (attribute, divide), why = choose_ways(samples, attribute, divide)
-        note(why)
+    elif samples := load_samples(db, language=language, limit=limit):
+        check_k(divide, n_anchors=n_anchors, n_samples=len(samples))
+        if may_choose:
+            (attribute, divide), why = choose_ways(samples, attribute, divide)
+            note(why)
     attributed = run_attribute(
         db,
         attribute,

@@ -422,6 +422,15 @@ def test_another_number_of_parts_than_the_set_has_is_refused_before_the_work(dat
     assert "has 2 adapters and there are 3 parts; pass --k 2" in sentence(result) and "attribute" not in result.stdout
 
 
+# #14
+@pytest.mark.usefixtures("tiny_base")
+@pytest.mark.parametrize(("k", "words"), [(9, "k is 9, but there are 8 anchors"), (8, "there are only 5 samples")])
+def test_a_run_refuses_more_parts_than_can_be_before_it_attributes(tmp_path, k, words):
+    (tmp_path / "few.jsonl").write_text("\n".join(row(n) for n in range(5)))
+    result = trainer("run", tmp_path / "few.jsonl", "--base", "tiny-qwen2", "--k", k)
+    assert words in sentence(result) and "attribute" not in result.output
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("10", 600), ("1h30m", 5400), (" 2H ", 7200)])
 def test_a_time_is_written_as_people_do(text, seconds):
     assert Duration().convert(text, None, None) == seconds

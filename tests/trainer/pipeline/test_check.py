@@ -106,3 +106,7 @@ def test_without_a_division_there_is_nothing_to_check(by_topic):
 def test_too_few_samples_are_told(by_topic):
     trainer("partition", "--k", "2", "--limit", "8")
     assert "there are too few samples to hold some out (8 " in sentence(trainer("partition", "check", *SHORT))
+
+
+def test_samples_that_are_all_too_long_are_told(by_topic):
+    assert "raise --max-tokens" in sentence(trainer("partition", "check", *SHORT, "--max-tokens", "16"))
