@@ -114,11 +114,11 @@ def partition_show(run_id: str | None, as_json: bool) -> None:
     from trainer.cli.summary import parts_text
     from trainer.pipeline.explain import explain
     from trainer.pipeline.stage_rows import source_run
-    from trainer.pipeline.stages import open_trainer
+    from trainer.pipeline.stages import read_trainer
     from trainer.rows.records import plain
     from trainer.rows.stages import PARTITION
 
-    with open_trainer() as db:
+    with read_trainer() as db:
         views = explain(db, source_run(db, PARTITION, run_id))
     click.echo(json.dumps(plain(views)) if as_json else parts_text(views))
 

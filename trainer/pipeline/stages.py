@@ -19,7 +19,7 @@ from spa_lsp.adapters.writing import publish as publish_set
 from spa_lsp.bases.catalog import DEFAULT_BASE, find_base, installed_base
 from spa_lsp.errors import BadInput
 from spa_lsp.progress import BYTES, note, progress
-from spa_lsp.storage.store import apply_migrations, open_store
+from spa_lsp.storage.store import apply_migrations, is_up_to_date, open_store
 from trainer.attribute.anchors import Anchor, anchors_digest, load_anchors
 from trainer.configs import (
     BASE_METHODS,
@@ -103,6 +103,17 @@ def open_trainer() -> Iterator[Database]:
     """The store for writing, with the trainer's tables; one trainer at a time."""
     with closing(open_store(write=True)) as db:
         apply_migrations(db, MIGRATIONS)
+        yield db
+
+
+@contextmanager
+def read_trainer() -> Iterator[Database]:
+    """The store as it is, also beside a trainer at work; one of an older version is brought up to date first."""
+    with closing(open_store()) as db:
+        if is_up_to_date(db, MIGRATIONS):
+            yield db
+            return
+    with open_trainer() as db:
         yield db
 
 
@@ -312,7 +323,7 @@ def run_all(
     time, at the lowest priority: samples, parts and steps are then as many as fit, at most as many as asked for; steps
     at most `most_steps`. If it `may_choose`, the methods of attribution and division are those that suit the samples.
     """
-    find_base(base_id)  # what is wrong is said before hours of work
+    installed_base(find_base(base_id))  # what is wrong is said before hours of work
     if init_set := set_to_go_on_from(finetune, base_id):
         finetune = taken_over(finetune, init_set)
         divide = divide if divide.k != PartitionConfig.k else replace(divide, k=len(part_names(init_set)))

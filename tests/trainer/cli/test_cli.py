@@ -149,7 +149,8 @@ def test_an_interrupted_import_exits_with_130_and_leaves_nothing_half(tmp_path):
 
 @pytest.mark.parametrize("name", ["rank", "alpha", "steps", "k"])  # (#11)
 def test_an_option_that_several_commands_have_is_the_same_in_all(name):
-    commands = [main.get_command(None, command) for command in main.list_commands(None)]
+    names = [command for command in main.list_commands(None) if command != "partition check"]  # that is short by intent
+    commands = [main.get_command(None, command) for command in names]
     found = [option for command in commands for option in command.params if f"--{name}" in option.opts]
     assert len(found) >= 3 and len({(option.default, option.help) for option in found}) == 1
 
@@ -227,6 +228,16 @@ def test_partition_show_explains_every_part(attributed):  # (#14)
     assert [view["name"] for view in views] == names and all(len(view["examples"]) == 5 for view in views)
     text = trainer("partition", "show").stdout
     assert f"{names[0]} (" in text and ": 12 samples" in text and "- Add up, but at most" in text
+
+
+def test_partition_show_reads_while_a_trainer_writes(attributed):  # (#14)
+    trainer("partition", "--k", "2")
+    with closing(open_store(write=True)):
+        assert ": 12 samples" in trainer("partition", "show").stdout
+
+
+def test_partition_show_of_a_newer_store_is_one_sentence(newer):  # (#14)
+    assert "upgrade spa-lsp" in sentence(trainer("partition", "show"))
 
 
 def test_partition_show_of_nothing_says_what_to_do(attributed):  # (#14)
@@ -358,6 +369,12 @@ def test_status_reads_while_a_trainer_writes(attributed):
         assert "bm25: 24 samples" in trainer("status").stdout
     finally:
         writer.close()
+
+
+def test_a_base_that_was_removed_is_named_before_any_work(data, tiny_base):  # (#14)
+    tiny_base.unlink()
+    result = trainer("run", data, "--base", "tiny-qwen2", "--method", "bm25")
+    assert "is not on this machine; run: spa-lsp models pull" in sentence(result) and "import" not in result.output
 
 
 @pytest.mark.usefixtures("tiny_base")
