@@ -52,10 +52,7 @@ def status_text(status: dict[str, Any]) -> str:
     """The data sets, the samples by language and every run, oldest first."""
     if not status["datasets"] and not status["runs"]:
         return "nothing yet; start with: trainer import FILE"
-    lines = [
-        f"{row['name']}: {row['n_samples']} samples, {format_amount(row['n_bytes'], BYTES)}"
-        for row in status["datasets"]
-    ]
+    lines = [f"{row['name']}: {row['n_samples']} samples{_size(row['n_bytes'])}" for row in status["datasets"]]
     lines.append("samples: " + ", ".join(f"{n} {lang}" for lang, n in status["samples"].items()))
     for row in status["forgotten"]:
         lines.append(f"set {row['name']} has learned of what was forgotten on {row['forgotten'][:10]}: train it anew")
@@ -93,8 +90,11 @@ def _run_line(run: dict[str, Any]) -> str:
     state = (
         f"finished in {format_seconds(run['seconds'])}" if run["is_finished"] else "not finished; the same call resumes"
     )
-    size = f", {format_amount(run['n_bytes'], BYTES)}" if run["n_bytes"] else ""
-    return f"{run['stage']} {run['id'][:_ID_LENGTH]}: {state}, started {run['started'][:19]}{size}"
+    return f"{run['stage']} {run['id'][:_ID_LENGTH]}: {state}, started {run['started'][:19]}{_size(run['n_bytes'])}"
+
+
+def _size(n_bytes: int) -> str:
+    return f", {format_amount(n_bytes, BYTES)}" if n_bytes else ""
 
 
 def _figure_lines(run: dict[str, Any]) -> list[str]:

@@ -175,6 +175,12 @@ def test_attribute_in_a_language_without_samples_names_it(data):
     assert "no samples in cobol" in sentence(trainer("attribute", "--method", "bm25", "--language", "cobol"))
 
 
+def test_a_language_is_found_however_it_is_written_and_others_are_named(data):  # (#14)
+    trainer("import", data)
+    assert trainer("attribute", "--method", "bm25", "--language", "Python").exit_code == 0
+    assert "it has some in python: pass --language" in sentence(trainer("attribute", "--language", "rust"))
+
+
 def test_attribute_refuses_samples_without_code(tmp_path):
     (tmp_path / "a.jsonl").write_text(row(1, solution="prose"))
     trainer("import", tmp_path / "a.jsonl")
