@@ -1,5 +1,6 @@
 """What the stages print: one record as JSON-able data or as text. Pure; the printing is the commands'."""
 
+import math
 from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -120,12 +121,13 @@ def _plain_lines(figures: dict[str, Any]) -> list[str]:
 
 
 def _curve_lines(figures: FinetuneFigures) -> list[str]:
-    """The mean loss of all adapters at each point."""
-    return [
-        f"step {point.step}: loss {fmean(point.train):.3f}"
-        + (f", held out {fmean(point.held_out):.3f}" if point.held_out else "")
-        for point in figures.curve
-    ]
+    """The mean loss of all adapters at each point; of the held-out one, of those that have something held out."""
+    lines = []
+    for point in figures.curve:
+        known = [loss for loss in point.held_out if not math.isnan(loss)]
+        held_out = f", held out {fmean(known):.3f}" if known else ""
+        lines.append(f"step {point.step}: loss {fmean(point.train):.3f}{held_out}")
+    return lines
 
 
 def _attribute_lines(figures: AttributeFigures) -> list[str]:

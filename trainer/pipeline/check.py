@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from spa_lsp.adapters.manifest import check_scaling
 from spa_lsp.bases.catalog import DEFAULT_BASE, find_base
 from spa_lsp.errors import BadInput
 from trainer.configs import CheckConfig, FinetuneConfig, ItemsConfig
@@ -45,6 +44,7 @@ from trainer.rows.stages import (
     CheckSettings,
     PartitionRun,
 )
+from trainer.train.starting import check_ranks
 
 if TYPE_CHECKING:
     from trainer.train.group_work import Trained
@@ -68,7 +68,7 @@ def run_check(
     Raises:
         BadInput: there is no division, or there are too few samples.
     """
-    check_scaling(finetune.rank, finetune.alpha)
+    check_ranks(finetune)
     source = source_run(db, PARTITION, run_id)
     if source.settings.partition.method == "whole" or len(source.figures.names) < 2:
         raise BadInput("this run made no division: all adapters learn the same; run: trainer partition --k 8")

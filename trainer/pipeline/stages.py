@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from spa_lsp.adapters.manifest import check_name, check_scaling, check_temperature
+from spa_lsp.adapters.manifest import check_name, check_temperature
 from spa_lsp.adapters.writing import publish as publish_set
 from spa_lsp.bases.catalog import DEFAULT_BASE, find_base, installed_base
 from spa_lsp.errors import BadInput
@@ -83,6 +83,7 @@ from trainer.rows.stages import (
 from trainer.rows.tables import MIGRATIONS
 from trainer.train.starting import (
     check_n_parts,
+    check_ranks,
     lead_row,
     part_names,
     set_to_go_on_from,
@@ -251,7 +252,7 @@ def run_finetune(
     init_set = set_to_go_on_from(config, base_id)
     if init_set:
         config = taken_over(config, init_set)
-    check_scaling(config.rank, config.alpha)  # publishing would refuse it after the work
+    check_ranks(config)
     source = source_run(db, PARTITION, run_id)
     starts = starts_of_parts(init_set, source.figures.names) if init_set else []
     if init_set and (row := lead_row(init_set)):
@@ -330,7 +331,7 @@ def run_all(
         check_n_parts(init_set, divide.k)
     n_anchors = len(load_anchors(anchors_path))
     check_k(divide, n_anchors=n_anchors, n_samples=divide.k)  # of samples nothing is known yet
-    check_scaling(finetune.rank, finetune.alpha)
+    check_ranks(finetune)
     if publish.name is not None:
         check_name(publish.name, what="set")
     fitted = None

@@ -26,6 +26,7 @@ from trainer.executor.work import Do, Give, use_threads
 from trainer.train.checkpoint import TrainingState, tensor_bytes
 from trainer.train.held_out import held_out_base, held_out_losses, held_out_now
 from trainer.train.memory import adapters_at_once
+from trainer.train.starting import check_ranks
 from trainer.train.training import Plan, copy_core, plan_steps, train
 
 logger = logging.getLogger(__name__)
@@ -144,10 +145,9 @@ def new_bank(base: LoadedBase, config: FinetuneConfig, *, n_adapters: int, seed:
     """A bank of fresh adapters, each started from a seed of its own, so that they start apart.
 
     Raises:
-        BadInput: nothing of the rank would be the adapters' own.
+        BadInput: as `check_ranks`.
     """
-    if config.shared_rank >= config.rank:
-        raise BadInput(f"--shared-rank {config.shared_rank} leaves nothing of rank {config.rank} to the adapters")
+    check_ranks(config)
     bank = AdapterBank(base.model, device=base.device)
     bank.create(
         adapted_linears(base.model, config.target_modules),

@@ -454,6 +454,13 @@ def test_a_run_refuses_more_parts_than_can_be_before_it_attributes(tmp_path, k, 
     assert words in sentence(result) and "attribute" not in result.output
 
 
+# #14
+@pytest.mark.usefixtures("tiny_base")
+def test_a_run_refuses_a_core_without_specialists_before_any_work(data):
+    result = trainer("run", data, "--base", "tiny-qwen2", "--rank", "4", "--shared-rank", "4")
+    assert "leaves nothing of rank 4" in sentence(result) and "import" not in result.output
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("10", 600), ("1h30m", 5400), (" 2H ", 7200)])
 def test_a_time_is_written_as_people_do(text, seconds):
     assert Duration().convert(text, None, None) == seconds

@@ -158,6 +158,10 @@ def test_every_bootstrap_is_reported():
     assert len(calls) == N_BOOTSTRAPS
 
 
+def test_stability_of_one_part_is_unknown():  # #14
+    assert stability(noise(10, 1, 3), PartitionConfig(k=1), seed=0) is None
+
+
 def test_stability_of_one_item_is_unknown():
     assert stability(noise(10, 4, 1), ARGMAX, seed=0) is None
 

@@ -108,5 +108,11 @@ def test_too_few_samples_are_told(by_topic):
     assert "there are too few samples to hold some out (8 " in sentence(trainer("partition", "check", *SHORT))
 
 
+def test_a_part_whose_samples_are_all_held_out_is_told_before_the_work(by_topic):
+    trainer("partition", "--k", "40", "--method", "kmeans")
+    said = sentence(trainer("partition", "check", *SHORT))
+    assert "a part has only samples that are held out; choose a smaller --k" in said
+
+
 def test_samples_that_are_all_too_long_are_told(by_topic):
     assert "raise --max-tokens" in sentence(trainer("partition", "check", *SHORT, "--max-tokens", "16"))

@@ -83,6 +83,12 @@ def test_the_text_shows_the_curve(divided):
     assert [line.split(":")[0].strip() for line in lines if "held out" in line] == ["step 1", "step 2"]
 
 
+def test_no_held_out_loss_is_shown_where_nothing_is_held_out(divided):  # #14
+    lines = trainer("finetune", *SMALL, "--limit", "4", "--evaluate-every", "1").stdout.splitlines()
+    assert [line.split(":")[0].strip() for line in lines if "loss" in line] == ["step 1", "step 2"]
+    assert not [line for line in lines if "held out" in line or "nan" in line]
+
+
 def test_weights_of_samples_are_part_of_the_runs_key(divided, tmp_path):
     first = trainer_json("finetune", *SMALL)[0]
     (tmp_path / "again.jsonl").write_text(row(3, sample_weight=3))
