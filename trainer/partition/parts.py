@@ -19,16 +19,21 @@ Assignment = NDArray[np.int64]
 def columns_of_parts(influence: Influence, config: PartitionConfig) -> list[int]:
     """The anchors that the parts are made for, for influence `[N, Q, items]`; all where parts do not have their names.
 
+    By solution an anchor may have several parts: of one task they get different solutions, the best and the next.
+
     Raises:
         BadInput: k does not fit.
     """
     N, Q = influence.shape[:2]
     check_k(config, n_anchors=Q, n_samples=N)
-    return list(range(Q)) if config.method in ("whole", "kmeans") else choose_columns(influence.mean(axis=2), config.k)
+    if config.method in ("whole", "kmeans"):
+        return list(range(Q))
+    n_rounds, n_more = divmod(config.k, int(Q))
+    return [*range(Q)] * n_rounds + choose_columns(influence.mean(axis=2), n_more)
 
 
 def check_k(config: PartitionConfig, *, n_anchors: int, n_samples: int) -> None:
-    """Refuse more parts than there are anchors or samples.
+    """Refuse more parts than there are samples, or anchors where each has one part.
 
     Raises:
         BadInput: with both numbers.
@@ -36,7 +41,7 @@ def check_k(config: PartitionConfig, *, n_anchors: int, n_samples: int) -> None:
     k, method = config.k, config.method
     if k < 1:
         raise BadInput(f"k is {k}; choose at least 1")
-    if k > n_anchors and method not in ("whole", "kmeans"):
+    if k > n_anchors and method not in ("whole", "kmeans", "solutions"):
         raise BadInput(
             f"k is {k}, but there are {n_anchors} anchors; choose k <= {n_anchors}, --method kmeans or more anchors"
         )

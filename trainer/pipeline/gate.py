@@ -93,8 +93,7 @@ def better_way(
 def by_solution(source: AttributeRun, settings: PartitionSettings, seed: int) -> str:
     """In backticks, the command that divides by how tasks are solved instead of by what they are about."""
     attribute = _attribute("approach", source)
-    k = min(settings.partition.k, len(load_anchors()))
-    divided = _divide("", replace(settings.partition, method="solutions", k=k), settings.limit, seed)
+    divided = _divide("", replace(settings.partition, method="solutions"), settings.limit, seed)
     return f"try `{attribute} && {divided}`, where every adapter sees every task"
 
 

@@ -456,7 +456,11 @@ def _part_names(
     if source.figures.method == "random":
         return _numbered(len(columns), "random", "random part")
     names, labels = source.figures.anchors, source.figures.labels
-    return tuple(names[column] for column in columns), tuple(labels[column] for column in columns)
+    again = [columns[:n].count(column) + 1 for n, column in enumerate(columns)]  # the how manieth part of its anchor
+    return (
+        tuple(names[column] + (f"-{n}" if n > 1 else "") for column, n in zip(columns, again, strict=True)),
+        tuple(labels[column] + (f" {n}" if n > 1 else "") for column, n in zip(columns, again, strict=True)),
+    )
 
 
 def _numbered(n_parts: int, name: str, label: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

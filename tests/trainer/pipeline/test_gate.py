@@ -105,8 +105,8 @@ def test_what_cannot_be_measured_is_no_lack_of_signal():
     assert is_signal(None, None)
 
 
-def test_a_division_by_solution_is_proposed_with_a_part_for_each_anchor_at_most():
+def test_a_division_by_solution_is_proposed_with_all_that_was_asked_for():
     settings = PartitionSettings(partition=PartitionConfig(k=12), limit=50)
     said = by_solution(source("datainf", "my own"), settings, 7)
     words = "`trainer attribute --method approach --max-tokens 99 --language python --seed 3"
-    assert f"{words} && trainer partition --method solutions --normalize contrast --k 8 --limit 50 --seed 7`" in said
+    assert f"{words} && trainer partition --method solutions --normalize contrast --k 12 --limit 50 --seed 7`" in said

@@ -69,6 +69,18 @@ def test_every_part_gets_the_solution_of_each_task_that_is_its_own_way(db, ancho
     }
 
 
+def test_more_parts_than_anchors_take_the_next_best_solutions(db, anchors):
+    insert(db, n_tasks=6)
+    run = divide(db, anchors, k=3)
+    assert run.figures.labels == ("loops", "short", "loops 2")
+    parts = load_parts(db, run, None)
+    assert {name: [own.id[-1] for own in parts[n]] for n, name in enumerate(run.figures.names)} == {
+        "loops": ["0"] * 6,
+        "short": ["1"] * 6,
+        "loops-2": ["2"] * 6,
+    }
+
+
 def test_a_task_with_one_solution_is_in_every_part_and_counted(db, anchors):
     insert(db, n_tasks=2)
     insert(db, n_tasks=3, forms=[LOOP], first=2)
