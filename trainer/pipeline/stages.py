@@ -330,7 +330,8 @@ def run_all(
         divide = divide if divide.k != PartitionConfig.k else replace(divide, k=len(part_names(init_set)))
         check_n_parts(init_set, divide.k)
     n_anchors = len(load_anchors(anchors_path))
-    check_k(divide, n_anchors=n_anchors, n_samples=divide.k)  # of samples nothing is known yet
+    if not may_choose:
+        check_k(divide, n_anchors=n_anchors, n_samples=divide.k)  # of samples nothing is known yet
     check_ranks(finetune)
     if publish.name is not None:
         check_name(publish.name, what="set")
@@ -360,11 +361,11 @@ def run_all(
         sizes = fitted.sizes()
         attribute, divide, finetune, items = sizes.attribute, sizes.divide, sizes.finetune, sizes.items
         limit = sizes.limit
-    elif samples := load_samples(db, language=language, limit=limit):
-        check_k(divide, n_anchors=n_anchors, n_samples=len(samples))
-        if may_choose:
-            (attribute, divide), why = choose_ways(samples, attribute, divide)
-            note(why)
+    samples = load_samples(db, language=language, limit=limit)
+    if samples and may_choose and not fitted:
+        (attribute, divide), why = choose_ways(samples, attribute, divide)
+        note(why)
+    check_k(divide, n_anchors=n_anchors, n_samples=len(samples) or divide.k)  # that there are none is said below
     attributed = run_attribute(
         db,
         attribute,

@@ -156,7 +156,7 @@ def test_a_run_of_which_nobody_said_how_divides_by_solution_and_says_why(anchors
     with open_trainer() as db:
         insert(db, n_tasks=6)
     (tmp_path / "a.jsonl").write_text(json.dumps({"lang": "python", "problem": "Add.", "solution": LOOP.format(n=99)}))
-    asked = ["run", tmp_path / "a.jsonl", "--k", 2, "--base", "tiny-qwen2", "--anchors", anchors, "--rank", 2]
+    asked = ["run", tmp_path / "a.jsonl", "--k", 3, "--base", "tiny-qwen2", "--anchors", anchors, "--rank", 2]
     result = trainer(*asked, "--steps", 1, "--max-tokens", 400, "--infill-share", 1, "--json")
     records = [json.loads(line) for line in result.stdout.splitlines()]
     assert "6 of 7 tasks have several solutions: every adapter gets one of each, by approach" in result.stderr
