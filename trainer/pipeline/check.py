@@ -49,6 +49,8 @@ from trainer.train.starting import check_ranks
 if TYPE_CHECKING:
     from trainer.train.group_work import Trained
 
+_FEW_TASKS = 12  # held out; with fewer also a good division may pass for chance
+
 Checked = StageResult[CheckSettings, CheckParents, CheckFigures]
 
 
@@ -184,7 +186,7 @@ def _figures(
         random=random,
         chance=chance,
         is_more_than_chance=is_more,
-        verdict=_verdict(found, random, chance, "" if is_more else _proposal(db, source)),
+        verdict=_verdict(found, random, chance, n_tasks=len(tasks), proposal="" if is_more else _proposal(db, source)),
         n_held_out=len(owns[0]),
         n_tasks=len(tasks),
         items_per_adapter=config.steps * config.accumulate,
@@ -195,12 +197,13 @@ def _figures(
     )
 
 
-def _verdict(found: Estimate, random: Sequence[float], chance: float, proposal: str) -> str:
+def _verdict(found: Estimate, random: Sequence[float], chance: float, *, n_tasks: int, proposal: str) -> str:
     """The sentence; with a proposal where the division gives no more than chance."""
     own = f"{found.mean:+.4f} nats/token ({found.low:+.4f} to {found.high:+.4f}, p = {chance:.3f})"
     of_random = ", ".join(f"{each:+.4f}" for each in random)
     how = "no more than chance" if proposal else "more than chance"
-    said = f"the division gives {how}: own-part advantage {own}, random divisions {of_random}"
+    few = f", as far as {n_tasks} held-out tasks tell" if n_tasks < _FEW_TASKS else ""
+    said = f"the division gives {how}{few}: own-part advantage {own}, random divisions {of_random}"
     return f"{said}; {proposal}" if proposal else said
 
 
