@@ -45,9 +45,12 @@ class CompletionRequest:
     adapters: tuple[str, ...] = ()  # names, in the order wanted; empty: all of the set
     k: int | None = None  # at most this many alternatives; None: one per adapter, and eight of a base without a set
     # one adapter, the first of `adapters` or the one that leads the set, answers first, greedily and alone, then the
-    # others: it is there in a part of the time that all take, and what a deadline cuts are the others, as a rule.
-    # Adapters that act on the prompt are computed together, and told in this order.
+    # others: it is there in a part of the time that all take, and what a deadline cuts are the others, as a rule. They
+    # branch off it, see `lm.branching`. Adapters that act on the prompt are computed together, and told in this order.
     lead_first: bool = False
+    behind: str = (
+        ""  # an adapter that has led this request already: the rows branch off its greedy answer, not told again
+    )
     tells_growing: bool = False  # `on_alternative` gets the lead's text at every token, with the finish `growing`
     use_base: bool = False  # rows without adapters; k of them (1 when k is None)
     max_tokens: int = 64

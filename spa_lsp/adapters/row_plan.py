@@ -13,6 +13,7 @@ from spa_lsp.errors import BadInput, NotFound
 MAX_ROWS = 64
 BASE_ROWS = 8  # of the base where there is no set: one alone would be no choice
 BASE_TEMPERATURE = 0.8  # of them, but for the lead
+BRANCHES = "branches at 0.75 of the temperature"  # how rows behind a lead come about; another way has another name
 _SEEDS = 2**32
 
 
@@ -24,6 +25,7 @@ class RowPlan:
     n_rows: int
     is_shared: bool  # the adapters leave the prompt alone
     has_lead: bool = False  # the first row is greedy and told before all others
+    behind: int | None = None  # the adapter that has led already
     temperature: float = 0.0  # where the request names none
 
     @property
@@ -78,6 +80,7 @@ def plan_rows(request: CompletionRequest, adapter_set: AdapterSet | None) -> Row
         n_rows=len(chosen),
         is_shared=adapter_set.activation == "completion",
         has_lead=request.lead_first,
+        behind=_find_adapters(adapter_set, (request.behind,))[0] if request.behind else None,
         temperature=adapter_set.temperature,
     )
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import psutil
@@ -35,8 +36,9 @@ from spa_lsp.completion import (
 from spa_lsp.lm.attention import KeyValues
 from spa_lsp.lm.bank import AdapterBank
 from spa_lsp.lm.continuous import Asked, decode_many
-from spa_lsp.lm.decode import HALF_CHARACTER, Row, decode, new_rows
+from spa_lsp.lm.decode import HALF_CHARACTER, Row, branch_off, decode, new_rows
 from spa_lsp.lm.forward import device_clock
+from spa_lsp.lm.leads import Leads
 from spa_lsp.lm.likelihood import log_likelihoods, next_token_logprobs
 from spa_lsp.lm.load import LoadedBase, load_base, pick_quantization
 from spa_lsp.lm.memory import give_back_memory
@@ -49,6 +51,8 @@ from spa_lsp.lm.vocabulary import read_vocabulary
 from spa_lsp.prompt import clean_text, encode_text
 
 logger = logging.getLogger(__name__)
+
+_NO_ADAPTER = -1  # the base alone
 
 OnResult = Callable[[int, CompletionResult], object]  # the request's number, and its result
 OnLoad = Callable[[str, float], None]  # what is being loaded, and how much of the whole is done, 0 to 1
@@ -71,6 +75,7 @@ class LocalCompleter:
         self._vocabulary = read_vocabulary(base.tokenizer)
         self._cache = PrefixCache(base.n_layers)
         self._whole_prompts = WholePrompts(base.n_layers)
+        self._leads = Leads()
         # a captured step pays where launching kernels is what takes the time
         self.static = StaticDecoder(base, self._bank, self._vocabulary) if is_static else None
         if adapter_set is not None:
@@ -131,6 +136,7 @@ class LocalCompleter:
 
     def _load_bank(self, adapters: Sequence[dict[str, Tensor]], scalings: Sequence[float]) -> None:
         self._bank.load(adapters, scalings)
+        self._leads.clear()
         if self.static:
             self.static.clear()
 
@@ -212,8 +218,8 @@ class LocalCompleter:
 
         The more requests at once the better: rows begin where others have ended. Whole prompts are kept for the next
         call that has them. A result's time is that of its prompt, counted again when it was kept, and its rows' share
-        of the steps; deadlines do not count. Where adapters act on the prompt, or rows of the base and of adapters are
-        mixed, requests run one after the other.
+        of the steps; deadlines do not count. Where adapters act on the prompt, rows of the base and of adapters are
+        mixed, or a lead has been told before, requests run one after the other.
 
         Args:
             requests: in the order in which they begin.
@@ -226,7 +232,7 @@ class LocalCompleter:
             check_request(request)
         plans = [plan_rows(request, self.adapter_set) for request in requests]
         is_uniform = len({bool(plan.adapters) for plan in plans}) == 1
-        is_together = is_uniform and all(plan.is_shared for plan in plans)
+        is_together = is_uniform and all(plan.is_shared and plan.behind is None for plan in plans)
         each = self._together(requests, plans) if is_together else enumerate(map(self.complete, requests))
         found: dict[int, CompletionResult] = {}
         for number, result in each:
@@ -255,7 +261,7 @@ class LocalCompleter:
         key_values, n_cached, is_whole = self._prefill(prompt.tokens, plan, is_over)
         prefilled = device_clock(self.base)
         found: dict[int, Alternative] = {}
-        for row in self._decode_in_turn(rows, plan, key_values, is_over) if is_whole else rows:
+        for row in self._decode_in_turn(request, rows, plan, key_values, is_over) if is_whole else rows:
             if row.finish is None and is_cancelled():
                 continue
             if row.finish is None:
@@ -278,12 +284,15 @@ class LocalCompleter:
             plan, prompt = plans[number], prompts[number]
             with torch.inference_mode():
                 known = self._whole_prompts.compute(self.base, prompt.tokens[:-1])
+            rows = self._rows(requests[number], plan, prompt)
+            has_others = plan.has_lead and len(rows) > 1
             return Asked(
                 number=number,
-                rows=self._rows(requests[number], plan, prompt),
+                rows=rows,
                 lanes=[lanes.index(adapter) for adapter in plan.adapters],
                 key_values=KeyValues(self.base.n_layers, prefix=known.key_values, capacity=32),
                 prompt_s=known.seconds,
+                on_others=partial(branch_off, rows[0], rows[1:], self._vocabulary) if has_others else None,
             )
 
         self._bank.select(torch.tensor(lanes, dtype=torch.long, device=self.base.device))
@@ -305,7 +314,7 @@ class LocalCompleter:
     def _rows(self, request: CompletionRequest, plan: RowPlan, prompt: Prompt) -> list[Row]:
         rows = new_rows(plan.streams, rules_of(request, plan), prompt.tokens[-1], prompt.owed)
         if plan.has_lead:
-            rows[0].make_greedy()
+            rows[0].make_lead()
         return rows
 
     def _prefill(self, prompt: Sequence[int], plan: RowPlan, is_cancelled: IsCancelled) -> tuple[KeyValues, int, bool]:
@@ -323,17 +332,38 @@ class LocalCompleter:
         return key_values, 0, is_whole
 
     def _decode_in_turn(
-        self, rows: Sequence[Row], plan: RowPlan, key_values: KeyValues, is_over: IsCancelled
+        self,
+        request: CompletionRequest,
+        rows: Sequence[Row],
+        plan: RowPlan,
+        key_values: KeyValues,
+        is_over: IsCancelled,
     ) -> Iterator[Row]:
-        """The rows as they finish, the lead before all others."""
-        if plan.has_lead and not plan.is_shared:
-            yield from _with_first_in_front(self._decode(rows, plan.adapters, key_values, is_over))
+        """The rows as they finish, the lead before all others, which branch off it."""
+        if not plan.is_shared:  # all read the prompt at once
+            decoded = self._decode(rows, plan.adapters, key_values, is_over)
+            yield from _with_first_in_front(decoded) if plan.has_lead else decoded
             return
-        n_first = 1 if plan.has_lead else 0
-        if n_first:
-            yield from self._decode(rows[:1], plan.adapters[:1], key_values.behind_same_prefix(), is_over)
-        if n_first < len(rows):
-            yield from self._decode(rows[n_first:], plan.adapters[n_first:], key_values, is_over)
+        lead, others, adapters = None, rows, plan.adapters
+        if plan.has_lead:
+            lead, others, adapters = rows[0], rows[1:], plan.adapters[1:]
+            yield from self._decode([lead], plan.adapters[:1], key_values.behind_same_prefix(), is_over)
+            if lead.finish:
+                self._leads.keep(request, plan.adapters[0] if plan.adapters else _NO_ADAPTER, lead)
+        elif plan.behind is not None:
+            lead = self._leads.find(request, plan.behind) or self._lead_again(rows[0], plan.behind, key_values, is_over)
+        if lead and lead.finish:
+            branch_off(lead, others, self._vocabulary)
+        if others:
+            yield from self._decode(others, adapters, key_values, is_over)
+
+    def _lead_again(self, row: Row, adapter: int, key_values: KeyValues, is_over: IsCancelled) -> Row:
+        """The lead of a row's request, which has been told and is forgotten."""
+        (lead,) = new_rows([adapter], row.rules, row.last_token, row.owed)
+        lead.make_lead()
+        for _ in self._decode([lead], [adapter], key_values.behind_same_prefix(), is_over):
+            pass
+        return lead
 
     def _decode(
         self, rows: Sequence[Row], adapters: Sequence[int], key_values: KeyValues, is_over: IsCancelled

@@ -4,7 +4,7 @@ Rows of an adapter are multiplied together, whichever requests they are of, and 
 One request alone is `decode.py`'s.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
@@ -23,18 +23,32 @@ OPEN_ROWS = 128  # more gain little on two cores, and their keys and values take
 
 @dataclass(kw_only=True)
 class Asked:
-    """One request in the making: its rows began together, so those that go on are all of one length."""
+    """One request in the making: rows of a turn begin together, so those that go on are all of one length."""
 
     number: int  # the caller's
     rows: list[Row]
     lanes: list[int]  # of each row, where it runs under an adapter
     key_values: KeyValues  # of the rows that go on, behind the prompt that they share
     prompt_s: float
+    on_others: Callable[[], None] | None = None  # there is a lead: what is done before the others begin behind it
     decode_s: float = 0.0  # its rows' share of the steps they were in
-    going: list[int] = field(init=False)  # places of the rows that have not ended
+    going: list[int] = field(init=False)  # places of the rows that have begun and not ended
 
     def __post_init__(self) -> None:
-        self.going = list(range(len(self.rows)))
+        self.going = list(range(1 if self.on_others else len(self.rows)))
+
+    @property
+    def n_open(self) -> int:
+        """Rows to keep room for."""
+        return len(self.rows) - 1 if self.on_others else len(self.going)
+
+    def begin_others(self) -> None:
+        """The second turn, if there is one and the first has ended."""
+        if not self.going and self.on_others:
+            self.on_others()
+            self.on_others = None
+            self.going = list(range(1, len(self.rows)))
+            self.key_values = self.key_values.behind_same_prefix()
 
 
 class OpenRows(KeyValues):
@@ -81,7 +95,7 @@ def decode_many(
     going: list[Asked] = []
     following = next(waiting, None)
     while going or following:
-        while following and (not going or sum(len(own.going) for own in going) + len(following.rows) <= open_rows):
+        while following and (not going or sum(own.n_open for own in [*going, following]) <= open_rows):
             going.append(following)
             following = next(waiting, None)
         with torch.inference_mode():  # inside the loop: the caller's code between two results is not ours
@@ -122,3 +136,4 @@ def _drop_ended(asked: Asked, device: str) -> None:
     if len(kept) < len(asked.going):
         asked.key_values.select(torch.tensor(kept, dtype=torch.long, device=device))
         asked.going = [asked.going[n] for n in kept]
+        asked.begin_others()

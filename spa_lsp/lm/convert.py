@@ -9,12 +9,22 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from spa_lsp.bases.catalog import FLOATS_NAME, INT8_NAME, RECORD_NAME, Base, base_dir, installed_base, source_path
+from spa_lsp.bases.catalog import (
+    FLOATS_INDEX_NAME,
+    FLOATS_NAME,
+    INT8_NAME,
+    RECORD_NAME,
+    Base,
+    base_dir,
+    installed_base,
+    source_path,
+)
 from spa_lsp.bases.fetch import base_lock, check_space, float_bytes, int8_bytes
 from spa_lsp.errors import BadInput, Damaged, NotFound
 from spa_lsp.lm.gguf_file import read_gguf
@@ -28,6 +38,7 @@ from spa_lsp.lm.weights_file import (
     gguf_tensors,
     int8_size,
     write_floats,
+    write_index,
     write_int8,
 )
 from spa_lsp.progress import BYTES, MakeProgress, progress
@@ -70,6 +81,7 @@ def convert_base(base: Base, weights: Path, *, with_floats: bool = False, progre
             else:
                 written = _convert_directly(base, weights, folder, fields, tensors, progress, with_floats=with_floats)
             _write_record(base, folder, written)
+            _index_floats(folder)
             put_in_place(folder, base_dir(base))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -88,13 +100,21 @@ def provide(base: Base, name: str, *, progress: MakeProgress = progress) -> Path
         NoSpace: the disk cannot hold it.
         Damaged: what it is made from is.
     """
-    if _is_there(base, name):
-        return base_dir(base) / name
-    with base_lock(base):
-        if _is_there(base, name):  # another process has just made it
-            return base_dir(base) / name
-        _add(base, name, progress)
+    if not _is_there(base, name):
+        with base_lock(base):
+            if not _is_there(base, name):  # another process may just have made it
+                _add(base, name, progress)
+    if name == FLOATS_NAME:
+        _index_floats(base_dir(base))
     return base_dir(base) / name
+
+
+def _index_floats(folder: Path) -> None:
+    """Tell servers that read this folder which of its files are theirs; a base of an older version has no such list."""
+    floats, index = folder / FLOATS_NAME, folder / FLOATS_INDEX_NAME
+    if floats.exists() and not index.exists():
+        with suppress(OSError):  # nothing of ours needs it
+            write_index(floats, index)
 
 
 def _is_there(base: Base, name: str) -> bool:

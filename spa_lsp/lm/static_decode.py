@@ -9,7 +9,7 @@ next tokens are chosen on the device, and the host reads them every few steps. W
 import math
 from collections.abc import Callable, Generator, Sequence
 from contextlib import nullcontext
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,9 +17,10 @@ from torch import Tensor
 
 from spa_lsp.lm.attention import KeyValues, attend
 from spa_lsp.lm.bank import AdapterBank
+from spa_lsp.lm.branching import N_CHOICES, Choice
 from spa_lsp.lm.decode import Row, extend
 from spa_lsp.lm.load import LoadedBase
-from spa_lsp.lm.sampling import argmax, draw, log_sums
+from spa_lsp.lm.sampling import argmax, draw, likeliest, log_sums
 from spa_lsp.lm.vocabulary import Vocabulary
 
 PREFIX_TOKENS = 2048  # room for the longest prompt
@@ -101,6 +102,7 @@ class Written:
     logprobs: list[list[float]]
     log_sums: list[list[float]]  # not finite: the row is broken
     is_short: list[list[bool]]  # the likeliest few tokens did not have `top_p`: the token was drawn wrongly
+    choices: list[list[list[Choice]]]  # the likeliest few, where a row wants them
 
 
 class StaticStep:
@@ -125,6 +127,9 @@ class StaticStep:
         self.logprobs = numbers(OWN_TOKENS, n_rows)
         self.log_sums = numbers(OWN_TOKENS, n_rows)
         self.is_short = numbers(OWN_TOKENS, n_rows, dtype=torch.bool)
+        self.beginnings = numbers(OWN_TOKENS, n_rows, dtype=torch.long)  # a token that is taken in any case, or -1
+        self.choice_logprobs = numbers(OWN_TOKENS, n_rows, N_CHOICES)
+        self.choice_tokens = numbers(OWN_TOKENS, n_rows, N_CHOICES, dtype=torch.long)
         self._is_narrow = False  # `bias` forbids something
         self._graph: Any = None  # a torch.cuda.CUDAGraph
         self._held: list[Tensor | None] = []  # a graph reads its adapters where they lay when it was captured
@@ -137,6 +142,11 @@ class StaticStep:
         self.top_p.copy_(torch.tensor([row.rules.top_p for row in rows]))
         randoms = [row.randoms(OWN_TOKENS) if row.generator else torch.zeros(OWN_TOKENS) for row in rows]
         self.randoms.copy_(torch.stack(randoms, dim=1))
+        beginnings = torch.full((OWN_TOKENS, len(rows)), -1)
+        for n, row in enumerate(rows):
+            own = torch.tensor(row.beginning[:OWN_TOKENS], dtype=torch.long)
+            beginnings[: len(own), n] = own
+        self.beginnings.copy_(beginnings)
 
     def allow(self, owed: Sequence[bytes], vocabulary: Vocabulary) -> bool:
         """Let every row choose only what agrees with the text it owes; whether one owes any."""
@@ -150,14 +160,16 @@ class StaticStep:
         self._is_narrow = do_owe
         return do_owe
 
-    def written(self, start: int, n_steps: int) -> Written:
+    def written(self, start: int, n_steps: int, *, has_choices: bool) -> Written:
         """What these steps have chosen; waits for the device."""
         part = slice(start, start + n_steps)
+        none: list[list[list[Choice]]] = [[[] for _ in self.ids] for _ in range(n_steps)]
         return Written(
             tokens=self.tokens[part].tolist(),
             logprobs=self.logprobs[part].tolist(),
             log_sums=self.log_sums[part].tolist(),
             is_short=self.is_short[part].tolist(),
+            choices=_choices(self.choice_tokens[part], self.choice_logprobs[part]) if has_choices else none,
         )
 
     def run(self, n_steps: int) -> None:
@@ -183,10 +195,16 @@ class StaticStep:
         sums = log_sums(logits)
         drawn, is_short = draw(logits, self.temperatures, self.top_p, self.randoms.index_select(0, place)[0])
         tokens = torch.where(self.temperatures > 0, drawn, argmax(logits))
+        begun = self.beginnings.index_select(0, place)[0]
+        is_drawn = (self.temperatures > 0) & (begun < 0)
+        tokens = torch.where(begun < 0, tokens, begun)
+        likely, likely_tokens = likeliest(logits, N_CHOICES)
+        self.choice_logprobs.index_copy_(0, place, (likely - sums[:, None])[None])
+        self.choice_tokens.index_copy_(0, place, likely_tokens[None])
         self.tokens.index_copy_(0, place, tokens[None])
         self.logprobs.index_copy_(0, place, (logits.gather(1, tokens[:, None])[:, 0] - sums)[None])
         self.log_sums.index_copy_(0, place, sums[None])
-        self.is_short.index_copy_(0, place, (is_short & (self.temperatures > 0))[None])
+        self.is_short.index_copy_(0, place, (is_short & is_drawn)[None])
         self.ids.copy_(tokens[:, None])
         place.add_(1)
 
@@ -207,6 +225,15 @@ class StaticStep:
         self._held = [each for linear in self._bank.linears.values() for each in (linear.A, linear.B)]
         self.key_values.place.copy_(place)
         self.ids.copy_(ids)
+
+
+def _choices(tokens: Tensor, logprobs: Tensor) -> list[list[list[Choice]]]:
+    """Of numbers `[steps, rows, N_CHOICES]`."""
+    n_steps, n_rows, _ = tokens.shape
+    pairs = zip(tokens.flatten().tolist(), logprobs.flatten().tolist(), strict=True)
+    found = [Choice(token=token, logprob=logprob) for token, logprob in pairs]
+    places = [[(step * n_rows + row) * N_CHOICES for row in range(n_rows)] for step in range(n_steps)]
+    return [[found[start : start + N_CHOICES] for start in step] for step in places]
 
 
 def fits(key_values: KeyValues) -> bool:
@@ -255,7 +282,8 @@ class StaticDecoder:
             do_owe = step.allow([row.still_owed for row in rows], self._vocabulary)
             n_steps = 1 if do_owe else min(_BLOCK, OWN_TOKENS - n_done)
             step.run(n_steps)
-            n_read = self._read(step.written(n_done, n_steps), rows)
+            has_choices = any(row.choices is not None for row in rows)
+            n_read = self._read(step.written(n_done, n_steps, has_choices=has_choices), rows)
             yield from (rows[n] for n in going if rows[n].finish)
             going = [n for n in going if not rows[n].finish]
             n_done, is_whole = n_done + n_read, n_read == n_steps
@@ -273,14 +301,16 @@ class StaticDecoder:
 
     def _read(self, written: Written, rows: Sequence[Row]) -> int:
         """Give the rows their tokens; how many steps that were, up to one in which a row must be drawn otherwise."""
-        for n_read, step in enumerate(zip(*astuple(written), strict=True)):
-            choices = [choice for choice in zip(rows, *step, strict=True) if not choice[0].finish]
-            if any(is_short for *_, is_short in choices):
+        for n_read, step in enumerate(zip(*vars(written).values(), strict=True)):
+            going = [own for own in zip(rows, *step, strict=True) if not own[0].finish]
+            if any(is_short for *_, is_short, _ in going):
                 return n_read
-            for row, token, logprob, log_sum, _ in choices:
+            for row, token, logprob, log_sum, _, choices in going:
                 if math.isfinite(log_sum):
                     row.logprobs.append(logprob)
                 else:
                     row.finish = "disabled"
+                if row.choices is not None:
+                    row.choices.append([] if row.still_owed or row.finish else choices)
                 extend(row, token, self._base, self._vocabulary)
         return len(written.tokens)

@@ -94,6 +94,16 @@ def write_floats(path: Path, tensors: dict[str, Readable], on_bytes: OnBytes | N
     return _write(path, entries, {"format": "pt"}, on_bytes)
 
 
+def write_index(path: Path, index: Path) -> None:
+    """Write, as transformers does for a model in several files, that all tensors lie in this one."""
+    with safe_open(path, framework="pt") as file:
+        names = list(file.keys())
+    content = {"metadata": {"total_size": path.stat().st_size}, "weight_map": dict.fromkeys(names, path.name)}
+    scratch = index.with_name(f".{index.name}.tmp")
+    scratch.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    scratch.replace(index)
+
+
 def int8_size(tensors: dict[str, Readable]) -> int:
     """Bytes of the tensors that `write_int8` will write."""
     entries = [_int8_entry(name, tensor) for name, tensor in _with_head(tensors).items()]

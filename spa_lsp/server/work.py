@@ -168,7 +168,8 @@ class Work:
         others = [name for name in await self._names(result.adapter_set) if name not in asked]
         if not others:
             return ()
-        request = replace(self.order.request, adapters=tuple(others[:k]), k=None, lead_first=False)
+        lead = self._lead.adapter if self._lead else ""
+        request = replace(self.order.request, adapters=tuple(others[:k]), k=None, lead_first=False, behind=lead)
         if request.deadline_s is not None:  # one for both
             left_s = request.deadline_s - (time.monotonic() - self._began)
             if left_s <= 0:

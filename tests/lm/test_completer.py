@@ -118,12 +118,43 @@ def test_an_alternative_says_which_of_the_sets_of_that_name_it_is_from(completer
 
 
 # #12
-def test_the_lead_comes_first_and_greedily_and_the_others_as_without_it(completer):
-    sampled, announced = replace(REQUEST, temperature=0.9), []
-    led = completer.complete(replace(sampled, lead_first=True), on_alternative=announced.append)
+def test_the_lead_comes_first_and_greedily(completer):
+    announced = []
+    led = completer.complete(replace(REQUEST, temperature=0.9, lead_first=True), on_alternative=announced.append)
     greedy = completer.complete(replace(REQUEST, temperature=0.0)).alternatives[0]
     assert announced[0] == led.alternatives[0] and led.alternatives[0].text == greedy.text
-    assert led.alternatives[1:] == completer.complete(sampled).alternatives[1:]
+
+
+# #15
+@pytest.mark.parametrize("temperature", [0.0, 0.9])
+def test_the_others_branch_off_the_lead_and_so_begin_apart(completer, temperature):
+    request = replace(REQUEST, temperature=temperature, max_tokens=8, stop="none", lead_first=True)
+    lead, *others = (each.text for each in completer.complete(request).alternatives)
+    assert len({lead, *others}) == 1 + len(others) == 8
+
+
+# #15
+def test_others_that_are_asked_for_later_are_the_same(completer):
+    request = replace(REQUEST, temperature=0.9, lead_first=True)
+    lead, *others = completer.complete(request).alternatives
+    names = tuple(each.adapter for each in others)
+    later = replace(request, lead_first=False, behind=lead.adapter, adapters=names)
+    assert completer.complete(later).alternatives == tuple(others)
+    completer._leads.clear()  # as when other documents were asked about meanwhile
+    assert completer.complete(later).alternatives == tuple(others)
+    (many,) = completer.complete_many([later])
+    assert many.alternatives == tuple(others)
+
+
+# #15
+def test_a_lead_of_another_set_is_not_branched_off(completer, files, tmp_path):
+    request = replace(REQUEST, temperature=0.9, lead_first=True, k=1)
+    completer.complete(request)
+    completer.swap_set(make_set({"a1": files["a5"], "a2": files["a2"]}, tmp_path, name="other"))
+    later = replace(request, lead_first=False, behind="a1", adapters=("a2",), k=None)
+    found = completer.complete(later).alternatives
+    completer._leads.clear()
+    assert found == completer.complete(later).alternatives
 
 
 def test_the_set_says_who_leads(adapter_set, completer, files, tmp_path):

@@ -141,6 +141,20 @@ def test_floats_are_made_of_the_kept_source_when_they_are_needed(base, tiny_gguf
     assert verify_base(base)
 
 
+# #16
+def test_servers_that_read_the_folder_are_told_which_file_is_theirs(base, tiny_gguf):
+    """vLLM and SGLang read all safetensors there are, but for those that this list leaves out."""
+    convert_base(base, tiny_gguf, with_floats=True)
+    floats = provide(base, FLOATS_NAME)
+    with safe_open(floats, framework="pt") as file:
+        names = set(file.keys())
+    index = floats.with_name("model.safetensors.index.json")
+    assert json.loads(index.read_text())["weight_map"] == dict.fromkeys(names, FLOATS_NAME)
+    index.unlink()  # as in a base of an older version
+    provide(base, FLOATS_NAME)
+    assert index.exists()
+
+
 def test_floats_without_the_source_name_the_way_out(base, tiny_gguf):
     convert_base(base, tiny_gguf)
     with pytest.raises(NotFound, match="--force --for-training"):

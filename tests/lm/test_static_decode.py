@@ -64,6 +64,7 @@ def assert_same(eager, static):
         {"temperature": 0.8},
         {"temperature": 1.5, "top_p": 0.3, "seed": 7},
         {"lead_first": True, "temperature": 0.8},
+        {"lead_first": True, "prefix": "def add(a, b):\n    retu"},
         {"stop": "single"},
         {"prefix": "def add(a, b):\n    retu"},
         {"begun": "    retu", "temperature": 0.8},

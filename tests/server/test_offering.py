@@ -633,6 +633,7 @@ async def test_where_the_lead_comes_before_the_next_key_the_others_are_asked_for
     assert await desk.texts() == list(TEXTS.values())
     lead, others = desk.engine.asked
     assert (lead.k, lead.lead_first, others.adapters, others.lead_first) == (1, True, ("a2", "a3"), False)
+    assert (lead.behind, others.behind) == ("", "a1")
     assert any(0.1 < seconds <= 0.2 for seconds in waited)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from spa_lsp.adapters.manifest import AdapterSet
+from spa_lsp.adapters.row_plan import BRANCHES
 from spa_lsp.completion import TOP_P
 from spa_lsp.errors import BadInput
 from spa_lsp.storage.store import transaction
@@ -198,6 +199,7 @@ def arm_run(
         quantization=settings.quantization,
         adapter_set=adapter_set.name if adapter_set else "",
         lead=_lead(adapter_set) if entry.is_served else "",
+        others=BRANCHES if entry.is_served else "",
     )
     adapters = tuple(info.sha256 for info in adapter_set.adapters) if adapter_set else ()
     return begin_run(db, EVALUATE, asked, parents=EvaluateParents(adapters=adapters), seed=settings.seed)

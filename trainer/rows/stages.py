@@ -341,6 +341,7 @@ class EvaluateSettings:
     quantization: str
     adapter_set: str
     lead: str = field(default="", metadata={"is_added": True})  # the adapter that answers first and greedily
+    others: str = field(default="", metadata={"is_added": True})  # how the engine makes the rows behind a lead
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,81 @@
+"""Where other rows leave the lead, by hand-made choices."""
+
+import math
+
+import torch
+
+from spa_lsp.lm.branching import MAX_PLACES, N_CHOICES, Choice, branches, choices_of, n_tokens_of
+
+SPELLED = {
+    1: b"a",
+    2: b" =",
+    3: b" b",
+    4: b"\n",
+    5: b"# so",
+    6: b' """',
+    7: b"+",
+    8: b"c",
+    9: b"",
+    10: "é".encode()[:1],
+}
+
+
+def spell(tokens):
+    return b"".join(SPELLED[token] for token in tokens)
+
+
+def at(**likely):
+    """The choices of one place, `t7=0.2`: the token 7 with this probability."""
+    return [Choice(token=int(name[1:]), logprob=math.log(p)) for name, p in likely.items()]
+
+
+def branched(tokens, choices, n=10):
+    taken = [{each.token: each.logprob for each in own} for own in choices]
+    logprobs = [own.get(token, 0.0) for token, own in zip(tokens, taken, strict=False)]
+    return branches(tokens, logprobs, choices, n=n, spell=spell)
+
+
+def test_the_likeliest_of_all_untaken_beginnings_come_first():
+    """By the probability of all of it: a likely token behind an unlikely one is not likely."""
+    choices = [at(t1=0.5, t7=0.3, t8=0.2), at(t2=0.6, t7=0.35), at(t3=0.5, t8=0.45)]
+    assert branched([1, 2, 3], choices) == [(7,), (8,), (1, 7), (1, 2, 8)]
+    assert branched([1, 2, 3], choices, n=2) == [(7,), (8,)]
+
+
+def test_a_text_may_go_on_where_the_lead_ends():
+    assert branched([1], [at(t1=0.9), at(t7=0.4)]) == [(1, 7)]
+
+
+def test_whitespace_comments_and_an_earlier_end_are_no_other_program():
+    assert branched([1], [at(t1=0.4, t4=0.2, t5=0.2, t6=0.1), at(t9=0.9)]) == []
+
+
+def test_half_a_character_can_begin_one():
+    assert branched([1], [at(t1=0.4, t10=0.2)]) == [(10,)]
+
+
+def test_nothing_branches_off_far_behind():
+    n = MAX_PLACES + 10
+    found = branched([1] * n, [at(t1=0.5, t7=0.5)] * n, n=n)
+    assert len(found) == MAX_PLACES and max(map(len, found)) == MAX_PLACES
+
+
+def test_a_place_where_no_other_token_may_stand_has_no_branch():
+    """As long as a row writes what has been typed already."""
+    assert branched([1, 2], [[], at(t2=0.5, t7=0.5)]) == [(1, 7)]
+
+
+def test_choices_are_the_likeliest_tokens():
+    logits = torch.arange(12.0)
+    found = choices_of(logits, float(logits.logsumexp(0)))
+    assert [each.token for each in found] == [11, 10, 9, 8][:N_CHOICES]
+    torch.testing.assert_close(
+        torch.tensor([each.logprob for each in found]), torch.log_softmax(logits, 0)[[11, 10, 9, 8]]
+    )
+
+
+def test_the_tokens_that_spell_a_text():
+    assert n_tokens_of(b"a =", [1, 2, 3, 4], spell) == 2
+    assert n_tokens_of(b"a = ", [1, 2, 3, 4], spell) == 3  # the third is needed for its space
+    assert n_tokens_of(b"", [1, 2], spell) == 0
+    assert n_tokens_of(b"a = b", [1, 2], spell) == 2
