@@ -3,6 +3,7 @@
 SpaError                  shown as one sentence, exit status 1
 ├── NotFound              no such file, base, set or adapter: choose another
 ├── BadInput              the input cannot be used as it is: correct it
+├── TooLong               what must stay whole does not fit into the base's context: give less of it
 ├── Damaged               a file or row is not what its sha256 says: fetch it again
 ├── AdapterMismatch       the set was made for another base: choose another set or retrain
 ├── Unavailable           a source, the engine or a device does not answer: start it or try later
@@ -24,6 +25,10 @@ class NotFound(SpaError):
 
 class BadInput(SpaError):
     """The input cannot be used as it is."""
+
+
+class TooLong(SpaError):
+    """What must stay whole does not fit into what the base can read."""
 
 
 class Damaged(SpaError):

@@ -80,6 +80,7 @@ _MARKED = {
     "tests/trainer/rows": "store",
     "tests/trainer/attribute": "attribution",
     "tests/trainer/partition": "attribution",
+    "tests/trainer/pipeline/test_check.py": "attribution",
     "tests/trainer/pipeline/test_gate.py": "attribution",
     "tests/trainer/pipeline/test_explain.py": "attribution",
     "tests/trainer/pipeline/test_solutions.py": "attribution",

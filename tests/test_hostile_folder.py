@@ -56,6 +56,7 @@ trainer import samples.jsonl
 trainer attribute {BASE}
 trainer partition
 trainer partition show
+trainer partition check {BASE} --steps 1 --random 1
 trainer synthesize
 trainer forget
 trainer finetune {BASE}

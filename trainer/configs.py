@@ -223,6 +223,15 @@ class FinetuneConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CheckConfig:
+    """Whether a division gives more than chance: a short training of its parts, and of random ones of their sizes."""
+
+    steps: int = option(8, "Optimizer steps of each adapter.", low=1)
+    held_out: int = option(48, "Samples that none is trained on, at most a fifth of all.", low=2)
+    n_random: int = option(3, "Random divisions to compare with.", low=1, high=20, flag="--random")
+
+
+@dataclass(frozen=True, kw_only=True)
 class PublishConfig:
     """The set that is served."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.adapters.row_plan import RowPlan
 from spa_lsp.completion import Alternative, CompletionRequest
-from spa_lsp.errors import BadInput
+from spa_lsp.errors import BadInput, TooLong
 from spa_lsp.lm.decode import Row, RowRules
 from spa_lsp.lm.load import LoadedBase
 from spa_lsp.prompt import clean_text, encode_text, infill_prompt, instruct_prompt
@@ -34,6 +34,7 @@ def prompt_of(request: CompletionRequest, base: LoadedBase, *, can_owe: bool = T
 
     Raises:
         BadInput: nothing to complete, no room for it, or a layout that the base does not have.
+        TooLong: the beginning of an answer leaves no room for a question.
     """
     context_tokens = base.model.config.max_position_embeddings
     limit = min(MAX_PROMPT_TOKENS, context_tokens - request.max_tokens)
@@ -46,7 +47,7 @@ def prompt_of(request: CompletionRequest, base: LoadedBase, *, can_owe: bool = T
             raise BadInput("the instruction is empty; say what to write")
         prompt = instruct_prompt(base.prompt, prefix, max_tokens=limit, begun=clean_text(request.begun))
         if len(prompt) > limit:
-            raise BadInput(f"the beginning of the answer leaves no room in {limit} tokens; give less of it")
+            raise TooLong(f"the beginning of the answer leaves no room in {limit} tokens; give less of it")
         return Prompt(tokens=prompt)
     if base.prompt.fim_middle is None:
         raise BadInput(f"{base.base_id} cannot infill; use the instruct layout or another base")

@@ -148,15 +148,26 @@ def apply_migrations(db: Database, wanted: Migrations) -> None:
     Raises:
         TooNew: the file has steps of this set that this version does not know.
     """
-    known = {step.name for step in wanted._migrations}  # sqlite-utils has no public list of them
-    with explained(file_of(db), is_reading=True):
-        applied = {step.name for step in wanted.applied(db)}
+    applied, known = _steps(db, wanted)
     if applied - known:
         raise TooNew(f"the store has the step {min(applied - known)!r} of a newer version; upgrade spa-lsp")
     if applied and known - applied:
         _back_up(db, label=f"{wanted.name}-{len(applied)}")
     with explained(file_of(db)):
         wanted.apply(db)
+
+
+def is_up_to_date(db: Database, wanted: Migrations) -> bool:
+    """Whether the file has all steps of this set, and none of a newer version."""
+    applied, known = _steps(db, wanted)
+    return applied == known
+
+
+def _steps(db: Database, wanted: Migrations) -> tuple[set[str], set[str]]:
+    """Those that the file has, and those that this version knows."""
+    with explained(file_of(db), is_reading=True):
+        applied = {step.name for step in wanted.applied(db)}
+    return applied, {step.name for step in wanted._migrations}  # sqlite-utils has no public list of them
 
 
 def _back_up(db: Database, *, label: str) -> None:

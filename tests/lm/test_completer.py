@@ -12,7 +12,7 @@ from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.adapters.writing import describe_adapter, write_set
 from spa_lsp.bases.catalog import find_base, installed_base
 from spa_lsp.completion import CompletionRequest, ContextPiece, request_from_json
-from spa_lsp.errors import AdapterMismatch, BadInput, NotFound, SpaError
+from spa_lsp.errors import AdapterMismatch, BadInput, NotFound, SpaError, TooLong
 from spa_lsp.lm.likelihood import log_likelihoods
 from spa_lsp.lm.prefix_cache import WholePrompts
 from spa_lsp.lm.speed import PromptSpeed
@@ -304,7 +304,7 @@ def test_special_tokens_and_half_an_emoji_in_the_text_do_no_harm(completer):
         ({"k": 0}, BadInput, "1 to"),
         ({"adapters": ("a9",)}, NotFound, "choose one of: a1"),
         ({"layout": "instruct", "prefix": " "}, BadInput, "empty"),
-        ({"layout": "instruct", "begun": "x = 1\n" * 2000}, BadInput, "beginning of the answer"),
+        ({"layout": "instruct", "begun": "x = 1\n" * 2000}, TooLong, "beginning of the answer"),
         ({"temperature": 1e-40}, BadInput, "temperature 1e-40"),
         ({"max_tokens": 500}, BadInput, "choose 1 to 448"),
         ({"temperature": -1}, BadInput, "temperature"),

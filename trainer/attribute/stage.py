@@ -69,7 +69,7 @@ def base_stage(
     check_layouts(tokens, items_config)
     chosen = {sample.id: item for sample in samples if (item := _shortest_item(sample, items_config, run.seed, tokens))}
     if not any(item.n_tokens <= config.max_tokens for item in chosen.values()):
-        raise BadInput(f"no sample has an item of at most {config.max_tokens} tokens; import other Python samples")
+        raise BadInput(f"no item has at most {config.max_tokens} tokens; raise --gradient-tokens or pass --method bm25")
     asked = [(f"query:{item.item_id}", item) for anchor in anchors for item in anchor_items(anchor, tokens)]
     short = {sample_id: item for sample_id, item in chosen.items() if item.n_tokens <= config.max_tokens}
     spread = _spread(list(chosen.values()), config)

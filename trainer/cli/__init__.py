@@ -18,6 +18,7 @@ _COMMANDS = {
     "attribute": ("stages", "attribute"),
     "partition": ("stages", "partition"),
     "partition show": ("stages", "partition_show"),
+    "partition check": ("stages", "partition_check"),
     "finetune": ("stages", "finetune"),
     "publish": ("stages", "publish"),
     "lead": ("finish", "lead"),

@@ -144,7 +144,13 @@ n_seeds = click.option(
     "--seeds", "n_seeds", type=click.IntRange(min=1), metavar="N", help="Synthesize of at most N seeds.  [default: all]"
 )
 limit_seeds = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N seeds.  [default: all]")
-language = click.option("--language", default="python", show_default=True, help="Language of the samples.")
+language = click.option(
+    "--language",
+    default="python",
+    show_default=True,
+    callback=lambda _, __, value: value.strip().lower(),  # as samples are kept
+    help="Language of the samples.",
+)
 anchors = click.option(
     "--anchors", "anchors_path", type=click.Path(path_type=Path), help="JSONL of own anchors.  [default: bundled]"
 )

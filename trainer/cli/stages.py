@@ -15,6 +15,7 @@ import click
 from trainer.cli import options
 from trainer.configs import (
     AttributeConfig,
+    CheckConfig,
     FinetuneConfig,
     ItemsConfig,
     PartitionConfig,
@@ -113,13 +114,40 @@ def partition_show(run_id: str | None, as_json: bool) -> None:
     from trainer.cli.summary import parts_text
     from trainer.pipeline.explain import explain
     from trainer.pipeline.stage_rows import source_run
-    from trainer.pipeline.stages import open_trainer
+    from trainer.pipeline.stages import read_trainer
     from trainer.rows.records import plain
     from trainer.rows.stages import PARTITION
 
-    with open_trainer() as db:
+    with read_trainer() as db:
         views = explain(db, source_run(db, PARTITION, run_id))
     click.echo(json.dumps(plain(views)) if as_json else parts_text(views))
+
+
+@click.command("partition check")
+@_run_id
+@options.of_config(CheckConfig, "config")
+@options.of_config(
+    FinetuneConfig, "finetune", only=("rank", "alpha", "activation", "accumulate", "learning_rate", "at_once")
+)
+@options.of_config(ItemsConfig, "items")
+@options.base
+@_common
+def partition_check(as_json: bool, **asked: Any) -> None:
+    """Say whether a partition gives more than chance: train its parts, and random ones of their sizes, shortly.
+
+    All adapters are then asked for samples that none is trained on: is their own part's better than the others, and
+    more so than in random parts? RUN is the start of a partition run's id, by default the newest. Resumes where it
+    broke. With --limit, at most N samples of each part.
+
+    \b
+        trainer partition check
+        trainer partition check --steps 20 --random 5
+    """
+    from trainer.pipeline.check import run_check
+    from trainer.pipeline.stages import open_trainer
+
+    with open_trainer() as db:
+        _print(run_check(db, **asked), as_json=as_json)
 
 
 @click.command()
@@ -184,7 +212,9 @@ def publish(config: PublishConfig, limit: int | None, as_json: bool, **asked: An
 def run(path: Path | None, from_outcomes: bool, sources: SourcesConfig, as_json: bool, **asked: Any) -> None:
     """Do all of it: import or synthesize, attribute, partition, finetune, publish; finished stages are skipped.
 
-    The adapters learn from all samples of the language in the store. With --json, one object per line and stage.
+    The adapters learn from all samples of the language in the store. Where most tasks have several solutions they are
+    divided by solution, by approach, unless --method or --partition-method is given. With --json, one object per line
+    and stage.
 
     \b
         trainer run samples.jsonl --k 4 --steps 12
@@ -198,6 +228,7 @@ def run(path: Path | None, from_outcomes: bool, sources: SourcesConfig, as_json:
         raise click.UsageError("give a FILE, --from-outcomes, --from DIR or --package NAME")
     if asked["budget_s"] is not None and options.is_given("finetune_steps"):
         asked["most_steps"] = asked["finetune"].steps
+    asked["may_choose"] = not any(map(options.is_given, ("attribute_method", "divide_method")))
     with open_trainer() as db:
         results = run_all(db, path, from_outcomes=from_outcomes, sources=sources, **asked)
         for result in results:  # each stage is computed when it is asked for

@@ -1,5 +1,6 @@
 """What the stages print: one record as JSON-able data or as text. Pure; the printing is the commands'."""
 
+import math
 from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,12 @@ from trainer.rows.records import read_record
 from trainer.rows.runs import StageResult
 from trainer.rows.stages import (
     ATTRIBUTE,
+    CHECK,
     FINETUNE,
     PARTITION,
     SYNTHESIZE,
     AttributeFigures,
+    CheckFigures,
     FinetuneFigures,
     PartitionFigures,
     SynthesizeFigures,
@@ -50,10 +53,7 @@ def status_text(status: dict[str, Any]) -> str:
     """The data sets, the samples by language and every run, oldest first."""
     if not status["datasets"] and not status["runs"]:
         return "nothing yet; start with: trainer import FILE"
-    lines = [
-        f"{row['name']}: {row['n_samples']} samples, {format_amount(row['n_bytes'], BYTES)}"
-        for row in status["datasets"]
-    ]
+    lines = [f"{row['name']}: {row['n_samples']} samples{_size(row['n_bytes'])}" for row in status["datasets"]]
     lines.append("samples: " + ", ".join(f"{n} {lang}" for lang, n in status["samples"].items()))
     for row in status["forgotten"]:
         lines.append(f"set {row['name']} has learned of what was forgotten on {row['forgotten'][:10]}: train it anew")
@@ -91,8 +91,11 @@ def _run_line(run: dict[str, Any]) -> str:
     state = (
         f"finished in {format_seconds(run['seconds'])}" if run["is_finished"] else "not finished; the same call resumes"
     )
-    size = f", {format_amount(run['n_bytes'], BYTES)}" if run["n_bytes"] else ""
-    return f"{run['stage']} {run['id'][:_ID_LENGTH]}: {state}, started {run['started'][:19]}{size}"
+    return f"{run['stage']} {run['id'][:_ID_LENGTH]}: {state}, started {run['started'][:19]}{_size(run['n_bytes'])}"
+
+
+def _size(n_bytes: int) -> str:
+    return f", {format_amount(n_bytes, BYTES)}" if n_bytes else ""
 
 
 def _figure_lines(run: dict[str, Any]) -> list[str]:
@@ -105,6 +108,8 @@ def _figure_lines(run: dict[str, Any]) -> list[str]:
         return _synthesize_lines(read_record(SynthesizeFigures, figures, of="the run"))
     if run["stage"] == PARTITION.name:
         return _partition_lines(read_record(PartitionFigures, figures, of="the run"))
+    if run["stage"] == CHECK.name:
+        return _check_lines(read_record(CheckFigures, figures, of="the run"))
     if run["stage"] == FINETUNE.name:
         return [*_plain_lines(figures), *_curve_lines(read_record(FinetuneFigures, figures, of="the run"))]
     return _plain_lines(figures)
@@ -116,12 +121,13 @@ def _plain_lines(figures: dict[str, Any]) -> list[str]:
 
 
 def _curve_lines(figures: FinetuneFigures) -> list[str]:
-    """The mean loss of all adapters at each point."""
-    return [
-        f"step {point.step}: loss {fmean(point.train):.3f}"
-        + (f", held out {fmean(point.held_out):.3f}" if point.held_out else "")
-        for point in figures.curve
-    ]
+    """The mean loss of all adapters at each point; of the held-out one, of those that have something held out."""
+    lines = []
+    for point in figures.curve:
+        known = [loss for loss in point.held_out if not math.isnan(loss)]
+        held_out = f", held out {fmean(known):.3f}" if known else ""
+        lines.append(f"step {point.step}: loss {fmean(point.train):.3f}{held_out}")
+    return lines
 
 
 def _attribute_lines(figures: AttributeFigures) -> list[str]:
@@ -140,6 +146,18 @@ def _partition_lines(figures: PartitionFigures) -> list[str]:
     if figures.n_tasks:
         lines.append(f"a solution of each of {figures.n_tasks} tasks, of which {figures.n_tasks_of_two} have several")
     return [*lines, *([figures.advice] if figures.advice else [])]
+
+
+def _check_lines(figures: CheckFigures) -> list[str]:
+    parts = (f"{name} {'unknown' if value is None else f'{value:+.4f}'}" for name, value in figures.parts.items())
+    what = (
+        f"{figures.n_held_out} held-out samples of {figures.n_tasks} tasks, {figures.items_per_adapter} items learned"
+    )
+    return [
+        f"{what}: loss {figures.held_out_mean:.3f}, of the base {figures.held_out_base:.3f}",
+        f"by part {', '.join(parts)}",
+        figures.verdict,
+    ]
 
 
 def _synthesize_lines(figures: SynthesizeFigures) -> list[str]:

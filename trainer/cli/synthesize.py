@@ -66,6 +66,10 @@ def forget(repository: str | None, file: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(asdict(found)))
         return
+    if not found.n_seeds:
+        known = ", ".join(found.repositories) or "no repository"
+        click.echo(f"nothing in the store is of {repository or file}; it has samples of {known}")
+        return
     click.echo(f"forgotten: {found.n_seeds} seeds, {found.n_tasks} tasks, {found.n_samples} samples")
     if found.sets:
         click.echo(f"these sets have learned of them: {', '.join(found.sets)}")

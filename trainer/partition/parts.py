@@ -16,21 +16,44 @@ from trainer.partition.normalize import Influence, normalize
 Assignment = NDArray[np.int64]
 
 
+def columns_of_parts(influence: Influence, config: PartitionConfig) -> list[int]:
+    """The anchors that the parts are made for, for influence `[N, Q, items]`; all where parts do not have their names.
+
+    By solution an anchor may have several parts: of one task they get different solutions, the best and the next.
+
+    Raises:
+        BadInput: k does not fit.
+    """
+    N, Q = influence.shape[:2]
+    check_k(config, n_anchors=Q, n_samples=N)
+    if config.method in ("whole", "kmeans"):
+        return list(range(Q))
+    n_rounds, n_more = divmod(config.k, int(Q))
+    return [*range(Q)] * n_rounds + choose_columns(influence.mean(axis=2), n_more)
+
+
+def check_k(config: PartitionConfig, *, n_anchors: int, n_samples: int) -> None:
+    """Refuse more parts than there are samples, or anchors where each has one part.
+
+    Raises:
+        BadInput: with both numbers.
+    """
+    k, method = config.k, config.method
+    if k < 1:
+        raise BadInput(f"k is {k}; choose at least 1")
+    if k > n_anchors and method not in ("whole", "kmeans", "solutions"):
+        raise BadInput(
+            f"k is {k}, but there are {n_anchors} anchors; choose k <= {n_anchors}, --method kmeans or more anchors"
+        )
+    if k > n_samples and method != "whole":
+        raise BadInput(f"k is {k}, but there are only {n_samples} samples; import more or choose a smaller k")
+
+
 def choose_columns(influence: Influence, k: int) -> list[int]:
     """The k anchors whose influence varies most over the samples, in their own order.
 
     An anchor that all samples help alike cannot tell them apart. Source: SPA, arXiv:2411.06722, §5.1.
-
-    Raises:
-        BadInput: fewer anchors than k, or fewer samples than k.
     """
-    N, Q = influence.shape
-    if k < 1:
-        raise BadInput(f"k is {k}; choose at least 1")
-    if k > Q:
-        raise BadInput(f"k is {k}, but there are {Q} anchors; choose k <= {Q}, --method kmeans or more anchors")
-    if k > N:
-        raise BadInput(f"k is {k}, but there are only {N} samples; import more or choose a smaller k")
     return sorted(int(column) for column in np.argsort(-influence.var(axis=0), kind="stable")[:k])
 
 

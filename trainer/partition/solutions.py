@@ -29,14 +29,21 @@ def choose_solutions(influence: Influence, tasks: Tasks, how: Normalize) -> Choi
     """The sample that each part gets of each task, `[tasks, K]`, for influence on the chosen anchors, `[N, K]`.
 
     Of a solution's influence only that counts by which it differs from the task's others: the rest is the topic, which
-    all parts share. What then fits which part best is `assign_solutions`; a task's only solution goes to all parts.
+    all parts share. What then fits which part best is `assign_solutions`; a task's only solution goes to all parts. Of
+    two parts with the same influence the first gets the solution that fits better.
     """
     several = [n for task in tasks if len(task) > 1 for n in task]
     affinity = np.zeros(influence.shape, dtype=np.float64)
     if several:
-        affinity[several] = normalize(without_topic(influence, tasks)[several], how)
+        affinity[several] = normalize(without_topic(influence, tasks)[several], how) / _turns(influence)
     choices = assign_solutions([affinity[list(task)] for task in tasks])
     return np.stack([np.asarray(task)[choice] for task, choice in zip(tasks, choices, strict=True)])
+
+
+def _turns(influence: Influence) -> NDArray[np.int64]:
+    """1 for each part, 2 for the second one of the same anchor, and so on, `[K]`: where two want the same, it waits."""
+    anchors = np.unique(influence, axis=1, return_inverse=True)[1].ravel()  # numpy 2.0 gives a row
+    return np.array([(anchors[: n + 1] == anchor).sum() for n, anchor in enumerate(anchors)])
 
 
 def without_topic(influence: Influence, tasks: Tasks) -> Influence:

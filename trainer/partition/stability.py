@@ -26,11 +26,11 @@ def stability(
 
     `item_influence` is `[N, K, items]`; each of 20 bootstraps draws the items of every anchor anew and then calls
     `on_draw`. The mean adjusted Rand index; for `solutions` the share of what parts get of tasks with several
-    solutions, of at most 200 of these. None when there is one item, or no division.
+    solutions, of at most 200 of these. None when there is one item, or one part, or no division.
     """
     K, n_items = item_influence.shape[1:]
     several = [task for task in tasks if len(task) > 1][:_MAX_TASKS]
-    if n_items < 2 or config.method == "whole" or (config.method == "solutions" and not several):
+    if min(n_items, config.k) < 2 or config.method == "whole" or (config.method == "solutions" and not several):
         return None
     whole = _divided(item_influence.mean(axis=2), config, several)
     rng = np.random.default_rng(seed)

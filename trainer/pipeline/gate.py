@@ -6,7 +6,7 @@ from typing import get_args
 
 from spa_lsp.progress import progress
 from trainer.attribute.anchors import anchors_digest, load_anchors
-from trainer.configs import AttributeConfig, Normalize, PartitionConfig, as_options
+from trainer.configs import AttributeConfig, AttributeMethod, Normalize, PartitionConfig, as_options
 from trainer.partition.normalize import Influence, comparable_items
 from trainer.partition.solutions import Tasks
 from trainer.partition.stability import N_BOOTSTRAPS, chance_stability, stability
@@ -68,21 +68,33 @@ def _weak(
     seed: int,
     tasks: Tasks,
 ) -> list[str]:
-    own, by_chance, config = figures.stability, figures.stability_by_chance, settings.partition
+    own, by_chance = figures.stability, figures.stability_by_chance
     if own is None or by_chance is None or is_signal(own, by_chance):
         return []
-    what = (
-        f"the parts are hardly more stable ({own:.2f}) than by chance ({by_chance:.2f}): other query items would give"
-    )
+    what = f"the parts are hardly more stable ({own:.2f}) than by chance ({by_chance:.2f})"
+    return [f"{what}: other query items would give others; {better_way(influence, source, settings, seed, tasks)}"]
+
+
+def better_way(
+    influence: Influence, source: AttributeRun, settings: PartitionSettings, seed: int, tasks: Tasks = ()
+) -> str:
+    """In backticks, the command that would divide these samples better, or not at all; influence is the raw one."""
+    config = settings.partition
     within = [task for task in tasks if max(task) < _MAX_TRIED]
     better = _steadier(influence[:_MAX_TRIED], config, seed, within)
     if better:
-        steadier = _divide(source.id, replace(config, normalize=better), settings.limit, seed)
-        return [f"{what} others; steadier: `{steadier}`"]
+        return f"steadier: `{_divide(source.id, replace(config, normalize=better), settings.limit, seed)}`"
     whole = _divide(source.id, replace(config, method="whole"), settings.limit, seed)
     words = _attribute_words(source)
     rival = f"`{words} && {_divide('', config, settings.limit, seed)}`, or " if words else ""
-    return [f"{what} others; try {rival}`{whole}`, where each adapter learns of all samples"]
+    return f"try {rival}`{whole}`, where each adapter learns of all samples"
+
+
+def by_solution(source: AttributeRun, settings: PartitionSettings, seed: int) -> str:
+    """In backticks, the command that divides by how tasks are solved instead of by what they are about."""
+    attribute = _attribute("approach", source)
+    divided = _divide("", replace(settings.partition, method="solutions"), settings.limit, seed)
+    return f"try `{attribute} && {divided}`, where every adapter sees every task"
 
 
 def _divide(run_id: str, config: PartitionConfig, limit: int | None, seed: int) -> str:
@@ -95,9 +107,13 @@ def _divide(run_id: str, config: PartitionConfig, limit: int | None, seed: int) 
 
 def _attribute_words(source: AttributeRun) -> str:
     """The command for lexical influence on the same anchors; "" where it is that, or they are in an own file."""
-    if source.figures.method == "bm25" or source.parents.anchors != anchors_digest(load_anchors()):
-        return ""
-    typed = ["trainer attribute", *as_options(AttributeConfig(method="bm25"), always=("method",))]
+    is_own_file = source.parents.anchors != anchors_digest(load_anchors())
+    return "" if source.figures.method == "bm25" or is_own_file else _attribute("bm25", source)
+
+
+def _attribute(method: AttributeMethod, source: AttributeRun) -> str:
+    """The command that attributes the same samples by another method, which asks no base."""
+    typed = ["trainer attribute", *as_options(AttributeConfig(method=method), always=("method",))]
     typed += [*as_options(source.settings.items), "--language", shlex.quote(source.figures.language)]
     return " ".join([*typed, *([f"--seed {source.seed}"] if source.seed else [])])
 

@@ -198,7 +198,9 @@ def usable_samples(db: Database, items: ItemsConfig, language: str, limit: int |
     """
     samples = load_samples(db, language=language, limit=limit)
     if not samples:
-        raise BadInput(f"the store has no samples in {language}; run: trainer import FILE")
+        known = ", ".join(row["lang"] for row in db.query("SELECT DISTINCT lang FROM samples ORDER BY lang"))
+        others = f"it has some in {known}: pass --language, or" if known else "run: trainer synthesize --from DIR, or"
+        raise BadInput(f"the store has no samples in {language}; {others} trainer import FILE")
     usable = []
     with progress("find code", len(samples), "samples") as shown:
         for sample in samples:

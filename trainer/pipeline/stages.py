@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from spa_lsp.adapters.manifest import check_name, check_scaling, check_temperature
+from spa_lsp.adapters.manifest import check_name, check_temperature
 from spa_lsp.adapters.writing import publish as publish_set
 from spa_lsp.bases.catalog import DEFAULT_BASE, find_base, installed_base
 from spa_lsp.errors import BadInput
 from spa_lsp.progress import BYTES, note, progress
-from spa_lsp.storage.store import apply_migrations, open_store
+from spa_lsp.storage.store import apply_migrations, is_up_to_date, open_store
 from trainer.attribute.anchors import Anchor, anchors_digest, load_anchors
 from trainer.configs import (
     BASE_METHODS,
@@ -37,12 +37,14 @@ from trainer.data.samples import (
     ImportReport,
     Sample,
     import_file,
+    load_samples,
     weights_digest,
 )
 from trainer.executor.work import Executor
 from trainer.partition.normalize import comparable_items
-from trainer.partition.parts import balanced_kmeans, choose_columns, moved_share, part_sizes, partition
+from trainer.partition.parts import balanced_kmeans, check_k, columns_of_parts, moved_share, part_sizes, partition
 from trainer.partition.solutions import Tasks, choose_solutions, tasks_of
+from trainer.pipeline.choice import choose_ways
 from trainer.pipeline.gate import advice, stabilities
 from trainer.pipeline.stage_rows import (
     data_record,
@@ -81,6 +83,7 @@ from trainer.rows.stages import (
 from trainer.rows.tables import MIGRATIONS
 from trainer.train.starting import (
     check_n_parts,
+    check_ranks,
     lead_row,
     part_names,
     set_to_go_on_from,
@@ -101,6 +104,17 @@ def open_trainer() -> Iterator[Database]:
     """The store for writing, with the trainer's tables; one trainer at a time."""
     with closing(open_store(write=True)) as db:
         apply_migrations(db, MIGRATIONS)
+        yield db
+
+
+@contextmanager
+def read_trainer() -> Iterator[Database]:
+    """The store as it is, also beside a trainer at work; one of an older version is brought up to date first."""
+    with closing(open_store()) as db:
+        if is_up_to_date(db, MIGRATIONS):
+            yield db
+            return
+    with open_trainer() as db:
         yield db
 
 
@@ -193,7 +207,7 @@ def run_partition(
     if run.is_finished:
         return StageResult(run=run, was_done=True)
     sample_ids, influence = load_influence(db, source, limit, within)
-    columns = _columns(influence, config)
+    columns = columns_of_parts(influence, config)
     chosen = comparable_items(influence[:, columns], config.normalize)
     is_embedded = config.method == "kmeans" and source.figures.method == "embedding"
     tasks = _tasks(problems_of(db, sample_ids)) if config.method == "solutions" else []
@@ -238,7 +252,7 @@ def run_finetune(
     init_set = set_to_go_on_from(config, base_id)
     if init_set:
         config = taken_over(config, init_set)
-    check_scaling(config.rank, config.alpha)  # publishing would refuse it after the work
+    check_ranks(config)
     source = source_run(db, PARTITION, run_id)
     starts = starts_of_parts(init_set, source.figures.names) if init_set else []
     if init_set and (row := lead_row(init_set)):
@@ -301,20 +315,24 @@ def run_all(
     seed: int = 0,
     budget_s: float | None = None,
     most_steps: int | None = None,
+    may_choose: bool = False,
 ) -> Iterator[ImportReport | Synthesized | Attributed | Divided | Trained | Published]:
     """Every stage on what the one before it made; a stage runs when its result is asked for.
 
     Samples come from a file, from sources (of their first `n_seeds` seeds), from what was accepted in editors, or from
     several of these. Where the adapters go on from a set, there are as many as it has. With a budget the whole ends in
     time, at the lowest priority: samples, parts and steps are then as many as fit, at most as many as asked for; steps
-    at most `most_steps`.
+    at most `most_steps`. If it `may_choose`, the methods of attribution and division are those that suit the samples.
     """
-    find_base(base_id)  # what is wrong is said before hours of work
+    installed_base(find_base(base_id))  # what is wrong is said before hours of work
     if init_set := set_to_go_on_from(finetune, base_id):
         finetune = taken_over(finetune, init_set)
         divide = divide if divide.k != PartitionConfig.k else replace(divide, k=len(part_names(init_set)))
         check_n_parts(init_set, divide.k)
-    check_scaling(finetune.rank, finetune.alpha)
+    n_anchors = len(load_anchors(anchors_path))
+    if not may_choose:
+        check_k(divide, n_anchors=n_anchors, n_samples=divide.k)  # of samples nothing is known yet
+    check_ranks(finetune)
     if publish.name is not None:
         check_name(publish.name, what="set")
     fitted = None
@@ -327,6 +345,7 @@ def run_all(
             finetune=finetune,
             items=items,
             most_steps=most_steps,
+            may_choose=may_choose,
         )
         fitted = Fitted(db, asked, language=language, limit=limit, anchors_path=anchors_path, seed=seed)
     if path is not None:
@@ -342,6 +361,11 @@ def run_all(
         sizes = fitted.sizes()
         attribute, divide, finetune, items = sizes.attribute, sizes.divide, sizes.finetune, sizes.items
         limit = sizes.limit
+    samples = load_samples(db, language=language, limit=limit)
+    if samples and may_choose and not fitted:
+        (attribute, divide), why = choose_ways(samples, attribute, divide)
+        note(why)
+    check_k(divide, n_anchors=n_anchors, n_samples=len(samples) or divide.k)  # that there are none is said below
     attributed = run_attribute(
         db,
         attribute,
@@ -420,18 +444,6 @@ def _members(
     return np.stack([choices.ravel(), np.tile(np.arange(choices.shape[1]), len(choices))], axis=1)
 
 
-def _columns(influence: NDArray[np.float32], config: PartitionConfig) -> list[int]:
-    """The anchors that the parts are made for; all of them where parts are not named after anchors."""
-    N, Q = influence.shape[:2]
-    if config.method == "whole":
-        return list(range(Q))
-    if config.method == "kmeans":
-        if not 1 <= config.k <= N:
-            raise BadInput(f"k is {config.k}, but there are only {N} samples; import more or choose a smaller k")
-        return list(range(Q))
-    return choose_columns(influence.mean(axis=2), config.k)
-
-
 def _part_names(
     source: AttributeRun, columns: Sequence[int], config: PartitionConfig
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -445,7 +457,11 @@ def _part_names(
     if source.figures.method == "random":
         return _numbered(len(columns), "random", "random part")
     names, labels = source.figures.anchors, source.figures.labels
-    return tuple(names[column] for column in columns), tuple(labels[column] for column in columns)
+    again = [columns[:n].count(column) + 1 for n, column in enumerate(columns)]  # the how manieth part of its anchor
+    return (
+        tuple(names[column] + (f"-{n}" if n > 1 else "") for column, n in zip(columns, again, strict=True)),
+        tuple(labels[column] + (f" {n}" if n > 1 else "") for column, n in zip(columns, again, strict=True)),
+    )
 
 
 def _numbered(n_parts: int, name: str, label: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from spa_lsp.bases.catalog import DEFAULT_BASE, find_base, installed_base
+from spa_lsp.errors import NotFound
 from spa_lsp.progress import progress
 from trainer.configs import SourcesConfig, SynthesizeConfig
 from trainer.evaluate.sandbox import require_sandbox
@@ -40,8 +41,10 @@ def run_synthesize(
     the completer of a base and quantization, in the worker. Seeds are left for another call when `is_over`.
 
     Raises:
-        NotFound, BadInput: a source cannot be used. Unavailable: there is no working sandbox.
+        NotFound, BadInput: a source, or the folder of benchmarks, cannot be used. Unavailable: no sandbox works.
     """
+    if data is not None and not data.is_dir():
+        raise NotFound(f"there is no folder of benchmarks {data} to keep samples clear of; mend --data or leave it out")
     base = find_base(base_id)
     found = collect(sources, config.recipe_names, seed=seed)
     settings = SynthesizeSettings(synthesize=config, base=base_id, quantization=quantization)

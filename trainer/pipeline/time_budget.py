@@ -15,9 +15,8 @@ from sqlite_utils import Database
 from spa_lsp.bases.catalog import find_base
 from spa_lsp.progress import format_seconds, note
 from trainer.attribute.anchors import load_anchors
-from trainer.attribute.approach import sample_means
-from trainer.configs import AttributeMethod
-from trainer.data.samples import Sample, load_samples, make_items, spread
+from trainer.data.samples import Sample, load_samples, make_items
+from trainer.pipeline.choice import choose_ways, method_without_gradients
 from trainer.pipeline.sizes import Sizes, fit
 from trainer.pipeline.stage_rows import usable_samples
 from trainer.rows.records import content_id
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from trainer.pipeline.costs import Costs
 
 SYNTHESIS_SHARE = 0.45  # of the time, where samples are made: a set is no better than what it learns from
-_MAX_SAMPLES = 64  # whose code is looked at
 
 
 class Clock:
@@ -63,7 +61,7 @@ class Fitted:
         anchors_path: Path | None,
         seed: int,
         clock: Clock | None = None,
-        measure: Callable[[Sequence[Sample]], "Costs"] | None = None,
+        measure: Callable[[Sequence[Sample], SizesSettings], "Costs"] | None = None,
     ) -> None:
         self._db = db
         self._asked = asked
@@ -88,18 +86,23 @@ class Fitted:
         """
         samples = usable_samples(self._db, self._asked.items, self._language, self._limit, self._seed)
         run = begin_run(self._db, SIZES, self._asked, parents=self._parents(samples), seed=self._seed)
+        asked = self._asked
+        if asked.may_choose:
+            (attribute, divide), why = choose_ways(samples, asked.attribute, asked.partition)
+            asked = replace(asked, attribute=attribute, partition=divide)
+            note(why)
         if not run.is_finished:
-            costs = self._measure(samples)
+            costs = self._measure(samples, asked)
             found = fit(
                 costs,
                 self._clock.left_s,
                 n_samples=len(samples),
                 n_anchor_items=sum(len(anchor.items) for anchor in self._anchors),
-                asked=self._asked,
+                asked=asked,
                 instead=method_without_gradients(samples),
             )
             run = finish_run(self._db, run, _to_figures(found))
-        found = _to_sizes(run.figures, self._asked)
+        found = _to_sizes(run.figures, asked)
         made = f"attribute {found.limit} samples by {found.attribute.method}, partition into {found.divide.k}"
         then = f"finetune {found.finetune.steps} steps, publish: about {format_seconds(found.expected_s)}"
         note(f"{self._left()}; next: {made}, {then}")
@@ -116,10 +119,9 @@ class Fitted:
         digest = content_id([sample.id for sample in samples])
         return SizesParents(samples=digest, base=find_base(self._asked.base).sha256)
 
-    def _measure_here(self, samples: Sequence[Sample]) -> "Costs":
+    def _measure_here(self, samples: Sequence[Sample], asked: SizesSettings) -> "Costs":
         from trainer.pipeline.costs import measure_costs  # torch
 
-        asked = self._asked
         return measure_costs(
             samples,
             self._anchors,
@@ -134,16 +136,6 @@ class Fitted:
     def _left(self) -> str:
         left, all_of_it = max(self._clock.left_s, 0.0), self._asked.budget_s
         return f"budget: {format_seconds(left)} of {format_seconds(all_of_it)} left"
-
-
-def method_without_gradients(samples: Sequence[Sample]) -> AttributeMethod:
-    """By approach where most of these samples are code that says by which means it works, else by words.
-
-    The parts that it makes are the more stable ones: 0.49 against 0.30, see the README.
-    """
-    looked_at = spread(samples, _MAX_SAMPLES)
-    n_known = sum(bool(sample_means(sample)) for sample in looked_at)
-    return "approach" if 2 * n_known > len(looked_at) else "bm25"
 
 
 def _to_figures(sizes: Sizes) -> SizesFigures:

@@ -6,13 +6,13 @@ stores of older versions lack them.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from trainer.configs import (
     ArmRecipe,
     AttributeConfig,
     AttributeMethod,
     Budget,
+    CheckConfig,
     FinetuneConfig,
     ItemsConfig,
     PartitionConfig,
@@ -76,6 +76,7 @@ class SizesSettings:
     finetune: FinetuneConfig
     items: ItemsConfig
     most_steps: int | None = field(default=None, metadata={"is_added": True})  # None: as many as help
+    may_choose: bool = field(default=False, metadata={"is_added": True})  # other methods, by what the samples are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +164,50 @@ class PartitionFigures:
     n_tasks: int | None = None  # by solution: all tasks, and those with two solutions or more
     n_tasks_of_two: int | None = None
     advice: str = ""  # what is wrong with the parts and what would be better
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckSettings:
+    """What a check of a partition run was asked for; the steps are in `check`."""
+
+    check: CheckConfig
+    finetune: FinetuneConfig
+    items: ItemsConfig
+    base: str
+    limit: int | None = None  # samples of each part
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckParents:
+    """The run whose parts are checked, and the digests of the base and of the weights of its samples."""
+
+    partition_run: str
+    base: str
+    weights: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckFigures:
+    """How much lower the loss of a held-out sample is under its own part's adapter than under the others.
+
+    In nats per token, with its 95 % interval over tasks: what it means is said in `trainer.partition.advantage`.
+    """
+
+    advantage: float
+    low: float
+    high: float
+    parts: dict[str, float | None]  # of each part by its name; None: none of its samples is held out
+    random: tuple[float, ...]  # of each random division
+    chance: float  # share of other deals of the held-out samples to the same parts that are as good
+    is_more_than_chance: bool
+    verdict: str  # one sentence for people, with the command that would be better where there is one
+    n_held_out: int
+    n_tasks: int  # that these solve
+    items_per_adapter: int
+    held_out_base: float
+    held_out_mean: float  # of all adapters of the division
+    quantization: str
+    device: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,6 +367,7 @@ SynthesizeRun = Run[SynthesizeSettings, SynthesizeParents, SynthesizeFigures]
 SizesRun = Run[SizesSettings, SizesParents, SizesFigures]
 AttributeRun = Run[AttributeSettings, AttributeParents, AttributeFigures]
 PartitionRun = Run[PartitionSettings, PartitionParents, PartitionFigures]
+CheckRun = Run[CheckSettings, CheckParents, CheckFigures]
 FinetuneRun = Run[FinetuneSettings, FinetuneParents, FinetuneFigures]
 PublishRun = Run[PublishConfig, PublishParents, PublishFigures]
 ArmRun = Run[ArmSettings, ArmParents, ArmFigures]
@@ -331,9 +377,8 @@ SYNTHESIZE = Stage("synthesize", SynthesizeSettings, SynthesizeParents, Synthesi
 SIZES = Stage("sizes", SizesSettings, SizesParents, SizesFigures)
 ATTRIBUTE = Stage("attribute", AttributeSettings, AttributeParents, AttributeFigures)
 PARTITION = Stage("partition", PartitionSettings, PartitionParents, PartitionFigures)
+CHECK = Stage("check", CheckSettings, CheckParents, CheckFigures)
 FINETUNE = Stage("finetune", FinetuneSettings, FinetuneParents, FinetuneFigures)
 PUBLISH = Stage("publish", PublishConfig, PublishParents, PublishFigures)
 ARM = Stage("arm", ArmSettings, ArmParents, ArmFigures)
 EVALUATE = Stage("evaluate", EvaluateSettings, EvaluateParents, EvaluateFigures)
-
-STAGES: tuple[Stage[Any, Any, Any], ...] = (SYNTHESIZE, SIZES, ATTRIBUTE, PARTITION, FINETUNE, PUBLISH, ARM, EVALUATE)

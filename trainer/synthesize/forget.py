@@ -39,6 +39,7 @@ class Forgotten:
     runs: tuple[str, ...]
     sets: tuple[str, ...]
     again: tuple[str, ...]  # the stages to call again, in their order
+    repositories: tuple[str, ...]  # those that something was made of and that are still there
 
 
 def forget(db: Database, *, repository: str = "", file: Path | None = None) -> Forgotten:
@@ -119,8 +120,11 @@ def _remove(db: Database, seeds: Sequence[tuple[str, str]]) -> Forgotten:
         runs=tuple(run["id"] for run in runs),
         sets=tuple(sets),
         again=tuple(again),
+        repositories=tuple(row["repository"] for row in db.query(_REPOSITORIES)),
     )
 
+
+_REPOSITORIES = "SELECT DISTINCT repository FROM seed_snippets ORDER BY repository"
 
 # an imported file may have the very same sample
 _ONLY_HERE = (

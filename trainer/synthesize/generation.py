@@ -1,5 +1,6 @@
 """Asking the base: questions in, texts out, as many rows in one batch as memory allows. Counts tokens and seconds."""
 
+import logging
 import time
 import zlib
 from collections.abc import Iterator, Sequence
@@ -7,6 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from spa_lsp.completion import CompletionRequest, CompletionResult, StopPolicy
+from spa_lsp.errors import TooLong
+
+logger = logging.getLogger(__name__)
 
 BATCH_ROWS = 64  # 24 kB of keys and values per token and row with the default base
 
@@ -39,16 +43,28 @@ class Asker:
         self.seconds = 0.0
 
     def ask(self, questions: Sequence[Question]) -> list[list[str]]:
-        """The answers to each question, whole; equal questions have equal answers."""
+        """The answers to each question, whole; equal questions have equal answers.
+
+        Empty ones to a question that the base cannot read: one seed with a long table is no reason to end a run.
+        """
         started = time.perf_counter()
-        answers: list[list[str]] = []
-        for batch in _batches(questions):
-            results = self._completer.complete_many([self._request(question) for question in batch])
-            for question, result in zip(batch, results, strict=True):
-                self.n_tokens += sum(alternative.n_tokens for alternative in result.alternatives)
-                answers.append([question.begun + alternative.text for alternative in result.alternatives])
+        answers = [own for batch in _batches(questions) for own in self._answers(batch)]
         self.seconds += time.perf_counter() - started
         return answers
+
+    def _answers(self, batch: Sequence[Question]) -> list[list[str]]:
+        try:
+            results = self._completer.complete_many([self._request(question) for question in batch])
+        except TooLong as error:
+            if len(batch) > 1:  # each by itself, to see which it is
+                return [own for question in batch for own in self._answers([question])]
+            logger.warning("a question is left without an answer: %s", error)
+            return [[""] * batch[0].n]
+        self.n_tokens += sum(alternative.n_tokens for result in results for alternative in result.alternatives)
+        return [
+            [question.begun + alternative.text for alternative in result.alternatives]
+            for question, result in zip(batch, results, strict=True)
+        ]
 
     def _request(self, question: Question) -> CompletionRequest:
         return CompletionRequest(

@@ -26,6 +26,7 @@ from trainer.executor.work import Do, Give, use_threads
 from trainer.train.checkpoint import TrainingState, tensor_bytes
 from trainer.train.held_out import held_out_base, held_out_losses, held_out_now
 from trainer.train.memory import adapters_at_once
+from trainer.train.starting import check_ranks
 from trainer.train.training import Plan, copy_core, plan_steps, train
 
 logger = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ class Training:
     start_set: TravellingSet | None
     start_names: Sequence[str]
     folder: Path | None
+    is_base_measured: bool = True  # on the held-out items, beside the adapters
 
     @property
     def base_id(self) -> str:
@@ -103,13 +105,14 @@ class Training:
         at_once = config.at_once or adapters_at_once(base, bank, _widest(plan), config.activation)
         done = self._train(base, bank, plan, rows, min(at_once, group.n_adapters))
         held = held_out_losses(base, bank, self.data, config.activation, rows)
+        is_base_asked = self.is_base_measured and group.first == 0
         trained = Trained(
             group=group,
             losses=tuple(state.losses for state in done),
             winners=tuple(state.winners for state in done),
             looks=tuple(state.held_out for state in done),
             held_out=tuple(map(tuple, held.tolist())),
-            held_out_base=tuple(held_out_base(base, self.data).tolist()) if group.first == 0 else (),
+            held_out_base=tuple(held_out_base(base, self.data).tolist()) if is_base_asked else (),
             quantization=base.quantization,
             device=base.device,
             at_once=min(at_once, group.n_adapters),
@@ -142,10 +145,9 @@ def new_bank(base: LoadedBase, config: FinetuneConfig, *, n_adapters: int, seed:
     """A bank of fresh adapters, each started from a seed of its own, so that they start apart.
 
     Raises:
-        BadInput: nothing of the rank would be the adapters' own.
+        BadInput: as `check_ranks`.
     """
-    if config.shared_rank >= config.rank:
-        raise BadInput(f"--shared-rank {config.shared_rank} leaves nothing of rank {config.rank} to the adapters")
+    check_ranks(config)
     bank = AdapterBank(base.model, device=base.device)
     bank.create(
         adapted_linears(base.model, config.target_modules),

@@ -6,12 +6,23 @@ from typing import Any
 
 from spa_lsp.adapters.check import check_base
 from spa_lsp.adapters.finding import find_set
-from spa_lsp.adapters.manifest import AdapterSet
+from spa_lsp.adapters.manifest import AdapterSet, check_scaling
 from spa_lsp.bases.catalog import find_base, installed_base
 from spa_lsp.errors import BadInput
 from trainer.configs import FinetuneConfig
 
 LEAD, BASE_LABEL = "lead", "the base"  # the name of a row that `trainer lead` makes, and its label where it is nothing
+
+
+def check_ranks(config: FinetuneConfig) -> None:
+    """Refuse what publishing, or the start of the training, would refuse after hours of other work.
+
+    Raises:
+        BadInput: alpha does not fit the rank, or nothing of the rank would be the adapters' own.
+    """
+    check_scaling(config.rank, config.alpha)
+    if config.shared_rank >= config.rank:
+        raise BadInput(f"--shared-rank {config.shared_rank} leaves nothing of rank {config.rank} to the adapters")
 
 
 def set_to_go_on_from(config: FinetuneConfig, base_id: str) -> AdapterSet | None:

@@ -149,7 +149,8 @@ def test_an_interrupted_import_exits_with_130_and_leaves_nothing_half(tmp_path):
 
 @pytest.mark.parametrize("name", ["rank", "alpha", "steps", "k"])  # (#11)
 def test_an_option_that_several_commands_have_is_the_same_in_all(name):
-    commands = [main.get_command(None, command) for command in main.list_commands(None)]
+    names = [command for command in main.list_commands(None) if command != "partition check"]  # that is short by intent
+    commands = [main.get_command(None, command) for command in names]
     found = [option for command in commands for option in command.params if f"--{name}" in option.opts]
     assert len(found) >= 3 and len({(option.default, option.help) for option in found}) == 1
 
@@ -172,6 +173,12 @@ def test_attribute_without_samples_says_what_to_do():
 def test_attribute_in_a_language_without_samples_names_it(data):
     trainer("import", data)
     assert "no samples in cobol" in sentence(trainer("attribute", "--method", "bm25", "--language", "cobol"))
+
+
+def test_a_language_is_found_however_it_is_written_and_others_are_named(data):  # (#14)
+    trainer("import", data)
+    assert trainer("attribute", "--method", "bm25", "--language", "Python").exit_code == 0
+    assert "it has some in python: pass --language" in sentence(trainer("attribute", "--language", "rust"))
 
 
 def test_attribute_refuses_samples_without_code(tmp_path):
@@ -227,6 +234,16 @@ def test_partition_show_explains_every_part(attributed):  # (#14)
     assert [view["name"] for view in views] == names and all(len(view["examples"]) == 5 for view in views)
     text = trainer("partition", "show").stdout
     assert f"{names[0]} (" in text and ": 12 samples" in text and "- Add up, but at most" in text
+
+
+def test_partition_show_reads_while_a_trainer_writes(attributed):  # (#14)
+    trainer("partition", "--k", "2")
+    with closing(open_store(write=True)):
+        assert ": 12 samples" in trainer("partition", "show").stdout
+
+
+def test_partition_show_of_a_newer_store_is_one_sentence(newer):  # (#14)
+    assert "upgrade spa-lsp" in sentence(trainer("partition", "show"))
 
 
 def test_partition_show_of_nothing_says_what_to_do(attributed):  # (#14)
@@ -360,6 +377,12 @@ def test_status_reads_while_a_trainer_writes(attributed):
         writer.close()
 
 
+def test_a_base_that_was_removed_is_named_before_any_work(data, tiny_base):  # (#14)
+    tiny_base.unlink()
+    result = trainer("run", data, "--base", "tiny-qwen2", "--method", "bm25")
+    assert "is not on this machine; run: spa-lsp models pull" in sentence(result) and "import" not in result.output
+
+
 @pytest.mark.usefixtures("tiny_base")
 def test_run_does_all_of_it_and_again_nothing(data):
     options = [
@@ -393,7 +416,7 @@ def test_run_does_all_of_it_and_again_nothing(data):
 def test_run_with_a_budget_says_what_fits_and_publishes(data, monkeypatch):
     monkeypatch.setattr(time_budget, "give_way", lambda: None)
     costs = Costs(load_s=1, warm_up_s=1, gradient_s=1, gradient_share=1, anchor_s=1, step_s=40, held_out_s=1)
-    monkeypatch.setattr(Fitted, "_measure_here", lambda self, samples: costs)
+    monkeypatch.setattr(Fitted, "_measure_here", lambda self, samples, asked: costs)
     options = ["--base", "tiny-qwen2", "--method", "bm25", "--rank", "2", "--max-tokens", "400", "--name", "mine"]
     result = trainer("run", data, *options, "--budget", "5m")
     assert result.exit_code == 0, result.output
@@ -407,7 +430,7 @@ def test_run_with_a_budget_says_what_fits_and_publishes(data, monkeypatch):
 def test_a_budget_has_at_most_the_steps_that_were_given(data, monkeypatch, given, steps):
     monkeypatch.setattr(time_budget, "give_way", lambda: None)
     costs = Costs(load_s=1, warm_up_s=1, gradient_s=1, gradient_share=1, anchor_s=1, step_s=40, held_out_s=1)
-    monkeypatch.setattr(Fitted, "_measure_here", lambda self, samples: costs)
+    monkeypatch.setattr(Fitted, "_measure_here", lambda self, samples, asked: costs)
     options = ["--base", "tiny-qwen2", "--method", "bm25", "--rank", "2", "--max-tokens", "400"]
     assert f"finetune {steps} steps" in trainer("run", data, *options, "--budget", "5m", *given).stderr
 
@@ -420,6 +443,22 @@ def test_another_number_of_parts_than_the_set_has_is_refused_before_the_work(dat
     onward = ["run", data, "--base", "tiny-qwen2", "--init-from", "mine"]
     result = trainer(*onward, "--k", "3")
     assert "has 2 adapters and there are 3 parts; pass --k 2" in sentence(result) and "attribute" not in result.stdout
+
+
+# #14
+@pytest.mark.usefixtures("tiny_base")
+@pytest.mark.parametrize(("k", "words"), [(9, "k is 9, but there are 8 anchors"), (8, "there are only 5 samples")])
+def test_a_run_refuses_more_parts_than_can_be_before_it_attributes(tmp_path, k, words):
+    (tmp_path / "few.jsonl").write_text("\n".join(row(n) for n in range(5)))
+    result = trainer("run", tmp_path / "few.jsonl", "--base", "tiny-qwen2", "--k", k)
+    assert words in sentence(result) and "attribute" not in result.output
+
+
+# #14
+@pytest.mark.usefixtures("tiny_base")
+def test_a_run_refuses_a_core_without_specialists_before_any_work(data):
+    result = trainer("run", data, "--base", "tiny-qwen2", "--rank", "4", "--shared-rank", "4")
+    assert "leaves nothing of rank 4" in sentence(result) and "import" not in result.output
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("10", 600), ("1h30m", 5400), (" 2H ", 7200)])

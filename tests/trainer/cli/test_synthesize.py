@@ -53,5 +53,16 @@ def test_forget_says_what_went_and_what_to_train_anew(project):  # noqa: F811
     assert (record["n_samples"], record["again"]) == (2, ["attribute"])
 
 
+def test_forget_of_what_is_not_there_names_what_is(project, tmp_path):  # noqa: F811  #14
+    trainer("synthesize", "--from", project, "--recipe", "behaviour", "--responses", 2, *TINY)
+    said = trainer("forget", "--repo", tmp_path / "typo").stdout
+    assert said == f"nothing in the store is of {tmp_path / 'typo'}; it has samples of {project}\n"
+
+
+def test_a_folder_of_benchmarks_that_is_not_there_is_refused(project, tmp_path):  # noqa: F811  #14
+    asked = ("synthesize", "--from", project, "--data", tmp_path / "typo", *TINY)
+    assert "there is no folder of benchmarks" in sentence(trainer(*asked))
+
+
 def test_forget_wants_one_thing():
     assert trainer("forget").exit_code == 2

@@ -9,6 +9,7 @@ from trainer.partition.normalize import comparable_items, normalize
 from trainer.partition.parts import (
     assign_balanced,
     balanced_kmeans,
+    check_k,
     choose_columns,
     moved_share,
     part_sizes,
@@ -87,12 +88,12 @@ def test_fewer_parts_than_anchors_keep_the_most_varying():
 
 def test_more_parts_than_anchors_is_refused():
     with pytest.raises(BadInput, match="k is 3, but there are 2 anchors"):
-        choose_columns(noise(9, 2), 3)
+        check_k(PartitionConfig(k=3), n_anchors=2, n_samples=9)
 
 
 def test_more_parts_than_samples_is_refused():
     with pytest.raises(BadInput, match="only 3 samples"):
-        choose_columns(noise(3, 8), 8)
+        check_k(PartitionConfig(k=8), n_anchors=8, n_samples=3)
 
 
 def test_ranks_do_not_depend_on_the_shape_of_a_column():  # (#14)
@@ -155,6 +156,10 @@ def test_every_bootstrap_is_reported():
     calls = []
     stability(noise(20, 2, 3), ARGMAX, seed=0, on_draw=lambda: calls.append(1))
     assert len(calls) == N_BOOTSTRAPS
+
+
+def test_stability_of_one_part_is_unknown():  # #14
+    assert stability(noise(10, 1, 3), PartitionConfig(k=1), seed=0) is None
 
 
 def test_stability_of_one_item_is_unknown():

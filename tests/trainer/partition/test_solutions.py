@@ -98,3 +98,8 @@ def test_noise_is_as_stable_as_chance():
 
 def test_without_a_choice_there_is_no_stability():
     assert stability(styled(2, 1), CONFIG, seed=0, tasks=[[n] for n in range(6)]) is None
+
+
+def test_of_two_parts_with_the_same_influence_the_first_gets_what_fits_better():
+    influence = np.array([[1.0, 1.0], [3.0, 3.0], [5.0, 5.0], [4.0, 4.0]], dtype=np.float32)
+    assert choose_solutions(influence, [[0, 1], [2, 3]], "none").tolist() == [[1, 0], [2, 3]]

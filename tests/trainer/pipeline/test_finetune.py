@@ -83,6 +83,12 @@ def test_the_text_shows_the_curve(divided):
     assert [line.split(":")[0].strip() for line in lines if "held out" in line] == ["step 1", "step 2"]
 
 
+def test_no_held_out_loss_is_shown_where_nothing_is_held_out(divided):  # #14
+    lines = trainer("finetune", *SMALL, "--limit", "4", "--evaluate-every", "1").stdout.splitlines()
+    assert [line.split(":")[0].strip() for line in lines if "loss" in line] == ["step 1", "step 2"]
+    assert not [line for line in lines if "held out" in line or "nan" in line]
+
+
 def test_weights_of_samples_are_part_of_the_runs_key(divided, tmp_path):
     first = trainer_json("finetune", *SMALL)[0]
     (tmp_path / "again.jsonl").write_text(row(3, sample_weight=3))
@@ -117,7 +123,7 @@ main(sys.argv[2:])
 
 def killed(step, *arguments):
     """A trainer that is killed at this of its steps; its exit status."""
-    command = [sys.executable, "-c", _DRIVER, str(step), "finetune", *arguments]
+    command = [sys.executable, "-c", _DRIVER, str(step), *arguments]
     return subprocess.run(command, capture_output=True, env=os.environ, timeout=900).returncode
 
 
@@ -143,7 +149,7 @@ def test_a_trainer_killed_at_any_step_ends_with_the_same_adapters(divided, objec
     rng = random.Random(objective)
     for _ in range({"parts": 3, "mcl": 2}[objective] * N_ROUNDS):
         begin_anew(whole)
-        assert killed(rng.randint(2, 12), *asked) == -signal.SIGKILL
+        assert killed(rng.randint(2, 12), "finetune", *asked) == -signal.SIGKILL
         again = trainer_json("finetune", *asked)[0]
         is_same = adapters(again) == expected and again["figures"]["curve"] == whole["figures"]["curve"]
         tally("kill -9 while training", 1, not is_same)

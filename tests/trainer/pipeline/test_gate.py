@@ -6,7 +6,7 @@ from sqlite_utils import Database
 
 from trainer.attribute.anchors import anchors_digest, load_anchors
 from trainer.configs import AttributeConfig, ItemsConfig, PartitionConfig
-from trainer.pipeline.gate import ID_LENGTH, advice, is_signal, stabilities
+from trainer.pipeline.gate import ID_LENGTH, advice, by_solution, is_signal, stabilities
 from trainer.rows.runs import begin_run, finish_run
 from trainer.rows.stages import (
     ATTRIBUTE,
@@ -103,3 +103,10 @@ def test_a_part_of_hardly_any_sample_is_named(n):
 
 def test_what_cannot_be_measured_is_no_lack_of_signal():
     assert is_signal(None, None)
+
+
+def test_a_division_by_solution_is_proposed_with_all_that_was_asked_for():
+    settings = PartitionSettings(partition=PartitionConfig(k=12), limit=50)
+    said = by_solution(source("datainf", "my own"), settings, 7)
+    words = "`trainer attribute --method approach --max-tokens 99 --language python --seed 3"
+    assert f"{words} && trainer partition --method solutions --normalize contrast --k 12 --limit 50 --seed 7`" in said

@@ -8,8 +8,9 @@ import pytest
 
 from spa_lsp.errors import BadInput
 from tests.trainer.cli.running import trainer, trainer_json
-from trainer.configs import AttributeConfig, ItemsConfig, PartitionConfig
+from trainer.configs import AttributeConfig, CheckConfig, FinetuneConfig, ItemsConfig, PartitionConfig
 from trainer.pipeline import stages
+from trainer.pipeline.check import run_check
 from trainer.pipeline.explain import explain
 from trainer.pipeline.stage_rows import data_record, load_parts
 from trainer.pipeline.stages import open_trainer, run_attribute, run_partition
@@ -65,6 +66,18 @@ def test_every_part_gets_the_solution_of_each_task_that_is_its_own_way(db, ancho
     assert {part: sorted(own.id for own in members) for part, members in parts.items()} == {
         0: [f"{n}-0" for n in range(6)],
         1: [f"{n}-1" for n in range(6)],
+    }
+
+
+def test_more_parts_than_anchors_take_the_next_best_solutions(db, anchors):
+    insert(db, n_tasks=6)
+    run = divide(db, anchors, k=3)
+    assert run.figures.labels == ("loops", "short", "loops 2")
+    parts = load_parts(db, run, None)
+    assert {name: [own.id[-1] for own in parts[n]] for n, name in enumerate(run.figures.names)} == {
+        "loops": ["0"] * 6,
+        "short": ["1"] * 6,
+        "loops-2": ["2"] * 6,
     }
 
 
@@ -125,3 +138,26 @@ def test_kmeans_after_embedding_divides_the_embeddings_themselves(db, anchors, m
     assert seen[0].shape[0] == 18 and seen[0].shape[1] > 2 and figures.names == ("kmeans-1", "kmeans-2", "kmeans-3")
     np.testing.assert_allclose(np.linalg.norm(seen[0], axis=1), 1, atol=1e-5)
     assert figures.stability is None
+
+
+def test_a_check_holds_out_whole_tasks_of_which_every_part_has_one_solution(db, anchors, tiny_base):
+    insert(db, n_tasks=12, forms=[LOOP, SHORT])
+    divided = divide(db, anchors, k=2)
+    short = FinetuneConfig(rank=2, alpha=4, accumulate=1)
+    checked = run_check(
+        db, CheckConfig(steps=1, n_random=2), short, ITEMS, base_id="tiny-qwen2", run_id=divided.id
+    ).run.figures
+    assert (checked.n_held_out, checked.n_tasks, len(checked.random)) == (4, 2, 2)
+    assert set(checked.parts) == {"loops", "short"} and None not in checked.parts.values()
+
+
+@pytest.mark.usefixtures("tiny_base")
+def test_a_run_of_which_nobody_said_how_divides_by_solution_and_says_why(anchors, tmp_path):
+    with open_trainer() as db:
+        insert(db, n_tasks=6)
+    (tmp_path / "a.jsonl").write_text(json.dumps({"lang": "python", "problem": "Add.", "solution": LOOP.format(n=99)}))
+    asked = ["run", tmp_path / "a.jsonl", "--k", 3, "--base", "tiny-qwen2", "--anchors", anchors, "--rank", 2]
+    result = trainer(*asked, "--steps", 1, "--max-tokens", 400, "--infill-share", 1, "--json")
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert "6 of 7 tasks have several solutions: every adapter gets one of each, by approach" in result.stderr
+    assert records[1]["figures"]["method"] == "approach" and records[2]["config"]["partition"]["method"] == "solutions"

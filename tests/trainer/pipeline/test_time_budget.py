@@ -12,12 +12,12 @@ from spa_lsp.errors import BadInput
 from tests.conftest import TINY_ID
 from trainer.attribute.anchors import Anchor
 from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig, PartitionConfig
-from trainer.data.samples import Item, Sample
+from trainer.data.samples import Item
 from trainer.pipeline import time_budget
 from trainer.pipeline.costs import Costs, measure_costs
 from trainer.pipeline.sizes import MAX_STEPS, MIN_STEPS, fit
 from trainer.pipeline.stage_rows import usable_samples
-from trainer.pipeline.time_budget import Clock, Fitted, method_without_gradients
+from trainer.pipeline.time_budget import Clock, Fitted
 from trainer.rows.stages import SizesSettings
 from trainer.rows.tables import MIGRATIONS
 
@@ -164,7 +164,7 @@ def call(db, *, costs=COSTS, now=lambda: 0.0, **changes):
     clock = Clock(ASKED.budget_s, now)
     return Fitted(
         db, replace(ASKED, **changes), language="python", limit=None, anchors_path=None, seed=0, clock=clock,
-        measure=lambda samples: costs,
+        measure=lambda samples, asked: costs,
     )  # fmt: skip
 
 
@@ -236,13 +236,6 @@ def test_where_there_are_none_they_are_not_measured(db):
     items, words = ItemsConfig(max_tokens=400), AttributeConfig(method="bm25")
     found = measure_costs(samples, ANCHORS, words, ASKED.finetune, items, k=2, base_id=TINY_ID, seed=0)
     assert (found.warm_up_s, found.gradient_s, found.anchor_s) == (0, 0, 0) and found.step_s > 0
-
-
-# #14
-def test_most_samples_say_whether_they_are_told_apart_by_approach_or_by_words():
-    loops, prose = "```python\ndef f(a):\n    for b in a:\n        print(b)\n```", "Nothing that a loop could do."
-    made = [Sample(id=f"{n}", lang="python", problem="p", solution=loops if n else prose) for n in range(4)]
-    assert (method_without_gradients(made), method_without_gradients(made[:2])) == ("approach", "bm25")
 
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="only Linux has it")

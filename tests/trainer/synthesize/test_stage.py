@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from spa_lsp.errors import BadInput
+from spa_lsp.errors import BadInput, TooLong
 from tests.trainer.synthesize.conftest import CLAMP, CannedBase, git
 from trainer.configs import ItemsConfig, SourcesConfig, SynthesizeConfig
 from trainer.data.samples import load_samples, make_items
@@ -37,6 +37,21 @@ def test_all_distinct_right_solutions_become_samples(db, project, canned, config
     codes = [sample.solution for sample in load_samples(db) if "`clamp(" in sample.problem]
     assert figures.n_tasks == 2 and len(codes) == 4  # the seed's own and three right ones
     assert not any("    return low\n```" in code for code in codes)
+
+
+# #14
+def test_a_seed_that_the_base_cannot_read_ends_no_run(db, project, canned, config, caplog):
+    answer = canned._answer
+
+    def answer_what_fits(request):
+        if "def clamp" in request.begun:
+            raise TooLong("no room")
+        return answer(request)
+
+    canned._answer = answer_what_fits
+    figures = synthesize(db, project, canned, config).run.figures
+    assert figures.n_tasks == 2 and figures.n_unreadable >= config.responses  # of `clamp` its author's solution is kept
+    assert len(load_samples(db)) == 3 and "left without an answer: no room" in caplog.text
 
 
 def test_each_solution_has_its_approach_and_normal_form(db, project, canned, config):
