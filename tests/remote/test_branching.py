@@ -124,7 +124,7 @@ async def test_a_lead_that_breaks_leaves_the_others(opened):
         if body["temperature"] > 0.0:
             return await fake._complete(writer, body)
         await send_head(writer)
-        await send_piece(writer, *LEAD[:1][0][:1], tops=LEAD[0][1])
+        await send_piece(writer, "    return", tops={"    total": -2.0})
         writer.transport.abort()
 
     fake, engine = await opened(settings=ALONE, behave=breaks_the_lead)
