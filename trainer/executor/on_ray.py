@@ -16,7 +16,7 @@ from spa_lsp.bases.catalog import find_base
 from spa_lsp.errors import BadInput, SpaError, Unavailable
 from spa_lsp.offline import go_offline
 from trainer.executor.same import BaseDigests, check_base, check_versions, digests_of, versions
-from trainer.executor.watch import LOOK_S, Watch, trouble_of
+from trainer.executor.watch import LOOK_S, Watch
 from trainer.executor.work import Do, Piece, Row, Take, Work
 
 logger = logging.getLogger(__name__)
@@ -47,28 +47,30 @@ class Ray:
             return
         ray = _connect(self.address)
         n_weights = find_base(work.base_id).parameters if work.base_id else 0
-        place = _place(ray.nodes(), n_weights, n_asked=self.n_workers, n_pieces=len(pieces))
+        watch = Watch(ray)
+        place = _place(watch.nodes, n_weights, n_asked=self.n_workers, n_pieces=len(pieces))
         logger.info("%s", place)
         base = digests_of(work.base_id) if work.base_id else None
         start = _Start(work=work, base=base, n_threads=place.n_threads)
         shared = [ray.put(pickle.dumps(start))]
         workers = _actors(ray, place)
         try:
-            _compute(ray, workers, shared, pieces, take)
+            _compute(ray, workers, watch, shared, pieces, take)
         except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
+            watch.look_at_node()
             why = str(error).splitlines()[-1].strip()
-            trouble = trouble_of(ray) or (
+            raise Unavailable(
                 f"{MAX_TRIES_OF_PIECE} workers died of one piece of work ({why}); if it was for want of memory "
-                "take fewer --workers"
-            )
-            raise Unavailable(f"{trouble}, and run again: finished pieces are kept") from error
+                "take fewer --workers, and run again: finished pieces are kept"
+            ) from error
 
 
-def _compute(ray: Any, idle: list[Any], shared: Sequence[Any], pieces: Sequence[Piece], take: Take[Row]) -> None:
+def _compute(
+    ray: Any, idle: list[Any], watch: Watch, shared: Sequence[Any], pieces: Sequence[Piece], take: Take[Row]
+) -> None:
     """Give each worker a piece, and another one for its rows, until there are none."""
     waiting = deque(pieces)
     at_work: dict[Any, Any] = {}  # the worker, by what it will answer
-    watch = Watch(ray)
     try:
         while waiting or at_work:
             at_work |= [_ask(idle.pop(), shared, waiting.popleft()) for _ in range(min(len(idle), len(waiting)))]
@@ -160,8 +162,6 @@ def _connect(address: str | None) -> Any:
     except ImportError as error:
         raise Unavailable(f"--executor ray needs Ray ({error}); run: pip install 'spa-lsp[ray]'") from None
     if ray.is_initialized():
-        if trouble := trouble_of(ray):
-            raise Unavailable(f"{trouble}; start again")
         return ray
     named = address or "this machine"
     try:
