@@ -25,6 +25,7 @@ MAX_TRIES_OF_PIECE = 4  # a piece that kills every worker is no accident
 _BYTES_OF_WEIGHT = 4  # of a base in fp32; on its way to a GPU it takes half of it
 _ENVIRONMENT = {  # read when Ray is imported
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "^",  # else it says on stdout, where our data goes, which worker has died
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # its next default, of which it warns
 }
 _LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # there is no other name for it
