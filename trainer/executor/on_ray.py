@@ -59,11 +59,14 @@ class Ray:
             _compute(ray, workers, watch, shared, pieces, take)
         except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
             watch.look_at_node()
-            why = str(error).splitlines()[-1].strip()
-            raise Unavailable(
-                f"{MAX_TRIES_OF_PIECE} workers died of one piece of work ({why}); if it was for want of memory "
-                "take fewer --workers, and run again: finished pieces are kept"
-            ) from error
+            raise Unavailable(f"{_why_dead(error)}; run again: finished pieces are kept") from error
+
+
+def _why_dead(error: Any) -> str:
+    why = str(error).splitlines()[-1].strip()
+    if getattr(error, "actor_init_failed", False):
+        return f"a worker cannot start ({why}); install on every node what the driver has"
+    return f"{MAX_TRIES_OF_PIECE} workers died of one piece of work ({why}); take fewer --workers if memory was short"
 
 
 def _compute(

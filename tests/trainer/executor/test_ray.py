@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import types
 from contextlib import closing
 
 import pytest
@@ -23,7 +24,7 @@ from tests.trainer.executor.some_anchors import anchors_file
 from tests.trainer.executor.store_digest import store_digest
 from trainer.cli import options
 from trainer.executor import same
-from trainer.executor.on_ray import Ray
+from trainer.executor.on_ray import Ray, _Worker
 from trainer.rows.build_set import runs_dir
 
 N_KILLS = int(os.environ.get("SPA_KILLS", "5"))
@@ -176,6 +177,15 @@ def test_a_piece_that_kills_every_worker_ends_in_a_sentence_and_costs_no_other_p
     with pytest.raises(Unavailable, match="4 workers died of one piece of work .* run again: finished pieces are kept"):
         Ray(n_workers=1).run(Poison(), [0, 1], taken.append)
     assert taken == [["alive"]]
+
+
+def test_a_worker_that_lacks_what_the_driver_has_is_refused_with_a_sentence(monkeypatch):
+    module = types.ModuleType("only_here")
+    module.Lacking = type("Lacking", (_Worker,), {"__module__": "only_here"})
+    monkeypatch.setitem(sys.modules, "only_here", module)
+    monkeypatch.setattr("trainer.executor.on_ray._Worker", module.Lacking)
+    with pytest.raises(Unavailable, match="cannot start .*only_here.*; install on every node what the driver has"):
+        Ray(n_workers=1).run(Sleeping(), [0], pytest.fail)
 
 
 def test_workers_that_find_no_place_end_in_a_sentence(monkeypatch):
