@@ -10,6 +10,7 @@ from tests.trainer.synthesize.conftest import make_repository, project  # noqa: 
 from trainer.executor.on_ray import _ENVIRONMENT, _LOOPBACK_ONLY
 
 MOST_S = 600  # twenty times what a test takes on a quiet machine
+NOT_NICE = {"RAY_worker_niceness": "0"}  # at Ray's 15 workers get next to nothing where something else runs
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +19,7 @@ def has_ray():
     if importlib.util.find_spec("ray") is None:
         pytest.skip("needs the extra `ray`")
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (_ENVIRONMENT | _LOOPBACK_ONLY).items():  # read at import
+        for name, value in (_ENVIRONMENT | _LOOPBACK_ONLY | NOT_NICE).items():  # read at import
             patch.setenv(name, value)
         yield
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from unittest import mock
 
 from tests.trainer.cli.running import trainer
+from tests.trainer.executor.conftest import NOT_NICE
 from tests.trainer.executor.some_anchors import anchors_file
 from trainer.attribute import stage
 from trainer.cli import options
@@ -77,7 +78,7 @@ def main():
 
 
 if __name__ == "__main__":
-    os.environ |= _ENVIRONMENT | _LOOPBACK_ONLY
+    os.environ |= _ENVIRONMENT | _LOOPBACK_ONLY | NOT_NICE
     cut = stage._batches
     with (
         mock.patch.object(options, "Ray", Timed),
