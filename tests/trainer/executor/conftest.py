@@ -48,3 +48,4 @@ def bounded(request):
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Ray makes an exception of it, behind which pytest would go on

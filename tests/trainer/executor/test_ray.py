@@ -105,7 +105,7 @@ def digest_after(command, *more):
 
 @pytest.mark.parametrize(
     ("name", "n_workers"),
-    [("attribute", 2), ("evaluate", 1), ("evaluate", 2), ("evaluate", 3), ("finetune", 2), ("synthesize", 2)],
+    [("attribute", 2), ("evaluate", 1), ("evaluate", 3), ("finetune", 2), ("synthesize", 2)],
 )
 def test_workers_make_the_same_rows_as_this_process(here, name, n_workers, request):
     command = request.getfixturevalue(name)
