@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from spa_lsp.adapters.manifest import AdapterSet, check_temperature
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.errors import BadInput, NotFound
+from spa_lsp.text.branching import BRANCH_SHARE
 
 MAX_ROWS = 64
 BASE_ROWS = 8  # of the base where there is no set: one alone would be no choice
 BASE_TEMPERATURE = 0.8  # of them, but for the lead
-BRANCHES = "branches at 0.75 of the temperature"  # how rows behind a lead come about; another way has another name
+# how rows behind a lead come about; another way has another name
+BRANCHES = f"branches at {BRANCH_SHARE} of the temperature"
 _SEEDS = 2**32
 
 

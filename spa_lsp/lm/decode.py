@@ -13,17 +13,14 @@ from torch import Tensor
 
 from spa_lsp.completion import Finish
 from spa_lsp.lm.attention import KeyValues
-from spa_lsp.lm.branching import Choice, branches, choices_of, n_tokens_of
 from spa_lsp.lm.forward import forward
 from spa_lsp.lm.load import LoadedBase
-from spa_lsp.lm.sampling import argmax, draw, draw_of_all, log_sums
+from spa_lsp.lm.sampling import argmax, choices_of, draw, draw_of_all, log_sums
 from spa_lsp.lm.vocabulary import Vocabulary
+from spa_lsp.text.branching import BRANCH_SHARE, Choice, branches, n_tokens_of
 from spa_lsp.text.stopping import Cut
 
 _RANDOMS = 64  # that a row fetches at once
-# of the temperature: rows that begin apart need not be drawn apart. Of 60 gaps of MBPP (`mbpp-gaps`, the shipped set,
-# served at 0.8) all of it gives 1.37 different and right alternatives, three quarters 1.63, half of it 1.62.
-_BRANCH_SHARE = 0.75
 HALF_CHARACTER = "\ufffd"  # what the last token may decode to when it is a part of a character
 
 
@@ -48,7 +45,7 @@ class Row:
     owed: str = ""  # how the row must begin; no part of its text
     generator: torch.Generator | None = None  # of a sampled row
     beginning: tuple[int, ...] = ()  # tokens that it takes first, whatever the model says
-    choices: list[list[Choice]] | None = None  # of a lead: what could stand at each of its places
+    choices: list[list[Choice[int]]] | None = None  # of a lead: what could stand at each of its places
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)  # of each token under the model, the stop token's included
     still_owed: bytes = b""
@@ -97,9 +94,9 @@ def branch_off(lead: Row, rows: Sequence[Row], vocabulary: Vocabulary) -> None:
     text = lead.owed.encode() + lead.text.encode()
     n_shown = n_tokens_of(text, lead.ids, vocabulary.spell)
     found = branches(lead.ids[:n_shown], lead.logprobs, lead.choices or [], n=len(rows), spell=vocabulary.spell)
-    for row, beginning in zip(rows, found, strict=False):
-        row.beginning = beginning
-        row.rules = replace(row.rules, temperature=row.rules.temperature * _BRANCH_SHARE)
+    for row, branch in zip(rows, found, strict=False):
+        row.beginning = (*lead.ids[: branch.place], branch.choice.token)
+        row.rules = replace(row.rules, temperature=row.rules.temperature * BRANCH_SHARE)
 
 
 def decode(

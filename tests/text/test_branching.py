@@ -2,9 +2,7 @@
 
 import math
 
-import torch
-
-from spa_lsp.lm.branching import MAX_PLACES, N_CHOICES, Choice, branches, choices_of, n_tokens_of
+from spa_lsp.text.branching import MAX_PLACES, Choice, branches, n_tokens_of
 
 SPELLED = {
     1: b"a",
@@ -32,7 +30,8 @@ def at(**likely):
 def branched(tokens, choices, n=10):
     taken = [{each.token: each.logprob for each in own} for own in choices]
     logprobs = [own.get(token, 0.0) for token, own in zip(tokens, taken, strict=False)]
-    return branches(tokens, logprobs, choices, n=n, spell=spell)
+    found = branches(tokens, logprobs, choices, n=n, spell=spell)
+    return [(*tokens[: each.place], each.choice.token) for each in found]
 
 
 def test_the_likeliest_of_all_untaken_beginnings_come_first():
@@ -63,15 +62,6 @@ def test_nothing_branches_off_far_behind():
 def test_a_place_where_no_other_token_may_stand_has_no_branch():
     """As long as a row writes what has been typed already."""
     assert branched([1, 2], [[], at(t2=0.5, t7=0.5)]) == [(1, 7)]
-
-
-def test_choices_are_the_likeliest_tokens():
-    logits = torch.arange(12.0)
-    found = choices_of(logits, float(logits.logsumexp(0)))
-    assert [each.token for each in found] == [11, 10, 9, 8][:N_CHOICES]
-    torch.testing.assert_close(
-        torch.tensor([each.logprob for each in found]), torch.log_softmax(logits, 0)[[11, 10, 9, 8]]
-    )
 
 
 def test_the_tokens_that_spell_a_text():

@@ -1,0 +1,55 @@
+"""How rows at a server begin as the lead does and then otherwise: by text, since ids of tokens are not told. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+from spa_lsp.remote.logprobs import Said, is_text
+from spa_lsp.remote.rows import Row
+from spa_lsp.text.branching import Choice, branches, n_tokens_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lead:
+    """What others need of one that has ended; a place without choices is none where one may branch off."""
+
+    tokens: tuple[bytes, ...] = ()  # of what is owed and what is shown
+    logprobs: tuple[float, ...] = ()
+    choices: tuple[tuple[Choice[bytes], ...], ...] = ()  # one place more where the lead went on
+    n_owing: int = 0  # first tokens that write what is owed
+
+
+def lead_of(row: Row) -> Lead:
+    """A finished row as one to branch off, up to the first token that nobody knows.
+
+    Where its tokens do not spell its text, what is said of others is not to be believed either: then it has no place.
+    """
+    known = list(takewhile(lambda said: said.spelled is not None and said.logprob is not None, row.said))
+    tokens = [said.spelled or b"" for said in known]
+    spelled, raw, owed = b"".join(tokens), row.raw.encode(), row.ask.owed.encode()
+    if not (spelled.startswith(raw) or raw.startswith(spelled)):
+        return Lead()
+    n_shown = n_tokens_of(owed + row.text.encode(), tokens, b"".join)
+    begun = [b"".join(tokens[:n]) for n in range(n_shown + 1)]  # before each place, and all of it
+    specials = [special.encode() for special in row.ask.specials]
+    return Lead(
+        tokens=tuple(tokens[:n_shown]),
+        logprobs=tuple(said.logprob or 0.0 for said in known[:n_shown]),
+        choices=tuple(
+            _plain(said, specials) if len(before) >= len(owed) and is_text(before) else ()
+            for said, before in zip(row.said, begun, strict=False)
+        ),
+        n_owing=sum(len(before) < len(owed) for before in begun[:-1]),
+    )
+
+
+def _plain(said: Said, specials: Sequence[bytes]) -> tuple[Choice[bytes], ...]:
+    return tuple(each for each in said.choices if not any(special in each.token for special in specials))
+
+
+def branch_off(lead: Lead, rows: Sequence[Row]) -> None:
+    """Let fresh rows begin as a lead does, each up to another place; those that find none stay as they are."""
+    found = branches(lead.tokens, lead.logprobs, lead.choices, n=len(rows), spell=b"".join)
+    for row, branch in zip(rows, found, strict=False):
+        begun = b"".join([*lead.tokens[: branch.place], branch.choice.token])
+        row.begin(begun.decode(), [*lead.logprobs[lead.n_owing : branch.place], branch.choice.logprob])
