@@ -3,7 +3,7 @@
 python -m tests.trainer.executor.speedup --samples FILE --data FOLDER [--base ID]
 
 The start of the workers is not counted: a run is timed from when each of them has had a piece. Pieces are cut smaller
-than usual, so that the end, where one worker waits for the other, is a small part; six minutes on a quiet machine.
+than usual, so that the end, where one worker waits for the other, is a small part; some minutes on a quiet machine.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def main():
     parser.add_argument("--samples", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--base", default="qwen2.5-coder-0.5b-instruct")
-    parser.add_argument("--limit", type=int, default=48, help="Samples, and problems.")
+    parser.add_argument("--limit", type=int, default=36, help="Samples, and problems.")
     asked = parser.parse_args()
     commands = {
         "attribute": ["attribute", "--limit", asked.limit, "--warmup-samples", 4, "--base", asked.base],
