@@ -13,7 +13,8 @@ from spa_lsp.errors import BadInput, NotFound
 MAX_ROWS = 64
 BASE_ROWS = 8  # of the base where there is no set: one alone would be no choice
 BASE_TEMPERATURE = 0.8  # of them, but for the lead
-BRANCHES = "branches at 0.75 of the temperature"  # how rows behind a lead come about; another way has another name
+# how rows behind a lead come about; another way has another name
+BRANCHES = "branches where the text differs, at 0.75 of the temperature"
 _SEEDS = 2**32
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from spa_lsp.completion import Finish
 from spa_lsp.lm.attention import KeyValues
-from spa_lsp.lm.branching import Choice, branches, choices_of, n_tokens_of
+from spa_lsp.lm.branching import Choice, branches, choices_of
 from spa_lsp.lm.forward import forward
 from spa_lsp.lm.load import LoadedBase
 from spa_lsp.lm.sampling import argmax, draw, draw_of_all, log_sums
@@ -94,9 +94,17 @@ def new_rows(streams: Sequence[int], rules: RowRules, last_token: int, owed: str
 
 def branch_off(lead: Row, rows: Sequence[Row], vocabulary: Vocabulary) -> None:
     """Let fresh rows begin as a finished lead does, each up to another place; those that find none stay as they are."""
-    text = lead.owed.encode() + lead.text.encode()
-    n_shown = n_tokens_of(text, lead.ids, vocabulary.spell)
-    found = branches(lead.ids[:n_shown], lead.logprobs, lead.choices or [], n=len(rows), spell=vocabulary.spell)
+    owed, text = lead.owed.encode(), lead.text.encode()
+    if not owed and vocabulary.spell(lead.ids).startswith(b" ") and not text.startswith(b" "):
+        text = b" " + text  # a SentencePiece tokenizer leaves it out
+    found = branches(
+        lead.ids,
+        lead.logprobs,
+        lead.choices or [],
+        text=owed + text,
+        n_owed=len(owed),
+        spell=vocabulary.spell,
+    )
     for row, beginning in zip(rows, found, strict=False):
         row.beginning = beginning
         row.rules = replace(row.rules, temperature=row.rules.temperature * _BRANCH_SHARE)
@@ -152,7 +160,7 @@ def choose(logits: Tensor, rows: Sequence[Row], vocabulary: Vocabulary | None) -
             logits[n] = _only(logits[n], vocabulary.agreeing(row.still_owed))
             sums[n] = float(log_sums(logits[n]))
         if row.choices is not None:
-            row.choices.append([] if row.still_owed or row.finish else choices_of(logits[n], sums[n]))
+            row.choices.append([] if row.finish else choices_of(logits[n], sums[n]))
     tokens: list[int] = argmax(logits).tolist()
     begun = {n: row.next_of_beginning for n, row in enumerate(rows) if row.next_of_beginning is not None}
     for n, token in begun.items():

@@ -134,6 +134,13 @@ def test_the_others_branch_off_the_lead_and_so_begin_apart(completer, temperatur
 
 
 # #15
+def test_others_may_end_what_was_typed_with_another_token(completer):
+    completer.swap_set(None)
+    half = replace(REQUEST, prefix="def add(a, b):\n    return ", temperature=0.0, max_tokens=1, lead_first=True)
+    assert len({each.text for each in completer.complete(half).alternatives}) > 1
+
+
+# #15
 def test_others_that_are_asked_for_later_are_the_same(completer):
     request = replace(REQUEST, temperature=0.9, lead_first=True)
     lead, *others = completer.complete(request).alternatives
