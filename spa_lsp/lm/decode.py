@@ -78,6 +78,11 @@ class Row:
         return self._randoms[n_drawn : n_drawn + n]
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it ended as the model and the rules would have it."""
+        return self.finish in ("stop", "cut", "length")
+
+    @property
     def mean_logprob(self) -> float:
         """Nats per token; 0 for a row without tokens."""
         return sum(self.logprobs) / len(self.logprobs) if self.logprobs else 0.0

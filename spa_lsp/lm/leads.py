@@ -9,7 +9,7 @@ _MAX_LEADS = 4  # documents edited in turn
 
 
 class Leads:
-    """Finished greedy rows by the adapter and what it was asked; the least recently kept goes first."""
+    """Whole greedy rows by the adapter and what it was asked; the least recently kept goes first."""
 
     def __init__(self) -> None:
         self._rows: dict[tuple[CompletionRequest, int], Row] = {}

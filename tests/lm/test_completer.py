@@ -154,6 +154,16 @@ def test_others_that_are_asked_for_later_are_the_same(completer):
 
 
 # #15
+def test_a_lead_that_a_deadline_has_cut_is_not_branched_off_later(completer):
+    request = replace(REQUEST, temperature=0.9, lead_first=True)
+    lead, *others = completer.complete(request).alternatives
+    completer._leads.clear()
+    late = completer.complete(replace(request, deadline_s=0.0)).alternatives[0]
+    later = replace(request, lead_first=False, behind=lead.adapter, adapters=tuple(each.adapter for each in others))
+    assert late.finish == "deadline" and completer.complete(later).alternatives == tuple(others)
+
+
+# #15
 def test_a_lead_of_another_set_is_not_branched_off(completer, files, tmp_path):
     request = replace(REQUEST, temperature=0.9, lead_first=True, k=1)
     completer.complete(request)
