@@ -37,6 +37,20 @@ class RowPlan:
         before = [self.adapters[:n].count(adapter) for n, adapter in enumerate(self.adapters)]
         return [adapter + MAX_ROWS * n for adapter, n in zip(self.adapters, before, strict=True)]
 
+    @property
+    def branches(self) -> list[int]:
+        """Which of the lead's branches each row behind it takes, the likeliest is 0.
+
+        An adapter has its own, too: those that are asked for later, as too few differ, begin otherwise. One that is
+        named again takes the first that no other takes.
+        """
+        if not self.adapters:
+            return list(range(self.n_rows - 1))
+        lead, rows = (self.adapters[0], self.adapters[1:]) if self.has_lead else (self.behind, self.adapters)
+        own = {adapter: adapter - (lead is not None and adapter > lead) for adapter in rows if adapter != lead}
+        free = iter(sorted(set(range(MAX_ROWS)) - set(own.values())))
+        return [own.pop(adapter) if adapter in own else next(free) for adapter in rows]
+
 
 def check_request(request: CompletionRequest) -> None:
     """Refuse what no base could serve.

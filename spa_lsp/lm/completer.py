@@ -290,7 +290,9 @@ class LocalCompleter:
                 lanes=[lanes.index(adapter) for adapter in plan.adapters],
                 key_values=KeyValues(self.base.n_layers, prefix=known.key_values, capacity=32),
                 prompt_s=known.seconds,
-                on_others=partial(branch_off, rows[0], rows[1:], self._vocabulary) if has_others else None,
+                on_others=partial(branch_off, rows[0], rows[1:], plan.branches, self._vocabulary)
+                if has_others
+                else None,
             )
 
         self._bank.select(torch.tensor(lanes, dtype=torch.long, device=self.base.device))
@@ -350,8 +352,8 @@ class LocalCompleter:
                 self._leads.keep(request, plan.adapters[0], lead)
         elif plan.behind is not None:
             lead = self._leads.find(request, plan.behind) or self._lead_again(rows[0], plan.behind, key_values, is_over)
-        if lead and lead.is_whole:
-            branch_off(lead, others, self._vocabulary)
+        if lead:
+            branch_off(lead, others, plan.branches, self._vocabulary)
         if others:
             yield from self._decode(others, adapters, key_values, is_over)
 

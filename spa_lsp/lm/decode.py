@@ -97,8 +97,13 @@ def new_rows(streams: Sequence[int], rules: RowRules, last_token: int, owed: str
     return rows
 
 
-def branch_off(lead: Row, rows: Sequence[Row], vocabulary: Vocabulary) -> None:
-    """Let fresh rows begin as a finished lead does, each up to another place; those that find none stay as they are."""
+def branch_off(lead: Row, rows: Sequence[Row], numbers: Sequence[int], vocabulary: Vocabulary) -> None:
+    """Let fresh rows begin as a finished lead does, each by the branch of its number, the likeliest is 0.
+
+    Those for which there is none stay as they are, as do all where the lead is not whole.
+    """
+    if not lead.is_whole:
+        return
     owed, text = lead.owed.encode(), lead.text.encode()
     if not owed and vocabulary.spell(lead.ids).startswith(b" ") and not text.startswith(b" "):
         text = b" " + text  # a SentencePiece tokenizer leaves it out
@@ -110,9 +115,10 @@ def branch_off(lead: Row, rows: Sequence[Row], vocabulary: Vocabulary) -> None:
         n_owed=len(owed),
         spell=vocabulary.spell,
     )
-    for row, beginning in zip(rows, found, strict=False):
-        row.beginning = beginning
-        row.rules = replace(row.rules, temperature=row.rules.temperature * _BRANCH_SHARE)
+    for row, number in zip(rows, numbers, strict=True):
+        if number < len(found):
+            row.beginning = found[number]
+            row.rules = replace(row.rules, temperature=row.rules.temperature * _BRANCH_SHARE)
 
 
 def decode(

@@ -154,6 +154,20 @@ def test_others_that_are_asked_for_later_are_the_same(completer):
 
 
 # #15
+def test_an_adapter_has_its_own_branch_whichever_others_are_asked_for(completer):
+    """So those that are asked for as too few differ begin otherwise."""
+    request = replace(REQUEST, temperature=0.0, max_tokens=8, lead_first=True)
+    names = [each.adapter for each in completer.complete(REQUEST).alternatives]
+    whole = completer.complete(replace(request, adapters=(names[3], *names[:3], *names[4:])))
+    texts = {each.adapter: each.text for each in whole.alternatives}
+    few = completer.complete(replace(request, adapters=(names[3], names[0], names[5]))).alternatives
+    later = replace(request, lead_first=False, behind=names[3], adapters=(names[6], names[1]))
+    assert {
+        each.adapter: each.text for each in (*few, *completer.complete(later).alternatives)
+    }.items() <= texts.items()
+
+
+# #15
 def test_a_lead_that_a_deadline_has_cut_is_not_branched_off_later(completer):
     request = replace(REQUEST, temperature=0.9, lead_first=True)
     lead, *others = completer.complete(request).alternatives
