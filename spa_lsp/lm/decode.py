@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from spa_lsp.adapters.row_plan import BRANCH_SHARE
 from spa_lsp.completion import Finish
 from spa_lsp.lm.attention import KeyValues
 from spa_lsp.lm.branching import Choice, branches, choices_of
@@ -21,9 +22,6 @@ from spa_lsp.lm.vocabulary import Vocabulary
 from spa_lsp.text.stopping import Cut
 
 _RANDOMS = 64  # that a row fetches at once
-# of the temperature: rows that begin apart need not be drawn apart. Of 60 gaps of MBPP (`mbpp-gaps`, the shipped set,
-# served at 0.8) all of it gives 1.37 different and right alternatives, three quarters 1.63, half of it 1.62.
-_BRANCH_SHARE = 0.75
 HALF_CHARACTER = "\ufffd"  # what the last token may decode to when it is a part of a character
 
 
@@ -118,7 +116,7 @@ def branch_off(lead: Row, rows: Sequence[Row], numbers: Sequence[int], vocabular
     for row, number in zip(rows, numbers, strict=True):
         if number < len(found):
             row.beginning = found[number]
-            row.rules = replace(row.rules, temperature=row.rules.temperature * _BRANCH_SHARE)
+            row.rules = replace(row.rules, temperature=row.rules.temperature * BRANCH_SHARE)
 
 
 def decode(
