@@ -46,7 +46,8 @@ class CompletionRequest:
     k: int | None = None  # at most this many alternatives; None: one per adapter, and eight of a base without a set
     # one adapter, the first of `adapters` or the one that leads the set, answers first, greedily and alone, then the
     # others: it is there in a part of the time that all take, and what a deadline cuts are the others, as a rule. They
-    # branch off it, see `lm.branching`. Adapters that act on the prompt are computed together, and told in this order.
+    # branch off it, see `text.branching`. Here, adapters that act on the prompt are computed together, and told in
+    # this order.
     lead_first: bool = False
     behind: str = (
         ""  # an adapter that has led this request already: the rows branch off its greedy answer, not told again

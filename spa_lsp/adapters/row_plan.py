@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from spa_lsp.adapters.manifest import AdapterSet, check_temperature
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.errors import BadInput, NotFound
+from spa_lsp.text.branching import BRANCH_SHARE
 
 MAX_ROWS = 64
 BASE_ROWS = 8  # of the base where there is no set: one alone would be no choice
 BASE_TEMPERATURE = 0.8  # of them, but for the lead
-# of the temperature: rows that begin apart need not be drawn apart. Of 60 gaps of MBPP (`mbpp-gaps`, the shipped set,
-# served at 0.8) all of it gives 1.37 different and right alternatives, three quarters 1.63, half of it 1.62.
-BRANCH_SHARE = 0.75
 # how rows behind a lead come about; another way has another name
 BRANCHES = f"branches where the text differs, at {BRANCH_SHARE} of the temperature"
 _SEEDS = 2**32
@@ -48,7 +46,7 @@ class RowPlan:
         named again takes the first that no other takes.
         """
         if not self.adapters:
-            return list(range(self.n_rows - 1))
+            return list(range(self.n_rows - self.has_lead))
         lead, rows = (self.adapters[0], self.adapters[1:]) if self.has_lead else (self.behind, self.adapters)
         own = {adapter: adapter - (lead is not None and adapter > lead) for adapter in rows if adapter != lead}
         free = iter(sorted(set(range(MAX_ROWS)) - set(own.values())))

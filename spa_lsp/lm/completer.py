@@ -19,6 +19,7 @@ from torch import Tensor
 
 from spa_lsp.adapters.check import check_adapter, check_made_for
 from spa_lsp.adapters.finding import find_served_set
+from spa_lsp.adapters.leads import Leads
 from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.adapters.reading import read_adapter
 from spa_lsp.adapters.row_plan import RowPlan, check_request, plan_rows
@@ -38,7 +39,6 @@ from spa_lsp.lm.bank import AdapterBank
 from spa_lsp.lm.continuous import Asked, decode_many
 from spa_lsp.lm.decode import HALF_CHARACTER, Row, branch_off, decode, new_rows
 from spa_lsp.lm.forward import device_clock
-from spa_lsp.lm.leads import Leads
 from spa_lsp.lm.likelihood import log_likelihoods, next_token_logprobs
 from spa_lsp.lm.load import LoadedBase, load_base, pick_quantization
 from spa_lsp.lm.memory import give_back_memory
@@ -73,7 +73,7 @@ class LocalCompleter:
         self._vocabulary = read_vocabulary(base.tokenizer)
         self._cache = PrefixCache(base.n_layers)
         self._whole_prompts = WholePrompts(base.n_layers)
-        self._leads = Leads()
+        self._leads = Leads[Row]()
         # a captured step pays where launching kernels is what takes the time
         self.static = StaticDecoder(base, self._bank, self._vocabulary) if is_static else None
         if adapter_set is not None:

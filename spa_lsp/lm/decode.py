@@ -11,14 +11,13 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from spa_lsp.adapters.row_plan import BRANCH_SHARE
 from spa_lsp.completion import Finish
 from spa_lsp.lm.attention import KeyValues
-from spa_lsp.lm.branching import Choice, branches, choices_of
 from spa_lsp.lm.forward import forward
 from spa_lsp.lm.load import LoadedBase
-from spa_lsp.lm.sampling import argmax, draw, draw_of_all, log_sums
+from spa_lsp.lm.sampling import argmax, choices_of, draw, draw_of_all, log_sums
 from spa_lsp.lm.vocabulary import Vocabulary
+from spa_lsp.text.branching import BRANCH_SHARE, Choice, branches
 from spa_lsp.text.stopping import Cut
 
 _RANDOMS = 64  # that a row fetches at once
@@ -46,7 +45,7 @@ class Row:
     owed: str = ""  # how the row must begin; no part of its text
     generator: torch.Generator | None = None  # of a sampled row
     beginning: tuple[int, ...] = ()  # tokens that it takes first, whatever the model says
-    choices: list[list[Choice]] | None = None  # of a lead: what could stand at each of its places
+    choices: list[list[Choice[int]]] | None = None  # of a lead: what could stand at each of its places
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)  # of each token under the model, the stop token's included
     still_owed: bytes = b""
@@ -115,7 +114,8 @@ def branch_off(lead: Row, rows: Sequence[Row], numbers: Sequence[int], vocabular
     )
     for row, number in zip(rows, numbers, strict=True):
         if number < len(found):
-            row.beginning = found[number]
+            branch = found[number]
+            row.beginning = (*lead.ids[: branch.place], branch.choice.token)
             row.rules = replace(row.rules, temperature=row.rules.temperature * BRANCH_SHARE)
 
 

@@ -7,6 +7,8 @@ they look at the largest of each block first, or at a softmax, which is several 
 import torch
 from torch import Tensor
 
+from spa_lsp.text.branching import N_CHOICES, Choice
+
 # Sorting a vocabulary takes longer than the layers do for a row; a few tokens usually have it all.
 FEW_TOKENS = 256
 _BLOCK = 64  # of a vocabulary; most are a multiple of it
@@ -35,6 +37,12 @@ def likeliest(logits: Tensor, n_tokens: int) -> tuple[Tensor, Tensor]:
     places = blocks.amax(-1).topk(n_tokens).indices  # nothing outside of these blocks is among the largest
     values, at = blocks.gather(1, places[:, :, None].expand(-1, -1, _BLOCK)).flatten(1).topk(n_tokens)
     return values, places.gather(1, at // _BLOCK) * _BLOCK + at % _BLOCK
+
+
+def choices_of(logits: Tensor, log_sum: float) -> list[Choice[int]]:
+    """The likeliest tokens by the logits `[V]` of one row."""
+    values, tokens = (found[0].tolist() for found in likeliest(logits[None], N_CHOICES))
+    return [Choice(token=token, logprob=value - log_sum) for value, token in zip(values, tokens, strict=True)]
 
 
 def draw(logits: Tensor, temperatures: Tensor, top_p: Tensor, randoms: Tensor) -> tuple[Tensor, Tensor]:

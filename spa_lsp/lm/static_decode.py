@@ -17,11 +17,11 @@ from torch import Tensor
 
 from spa_lsp.lm.attention import KeyValues, attend
 from spa_lsp.lm.bank import AdapterBank
-from spa_lsp.lm.branching import N_CHOICES, Choice
 from spa_lsp.lm.decode import Row, extend
 from spa_lsp.lm.load import LoadedBase
 from spa_lsp.lm.sampling import argmax, draw, likeliest, log_sums
 from spa_lsp.lm.vocabulary import Vocabulary
+from spa_lsp.text.branching import N_CHOICES, Choice
 
 PREFIX_TOKENS = 2048  # room for the longest prompt
 OWN_TOKENS = 128  # and for a completion; a longer one is ended by eager steps
@@ -102,7 +102,7 @@ class Written:
     logprobs: list[list[float]]
     log_sums: list[list[float]]  # not finite: the row is broken
     is_short: list[list[bool]]  # the likeliest few tokens did not have `top_p`: the token was drawn wrongly
-    choices: list[list[list[Choice]]]  # the likeliest few, where a row wants them
+    choices: list[list[list[Choice[int]]]]  # the likeliest few, where a row wants them
 
 
 class StaticStep:
@@ -163,7 +163,7 @@ class StaticStep:
     def written(self, start: int, n_steps: int, *, has_choices: bool) -> Written:
         """What these steps have chosen; waits for the device."""
         part = slice(start, start + n_steps)
-        none: list[list[list[Choice]]] = [[[] for _ in range(len(self.ids))] for _ in range(n_steps)]
+        none: list[list[list[Choice[int]]]] = [[[] for _ in range(len(self.ids))] for _ in range(n_steps)]
         return Written(
             tokens=self.tokens[part].tolist(),
             logprobs=self.logprobs[part].tolist(),
@@ -227,7 +227,7 @@ class StaticStep:
         self.ids.copy_(ids)
 
 
-def _choices(tokens: Tensor, logprobs: Tensor) -> list[list[list[Choice]]]:
+def _choices(tokens: Tensor, logprobs: Tensor) -> list[list[list[Choice[int]]]]:
     """Of numbers `[steps, rows, N_CHOICES]`."""
     n_steps, n_rows, _ = tokens.shape
     pairs = zip(tokens.flatten().tolist(), logprobs.flatten().tolist(), strict=True)

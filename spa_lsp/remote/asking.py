@@ -13,6 +13,7 @@ from spa_lsp.errors import NotFound
 from spa_lsp.remote.rows import RowAsk
 from spa_lsp.remote.served import Served
 from spa_lsp.remote.text_prompt import text_prompt
+from spa_lsp.text.branching import N_CHOICES
 from spa_lsp.text.site import Site
 from spa_lsp.text.stopping import make_cut
 
@@ -35,44 +36,56 @@ class _Voice:
     name: str | None  # at the server; None: the base
 
 
-def row_asks(request: CompletionRequest, model: Model, served: Served) -> list[RowAsk]:
-    """The requests for the rows of one request, in their order.
+def plan_of(request: CompletionRequest, model: Model) -> RowPlan:
+    """The rows of one request.
 
     Raises:
-        BadInput: as `check_request` and `text_prompt`. NotFound: an adapter that the set, or the server, does not have.
+        BadInput: as `check_request`. NotFound: an adapter that the set does not have.
     """
     check_request(request)
-    plan = plan_rows(request, model.adapter_set)
+    return plan_rows(request, model.adapter_set)
+
+
+def row_asks(request: CompletionRequest, plan: RowPlan, model: Model, served: Served) -> list[RowAsk]:
+    """The requests for its rows, in their order.
+
+    Raises:
+        BadInput: as `text_prompt`. NotFound: an adapter that the server does not have.
+    """
     voices = list(_voices(plan, model))
     check_has(served, [voice.name for voice in voices if voice.name])
     base = find_base(model.base_id)
     prompt = text_prompt(request, base, can_owe=served.can_owe)
     common = {
         "prompt": prompt.text,
-        "max_tokens": request.max_tokens + (_OWED_TOKENS if prompt.owed else 0),
+        "max_tokens": request.max_tokens,
         "top_p": request.top_p,
-        "logprobs": 1,
         "stream": True,
         **served.body_of_samples(),
-        **served.body_owing(prompt.owed),
     }
+    owing = {"max_tokens": request.max_tokens + _OWED_TOKENS, **served.body_owing(prompt.owed)} if prompt.owed else {}
     cut = make_cut(
         request.stop, request.layout, Site(prefix=request.prefix, begun=request.begun, suffix=request.suffix)
     )
+    branches = [None, *plan.branches] if plan.has_lead else plan.branches
     return [
         RowAsk(
             body={
                 **common,
                 **served.body_for(voice.name),
                 "temperature": _temperature(request, plan, is_lead=n == 0),
+                "logprobs": N_CHOICES if plan.has_lead and n == 0 else 1,
                 "seed": (request.seed + stream) % 2**31,
             },
+            owing=owing,
             owed=prompt.owed,
             stops=base.stop_tokens,
+            specials=base.neutral_tokens,
             cut=cut,
+            branch=branch,
             about=voice.about,
         )
-        for n, (voice, stream) in enumerate(zip(voices, plan.streams, strict=True))
+        for n, (voice, stream, branch) in enumerate(zip(voices, plan.streams, branches, strict=True))
     ]
 
 

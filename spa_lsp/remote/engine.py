@@ -1,19 +1,24 @@
-"""Alternatives from a server elsewhere: k requests that go out together, and the one answer that is made of them."""
+"""Alternatives from a server elsewhere: a request for the lead, those of the others, and the one answer of them."""
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from spa_lsp.adapters.finding import find_served_set, places_stamp
+from spa_lsp.adapters.leads import Leads
+from spa_lsp.adapters.row_plan import RowPlan
 from spa_lsp.adapters.served_base import served_base
 from spa_lsp.adapters.server_export import check_servable, served_name
-from spa_lsp.completion import Alternative, CompletionRequest, CompletionResult, OnAlternative, Timing
+from spa_lsp.completion import CompletionRequest, CompletionResult, OnAlternative, Timing
 from spa_lsp.errors import BadInput, SpaError, Unavailable
-from spa_lsp.remote.asking import Model, check_has, row_asks
+from spa_lsp.remote.asking import Model, check_has, plan_of, row_asks
+from spa_lsp.remote.branching import Lead, branch_off, lead_of
 from spa_lsp.remote.http import HttpServer
 from spa_lsp.remote.key import read_key
 from spa_lsp.remote.rows import Row
 from spa_lsp.remote.served import Served, look_at
+from spa_lsp.remote.turns import InOrder, run_in_turn
 from spa_lsp.settings.engine_url import parse_engine_url
 from spa_lsp.settings.schema import Settings
 from spa_lsp.storage.whole_files import Stamp
@@ -41,6 +46,8 @@ class RemoteEngine:
         self._http = HttpServer(url, key=read_key(settings.engine_key), is_insecure=settings.allow_insecure)
         self._served: Served | None = None
         self._looked_at = 0.0
+        self._has_choices = True  # the server has not shown that it tells of no other tokens
+        self._leads = Leads[Lead]()
         self._model: tuple[tuple[str, tuple[Stamp, ...]], Model] | None = None
 
     async def close(self) -> None:
@@ -50,6 +57,7 @@ class RemoteEngine:
     def forget(self) -> None:
         """Look at the server again before it is asked."""
         self._served = None
+        self._leads.clear()
 
     async def look(self) -> Model:
         """What is to answer, once the server was seen to have it.
@@ -80,9 +88,14 @@ class RemoteEngine:
                 model, served = await asyncio.to_thread(self._find_model), await self._look()
         except TimeoutError:
             raise late from None
-        rows = [Row(ask) for ask in row_asks(request, model, served)]
+        plan = plan_of(request, model)
+        rows = [Row(ask) for ask in row_asks(request, plan, model, served)]
+        lead = self._leading(request, plan, rows, model, served)
         left_s = None if request.deadline_s is None else max(0.0, began + request.deadline_s - time.monotonic())
-        await self._run(rows, left_s, _InOrder(rows, on_alternative, has_lead=request.lead_first))
+        in_order = InOrder(rows[0] if plan.has_lead else None, on_alternative)
+        await run_in_turn(self._http, rows, lead=lead, timeout_s=left_s, on_end=in_order)
+        if lead:
+            self._learn(request, lead)
         problems = [row.problem for row in rows if row.problem]
         if all(row.is_empty for row in rows):
             raise problems[0] if problems else late
@@ -98,6 +111,7 @@ class RemoteEngine:
         if self._model is None or self._model[0] != stamp:
             chosen = find_served_set(settings.adapter_set, base_id)
             self._model = stamp, Model(base_id=base_id, adapter_set=chosen)
+            self._leads.clear()
         if chosen := self._model[1].adapter_set:
             check_servable(chosen)
         return self._model[1]
@@ -106,28 +120,26 @@ class RemoteEngine:
         if self._served is None or time.monotonic() - self._looked_at > LOOK_AGAIN_S:
             self._served = await look_at(self._http)
             self._looked_at = time.monotonic()
+            self._has_choices = True
         return self._served
 
-    async def _run(self, rows: Sequence[Row], timeout_s: float | None, on_end: "_InOrder") -> None:
-        """Ask for all rows at once, until the last has ended or the time is over."""
+    def _leading(
+        self, request: CompletionRequest, plan: RowPlan, rows: Sequence[Row], model: Model, served: Served
+    ) -> Row | None:
+        """The row that the others wait for, to branch off it; where its lead is known already, they are told."""
+        if plan.behind is not None and (lead := self._leads.find(request, plan.behind)):
+            branch_off(lead, rows)
+        elif plan.behind is not None and self._has_choices:  # forgotten: it is asked again, and not told again
+            again = replace(request, adapters=(request.behind,), behind="", k=None, lead_first=True)
+            (ask,) = row_asks(again, plan_of(again, model), model, served)
+            return Row(ask)
+        return rows[0] if plan.has_lead and self._has_choices else None
 
-        async def run(row: Row) -> None:
-            await row.run(self._http)
-            on_end(row)
-
-        tasks = [asyncio.create_task(run(row)) for row in rows]
-        try:
-            await asyncio.wait(tasks, timeout=timeout_s)
-        finally:
-            for task in tasks:
-                task.cancel()  # which ends its connection, and so the work at the server
-            ended = await asyncio.gather(*tasks, return_exceptions=True)
-        for bug in ended:
-            if isinstance(bug, Exception):
-                raise bug
-        for row, result in zip(rows, ended, strict=True):
-            if result is not None:  # cancelled
-                on_end(row)
+    def _learn(self, request: CompletionRequest, lead: Row) -> None:
+        """What later rows may want of a lead."""
+        self._has_choices = not lead.is_without_choices
+        if lead.finish:
+            self._leads.keep(request, lead.ask.about["index"], lead_of(lead))
 
     def _result(self, rows: Sequence[Row], model: Model, began: float) -> CompletionResult:
         ended = time.monotonic()
@@ -143,24 +155,3 @@ class RemoteEngine:
             alternatives=tuple(row.alternative() for row in rows),
             timing=timing,
         )
-
-
-class _InOrder:
-    """Tells of rows as they end, the lead before all others, for which those that come before it wait."""
-
-    def __init__(self, rows: Sequence[Row], tell: OnAlternative | None, *, has_lead: bool) -> None:
-        self._lead = rows[0] if has_lead else None
-        self._tell = tell
-        self._waiting: list[Alternative] = []
-
-    def __call__(self, row: Row) -> None:
-        found = [] if row.is_empty else [row.alternative()]
-        if row is self._lead:
-            self._lead = None
-            self._waiting = found + self._waiting
-        else:
-            self._waiting += found
-        while self._lead is None and self._waiting:
-            alternative = self._waiting.pop(0)
-            if self._tell:
-                self._tell(alternative)

@@ -6,6 +6,7 @@ character without width, since a server would read them as tokens; it is taken o
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spa_lsp.bases.catalog import Base
@@ -40,20 +41,28 @@ def text_prompt(request: CompletionRequest, base: Base, *, can_owe: bool) -> Tex
     if base.infill is None:
         raise BadInput(f"{base.id} cannot infill; use the instruct layout or another base")
     marks = _Marks(base)
-    prefix, begun = _neutral(request.prefix, base), _neutral(request.begun, base)
+    specials = base.neutral_tokens
+    prefix, begun = neutral(request.prefix, specials), neutral(request.begun, specials)
     if len(begun) > _MAX_BEGUN:
         prefix, begun = prefix + begun, ""
     text = heal(marks.tokens, prefix, begun) if can_owe else HealedText(prefix=prefix, begun=begun, owed="")
     ids = infill_prompt(
         marks.tokens,
         text.prefix,
-        _neutral(request.suffix, base),
+        neutral(request.suffix, specials),
         max_tokens=MAX_PROMPT_CHARS,
         begun=text.begun,
-        context=[(_neutral(piece.path, base), _neutral(piece.text, base)) for piece in request.context],
-        path=_neutral(request.path, base),
+        context=[(neutral(piece.path, specials), neutral(piece.text, specials)) for piece in request.context],
+        path=neutral(request.path, specials),
     )
     return TextPrompt(text=marks.spell(ids), owed=text.owed)
+
+
+def neutral(text: str, specials: Sequence[str]) -> str:
+    """The text in which none of these is read as a special token."""
+    pattern = "|".join(map(re.escape, specials))
+    text = clean_text(text)
+    return re.sub(pattern, lambda match: match[0][0] + BREAK + match[0][1:], text) if pattern else text
 
 
 def without_breaks(text: str) -> str:
@@ -67,15 +76,8 @@ def _instruct_prompt(request: CompletionRequest, base: Base) -> TextPrompt:
     if not request.prefix.strip():
         raise BadInput("the instruction is empty; say what to write")
     head, _, tail = base.instruct.partition("{instruction}")
-    instruction = _neutral(request.prefix, base)[-MAX_PROMPT_CHARS:]
-    return TextPrompt(text=f"{head}{instruction}{tail}{_neutral(request.begun, base)}")
-
-
-def _neutral(text: str, base: Base) -> str:
-    """The text of a user, in which nothing is a special token."""
-    pattern = "|".join(map(re.escape, base.neutral_tokens))
-    text = clean_text(text)
-    return re.sub(pattern, lambda match: match[0][0] + BREAK + match[0][1:], text) if pattern else text
+    instruction = neutral(request.prefix, base.neutral_tokens)[-MAX_PROMPT_CHARS:]
+    return TextPrompt(text=f"{head}{instruction}{tail}{neutral(request.begun, base.neutral_tokens)}")
 
 
 class _Marks:

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from spa_lsp.lm.decode import Row, RowRules, _sample
-from spa_lsp.lm.sampling import argmax, likeliest, log_sums
+from spa_lsp.lm.sampling import argmax, choices_of, likeliest, log_sums
+from spa_lsp.text.branching import N_CHOICES
 from spa_lsp.text.site import Site
 from spa_lsp.text.stopping import make_cut
 
@@ -96,3 +97,12 @@ def test_a_logit_that_is_not_finite_spoils_the_sum_of_its_row(bad):
     logits = large_logits()
     logits[1, 5] = bad
     assert log_sums(logits).isfinite().tolist() == [True, False, True]
+
+
+def test_choices_are_the_likeliest_tokens():
+    logits = torch.arange(12.0)
+    found = choices_of(logits, float(logits.logsumexp(0)))
+    assert [each.token for each in found] == [11, 10, 9, 8][:N_CHOICES]
+    torch.testing.assert_close(
+        torch.tensor([each.logprob for each in found]), torch.log_softmax(logits, 0)[[11, 10, 9, 8]]
+    )

@@ -20,7 +20,7 @@ class FakeServer:
     port: int = 0
     models: Any = field(default_factory=lambda: LLAMA)
     loras: Any = field(default_factory=list)  # of llama.cpp
-    pieces: Any = PIECES  # or what makes them of a body
+    pieces: Any = PIECES  # or what makes them of a body; a pair has what else could have stood there, by its logprob
     key: str = ""
     status: int = 200  # of a completion
     error: Any = field(default_factory=lambda: {"error": {"type": "some_error", "message": "SECRET"}})
@@ -75,7 +75,8 @@ class FakeServer:
         await send_head(writer)
         pieces = self.pieces(body) if callable(self.pieces) else self.pieces
         for piece in pieces:
-            await send_piece(writer, piece)
+            text, tops = (piece, None) if isinstance(piece, str) else piece
+            await send_piece(writer, text, tops=tops, is_listed=self.models[0]["owned_by"] != "llamacpp")
         await send_piece(writer, "", finish="stop")
         await send_end(writer)
         return True
@@ -98,11 +99,19 @@ async def send_data(writer, data):
     await writer.drain()
 
 
-async def send_piece(writer, text, *, finish=None, logprob=-0.5):
-    has_logprob = bool(text) and logprob is not None
-    logprobs = {"content": [{"id": 1, "token": text, "logprob": logprob}]} if has_logprob else None
+async def send_piece(writer, text, *, finish=None, logprob=-0.5, tops=None, is_listed=False):
+    """A token; what is said of it is listed by vLLM and SGLang, and one object of llama.cpp."""
+    tops = {text: logprob, **tops} if tops else {}
+    logprobs = {"tokens": [text], "token_logprobs": [logprob], "top_logprobs": [tops]}
+    if not is_listed:
+        logprobs = {"content": [{**said_of(text, logprob), "top_logprobs": [said_of(*top) for top in tops.items()]}]}
+    logprobs = logprobs if text and logprob is not None else None
     choice = {"text": text, "index": 0, "logprobs": logprobs, "finish_reason": finish}
     await send_data(writer, b"data: %s\n\n" % json.dumps({"choices": [choice], "model": "m"}).encode())
+
+
+def said_of(text, logprob):
+    return {"id": 1, "token": text, "bytes": list(text.encode()), "logprob": logprob}
 
 
 async def send_end(writer):

@@ -186,8 +186,13 @@ async def test_the_lead_is_told_first(opened, install):
 
     async def lead_is_slow(writer, body):
         if body["temperature"] == 0.0:
+            await send_head(writer)
+            await send_piece(writer, "x")  # nobody can branch off it, so the others do not wait
             await others_are_done.wait()
-        await fake._complete(writer, body)
+            await send_piece(writer, "", finish="stop")
+            await send_end(writer)
+        else:
+            await fake._complete(writer, body)
 
     others_are_done = asyncio.Event()
     fake, engine = await opened(loras=loras(mine), behave=lead_is_slow)

@@ -78,7 +78,7 @@ async def test_our_rules_end_a_text_in_the_middle_of_a_stream(server):
 
 
 async def test_a_cancelled_request_ends_on_the_server(server):
-    request = replace(REQUEST, stop="none", max_tokens=900, k=2)
+    request = replace(REQUEST, stop="none", max_tokens=900, k=2, lead_first=False)
     task = asyncio.create_task(ask(server.url, request, adapter_set=""))
     await until(server, lambda n: n == 2)
     task.cancel()
@@ -105,3 +105,20 @@ def test_the_commands_of_the_page_work(server, installed, tmp_path):
     found = json.loads(result.stdout)
     assert [each["adapter"] for each in found["alternatives"]] == [info.name for info in installed.adapters]
     assert found["device"] == server.url.removeprefix("http://")
+
+
+# issue 16
+async def test_the_others_branch_off_the_lead_and_so_begin_apart(server):
+    request = replace(REQUEST, layout="instruct", prefix="Add two numbers in Python.", stop="none", max_tokens=8, k=4)
+    found = (await ask(server.url, request, adapter_set="")).alternatives
+    assert len({each.text for each in found}) == len(found) == 4
+
+
+# issue 16
+async def test_others_that_are_asked_for_later_begin_as_those_asked_for_at_once(server, installed):
+    engine = RemoteEngine(Settings(engine=server.url))
+    request = replace(REQUEST, temperature=0.0)
+    (first, second) = (await engine.complete(request)).alternatives
+    later = replace(request, lead_first=False, behind=first.adapter, adapters=(second.adapter,))
+    assert [each.text for each in (await engine.complete(later)).alternatives] == [second.text]
+    await engine.close()

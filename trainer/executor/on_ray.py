@@ -1,4 +1,4 @@
-"""Pieces on the workers of a Ray cluster; the only module that knows Ray, which is imported by the first run.
+"""Pieces on the workers of a Ray cluster; Ray is imported by the first run, and only `watch` knows of it too.
 
 Ray places, starts and restarts workers, and gives a lost piece to another one; nothing here does. A worker is an actor
 that holds one base. It has no store: its rows come back, a piece's all at once.
@@ -7,6 +7,7 @@ that holds one base. It has no store: its rows come back, a piece's all at once.
 import logging
 import os
 import pickle
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from spa_lsp.bases.catalog import find_base
 from spa_lsp.errors import BadInput, SpaError, Unavailable
 from spa_lsp.offline import go_offline
 from trainer.executor.same import BaseDigests, check_base, check_versions, digests_of, versions
+from trainer.executor.watch import LOOK_S, Watch
 from trainer.executor.work import Do, Piece, Row, Take, Work
 
 logger = logging.getLogger(__name__)
@@ -23,6 +25,7 @@ MAX_TRIES_OF_PIECE = 4  # a piece that kills every worker is no accident
 _BYTES_OF_WEIGHT = 4  # of a base in fp32; on its way to a GPU it takes half of it
 _ENVIRONMENT = {  # read when Ray is imported
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "^",  # else it says on stdout, where our data goes, which worker has died
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # its next default, of which it warns
 }
 _LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # there is no other name for it
@@ -45,34 +48,56 @@ class Ray:
             return
         ray = _connect(self.address)
         n_weights = find_base(work.base_id).parameters if work.base_id else 0
-        place = _place(ray.nodes(), n_weights, n_asked=self.n_workers, n_pieces=len(pieces))
+        watch = Watch(ray)
+        place = _place(watch.nodes, n_weights, n_asked=self.n_workers, n_pieces=len(pieces))
         logger.info("%s", place)
         base = digests_of(work.base_id) if work.base_id else None
         start = _Start(work=work, base=base, n_threads=place.n_threads)
         shared = [ray.put(pickle.dumps(start))]
-        pool = ray.util.ActorPool(_actors(ray, place))
-        for piece in pieces:
-            pool.submit(lambda worker, data: worker.do.remote(versions(), shared, data), pickle.dumps(piece))
+        workers = _actors(ray, place)
         try:
-            while pool.has_next():
-                rows, error = pool.get_next_unordered()
+            _compute(ray, workers, watch, shared, pieces, take)
+        except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
+            watch.look_at_node()
+            raise Unavailable(f"{_why_dead(error)}; run again: finished pieces are kept") from error
+
+
+def _why_dead(error: Any) -> str:
+    why = str(error).splitlines()[-1].strip()
+    if getattr(error, "actor_init_failed", False):
+        return f"a worker cannot start ({why}); install on every node what the driver has"
+    return f"{MAX_TRIES_OF_PIECE} workers died of one piece of work ({why}); take fewer --workers if memory was short"
+
+
+def _compute(
+    ray: Any, idle: list[Any], watch: Watch, shared: Sequence[Any], pieces: Sequence[Piece], take: Take[Row]
+) -> None:
+    """Give each worker a piece, and another one for its rows, until there are none."""
+    waiting = deque(pieces)
+    at_work: dict[Any, Any] = {}  # the worker, by what it will answer
+    try:
+        while waiting or at_work:
+            at_work |= [_ask(idle.pop(), shared, waiting.popleft()) for _ in range(min(len(idle), len(waiting)))]
+            idle.clear()  # which ends them: a worker that lost its node may wait for their place
+            ready, _ = ray.wait(list(at_work), timeout=LOOK_S)
+            if ready:
+                watch.note_life()
+            else:
+                watch.look(at_work.values())
+            for answer in ready:
+                rows, error = ray.get(answer)
+                idle.append(at_work.pop(answer))
                 if rows:
                     take(rows)
                 if error:
                     raise error
-                _let_go(pool)
-        except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
-            why = str(error).splitlines()[-1].strip()
-            raise Unavailable(
-                f"{MAX_TRIES_OF_PIECE} workers died of one piece of work ({why}); if it was for want of memory "
-                "take fewer --workers, and run again: finished pieces are kept"
-            ) from error
+    finally:
+        for worker in at_work.values():
+            ray.kill(worker)
 
 
-def _let_go(pool: Any) -> None:
-    """End workers that have nothing to do: one that lost its node may wait for their place."""
-    while pool.has_free():
-        pool.pop_idle()
+def _ask(worker: Any, shared: Sequence[Any], piece: Any) -> tuple[Any, Any]:
+    return worker.do.remote(versions(), shared, pickle.dumps(piece)), worker
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,19 +120,20 @@ def _place(nodes: Sequence[dict[str, Any]], n_weights: int, *, n_asked: int, n_p
     Raises:
         Unavailable: no node has memory for one.
     """
-    alive = [node["Resources"] for node in nodes if node["Alive"]]
+    alive = [node["Resources"] for node in nodes if node["Alive"] and node["Resources"].get("CPU")]
     cpus, gpus = (int(sum(each.get(name, 0) for each in alive)) for name in ("CPU", "GPU"))
     has_gpu = bool(gpus and n_weights)
     n_bytes = n_weights * _BYTES_OF_WEIGHT // (2 if has_gpu else 1)
-    of_memory = sum(int(each.get("memory", 0) // n_bytes) if n_bytes else n_pieces for each in alive)
-    n_fitting = min(of_memory, gpus) if has_gpu else of_memory
-    if not n_fitting or not cpus:
+    rooms = [int(each.get("memory", 0) // n_bytes) if n_bytes else n_pieces for each in alive]
+    if has_gpu:
+        rooms = [min(room, int(each.get("GPU", 0))) for room, each in zip(rooms, alive, strict=True)]
+    if not sum(rooms):
         raise Unavailable(f"no node of the Ray cluster has a core and {n_bytes / 1e9:.1f} GB of memory for the base")
     wanted = n_asked or (gpus if has_gpu else cpus)
-    n_workers = min(wanted, n_fitting, n_pieces)
+    n_workers = min(wanted, sum(rooms), n_pieces)
     if n_workers < min(n_asked, n_pieces):
         logger.warning("there is room for %d of %d workers", n_workers, n_asked)
-    each = cpus / n_workers
+    each = _cores_each([each["CPU"] for each in alive], rooms, n_workers)
     return Place(
         n_workers=n_workers,
         n_threads=max(1, int(each)),
@@ -115,6 +141,15 @@ def _place(nodes: Sequence[dict[str, Any]], n_weights: int, *, n_asked: int, n_p
         gpus=int(has_gpu),
         n_bytes=n_bytes,
     )
+
+
+def _cores_each(cores: Sequence[float], rooms: Sequence[int], n_workers: int) -> float:
+    """The most cores that every worker can have: asked for more than its node has it would wait for ever."""
+    n_on = [0] * len(cores)
+    for _ in range(n_workers):
+        free = [number for number, room in enumerate(rooms) if n_on[number] < room]
+        n_on[max(free, key=lambda number: cores[number] / (n_on[number] + 1))] += 1
+    return min(own / n for own, n in zip(cores, n_on, strict=True) if n)
 
 
 def _connect(address: str | None) -> Any:
@@ -128,7 +163,6 @@ def _connect(address: str | None) -> Any:
     try:
         import ray
         import ray.exceptions
-        import ray.util
     except ImportError as error:
         raise Unavailable(f"--executor ray needs Ray ({error}); run: pip install 'spa-lsp[ray]'") from None
     if ray.is_initialized():

@@ -94,6 +94,9 @@ def node(**resources):
         ([node(memory=9e9)], 0, (2, 4, 4, 0)),  # as many as have memory for the base
         ([node(GPU=4.0), node(GPU=4.0)], 0, (8, 2, 2, 1)),  # one for each GPU
         ([node(), {"Alive": False, "Resources": {"CPU": 8.0}}], 0, (8, 1, 1, 0)),
+        ([node(), node()], 1, (1, 8, 8, 0)),  # no worker gets more cores than a node has
+        ([node(CPU=5.0), node(CPU=3.0)], 4, (4, 1, 1, 0)),
+        ([node(CPU=64.0), node(GPU=4.0)], 0, (4, 2, 2, 1)),  # the head has many cores, and no GPU
     ],
 )
 def test_workers_share_cores_gpus_and_memory(nodes, n_asked, wanted):

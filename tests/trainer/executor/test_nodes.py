@@ -1,7 +1,5 @@
 """A cluster of two nodes that was there before, one of which leaves. (#16)"""
 
-import importlib.util
-
 import pytest
 
 from spa_lsp import paths
@@ -13,11 +11,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("tiny_base")]
 
 
 @pytest.fixture
-def nodes(monkeypatch):
+def nodes(has_ray):
     """A head, and the node that may leave."""
-    if importlib.util.find_spec("ray") is None:
-        pytest.skip("needs the extra `ray`")
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     import ray
     from ray.cluster_utils import Cluster
 

@@ -2,15 +2,13 @@
 
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
-import threading
+import types
 from contextlib import closing
 
-import psutil
 import pytest
 
 from spa_lsp import paths
@@ -19,12 +17,14 @@ from spa_lsp.storage.store import open_store
 from tests.tiny_serving import install_set
 from tests.trainer.cli.running import sentence, trainer
 from tests.trainer.cli.test_cli import row
+from tests.trainer.executor.killing import POINTS, kills_at, kills_sometime
 from tests.trainer.executor.poison import Poison
+from tests.trainer.executor.sleeping import Sleeping
 from tests.trainer.executor.some_anchors import anchors_file
 from tests.trainer.executor.store_digest import store_digest
 from trainer.cli import options
 from trainer.executor import same
-from trainer.executor.on_ray import Ray
+from trainer.executor.on_ray import Ray, _Worker
 from trainer.rows.build_set import runs_dir
 
 N_KILLS = int(os.environ.get("SPA_KILLS", "5"))
@@ -69,11 +69,6 @@ def synthesize(project, monkeypatch):
     return ["synthesize", "--from", project, *asked]
 
 
-@pytest.fixture(params=["attribute", "evaluate", "finetune", "synthesize"])
-def command(request):
-    return request.getfixturevalue(request.param)
-
-
 @pytest.fixture(scope="module")
 def known():
     return {}
@@ -108,56 +103,23 @@ def digest_after(command, *more):
     return store_digest()
 
 
-@pytest.mark.parametrize("n_workers", [1, 2, 3])
-def test_workers_make_the_same_rows_as_this_process(here, command, n_workers):
+@pytest.mark.parametrize(
+    ("name", "n_workers"),
+    [("attribute", 2), ("evaluate", 1), ("evaluate", 3), ("finetune", 2), ("synthesize", 2)],
+)
+def test_workers_make_the_same_rows_as_this_process(here, name, n_workers, request):
+    command = request.getfixturevalue(name)
     assert here(command) == digest_after(command, "--executor", "ray", "--workers", n_workers)
 
 
-def workers():
-    return [each for each in psutil.Process().children(recursive=True) if each.name().startswith("ray::_Worker")]
-
-
-class KillsOne(Ray):
-    """Ray, and one worker is killed at a random moment after the driver has taken some rows, or none."""
-
-    rng = random.Random(0)
-    killed = []
-
-    def run(self, work, pieces, take):
-        n_before, is_over = self.rng.randrange((len(pieces) + 1) // 2), threading.Event()
-        n_taken = 0
-
-        def kill():
-            while not is_over.wait(self.rng.random() / 5):
-                if n_taken >= n_before and (found := workers()):
-                    victim = self.rng.choice(found)
-                    os.kill(victim.pid, signal.SIGKILL)
-                    self.killed.append(victim.pid)
-                    return
-
-        def counted(rows):
-            nonlocal n_taken
-            take(rows)
-            n_taken += 1
-
-        killer = threading.Thread(target=kill)
-        killer.start()
-        try:
-            super().run(work, pieces, counted)
-        finally:
-            is_over.set()
-            killer.join()
-
-
 @pytest.mark.parametrize("n_round", range(N_KILLS))
-def test_a_killed_worker_loses_nothing_and_doubles_nothing(here, n_round, monkeypatch, request):
+def test_a_killed_worker_loses_nothing_and_doubles_nothing(here, n_round, monkeypatch, request, tmp_path):
     command = request.getfixturevalue("evaluate" if n_round % 2 else "attribute")
     expected = here(command)
-    monkeypatch.setattr(options, "Ray", KillsOne)
-    KillsOne.rng.seed(n_round)
-    n_killed = len(KillsOne.killed)
+    kills = kills_at(POINTS[n_round], tmp_path) if n_round < len(POINTS) else kills_sometime(n_round)
+    monkeypatch.setattr(options, "Ray", kills)
     assert digest_after(command, "--executor", "ray", "--workers", 2) == expected
-    assert len(KillsOne.killed) > n_killed
+    assert kills.killed
 
 
 _DRIVER = """
@@ -215,3 +177,27 @@ def test_a_piece_that_kills_every_worker_ends_in_a_sentence_and_costs_no_other_p
     with pytest.raises(Unavailable, match="4 workers died of one piece of work .* run again: finished pieces are kept"):
         Ray(n_workers=1).run(Poison(), [0, 1], taken.append)
     assert taken == [["alive"]]
+
+
+def test_a_worker_that_lacks_what_the_driver_has_is_refused_with_a_sentence(monkeypatch):
+    module = types.ModuleType("only_here")
+    module.Lacking = type("Lacking", (_Worker,), {"__module__": "only_here"})
+    monkeypatch.setitem(sys.modules, "only_here", module)
+    monkeypatch.setattr("trainer.executor.on_ray._Worker", module.Lacking)
+    with pytest.raises(Unavailable, match="cannot start .*only_here.*; install on every node what the driver has"):
+        Ray(n_workers=1).run(Sleeping(), [0], pytest.fail)
+
+
+def test_workers_that_find_no_place_end_in_a_sentence(monkeypatch):
+    Ray(n_workers=1).run(Sleeping(), [0], list)
+    import ray
+
+    other = ray.remote(num_cpus=int(ray.cluster_resources()["CPU"]))(_Idle).remote()
+    ray.get(other.__ray_ready__.remote())
+    monkeypatch.setattr("trainer.executor.watch.PLACE_S", 0)
+    with pytest.raises(Unavailable, match="no worker has had a place"):
+        Ray(n_workers=1).run(Sleeping(), [0], pytest.fail)
+
+
+class _Idle:
+    """Somebody else's actor."""

@@ -2,9 +2,7 @@
 
 import math
 
-import torch
-
-from spa_lsp.lm.branching import MAX_PLACES, N_CHOICES, Choice, branches, choices_of
+from spa_lsp.text.branching import MAX_PLACES, Choice, branches
 
 SPELLED = {
     1: b"a",
@@ -19,6 +17,7 @@ SPELLED = {
     10: "é".encode()[:1],
     11: b"a\n",
     12: b" = b",
+    13: b" ",
 }
 
 
@@ -34,7 +33,9 @@ def at(**likely):
 def branched(tokens, choices, text=None, n_owed=0):
     taken = [{each.token: each.logprob for each in own} for own in choices]
     logprobs = [own.get(token, 0.0) for token, own in zip(tokens, taken, strict=False)]
-    return branches(tokens, logprobs, choices, text=spell(tokens) if text is None else text, n_owed=n_owed, spell=spell)
+    text = spell(tokens) if text is None else text
+    found = branches(tokens, logprobs, choices, text=text, n_owed=n_owed, spell=spell)
+    return [(*tokens[: each.place], each.choice.token) for each in found]
 
 
 def test_the_likeliest_of_all_untaken_beginnings_come_first():
@@ -73,17 +74,4 @@ def test_what_was_cut_off_is_not_left():
 
 def test_a_token_that_ends_the_owed_text_can_be_another_one():
     """What agrees with ` ` is ` =` and ` b`; ` ` alone would have the lead's token behind it."""
-    spelled, choices = {**SPELLED, 13: b" "}, [at(t2=0.5, t13=0.2, t3=0.1), []]
-    found = branches(
-        [2, 3], [-1.0, 0.0], choices, text=b" = b", n_owed=1, spell=lambda own: b"".join(map(spelled.get, own))
-    )
-    assert found == [(3,)]
-
-
-def test_choices_are_the_likeliest_tokens():
-    logits = torch.arange(12.0)
-    found = choices_of(logits, float(logits.logsumexp(0)))
-    assert [each.token for each in found] == [11, 10, 9, 8][:N_CHOICES]
-    torch.testing.assert_close(
-        torch.tensor([each.logprob for each in found]), torch.log_softmax(logits, 0)[[11, 10, 9, 8]]
-    )
+    assert branched([2, 3], [at(t2=0.5, t13=0.2, t3=0.1)], n_owed=1) == [(3,)]

@@ -1,33 +1,35 @@
-"""The last leads, for rows that branch off one when it has been told already."""
+"""The last leads, for rows that branch off one when it has been told already. The same here and behind a server."""
 
 from dataclasses import replace
+from typing import Generic, TypeVar
 
 from spa_lsp.completion import CompletionRequest
-from spa_lsp.lm.decode import Row
 
 _MAX_LEADS = 4  # documents edited in turn
 
+Lead = TypeVar("Lead")
 
-class Leads:
+
+class Leads(Generic[Lead]):
     """Whole greedy rows by the adapter and what it was asked; the least recently kept goes first."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[CompletionRequest, int], Row] = {}
+        self._leads: dict[tuple[CompletionRequest, int], Lead] = {}
 
-    def keep(self, request: CompletionRequest, adapter: int, row: Row) -> None:
+    def keep(self, request: CompletionRequest, adapter: int, lead: Lead) -> None:
         """For later requests for the same text."""
-        self._rows.pop(_key(request, adapter), None)
-        self._rows[_key(request, adapter)] = row
-        while len(self._rows) > _MAX_LEADS:
-            del self._rows[next(iter(self._rows))]
+        self._leads.pop(_key(request, adapter), None)
+        self._leads[_key(request, adapter)] = lead
+        while len(self._leads) > _MAX_LEADS:
+            del self._leads[next(iter(self._leads))]
 
-    def find(self, request: CompletionRequest, adapter: int) -> Row | None:
+    def find(self, request: CompletionRequest, adapter: int) -> Lead | None:
         """What is kept of this adapter's answer to the request."""
-        return self._rows.get(_key(request, adapter))
+        return self._leads.get(_key(request, adapter))
 
     def clear(self) -> None:
         """Other adapters are served now."""
-        self._rows.clear()
+        self._leads.clear()
 
 
 def _key(request: CompletionRequest, adapter: int) -> tuple[CompletionRequest, int]:
