@@ -230,7 +230,7 @@ def test_the_lead_is_told_as_it_grows(completer):
     assert [len(each.text) for each in growing] == sorted(len(each.text) for each in growing)
 
 
-def test_a_base_without_a_set_is_sampled_behind_a_greedy_lead(completer):
+def test_a_base_without_a_set_has_others_behind_a_greedy_lead(completer):
     greedy = completer.complete(replace(REQUEST, use_base=True)).alternatives[0]
     completer.swap_set(None)
     told = []
