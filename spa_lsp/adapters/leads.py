@@ -11,7 +11,7 @@ Lead = TypeVar("Lead")
 
 
 class Leads(Generic[Lead]):
-    """Finished greedy rows by the adapter and what it was asked; the least recently kept goes first."""
+    """Whole greedy rows by the adapter and what it was asked; the least recently kept goes first."""
 
     def __init__(self) -> None:
         self._leads: dict[tuple[CompletionRequest, int], Lead] = {}

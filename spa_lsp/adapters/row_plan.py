@@ -15,7 +15,7 @@ MAX_ROWS = 64
 BASE_ROWS = 8  # of the base where there is no set: one alone would be no choice
 BASE_TEMPERATURE = 0.8  # of them, but for the lead
 # how rows behind a lead come about; another way has another name
-BRANCHES = f"branches at {BRANCH_SHARE} of the temperature"
+BRANCHES = f"branches where the text differs, at {BRANCH_SHARE} of the temperature"
 _SEEDS = 2**32
 
 
@@ -37,6 +37,20 @@ class RowPlan:
             return list(range(self.n_rows))
         before = [self.adapters[:n].count(adapter) for n, adapter in enumerate(self.adapters)]
         return [adapter + MAX_ROWS * n for adapter, n in zip(self.adapters, before, strict=True)]
+
+    @property
+    def branches(self) -> list[int]:
+        """Which of the lead's branches each row behind it takes, the likeliest is 0.
+
+        An adapter has its own, too: those that are asked for later, as too few differ, begin otherwise. One that is
+        named again takes the first that no other takes.
+        """
+        if not self.adapters:
+            return list(range(self.n_rows - self.has_lead))
+        lead, rows = (self.adapters[0], self.adapters[1:]) if self.has_lead else (self.behind, self.adapters)
+        own = {adapter: adapter - (lead is not None and adapter > lead) for adapter in rows if adapter != lead}
+        free = iter(sorted(set(range(MAX_ROWS)) - set(own.values())))
+        return [own.pop(adapter) if adapter in own else next(free) for adapter in rows]
 
 
 def check_request(request: CompletionRequest) -> None:

@@ -56,7 +56,7 @@ class ReadyCompleter:
 
 def temperature_option(command: _Command) -> _Command:
     """The option `--temperature`."""
-    text = "Sample at it; 0 is greedy.  [default: what the set says]"
+    text = "Sample at it, without a lead; 0 is greedy.  [default: what the set says]"
     return click.option("--temperature", type=click.FloatRange(min=0, max=MAX_TEMPERATURE), help=text)(command)
 
 

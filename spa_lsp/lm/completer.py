@@ -52,8 +52,6 @@ from spa_lsp.prompt import clean_text, encode_text
 
 logger = logging.getLogger(__name__)
 
-_NO_ADAPTER = -1  # the base alone
-
 OnResult = Callable[[int, CompletionResult], object]  # the request's number, and its result
 OnLoad = Callable[[str, float], None]  # what is being loaded, and how much of the whole is done, 0 to 1
 
@@ -292,7 +290,9 @@ class LocalCompleter:
                 lanes=[lanes.index(adapter) for adapter in plan.adapters],
                 key_values=KeyValues(self.base.n_layers, prefix=known.key_values, capacity=32),
                 prompt_s=known.seconds,
-                on_others=partial(branch_off, rows[0], rows[1:], self._vocabulary) if has_others else None,
+                on_others=partial(branch_off, rows[0], rows[1:], plan.branches, self._vocabulary)
+                if has_others
+                else None,
             )
 
         self._bank.select(torch.tensor(lanes, dtype=torch.long, device=self.base.device))
@@ -348,12 +348,12 @@ class LocalCompleter:
         if plan.has_lead:
             lead, others, adapters = rows[0], rows[1:], plan.adapters[1:]
             yield from self._decode([lead], plan.adapters[:1], key_values.behind_same_prefix(), is_over)
-            if lead.finish:
-                self._leads.keep(request, plan.adapters[0] if plan.adapters else _NO_ADAPTER, lead)
+            if lead.is_whole and plan.adapters:  # of a base alone all rows are asked for at once
+                self._leads.keep(request, plan.adapters[0], lead)
         elif plan.behind is not None:
             lead = self._leads.find(request, plan.behind) or self._lead_again(rows[0], plan.behind, key_values, is_over)
-        if lead and lead.finish:
-            branch_off(lead, others, self._vocabulary)
+        if lead:
+            branch_off(lead, others, plan.branches, self._vocabulary)
         if others:
             yield from self._decode(others, adapters, key_values, is_over)
 

@@ -113,7 +113,7 @@ def _index_floats(folder: Path) -> None:
     """Tell servers that read this folder which of its files are theirs; a base of an older version has no such list."""
     floats, index = folder / FLOATS_NAME, folder / FLOATS_INDEX_NAME
     if floats.exists() and not index.exists():
-        with suppress(OSError):  # nothing of ours needs it
+        with suppress(OSError, SafetensorError):  # nothing of ours needs it, and who loads the weights says more
             write_index(floats, index)
 
 

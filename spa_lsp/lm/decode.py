@@ -17,7 +17,7 @@ from spa_lsp.lm.forward import forward
 from spa_lsp.lm.load import LoadedBase
 from spa_lsp.lm.sampling import argmax, choices_of, draw, draw_of_all, log_sums
 from spa_lsp.lm.vocabulary import Vocabulary
-from spa_lsp.text.branching import BRANCH_SHARE, Choice, branches, n_tokens_of
+from spa_lsp.text.branching import BRANCH_SHARE, Choice, branches
 from spa_lsp.text.stopping import Cut
 
 _RANDOMS = 64  # that a row fetches at once
@@ -75,6 +75,11 @@ class Row:
         return self._randoms[n_drawn : n_drawn + n]
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it ended as the model and the rules would have it."""
+        return self.finish in ("stop", "cut", "length")
+
+    @property
     def mean_logprob(self) -> float:
         """Nats per token; 0 for a row without tokens."""
         return sum(self.logprobs) / len(self.logprobs) if self.logprobs else 0.0
@@ -89,14 +94,29 @@ def new_rows(streams: Sequence[int], rules: RowRules, last_token: int, owed: str
     return rows
 
 
-def branch_off(lead: Row, rows: Sequence[Row], vocabulary: Vocabulary) -> None:
-    """Let fresh rows begin as a finished lead does, each up to another place; those that find none stay as they are."""
-    text = lead.owed.encode() + lead.text.encode()
-    n_shown = n_tokens_of(text, lead.ids, vocabulary.spell)
-    found = branches(lead.ids[:n_shown], lead.logprobs, lead.choices or [], n=len(rows), spell=vocabulary.spell)
-    for row, branch in zip(rows, found, strict=False):
-        row.beginning = (*lead.ids[: branch.place], branch.choice.token)
-        row.rules = replace(row.rules, temperature=row.rules.temperature * BRANCH_SHARE)
+def branch_off(lead: Row, rows: Sequence[Row], numbers: Sequence[int], vocabulary: Vocabulary) -> None:
+    """Let fresh rows begin as a finished lead does, each by the branch of its number, the likeliest is 0.
+
+    Those for which there is none stay as they are, as do all where the lead is not whole.
+    """
+    if not lead.is_whole:
+        return
+    owed, text = lead.owed.encode(), lead.text.encode()
+    if not owed and vocabulary.spell(lead.ids).startswith(b" ") and not text.startswith(b" "):
+        text = b" " + text  # a SentencePiece tokenizer leaves it out
+    found = branches(
+        lead.ids,
+        lead.logprobs,
+        lead.choices or [],
+        text=owed + text,
+        n_owed=len(owed),
+        spell=vocabulary.spell,
+    )
+    for row, number in zip(rows, numbers, strict=True):
+        if number < len(found):
+            branch = found[number]
+            row.beginning = (*lead.ids[: branch.place], branch.choice.token)
+            row.rules = replace(row.rules, temperature=row.rules.temperature * BRANCH_SHARE)
 
 
 def decode(
@@ -149,7 +169,7 @@ def choose(logits: Tensor, rows: Sequence[Row], vocabulary: Vocabulary | None) -
             logits[n] = _only(logits[n], vocabulary.agreeing(row.still_owed))
             sums[n] = float(log_sums(logits[n]))
         if row.choices is not None:
-            row.choices.append([] if row.still_owed or row.finish else choices_of(logits[n], sums[n]))
+            row.choices.append([] if row.finish else choices_of(logits[n], sums[n]))
     tokens: list[int] = argmax(logits).tolist()
     begun = {n: row.next_of_beginning for n, row in enumerate(rows) if row.next_of_beginning is not None}
     for n, token in begun.items():

@@ -163,7 +163,7 @@ class StaticStep:
     def written(self, start: int, n_steps: int, *, has_choices: bool) -> Written:
         """What these steps have chosen; waits for the device."""
         part = slice(start, start + n_steps)
-        none: list[list[list[Choice[int]]]] = [[[] for _ in self.ids] for _ in range(n_steps)]
+        none: list[list[list[Choice[int]]]] = [[[] for _ in range(len(self.ids))] for _ in range(n_steps)]
         return Written(
             tokens=self.tokens[part].tolist(),
             logprobs=self.logprobs[part].tolist(),
@@ -311,6 +311,6 @@ class StaticDecoder:
                 else:
                     row.finish = "disabled"
                 if row.choices is not None:
-                    row.choices.append([] if row.still_owed or row.finish else choices)
+                    row.choices.append([] if row.finish else choices)
                 extend(row, token, self._base, self._vocabulary)
         return len(written.tokens)

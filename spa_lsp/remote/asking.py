@@ -67,6 +67,7 @@ def row_asks(request: CompletionRequest, plan: RowPlan, model: Model, served: Se
     cut = make_cut(
         request.stop, request.layout, Site(prefix=request.prefix, begun=request.begun, suffix=request.suffix)
     )
+    branches = [None, *plan.branches] if plan.has_lead else plan.branches
     return [
         RowAsk(
             body={
@@ -81,9 +82,10 @@ def row_asks(request: CompletionRequest, plan: RowPlan, model: Model, served: Se
             stops=base.stop_tokens,
             specials=base.neutral_tokens,
             cut=cut,
+            branch=branch,
             about=voice.about,
         )
-        for n, (voice, stream) in enumerate(zip(voices, plan.streams, strict=True))
+        for n, (voice, stream, branch) in enumerate(zip(voices, plan.streams, branches, strict=True))
     ]
 
 

@@ -6,17 +6,19 @@ from itertools import takewhile
 
 from spa_lsp.remote.logprobs import Said, is_text
 from spa_lsp.remote.rows import Row
-from spa_lsp.text.branching import Choice, branches, n_tokens_of
+from spa_lsp.text.branching import Choice, branches
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lead:
     """What others need of one that has ended; a place without choices is none where one may branch off."""
 
-    tokens: tuple[bytes, ...] = ()  # of what is owed and what is shown
+    tokens: tuple[bytes, ...] = ()  # of what is owed and what came behind it
     logprobs: tuple[float, ...] = ()
     choices: tuple[tuple[Choice[bytes], ...], ...] = ()  # one place more where the lead went on
-    n_owing: int = 0  # first tokens that write what is owed
+    text: bytes = b""  # what is owed and what is shown
+    n_owed: int = 0  # bytes of that
+    n_owing: int = 0  # first tokens that write it
 
 
 def lead_of(row: Row) -> Lead:
@@ -29,16 +31,17 @@ def lead_of(row: Row) -> Lead:
     spelled, raw, owed = b"".join(tokens), row.raw.encode(), row.ask.owed.encode()
     if not (spelled.startswith(raw) or raw.startswith(spelled)):
         return Lead()
-    n_shown = n_tokens_of(owed + row.text.encode(), tokens, b"".join)
-    begun = [b"".join(tokens[:n]) for n in range(n_shown + 1)]  # before each place, and all of it
+    begun = [b"".join(tokens[:n]) for n in range(len(tokens) + 1)]  # before each place, and all of it
     specials = [special.encode() for special in row.ask.specials]
     return Lead(
-        tokens=tuple(tokens[:n_shown]),
-        logprobs=tuple(said.logprob or 0.0 for said in known[:n_shown]),
+        tokens=tuple(tokens),
+        logprobs=tuple(said.logprob or 0.0 for said in known),
         choices=tuple(
             _plain(said, specials) if len(before) >= len(owed) and is_text(before) else ()
             for said, before in zip(row.said, begun, strict=False)
         ),
+        text=owed + row.text.encode(),
+        n_owed=len(owed),
         n_owing=sum(len(before) < len(owed) for before in begun[:-1]),
     )
 
@@ -48,8 +51,11 @@ def _plain(said: Said, specials: Sequence[bytes]) -> tuple[Choice[bytes], ...]:
 
 
 def branch_off(lead: Lead, rows: Sequence[Row]) -> None:
-    """Let fresh rows begin as a lead does, each up to another place; those that find none stay as they are."""
-    found = branches(lead.tokens, lead.logprobs, lead.choices, n=len(rows), spell=b"".join)
-    for row, branch in zip(rows, found, strict=False):
+    """Let fresh rows begin as a lead does, each by its own branch; those for which there is none stay as they are."""
+    found = branches(lead.tokens, lead.logprobs, lead.choices, text=lead.text, n_owed=lead.n_owed, spell=b"".join)
+    for row in rows:
+        if row.ask.branch is None or row.ask.branch >= len(found):
+            continue
+        branch = found[row.ask.branch]
         begun = b"".join([*lead.tokens[: branch.place], branch.choice.token])
         row.begin(begun.decode(), [*lead.logprobs[lead.n_owing : branch.place], branch.choice.logprob])

@@ -41,40 +41,40 @@ def branches(
     logprobs: Sequence[float],
     choices: Sequence[Sequence[Choice[Token]]],
     *,
-    n: int,
+    text: bytes,
+    n_owed: int,
     spell: Callable[[Sequence[Token]], bytes],
 ) -> list[Branch[Token]]:
-    """How at most n other rows begin, the likeliest first.
+    """How other rows may begin, the likeliest first.
 
-    Whitespace, comments and docstrings make no other program, and where a text only ends earlier there is nothing new.
+    Whitespace, comments and docstrings make no other program. Nor does another token for what the lead says there:
+    `)` instead of `)\\n`. Where a text only ends earlier, or goes on in a line that was cut off, there is nothing new.
 
     Args:
-        tokens: of the lead, as far as it is shown; a stop token is none.
+        tokens: of the lead, those that were cut off too; a stop token is none.
         logprobs: of these.
-        choices: at each place, the one behind the last token too where there is one; none where no other may stand.
-        n: rows.
+        choices: at each place, the one behind the last token too where there is one.
+        text: what is shown of the lead, behind the text that it owed.
+        n_owed: bytes of that; a token that spells no more than owed text could be followed by the lead's own.
         spell: what tokens spell; special ones spell nothing.
     """
     found: list[tuple[float, Branch[Token]]] = []
-    likelihood = 0.0
-    for place, at_place in enumerate(choices[: min(len(tokens) + 1, MAX_PLACES)]):
+    likelihood, begun = 0.0, b""
+    for place, at_place in enumerate(choices[:MAX_PLACES]):
+        if len(begun) > max(len(text.rstrip(b"\n")), n_owed):
+            break
         taken = tokens[place] if place < len(tokens) else None
-        others = [each for each in at_place if each.token != taken and _is_code(spell([each.token]))]
-        found += [(likelihood + each.logprob, Branch(place=place, choice=each)) for each in others]
-        likelihood += logprobs[place] if taken is not None else 0.0
-    return [branch for _, branch in sorted(found, key=lambda each: -each[0])[:n]]
+        for each in at_place:
+            beginning = begun + spell([each.token])
+            if each.token != taken and _is_other(beginning, text, n_begun=len(begun), n_owed=n_owed):
+                found.append((likelihood + each.logprob, Branch(place=place, choice=each)))
+        if taken is not None:
+            likelihood, begun = likelihood + logprobs[place], begun + spell([taken])
+    return [branch for _, branch in sorted(found, key=lambda each: -each[0])]
 
 
-def _is_code(spelled: bytes) -> bool:
-    text = spelled.decode(errors="replace").strip()
-    return bool(text) and not text.startswith(_COMMENTS)
-
-
-def n_tokens_of(text: bytes, tokens: Sequence[Token], spell: Callable[[Sequence[Token]], bytes]) -> int:
-    """How many of the first tokens spell all of a text that they begin with."""
-    length = 0
-    for n, token in enumerate(tokens):
-        if length >= len(text):
-            return n
-        length += len(spell([token]))
-    return len(tokens)
+def _is_other(beginning: bytes, text: bytes, *, n_begun: int, n_owed: int) -> bool:
+    if not beginning.startswith(text[:n_owed]) or text.startswith(beginning.rstrip()):
+        return False
+    added = beginning[max(n_begun, n_owed) :].decode(errors="replace").strip()
+    return bool(added) and not added.startswith(_COMMENTS)

@@ -134,6 +134,13 @@ def test_the_others_branch_off_the_lead_and_so_begin_apart(completer, temperatur
 
 
 # #15
+def test_others_may_end_what_was_typed_with_another_token(completer):
+    completer.swap_set(None)
+    half = replace(REQUEST, prefix="def add(a, b):\n    return ", temperature=0.0, max_tokens=1, lead_first=True)
+    assert len({each.text for each in completer.complete(half).alternatives}) > 1
+
+
+# #15
 def test_others_that_are_asked_for_later_are_the_same(completer):
     request = replace(REQUEST, temperature=0.9, lead_first=True)
     lead, *others = completer.complete(request).alternatives
@@ -144,6 +151,30 @@ def test_others_that_are_asked_for_later_are_the_same(completer):
     assert completer.complete(later).alternatives == tuple(others)
     (many,) = completer.complete_many([later])
     assert many.alternatives == tuple(others)
+
+
+# #15
+def test_an_adapter_has_its_own_branch_whichever_others_are_asked_for(completer):
+    """So those that are asked for as too few differ begin otherwise."""
+    request = replace(REQUEST, temperature=0.0, max_tokens=8, lead_first=True)
+    names = [each.adapter for each in completer.complete(REQUEST).alternatives]
+    whole = completer.complete(replace(request, adapters=(names[3], *names[:3], *names[4:])))
+    texts = {each.adapter: each.text for each in whole.alternatives}
+    few = completer.complete(replace(request, adapters=(names[3], names[0], names[5]))).alternatives
+    later = replace(request, lead_first=False, behind=names[3], adapters=(names[6], names[1]))
+    assert {
+        each.adapter: each.text for each in (*few, *completer.complete(later).alternatives)
+    }.items() <= texts.items()
+
+
+# #15
+def test_a_lead_that_a_deadline_has_cut_is_not_branched_off_later(completer):
+    request = replace(REQUEST, temperature=0.9, lead_first=True)
+    lead, *others = completer.complete(request).alternatives
+    completer._leads.clear()
+    late = completer.complete(replace(request, deadline_s=0.0)).alternatives[0]
+    later = replace(request, lead_first=False, behind=lead.adapter, adapters=tuple(each.adapter for each in others))
+    assert late.finish == "deadline" and completer.complete(later).alternatives == tuple(others)
 
 
 # #15
@@ -199,7 +230,7 @@ def test_the_lead_is_told_as_it_grows(completer):
     assert [len(each.text) for each in growing] == sorted(len(each.text) for each in growing)
 
 
-def test_a_base_without_a_set_is_sampled_behind_a_greedy_lead(completer):
+def test_a_base_without_a_set_has_others_behind_a_greedy_lead(completer):
     greedy = completer.complete(replace(REQUEST, use_base=True)).alternatives[0]
     completer.swap_set(None)
     told = []

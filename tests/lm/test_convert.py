@@ -155,6 +155,15 @@ def test_servers_that_read_the_folder_are_told_which_file_is_theirs(base, tiny_g
     assert index.exists()
 
 
+# #16
+def test_damaged_floats_are_for_those_who_load_them_to_report(base, tiny_gguf):
+    convert_base(base, tiny_gguf, with_floats=True)
+    floats = base_dir(base) / FLOATS_NAME
+    floats.with_name("model.safetensors.index.json").unlink()
+    floats.write_bytes(bytes(floats.stat().st_size))
+    assert provide(base, FLOATS_NAME) == floats
+
+
 def test_floats_without_the_source_name_the_way_out(base, tiny_gguf):
     convert_base(base, tiny_gguf)
     with pytest.raises(NotFound, match="--force --for-training"):

@@ -2,7 +2,7 @@
 
 import math
 
-from spa_lsp.text.branching import MAX_PLACES, Choice, branches, n_tokens_of
+from spa_lsp.text.branching import MAX_PLACES, Choice, branches
 
 SPELLED = {
     1: b"a",
@@ -15,6 +15,9 @@ SPELLED = {
     8: b"c",
     9: b"",
     10: "é".encode()[:1],
+    11: b"a\n",
+    12: b" = b",
+    13: b" ",
 }
 
 
@@ -27,10 +30,11 @@ def at(**likely):
     return [Choice(token=int(name[1:]), logprob=math.log(p)) for name, p in likely.items()]
 
 
-def branched(tokens, choices, n=10):
+def branched(tokens, choices, text=None, n_owed=0):
     taken = [{each.token: each.logprob for each in own} for own in choices]
     logprobs = [own.get(token, 0.0) for token, own in zip(tokens, taken, strict=False)]
-    found = branches(tokens, logprobs, choices, n=n, spell=spell)
+    text = spell(tokens) if text is None else text
+    found = branches(tokens, logprobs, choices, text=text, n_owed=n_owed, spell=spell)
     return [(*tokens[: each.place], each.choice.token) for each in found]
 
 
@@ -38,7 +42,6 @@ def test_the_likeliest_of_all_untaken_beginnings_come_first():
     """By the probability of all of it: a likely token behind an unlikely one is not likely."""
     choices = [at(t1=0.5, t7=0.3, t8=0.2), at(t2=0.6, t7=0.35), at(t3=0.5, t8=0.45)]
     assert branched([1, 2, 3], choices) == [(7,), (8,), (1, 7), (1, 2, 8)]
-    assert branched([1, 2, 3], choices, n=2) == [(7,), (8,)]
 
 
 def test_a_text_may_go_on_where_the_lead_ends():
@@ -55,17 +58,20 @@ def test_half_a_character_can_begin_one():
 
 def test_nothing_branches_off_far_behind():
     n = MAX_PLACES + 10
-    found = branched([1] * n, [at(t1=0.5, t7=0.5)] * n, n=n)
+    found = branched([1] * n, [at(t1=0.5, t7=0.5)] * n)
     assert len(found) == MAX_PLACES and max(map(len, found)) == MAX_PLACES
 
 
-def test_a_place_where_no_other_token_may_stand_has_no_branch():
-    """As long as a row writes what has been typed already."""
-    assert branched([1, 2], [[], at(t2=0.5, t7=0.5)]) == [(1, 7)]
+def test_the_same_text_in_other_tokens_is_no_other_program():
+    assert branched([11, 2, 3], [at(t11=0.5, t1=0.4), at(t2=0.5, t12=0.4), []]) == []
 
 
-def test_the_tokens_that_spell_a_text():
-    assert n_tokens_of(b"a =", [1, 2, 3, 4], spell) == 2
-    assert n_tokens_of(b"a = ", [1, 2, 3, 4], spell) == 3  # the third is needed for its space
-    assert n_tokens_of(b"", [1, 2], spell) == 0
-    assert n_tokens_of(b"a = b", [1, 2], spell) == 2
+def test_what_was_cut_off_is_not_left():
+    """Behind `a` the line may go on; another line in the place of the one that was cut off is cut off, too."""
+    assert branched([1, 4, 8], [at(t1=0.9), at(t4=0.5, t7=0.2), at(t8=0.5, t7=0.4)], text=b"a") == [(1, 7)]
+    assert branched([11, 8], [at(t11=0.9), at(t8=0.5, t7=0.4)], text=b"a") == []
+
+
+def test_a_token_that_ends_the_owed_text_can_be_another_one():
+    """What agrees with ` ` is ` =` and ` b`; ` ` alone would have the lead's token behind it."""
+    assert branched([2, 3], [at(t2=0.5, t13=0.2, t3=0.1)], n_owed=1) == [(3,)]

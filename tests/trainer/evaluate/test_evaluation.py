@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from spa_lsp.adapters.row_plan import BRANCHES
 from spa_lsp.errors import BadInput, Unavailable
 from spa_lsp.storage.store import open_store
 from tests.fakes import NAMES, FakeCompleter
@@ -232,6 +233,14 @@ def test_the_request_asks_for_the_arm(evaluate, problems, arm, wanted):
     assert (request.use_base, request.k, request.temperature, request.top_p, request.adapters) == wanted
     assert (request.stop, request.max_tokens, request.layout) == ("multi", 96, "infill")
     assert (request.prefix, request.suffix) == (problems[0].prefix, problems[0].suffix)
+
+
+# #15
+@pytest.mark.parametrize(("activation", "others"), [("completion", BRANCHES), ("all", "")])
+def test_a_served_run_says_how_the_rows_behind_the_lead_come_about(evaluate, problems, activation, others):
+    served = make_set(activation=activation, temperature=0.7)
+    result = evaluate(FakeCompleter(texts=(LOOP,)), problems[:1], "influence@served", adapter_set=served)
+    assert result.run.settings.others == others
 
 
 def test_an_instruction_is_asked_as_a_chat_turn(evaluate, problem):
