@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 N_CHOICES = 4  # tokens that are noted at each place of a lead
 MAX_PLACES = 64  # of a lead; behind them rows would have nearly all of it in common
 # of the temperature: rows that begin apart need not be drawn apart. Of 60 gaps of MBPP (`mbpp-gaps`, the shipped set,
-# served at 0.8) all of it gave 1.37 different and right alternatives, three quarters 1.63, half of it 1.62, when a branch
+# served at 0.8) all of it gave 1.37 different and right alternatives, three quarters 1.63, half 1.62, when a branch
 # could still say what the lead says; as branches are chosen now, three quarters give 1.78.
 BRANCH_SHARE = 0.75
 _COMMENTS = ("#", '"""', "'''")  # how Python writes what no program depends on
