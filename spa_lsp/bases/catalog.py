@@ -17,9 +17,8 @@ from spa_lsp.errors import BadInput, Damaged, NotFound, SpaError
 DEFAULT_BASE = "qwen2.5-coder-0.5b-instruct"
 RECORD_NAME = "base.json"
 FLOATS_NAME = "model.safetensors"  # bfloat16: for training, CUDA and --quantization bf16 | fp32
-FLOATS_INDEX_NAME = (
-    "model.safetensors.index.json"  # servers read all safetensors of a folder that it does not leave out
-)
+# servers read all safetensors of a folder that it does not leave out
+FLOATS_INDEX_NAME = "model.safetensors.index.json"
 INT8_NAME = "int8.safetensors"  # what a CPU serves
 
 

@@ -22,6 +22,7 @@ from spa_lsp.lm.gguf_file import GgufTensor
 from spa_lsp.lm.int8 import pack, quantize
 from spa_lsp.lm.kernel import BLOCK, PANEL
 from spa_lsp.storage.checked_files import OnBytes
+from spa_lsp.storage.whole_files import written_whole
 
 FORM = "spa-int8-1"  # of the int8 file; another one is made anew
 EMBEDDING = "model.embed_tokens.weight"
@@ -99,9 +100,8 @@ def write_index(path: Path, index: Path) -> None:
     with safe_open(path, framework="pt") as file:
         names = list(file.keys())
     content = {"metadata": {"total_size": path.stat().st_size}, "weight_map": dict.fromkeys(names, path.name)}
-    scratch = index.with_name(f".{index.name}.tmp")
-    scratch.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    scratch.replace(index)
+    with written_whole(index) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 def int8_size(tensors: dict[str, Readable]) -> int:
