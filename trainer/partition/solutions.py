@@ -25,6 +25,16 @@ def tasks_of(problems: Sequence[str]) -> list[list[int]]:
     return list(found.values())
 
 
+def with_several(tasks: Tasks) -> list[Sequence[int]]:
+    """The tasks that have two solutions or more."""
+    return [task for task in tasks if len(task) > 1]
+
+
+def most_have_several(tasks: Tasks) -> bool:
+    """Whether a division by solution has something to divide in more than half of the tasks."""
+    return 2 * len(with_several(tasks)) > len(tasks)
+
+
 def choose_solutions(influence: Influence, tasks: Tasks, how: Normalize) -> Choice:
     """The sample that each part gets of each task, `[tasks, K]`, for influence on the chosen anchors, `[N, K]`.
 
@@ -32,7 +42,7 @@ def choose_solutions(influence: Influence, tasks: Tasks, how: Normalize) -> Choi
     all parts share. What then fits which part best is `assign_solutions`; a task's only solution goes to all parts. Of
     two parts with the same influence the first gets the solution that fits better.
     """
-    several = [n for task in tasks if len(task) > 1 for n in task]
+    several = [n for task in with_several(tasks) for n in task]
     affinity = np.zeros(influence.shape, dtype=np.float64)
     if several:
         affinity[several] = normalize(without_topic(influence, tasks)[several], how) / _turns(influence)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from trainer.configs import PartitionConfig
 from trainer.partition.normalize import Influence
 from trainer.partition.parts import Assignment, partition
-from trainer.partition.solutions import Tasks, choose_solutions
+from trainer.partition.solutions import Tasks, choose_solutions, with_several
 
 N_BOOTSTRAPS = 20
 _MAX_TASKS = 200  # whose solutions are dealt out anew in each bootstrap
@@ -29,7 +29,7 @@ def stability(
     solutions, of at most 200 of these. None when there is one item, or one part, or no division.
     """
     K, n_items = item_influence.shape[1:]
-    several = [task for task in tasks if len(task) > 1][:_MAX_TASKS]
+    several = with_several(tasks)[:_MAX_TASKS]
     if min(n_items, config.k) < 2 or config.method == "whole" or (config.method == "solutions" and not several):
         return None
     whole = _divided(item_influence.mean(axis=2), config, several)

@@ -29,7 +29,7 @@ from trainer.partition.advantage import (
     share_of_chance,
 )
 from trainer.partition.parts import columns_of_parts
-from trainer.partition.solutions import Tasks, tasks_of
+from trainer.partition.solutions import Tasks, most_have_several, tasks_of
 from trainer.pipeline.gate import better_way, by_solution
 from trainer.pipeline.stage_rows import load_influence, load_parts, problems_of, source_run
 from trainer.rows.build_set import run_folder
@@ -213,7 +213,7 @@ def _proposal(db: Database, source: PartitionRun) -> str:
     attributed = find_run(db, ATTRIBUTE, source.parents.attribute_run)
     sample_ids, influence = load_influence(db, attributed, settings.limit, source.parents.within_run)
     tasks = tasks_of(problems_of(db, sample_ids))
-    if config.method != "solutions" and 2 * sum(len(task) > 1 for task in tasks) > len(tasks):
+    if config.method != "solutions" and most_have_several(tasks):
         return by_solution(attributed, settings, source.seed)
     columns = columns_of_parts(influence, config)
     within = tasks if config.method == "solutions" else []

@@ -6,7 +6,7 @@ from dataclasses import replace
 from trainer.attribute.approach import sample_means
 from trainer.configs import AttributeConfig, AttributeMethod, PartitionConfig
 from trainer.data.samples import Sample, content_key, spread
-from trainer.partition.solutions import tasks_of
+from trainer.partition.solutions import most_have_several, tasks_of, with_several
 
 _MAX_SAMPLES = 64  # whose code is looked at
 
@@ -20,9 +20,8 @@ def choose_ways(samples: Sequence[Sample], attribute: AttributeConfig, divide: P
     differ in how. Else as the configs say.
     """
     tasks = tasks_of([content_key(sample.problem) for sample in samples])
-    n_of_two = sum(len(task) > 1 for task in tasks)
-    several = f"{n_of_two} of {len(tasks)} tasks have several solutions"
-    if 2 * n_of_two <= len(tasks) or method_without_gradients(samples) != "approach":
+    several = f"{len(with_several(tasks))} of {len(tasks)} tasks have several solutions"
+    if not most_have_several(tasks) or method_without_gradients(samples) != "approach":
         return (attribute, divide), f"{several}: parts by influence ({attribute.method}, {divide.method})"
     why = f"{several}: every adapter gets one of each, by approach; --method or --partition-method say otherwise"
     return (replace(attribute, method="approach"), replace(divide, method="solutions")), why

@@ -43,7 +43,7 @@ from trainer.data.samples import (
 from trainer.executor.work import Executor
 from trainer.partition.normalize import comparable_items
 from trainer.partition.parts import balanced_kmeans, check_k, columns_of_parts, moved_share, part_sizes, partition
-from trainer.partition.solutions import Tasks, choose_solutions, tasks_of
+from trainer.partition.solutions import Tasks, choose_solutions, tasks_of, with_several
 from trainer.pipeline.choice import choose_ways
 from trainer.pipeline.gate import advice, stabilities
 from trainer.pipeline.stage_rows import (
@@ -227,7 +227,7 @@ def run_partition(
         labels=labels,
         attribute_method=source.figures.method,
         n_tasks=len(tasks) or None,
-        n_tasks_of_two=sum(len(task) > 1 for task in tasks) or None,
+        n_tasks_of_two=len(with_several(tasks)) or None,
     )
     if warning := advice(figures, influence[:, columns], source, settings, seed, tasks):
         logger.warning("%s", warning)
