@@ -128,7 +128,8 @@ def _headline(state: DemoState) -> Text:
 
 def _label(state: DemoState, index: int) -> str:
     """`2/5 · comprehensions (a2, also a4)`; rows of the base are all called so."""
-    choice, own = state.choices[index], state.choices[index].alternative
+    choice = state.choices[index]
+    own = choice.alternative
     also = ", ".join(each.adapter for each in choice.same if each.adapter != own.adapter)
     names = f"{own.adapter}, also {also}" if also else own.adapter
     said = own.label if names == own.label else f"{own.label} ({names})"

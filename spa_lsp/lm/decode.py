@@ -171,7 +171,7 @@ def choose(logits: Tensor, rows: Sequence[Row], vocabulary: Vocabulary | None) -
         if row.choices is not None:
             row.choices.append([] if row.finish else choices_of(logits[n], sums[n]))
     tokens: list[int] = argmax(logits).tolist()
-    begun = {n: row.next_of_beginning for n, row in enumerate(rows) if row.next_of_beginning is not None}
+    begun = {n: token for n, row in enumerate(rows) if (token := row.next_of_beginning) is not None}
     for n, token in begun.items():
         tokens[n] = token
     sampled = [n for n, row in enumerate(rows) if row.generator is not None and not row.finish and n not in begun]
