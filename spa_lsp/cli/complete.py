@@ -73,6 +73,7 @@ def complete(
     request = CompletionRequest(
         prefix=site.prefix,
         suffix=site.suffix,
+        path=place.path.name,
         k=k,
         adapters=adapters,
         max_tokens=max_tokens,

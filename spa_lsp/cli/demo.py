@@ -148,7 +148,12 @@ class _Demo:
 
     def _request(self, text: MarkedText) -> CompletionRequest:
         return CompletionRequest(
-            prefix=text.prefix, suffix=text.suffix, k=self._k, max_tokens=self._max_tokens, lead_first=True
+            prefix=text.prefix,
+            suffix=text.suffix,
+            path=text.name,
+            k=self._k,
+            max_tokens=self._max_tokens,
+            lead_first=True,
         )
 
 

@@ -33,6 +33,7 @@ class RowRules:
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
+    language: str = ""  # of the text, an LSP language id; empty: not known
 
 
 @dataclass(kw_only=True)
@@ -111,6 +112,7 @@ def branch_off(lead: Row, rows: Sequence[Row], numbers: Sequence[int], vocabular
         text=owed + text,
         n_owed=len(owed),
         spell=vocabulary.spell,
+        language=lead.rules.language,
     )
     for row, number in zip(rows, numbers, strict=True):
         if number < len(found):

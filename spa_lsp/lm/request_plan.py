@@ -11,6 +11,7 @@ from spa_lsp.lm.decode import Row, RowRules
 from spa_lsp.lm.load import LoadedBase
 from spa_lsp.prompt import clean_text, encode_text, infill_prompt, instruct_prompt
 from spa_lsp.text.healing import HealedText, heal
+from spa_lsp.text.languages import language_of_name
 from spa_lsp.text.site import Site
 from spa_lsp.text.stopping import make_cut
 
@@ -81,6 +82,7 @@ def rules_of(request: CompletionRequest, plan: RowPlan) -> RowRules:
         temperature=plan.temperature if request.temperature is None else request.temperature,
         top_p=request.top_p,
         seed=request.seed,
+        language=language_of_name(request.path),
     )
 
 

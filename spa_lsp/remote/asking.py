@@ -14,6 +14,7 @@ from spa_lsp.remote.rows import RowAsk
 from spa_lsp.remote.served import Served
 from spa_lsp.remote.text_prompt import text_prompt
 from spa_lsp.text.branching import N_CHOICES
+from spa_lsp.text.languages import language_of_name
 from spa_lsp.text.site import Site
 from spa_lsp.text.stopping import make_cut
 
@@ -82,6 +83,7 @@ def row_asks(request: CompletionRequest, plan: RowPlan, model: Model, served: Se
             stops=base.stop_tokens,
             specials=base.neutral_tokens,
             cut=cut,
+            language=language_of_name(request.path),
             branch=branch,
             about=voice.about,
         )

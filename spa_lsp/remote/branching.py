@@ -19,6 +19,7 @@ class Lead:
     text: bytes = b""  # what is owed and what is shown
     n_owed: int = 0  # bytes of that
     n_owing: int = 0  # first tokens that write it
+    language: str = ""
 
 
 def lead_of(row: Row) -> Lead:
@@ -43,6 +44,7 @@ def lead_of(row: Row) -> Lead:
         text=owed + row.text.encode(),
         n_owed=len(owed),
         n_owing=sum(len(before) < len(owed) for before in begun[:-1]),
+        language=row.ask.language,
     )
 
 
@@ -52,7 +54,15 @@ def _plain(said: Said, specials: Sequence[bytes]) -> tuple[Choice[bytes], ...]:
 
 def branch_off(lead: Lead, rows: Sequence[Row]) -> None:
     """Let fresh rows begin as a lead does, each by its own branch; those for which there is none stay as they are."""
-    found = branches(lead.tokens, lead.logprobs, lead.choices, text=lead.text, n_owed=lead.n_owed, spell=b"".join)
+    found = branches(
+        lead.tokens,
+        lead.logprobs,
+        lead.choices,
+        text=lead.text,
+        n_owed=lead.n_owed,
+        spell=b"".join,
+        language=lead.language,
+    )
     for row in rows:
         if row.ask.branch is None or row.ask.branch >= len(found):
             continue

@@ -27,6 +27,7 @@ class RowAsk:
     stops: Sequence[str]  # literals that end it
     specials: Sequence[str]  # literals that a server reads as special tokens
     cut: Cut
+    language: str  # of the text, an LSP language id; empty: not known
     branch: int | None  # which one of the lead's it takes, the likeliest is 0; None: the lead itself
     about: Mapping[str, Any]  # the fields of the alternative that are known before
 

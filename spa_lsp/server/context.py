@@ -59,7 +59,7 @@ def make_request(
         suffix=site.suffix,
         begun=site.begun,
         context=tuple(context),
-        path=path if context else "",
+        path=path,
         k=settings.alternatives,
         max_tokens=settings.max_tokens,
         stop=stop,

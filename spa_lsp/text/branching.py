@@ -6,9 +6,12 @@ so that they can be computed at once, and go on as drawn. A token is whatever it
 here, the bytes that it spells where a server elsewhere tells of no ids.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from spa_lsp.text.languages import syntax_of
 
 N_CHOICES = 4  # tokens that are noted at each place of a lead
 MAX_PLACES = 64  # of a lead; behind them rows would have nearly all of it in common
@@ -16,7 +19,8 @@ MAX_PLACES = 64  # of a lead; behind them rows would have nearly all of it in co
 # served at 0.8) all of it gave 1.37 different and right alternatives, three quarters 1.63, half 1.62, when a branch
 # could still say what the lead says; as branches are chosen now, three quarters give 1.78.
 BRANCH_SHARE = 0.75
-_COMMENTS = ("#", '"""', "'''")  # how Python writes what no program depends on
+_DOCSTRINGS = ('"""', "'''")
+_USUAL = "python"  # what a text is taken for when nobody says
 
 Token = TypeVar("Token")
 
@@ -45,6 +49,7 @@ def branches(
     text: bytes,
     n_owed: int,
     spell: Callable[[Sequence[Token]], bytes],
+    language: str = "",
 ) -> list[Branch[Token]]:
     """How other rows may begin, the likeliest first.
 
@@ -58,6 +63,7 @@ def branches(
         text: what is shown of the lead, behind the text that it owed.
         n_owed: bytes of that; a token that spells no more than owed text could be followed by the lead's own.
         spell: what tokens spell; special ones spell nothing.
+        language: of the text, an LSP language id: it says what a comment is. Empty: not known.
     """
     found: list[tuple[float, Branch[Token]]] = []
     likelihood, begun = 0.0, b""
@@ -67,15 +73,23 @@ def branches(
         taken = tokens[place] if place < len(tokens) else None
         for each in at_place:
             beginning = begun + spell([each.token])
-            if each.token != taken and _is_other(beginning, text, n_begun=len(begun), n_owed=n_owed):
+            if each.token != taken and _is_other(
+                beginning, text, n_begun=len(begun), n_owed=n_owed, language=language or _USUAL
+            ):
                 found.append((likelihood + each.logprob, Branch(place=place, choice=each)))
         if taken is not None:
             likelihood, begun = likelihood + logprobs[place], begun + spell([taken])
     return [branch for _, branch in sorted(found, key=lambda each: -each[0])]
 
 
-def _is_other(beginning: bytes, text: bytes, *, n_begun: int, n_owed: int) -> bool:
+def _is_other(beginning: bytes, text: bytes, *, n_begun: int, n_owed: int, language: str) -> bool:
     if not beginning.startswith(text[:n_owed]) or text.startswith(beginning.rstrip()):
         return False
     added = beginning[max(n_begun, n_owed) :].decode(errors="replace").strip()
-    return bool(added) and not added.startswith(_COMMENTS)
+    return bool(added) and not _is_remark(added, language)
+
+
+def _is_remark(text: str, language: str) -> bool:
+    """Whether a text begins with what no program depends on."""
+    openers = (piece.opener for piece in syntax_of(language).pieces if piece.kind == "comment")
+    return any(re.match(opener, text) for opener in openers) or (language == "python" and text.startswith(_DOCSTRINGS))

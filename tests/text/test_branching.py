@@ -2,6 +2,8 @@
 
 import math
 
+import pytest
+
 from spa_lsp.text.branching import MAX_PLACES, Choice, branches
 
 SPELLED = {
@@ -18,6 +20,8 @@ SPELLED = {
     11: b"a\n",
     12: b" = b",
     13: b" ",
+    14: b"// so",
+    15: b"/* so",
 }
 
 
@@ -30,11 +34,11 @@ def at(**likely):
     return [Choice(token=int(name[1:]), logprob=math.log(p)) for name, p in likely.items()]
 
 
-def branched(tokens, choices, text=None, n_owed=0):
+def branched(tokens, choices, text=None, n_owed=0, **options):
     taken = [{each.token: each.logprob for each in own} for own in choices]
     logprobs = [own.get(token, 0.0) for token, own in zip(tokens, taken, strict=False)]
     text = spell(tokens) if text is None else text
-    found = branches(tokens, logprobs, choices, text=text, n_owed=n_owed, spell=spell)
+    found = branches(tokens, logprobs, choices, text=text, n_owed=n_owed, spell=spell, **options)
     return [(*tokens[: each.place], each.choice.token) for each in found]
 
 
@@ -50,6 +54,16 @@ def test_a_text_may_go_on_where_the_lead_ends():
 
 def test_whitespace_comments_and_an_earlier_end_are_no_other_program():
     assert branched([1], [at(t1=0.4, t4=0.2, t5=0.2, t6=0.1), at(t9=0.9)]) == []
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [("", [14, 15]), ("python", [14, 15]), ("typescript", [5, 6]), ("c", [5, 6]), ("rust", [5, 6]), ("go", [5, 6])],
+)
+def test_what_is_a_comment_says_the_language(language, expected):
+    """`// so` goes on with a division in Python, `# so` with a private field in TypeScript."""
+    choices = [at(t1=0.4, t5=0.04, t6=0.03, t14=0.02, t15=0.01)]
+    assert branched([1], choices, language=language) == [(token,) for token in expected]
 
 
 def test_half_a_character_can_begin_one():
