@@ -1,9 +1,9 @@
-"""Asking the base: questions in, texts out, as many rows in one batch as memory allows. Counts tokens and seconds."""
+"""Asking the base: questions in, texts out, all in one batch whose rows are filled up. Counts tokens and seconds."""
 
 import logging
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,8 +11,6 @@ from spa_lsp.completion import CompletionRequest, CompletionResult, StopPolicy
 from spa_lsp.errors import TooLong
 
 logger = logging.getLogger(__name__)
-
-BATCH_ROWS = 64  # 24 kB of keys and values per token and row with the default base
 
 
 class BatchCompleter(Protocol):
@@ -48,22 +46,22 @@ class Asker:
         Empty ones to a question that the base cannot read: one seed with a long table is no reason to end a run.
         """
         started = time.perf_counter()
-        answers = [own for batch in _batches(questions) for own in self._answers(batch)]
+        answers = self._answers(questions) if questions else []
         self.seconds += time.perf_counter() - started
         return answers
 
-    def _answers(self, batch: Sequence[Question]) -> list[list[str]]:
+    def _answers(self, questions: Sequence[Question]) -> list[list[str]]:
         try:
-            results = self._completer.complete_many([self._request(question) for question in batch])
-        except TooLong as error:
-            if len(batch) > 1:  # each by itself, to see which it is
-                return [own for question in batch for own in self._answers([question])]
+            results = self._completer.complete_many([self._request(question) for question in questions])
+        except TooLong as error:  # known before anything is decoded
+            if half := len(questions) // 2:
+                return [*self._answers(questions[:half]), *self._answers(questions[half:])]
             logger.warning("a question is left without an answer: %s", error)
-            return [[""] * batch[0].n]
+            return [[""] * questions[0].n]
         self.n_tokens += sum(alternative.n_tokens for result in results for alternative in result.alternatives)
         return [
             [question.begun + alternative.text for alternative in result.alternatives]
-            for question, result in zip(batch, results, strict=True)
+            for question, result in zip(questions, results, strict=True)
         ]
 
     def _request(self, question: Question) -> CompletionRequest:
@@ -78,14 +76,3 @@ class Asker:
             temperature=question.temperature,
             seed=self._seed ^ zlib.crc32(question.text.encode()),  # not its place, which changes with what is done
         )
-
-
-def _batches(questions: Sequence[Question]) -> Iterator[list[Question]]:
-    batch: list[Question] = []
-    for question in questions:
-        if batch and sum(each.n for each in batch) + question.n > BATCH_ROWS:
-            yield batch
-            batch = []
-        batch.append(question)
-    if batch:
-        yield batch

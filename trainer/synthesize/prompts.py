@@ -1,6 +1,6 @@
 """What the base is told, and how its answers are read. Pure.
 
-It is small: each question has one short example, and the answer is begun for it.
+It is small: the answer is begun for it.
 """
 
 import ast
@@ -35,28 +35,24 @@ _CONCEPTS = """List the programming concepts that this code shows, at most five,
 {code}
 ```"""
 
-_FROM_CONCEPTS = """Invent a small Python exercise about these concepts: {concepts}.
-It asks for one function that takes simple values (numbers, strings, lists or dictionaries) and returns a value. It \
-does not read files or input, and it is clear without other text.
+_RULES = """It asks for one function that takes simple values (numbers, strings, lists or dictionaries) and returns a \
+value. It does not read files or input, and it is clear without other text. Its first sentence says what the function \
+is called, what it takes and what it returns; one or two more say what happens in special cases.
 
-An example of such an exercise: Write a Python function `longest_run(items: list) -> int` that returns the length of \
-the longest run of equal items that stand side by side. For an empty list it returns 0.
+The exercise:"""
 
-The exercise, in two or three sentences:"""
+# No example of an exercise: of 16 seeds the 1.5B base turned 12 into the one that stood here, whatever they were
+# about, and 11 into one of three.
+_FROM_CONCEPTS = f"""Invent a small Python exercise about these concepts: {{concepts}}.
+{_RULES}"""
 
-_FROM_SNIPPET = """Take inspiration from this snippet and invent a small Python exercise.
+_FROM_SNIPPET = f"""Here is some Python code:
 
 ```python
-{code}
+{{code}}
 ```
 
-It asks for one function that takes simple values (numbers, strings, lists or dictionaries) and returns a value. It \
-does not read files or input, and it is clear without the snippet.
-
-An example of such an exercise: Write a Python function `longest_run(items: list) -> int` that returns the length of \
-the longest run of equal items that stand side by side. For an empty list it returns 0.
-
-The exercise, in two or three sentences:"""
+Invent another small Python exercise that uses one idea of it, for a reader who has not seen it. {_RULES}"""
 
 _TESTS = """Write assert statements that check a solution of this exercise. Each is one line, calls the function with \
 literal values and compares with a literal value.

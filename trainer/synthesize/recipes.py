@@ -82,13 +82,14 @@ def make_tasks(
     questions = [
         code_questions(each.problem, each.given, each.signature, n=responses, temperature=temperature) for each in found
     ]
-    answers = iter(asker.ask([question for own in questions for question in own]))
+    untested = [each for each in found if not each.cases]
+    for_tests = [tests_question(each.problem, each.entry_point, n=_N_TESTS) for each in untested]
+    answers = iter(asker.ask([*for_tests, *(question for own in questions for question in own)]))
+    tests = {each.seed.id: _read_tests(next(answers), each.entry_point) for each in untested}
     solved = {
         each.seed.id: [answer for _ in own for answer in next(answers)]
         for each, own in zip(found, questions, strict=True)
     }
-    untested = [each for each in found if not each.cases]
-    tests = dict(zip((each.seed.id for each in untested), _tests(untested, asker), strict=True))
     made = {each.seed.id: _verified(each, solved[each.seed.id], tests.get(each.seed.id, [])) for each in found}
     return [made.get(seed.id) or Made(seed=seed, reason=_why_none(seed, recipes)) for seed in seeds]
 
@@ -130,12 +131,8 @@ def _invented(seeds: Sequence[Seed], asker: Asker, recipes: Sequence[Recipe]) ->
     return found
 
 
-def _tests(exercises: Sequence[_Exercise], asker: Asker) -> list[list[Case]]:
-    answers = asker.ask([tests_question(each.problem, each.entry_point, n=_N_TESTS) for each in exercises])
-    return [
-        list({repr(case): case for answer in own for case in read_assertions(answer, each.entry_point)}.values())
-        for each, own in zip(exercises, answers, strict=True)
-    ]
+def _read_tests(answers: Sequence[str], entry_point: str) -> list[Case]:
+    return list({repr(case): case for answer in answers for case in read_assertions(answer, entry_point)}.values())
 
 
 def _verified(exercise: _Exercise, answers: Sequence[str], tests: Sequence[Case]) -> Made:

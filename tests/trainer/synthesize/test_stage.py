@@ -152,7 +152,7 @@ def test_exercises_of_other_recipes_are_borne_out_by_tests(db, make_repository):
         others={
             "List the programming concepts": "loops, sums",
             "Invent a small": "total(items: list) -> int` that returns the sum of all items of a list.",
-            "Take inspiration": "total(items: list) -> int` that returns the sum of all items of a list.",
+            "Invent another small": "total(items: list) -> int` that returns the sum of all items of a list.",
             "assert statements": "".join(f"[{n}]) == {n}\nassert total(" for n in (0, 5, 9)) + "[1]) == 99\n",
         },
     )
