@@ -14,6 +14,7 @@ from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.bases.catalog import find_base
 from spa_lsp.errors import BadInput
 from spa_lsp.storage.private_files import make_private_folder
+from trainer.attribute.anchors import anchors_digest, load_anchors
 from trainer.cli import options
 from trainer.configs import Budget, FinetuneConfig
 from trainer.evaluate.arms import ARMS, ArmEntry, parse_arms
@@ -158,7 +159,7 @@ def evaluate(
             )
             for name, own in problems.items()
         ]
-    document = export(results, settings, budget=_plain(budget))
+    document = export(results, settings, budget=_record(budget))
     click.echo(json.dumps(without_problems(document), indent=1) if as_json else "\n\n".join(map(_table, results)))
     if export_path:  # after the figures: a file that cannot be written takes none along
         write_export(export_path, document)
@@ -167,8 +168,10 @@ def evaluate(
     write_export(kept, without_prompts(document))
 
 
-def _plain(budget: Any) -> dict[str, Any]:
-    return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(budget).items()}
+def _record(budget: Budget) -> dict[str, Any]:
+    """For an export, which may be published: of anchors their digest, and not where they lie."""
+    record = {name: value for name, value in asdict(budget).items() if name != "anchors_path"}
+    return {**record, "anchors": anchors_digest(load_anchors(budget.anchors_path))}
 
 
 def _benchmark_names(text: str) -> list[Benchmark]:

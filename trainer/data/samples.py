@@ -290,8 +290,7 @@ def _parse_line(line: bytes) -> dict[str, Any]:
     if type(weight) not in (int, float) or not 0 <= weight <= sys.float_info.max:
         raise ValueError(f"field '{WEIGHT}' is {weight!r:.40}, not a finite number of 0 or more")
     for field in (BEFORE, ACCEPTED):
-        if not isinstance(row.get(field, ""), str):
-            raise ValueError(f"field '{field}' is not text but {type(row[field]).__name__}")
+        _check_text(field, row.get(field, ""))
     return row
 
 
@@ -304,11 +303,14 @@ def _finite(written: str) -> float | None:
 def _check_field(row: dict[str, Any], field: str) -> None:
     if field not in row:
         raise ValueError(f"field '{field}' is missing")
-    value = row[field]
+    _check_text(field, row[field])
+    if not row[field].strip():
+        raise ValueError(f"field '{field}' is empty")
+
+
+def _check_text(field: str, value: object) -> None:
     if not isinstance(value, str):
         raise ValueError(f"field '{field}' is not text but {type(value).__name__}")
-    if not value.strip():
-        raise ValueError(f"field '{field}' is empty")
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise ValueError(f"field '{field}' has half a surrogate pair")
 

@@ -20,7 +20,7 @@ from spa_lsp.bases.catalog import find_base, installed_base
 from spa_lsp.errors import BadInput, NotFound
 from trainer.attribute.anchors import anchors_digest, load_anchors
 from trainer.configs import AttributeConfig, Budget, PartitionConfig
-from trainer.data.samples import load_samples
+from trainer.data.samples import load_samples, weights_digest
 from trainer.evaluate.arms import ArmEntry
 from trainer.pipeline.stage_rows import data_record
 from trainer.pipeline.stages import run_attribute, run_finetune, run_partition
@@ -90,10 +90,12 @@ def _key(db: Database, entry: ArmEntry, base_id: str, budget: Budget) -> tuple[A
     recipe = entry.arm.recipe
     assert recipe is not None
     settings = ArmSettings(arm=entry.arm.name, recipe=recipe, k=entry.k, budget=budget, base=base_id)
+    samples = load_samples(db, limit=budget.n_samples)
     parents = ArmParents(
-        samples=content_id([sample.id for sample in load_samples(db, limit=budget.n_samples)]),
+        samples=content_id([sample.id for sample in samples]),
         anchors=anchors_digest(load_anchors(budget.anchors_path)),
         base=find_base(base_id).sha256,
+        weights=weights_digest(samples),
     )
     return settings, parents
 

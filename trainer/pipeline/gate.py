@@ -54,8 +54,8 @@ def advice(
     n_one = (figures.n_tasks or 0) - (figures.n_tasks_of_two or 0)
     if 2 * n_one > (figures.n_tasks or 0):
         said.append(
-            f"{n_one} of {figures.n_tasks} tasks have one solution, which all parts get; more come of "
-            "`trainer synthesize --responses 20`"
+            f"{n_one} of {figures.n_tasks} tasks have one solution, which all parts get; your call of synthesize, "
+            "again with --responses 20, finds more"
         )
     return "; ".join(said)
 

@@ -127,14 +127,14 @@ def load_parts(db: Database, run: PartitionRun, limit: int | None) -> dict[int, 
 def data_record(db: Database, divided: PartitionRun) -> dict[str, Any]:
     """What a set was made from, for its manifest: digests, counts and licences; no text of a sample, no path.
 
-    Of synthesized samples the packages are named, as their licences ask for. A person's own repository is not: the
-    name of its folder may tell whose it is, or for whom.
+    Of synthesized samples the packages are named, as their licences ask for. A person's own repository is not, nor an
+    imported file: the name of a folder may tell whose it is, or for whom.
     """
     query = (
-        "SELECT DISTINCT datasets.id, name FROM part_members JOIN dataset_samples USING (sample_id) "
-        "JOIN datasets ON datasets.id = dataset_id WHERE run_id = ? ORDER BY name, datasets.id"
+        "SELECT DISTINCT dataset_id FROM part_members JOIN dataset_samples USING (sample_id) "
+        "WHERE run_id = ? ORDER BY dataset_id"
     )
-    datasets = [{"name": row["name"], "sha256": row["id"]} for row in db.query(query, [divided.id])]
+    datasets = [{"sha256": row["dataset_id"]} for row in db.query(query, [divided.id])]
     counted = "SELECT count(DISTINCT sample_id) FROM part_members WHERE run_id = ?"
     n_samples = db.execute(counted, [divided.id]).fetchone()[0]
     record = {"datasets": datasets, "n_samples": n_samples, "partition_run": divided.id}

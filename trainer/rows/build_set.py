@@ -1,5 +1,6 @@
 """From a finished finetune run to the adapter set that is published: names, labels, figures, files. Writes nothing."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ from spa_lsp import paths
 from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.adapters.writing import describe_adapter
 from spa_lsp.bases.catalog import InstalledBase
-from spa_lsp.errors import NotFound
+from spa_lsp.errors import Damaged, NotFound
 from spa_lsp.storage.checked_files import hash_file
 from trainer.rows.records import plain
 from trainer.rows.runs import AnyRun
@@ -50,10 +51,11 @@ def build_set(
     With `limit`, of the first that many parts; `temperature` is what they are served at.
 
     Raises:
-        NotFound: a file is gone from the cache.
+        NotFound: a file is gone from the cache. Damaged: it is not as training wrote it.
     """
     names, labels, sizes = divided.figures.names[:limit], divided.figures.labels, divided.figures.sizes
-    files = {names[part]: _read(path) for part, path in adapter_files(run).items() if part < len(names)}
+    digests = run.figures.sha256
+    files = {names[part]: _read(path, digests[part]) for part, path in adapter_files(run).items() if part < len(names)}
     own = run.figures.adapters
     infos = [
         describe_adapter(
@@ -85,11 +87,14 @@ def build_set(
     return adapter_set, files
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, sha256: str) -> bytes:
     try:
-        return path.read_bytes()
+        data = path.read_bytes()
     except OSError as error:
         raise NotFound(f"cannot read {path} ({error.strerror}); run: trainer finetune") from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise Damaged(f"{path} is not as training wrote it; run: trainer finetune")
+    return data
 
 
 def _layouts(infill_share: float) -> tuple[str, ...]:

@@ -309,11 +309,12 @@ class ArmSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ArmParents:
-    """Digests of what all arms learn from."""
+    """Digests of what all arms learn from; of samples that do not count alike their weights."""
 
     samples: str
     anchors: str
     base: str
+    weights: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

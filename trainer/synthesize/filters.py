@@ -19,6 +19,7 @@ class Filters:
 
     known: Known
     seen: Seen
+    kept: frozenset[tuple[str, str]] = frozenset()  # tasks of other runs, by seed and own id: no copies of themselves
 
 
 def clean_seed(seed: Seed, known: Known, counts: Counter[str]) -> tuple[Seed | None, str]:
@@ -39,7 +40,8 @@ def filter_task(made: Made, filters: Filters, counts: Counter[str]) -> Made:
     """What was made, without the task when a filter refuses it."""
     if made.task is None:
         return made
-    reason = _refusal(made.task, filters)
+    is_again = (made.seed.id, made.task.id) in filters.kept
+    reason = _refusal(made.task, filters, is_again=is_again)
     if reason:
         return replace(made, task=None, reason=reason)
     task = made.task
@@ -47,11 +49,12 @@ def filter_task(made: Made, filters: Filters, counts: Counter[str]) -> Made:
         problem, n_masked = mask_personal(task.problem)
         counts["personal data masked"] += n_masked
         task = replace(task, problem=problem)
-    filters.seen.add(_text_of(task))
+    if not is_again:
+        filters.seen.add(_text_of(task))
     return replace(made, task=task)
 
 
-def _refusal(task: Task, filters: Filters) -> str:
+def _refusal(task: Task, filters: Filters, *, is_again: bool) -> str:
     texts = [task.problem, *(solution.code for solution in task.solutions)]
     if len(task.problem) > MAX_PROBLEM:
         return "too long"
@@ -61,7 +64,7 @@ def _refusal(task: Task, filters: Filters) -> str:
         return "personal data in a solution"  # masked, it would no longer be the program that was judged
     if found := contamination(texts, task.entry_point, filters.known):
         return f"contaminated: {found}"
-    return "near-duplicate" if filters.seen.is_near(_text_of(task)) else ""
+    return "near-duplicate" if not is_again and filters.seen.is_near(_text_of(task)) else ""
 
 
 def _text_of(task: Task) -> str:

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ class Forgotten:
     runs: tuple[str, ...]
     sets: tuple[str, ...]
     again: tuple[str, ...]  # the stages to call again, in their order
-    repositories: tuple[str, ...]  # those that something was made of and that are still there
+    repositories: tuple[str, ...] = ()  # those that something was made of and that are still there
 
 
 def forget(db: Database, *, repository: str = "", file: Path | None = None) -> Forgotten:
@@ -86,13 +86,24 @@ def _is_meant(stored: str, repository: str, where: str) -> bool:
 
 
 def _remove(db: Database, seeds: Sequence[tuple[str, str]]) -> Forgotten:
+    found = remove_made(db, seeds)
+    for run_id, seed_id in seeds:
+        db.execute("DELETE FROM seed_snippets WHERE run_id = ? AND id = ?", [run_id, seed_id])
+    _remove_empty(db, {run_id for run_id, _ in seeds})
+    return replace(found, repositories=tuple(row["repository"] for row in db.query(_REPOSITORIES)))
+
+
+def remove_made(db: Database, seeds: Sequence[tuple[str, str]]) -> Forgotten:
+    """Remove all that was made of seeds, each named by its run and id, and mark what has learned of it.
+
+    For within a transaction; the seeds' own rows stay.
+    """
     task_ids = _column(
         db,
         "SELECT tasks.id FROM tasks JOIN json_each(?) AS seed"
         " ON run_id = json_extract(seed.value, '$[0]') AND seed_id = json_extract(seed.value, '$[1]')",
         seeds,
     )
-    synthesized = {run_id for run_id, _ in seeds}
     samples = _column(
         db, "SELECT DISTINCT sample_id FROM task_solutions WHERE task_id IN (SELECT value FROM json_each(?))", task_ids
     )
@@ -107,9 +118,6 @@ def _remove(db: Database, seeds: Sequence[tuple[str, str]]) -> Forgotten:
     _delete(db, "DELETE FROM task_solutions WHERE task_id IN (SELECT value FROM json_each(?))", task_ids)
     _delete(db, "DELETE FROM tasks WHERE id IN (SELECT value FROM json_each(?))", task_ids)
     _delete(db, "DELETE FROM samples WHERE id IN (SELECT value FROM json_each(?))", own)
-    for run_id, seed_id in seeds:
-        db.execute("DELETE FROM seed_snippets WHERE run_id = ? AND id = ?", [run_id, seed_id])
-    _remove_empty(db, synthesized)
     sets = _mark(db, runs)
     stages = {run["stage"] for run in runs}
     again = [stage for stage in _ORDER if stage in stages] + ([PUBLISH.name] if sets else [])
@@ -120,7 +128,6 @@ def _remove(db: Database, seeds: Sequence[tuple[str, str]]) -> Forgotten:
         runs=tuple(run["id"] for run in runs),
         sets=tuple(sets),
         again=tuple(again),
-        repositories=tuple(row["repository"] for row in db.query(_REPOSITORIES)),
     )
 
 
@@ -139,12 +146,15 @@ def _runs_that_saw(db: Database, sample_ids: Sequence[str]) -> list[Record]:
     for table in ("gradients", *_OF_RUN):
         query = f"SELECT DISTINCT run_id FROM {table} WHERE sample_id IN (SELECT value FROM json_each(?))"
         saw |= set(_column(db, query, sample_ids))
-    found = []
-    for run in list_records(db):  # oldest first: what goes on from a run comes after it
-        if run["id"] in saw or saw & _parents(run) or run["figures"].get("finetune_run") in saw:  # an arm names it so
-            saw.add(run["id"])
-            found.append(run)
-    return found
+    runs = list(list_records(db))
+    while more := {run["id"] for run in runs if saw & _made_of(run)} - saw:  # an arm is older than what trained it
+        saw |= more
+    return [run for run in runs if run["id"] in saw]
+
+
+def _made_of(run: Record) -> set[str]:
+    trained_by = run["figures"].get("finetune_run")  # an arm names it so
+    return _parents(run) | ({trained_by} if trained_by else set())
 
 
 def _parents(run: Record) -> set[str]:

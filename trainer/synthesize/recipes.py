@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from trainer.configs import Recipe
 from trainer.evaluate.benchmarks.text import text_before_function
+from trainer.rows.records import content_id
 from trainer.synthesize.cases import Case
 from trainer.synthesize.generation import Asker
 from trainer.synthesize.observe import observe
@@ -42,6 +43,11 @@ class Task:
     problem: str
     cases: tuple[Case, ...]
     solutions: tuple[Solution, ...]
+
+    @property
+    def id(self) -> str:
+        """The same for the same exercise, whatever solves it."""
+        return content_id([self.entry_point, self.problem])
 
 
 @dataclass(frozen=True, kw_only=True)

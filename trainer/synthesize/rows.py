@@ -19,8 +19,11 @@ from trainer.rows.records import content_id
 from trainer.rows.stages import SynthesizeRun
 from trainer.rows.tables import SYNTHESIZED
 from trainer.synthesize.cases import pack_cases
+from trainer.synthesize.contamination import Known, contamination
+from trainer.synthesize.forget import remove_made
 from trainer.synthesize.recipes import Made, Task
 from trainer.synthesize.seeds import Seed
+from trainer.synthesize.solutions import MAX_KEPT
 
 KEPT = "kept"
 LANGUAGE = "python"
@@ -46,10 +49,37 @@ def done_seeds(db: Database, run: SynthesizeRun) -> set[str]:
     return {row["id"] for row in db.query("SELECT id FROM seed_snippets WHERE run_id = ?", [run.id])}
 
 
+def drop_contaminated(db: Database, run: SynthesizeRun, known: Known) -> None:
+    """Take back what an earlier call, which knew fewer benchmarks, has made and this one would not."""
+    bad: dict[str, str] = {}
+    for row in db.query(_TEXTS, [run.id]):
+        if found := contamination([row["problem"], *json.loads(row["solutions"])], row["entry_point"], known):
+            bad[row["seed_id"]] = f"contaminated: {found}"
+    if bad:
+        with transaction(db):
+            remove_made(db, [(run.id, seed_id) for seed_id in bad])
+            for seed_id, outcome in bad.items():
+                query = "UPDATE seed_snippets SET outcome = ? WHERE run_id = ? AND id = ?"
+                db.execute(query, [outcome, run.id, seed_id])
+
+
+_TEXTS = (
+    "SELECT seed_id, entry_point, tasks.problem AS problem, json_group_array(solution) AS solutions FROM tasks "
+    "JOIN task_solutions ON task_id = tasks.id JOIN samples ON samples.id = sample_id WHERE run_id = ? "
+    "GROUP BY tasks.id"
+)
+
+
 def known_texts(db: Database) -> list[str]:
     """The texts that a new task must not repeat: one for each problem in the store."""
     query = "SELECT problem, min(n), solution FROM samples WHERE lang = ? GROUP BY problem_key ORDER BY min(n)"
     return [f"{row['problem']}\n{row['solution']}" for row in db.query(query, [LANGUAGE])]
+
+
+def kept_tasks(db: Database, run: SynthesizeRun) -> frozenset[tuple[str, str]]:
+    """Seed and id of the tasks that runs with other settings have made: this one may add solutions to them."""
+    rows = db.query("SELECT seed_id, id FROM tasks WHERE run_id != ?", [run.id])
+    return frozenset((row["seed_id"], row["id"]) for row in rows)
 
 
 def write_block(db: Database, run: SynthesizeRun, block: Sequence[Made], masked: dict[str, int], spent: Spent) -> None:
@@ -73,7 +103,6 @@ def counts_of(db: Database, run: SynthesizeRun) -> dict[str, Any]:
     for row in rows:
         total.update({name: value for name, value in row.items() if name not in ("outcome", "n")})
     sizes = [row["n"] for row in db.query(_SIZES, [run.id])]
-    by_recipe = "SELECT recipe, count(*) AS n FROM tasks WHERE run_id = ? GROUP BY recipe ORDER BY recipe"
     minutes = total["seconds"] / 60
     return {
         "n_seeds": sum(row["n"] for row in rows),
@@ -81,7 +110,7 @@ def counts_of(db: Database, run: SynthesizeRun) -> dict[str, Any]:
         "n_samples": sum(sizes),
         "n_by_model": db.execute(_BY_MODEL, [run.id]).fetchone()[0],
         "n_tasks_of_two": sum(n > 1 for n in sizes),
-        "recipes": {row["recipe"]: row["n"] for row in db.query(by_recipe, [run.id])},
+        "recipes": {row["recipe"]: row["n"] for row in db.query(_BY_RECIPE, [run.id])},
         "outcomes": {row["outcome"]: row["n"] for row in rows},
         "n_answers": total["answers"],
         "n_unreadable": total["unreadable"],
@@ -95,8 +124,13 @@ def counts_of(db: Database, run: SynthesizeRun) -> dict[str, Any]:
     }
 
 
-_SIZES = "SELECT count(*) AS n FROM task_solutions JOIN tasks ON tasks.id = task_id WHERE run_id = ? GROUP BY task_id"
-_BY_MODEL = "SELECT count(*) FROM task_solutions JOIN tasks ON tasks.id = task_id WHERE run_id = ? AND NOT is_of_seed"
+# by the run's data set: a task may be of another run, which this one added solutions to
+_OWN = (
+    "FROM task_solutions JOIN dataset_samples USING (sample_id) JOIN tasks ON tasks.id = task_id WHERE dataset_id = ?"
+)
+_SIZES = f"SELECT count(*) AS n {_OWN} GROUP BY task_id"
+_BY_MODEL = f"SELECT count(*) {_OWN} AND NOT is_of_seed"
+_BY_RECIPE = f"SELECT recipe, count(DISTINCT task_id) AS n {_OWN} GROUP BY recipe ORDER BY recipe"
 
 
 def _insert_seed(db: Database, run: SynthesizeRun, made: Made, n_masked: int, spent: Spent, *, share: int) -> None:
@@ -124,9 +158,9 @@ def _insert_seed(db: Database, run: SynthesizeRun, made: Made, n_masked: int, sp
 
 
 def _insert_task(db: Database, run: SynthesizeRun, seed: Seed, task: Task) -> None:
-    task_id = content_id([task.entry_point, task.problem])
+    """The task with its solutions; one that is there gets those that it does not have, as far as it may have more."""
     row = {
-        "id": task_id,
+        "id": task.id,
         "run_id": run.id,
         "seed_id": seed.id,
         "recipe": task.recipe,
@@ -135,17 +169,23 @@ def _insert_task(db: Database, run: SynthesizeRun, seed: Seed, task: Task) -> No
         "cases": pack_cases(task.cases),
     }
     db.table("tasks").insert(row, ignore=True)
+    there = {row["normal_form"]: row["sample_id"] for row in db.query(_THERE, [task.id])}
     for solution in task.solutions:
-        sample_id = _insert_sample(db, run, seed, task, solution.code)
-        own = {"task_id": task_id, "sample_id": sample_id}
-        marks = {"approach": solution.approach, "normal_form": content_id(solution.key)}
-        db.table("task_solutions").insert({**own, **marks, "is_of_seed": solution.is_of_seed}, ignore=True)
+        form = content_id(solution.key)
+        if form not in there and len(there) < MAX_KEPT:
+            there[form] = _insert_sample(db, task, solution.code, origin=_origin(run, seed, task))
+            own = {"task_id": task.id, "sample_id": there[form], "normal_form": form}
+            marks = {"approach": solution.approach, "is_of_seed": solution.is_of_seed}
+            db.table("task_solutions").insert({**own, **marks}, ignore=True)
+    rows = ({"dataset_id": run.id, "sample_id": sample_id} for sample_id in there.values())
+    db.table("dataset_samples").insert_all(rows, ignore=True)
 
 
-def _insert_sample(db: Database, run: SynthesizeRun, seed: Seed, task: Task, code: str) -> str:
-    solution = fenced(code.rstrip("\n"), LANGUAGE)
-    sample_id = content_id([LANGUAGE, task.problem, solution])
-    origin = {
+_THERE = "SELECT normal_form, sample_id FROM task_solutions WHERE task_id = ?"
+
+
+def _origin(run: SynthesizeRun, seed: Seed, task: Task) -> dict[str, Any]:
+    return {
         "repository": seed.repository,
         "path": seed.path,
         "lines": [seed.first_line, seed.last_line],
@@ -155,6 +195,11 @@ def _insert_sample(db: Database, run: SynthesizeRun, seed: Seed, task: Task, cod
         "seed_snippet": seed.id,
         "run": run.id,
     }
+
+
+def _insert_sample(db: Database, task: Task, code: str, *, origin: dict[str, Any]) -> str:
+    solution = fenced(code.rstrip("\n"), LANGUAGE)
+    sample_id = content_id([LANGUAGE, task.problem, solution])
     row = {
         "id": sample_id,
         "lang": LANGUAGE,
@@ -165,5 +210,4 @@ def _insert_sample(db: Database, run: SynthesizeRun, seed: Seed, task: Task, cod
         "solution_key": content_key(solution),
     }
     db.table("samples").insert(row, ignore=True)
-    db.table("dataset_samples").insert({"dataset_id": run.id, "sample_id": sample_id}, ignore=True)
     return sample_id

@@ -20,7 +20,15 @@ from trainer.synthesize.contamination import BENCHMARKS, read_benchmarks
 from trainer.synthesize.duplicates import Seen
 from trainer.synthesize.filters import Filters, filter_task
 from trainer.synthesize.making import Load, MadeBlock, Making, blocks_of
-from trainer.synthesize.rows import begin_dataset, counts_of, done_seeds, known_texts, write_block
+from trainer.synthesize.rows import (
+    begin_dataset,
+    counts_of,
+    done_seeds,
+    drop_contaminated,
+    kept_tasks,
+    known_texts,
+    write_block,
+)
 from trainer.synthesize.seeds import Seed, find_seeds
 from trainer.synthesize.sources import read_sources
 
@@ -86,6 +94,8 @@ def synthesize(
 ) -> SynthesizeFigures:
     """Make tasks of all seeds that are missing, block by block until `is_over`; the figures of the run come back.
 
+    What was made before is compared with the benchmarks that are known now, too.
+
     Raises:
         Unavailable: there is no working sandbox; known before anything is asked.
     """
@@ -94,8 +104,9 @@ def synthesize(
         known = read_benchmarks(data_dir, on_benchmark=shown.advance)
     if known.missing:
         logger.warning("not compared with benchmarks that are not here: %s; pass --data", ", ".join(known.missing))
-    filters = Filters(known=known, seen=Seen(known_texts(db)))
     begin_dataset(db, run)
+    drop_contaminated(db, run, known)
+    filters = Filters(known=known, seen=Seen(known_texts(db)), kept=kept_tasks(db, run))
     work = Making(
         base_id=run.settings.base,
         quantization=run.settings.quantization,

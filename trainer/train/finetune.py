@@ -113,7 +113,7 @@ def _train_all(work: Training, folder: Path, names: Sequence[str], executor: Exe
             for trained, files in rows:
                 for name, data in zip(_names_of(trained.group, names), files, strict=True):
                     write_bytes(folder / name, data)
-                write_bytes(_group_path(folder, trained.group), json.dumps(plain(trained)).encode())
+                _write_group(folder, trained, names)
                 found[trained.group] = trained
                 if bar:
                     bar.advance(trained.group.n_adapters)
@@ -130,11 +130,23 @@ def _group_path(folder: Path, group: Group) -> Path:
     return folder / f"group-{group.first}-{group.n_adapters}.json"
 
 
+def _write_group(folder: Path, trained: Trained, names: Sequence[str]) -> None:
+    """What is known of a group, and what its files are, which lie there already."""
+    digests = {name: hash_file(folder / name) for name in _names_of(trained.group, names)}
+    record = {"trained": plain(trained), "sha256": digests}
+    write_bytes(_group_path(folder, trained.group), json.dumps(record).encode())
+
+
 def _read_group(folder: Path, group: Group, names: Sequence[str]) -> Trained | None:
+    """None where it is not done, or a file is no longer as it was written."""
     path = _group_path(folder, group)
-    if not all(own.exists() for own in (path, *(folder / name for name in _names_of(group, names)))):
+    if not path.exists():
         return None
-    return read_record(Trained, json.loads(path.read_text(encoding="utf-8")), of=str(path))
+    record = json.loads(path.read_text(encoding="utf-8"))
+    files = [(folder / name, record.get("sha256", {}).get(name)) for name in _names_of(group, names)]
+    if not all(file.exists() and hash_file(file) == digest for file, digest in files):
+        return None
+    return read_record(Trained, record["trained"], of=str(path))
 
 
 def _merged(trained: Sequence[Trained]) -> list[TrainingState]:

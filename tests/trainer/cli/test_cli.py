@@ -473,7 +473,8 @@ def test_a_time_that_is_none_is_refused(text):
 
 
 @pytest.mark.usefixtures("tiny_base")
-def test_finetune_makes_lost_files_again(data):
+@pytest.mark.parametrize("is_lost", [True, False], ids=["lost", "damaged"])
+def test_finetune_makes_lost_and_damaged_files_again(data, is_lost):
     options = ["--base", "tiny-qwen2", "--max-tokens", "400", "--steps", "1", "--rank", "2"]
     trainer("import", data)
     trainer("attribute", "--method", "bm25")
@@ -481,7 +482,11 @@ def test_finetune_makes_lost_files_again(data):
     first = trainer_json("finetune", *options)[0]
     (file,) = (paths.cache_dir() / "runs" / first["id"]).glob("part-1.safetensors")
     content = file.read_bytes()
-    file.unlink()
-    assert "cannot read" in sentence(trainer("publish"))
+    if is_lost:
+        file.unlink()
+    else:
+        file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    said = sentence(trainer("publish"))
+    assert ("cannot read" if is_lost else "is not as training wrote it") in said and said.endswith("trainer finetune")
     assert trainer_json("finetune", *options)[0]["was_done"] is False
     assert file.read_bytes() == content

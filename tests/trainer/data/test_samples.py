@@ -153,6 +153,7 @@ def test_blank_lines_windows_lines_and_a_byte_order_mark_are_no_fault(db, tmp_pa
         (row(problem=" \n"), "field 'problem' is empty"),
         (row(solution=None), "field 'solution' is not text but NoneType"),
         (row(solution="\ud800"), "field 'solution' has half a surrogate pair"),
+        (row(accepted_text="\ud800"), "field 'accepted_text' has half a surrogate pair"),
         (row(problem="p").encode()[:-3] + b'\xff"}', "not UTF-8"),
         (b"\x00\x01\x02\x80\xff", "not UTF-8"),
         (row(solution="x" * MAX_LINE_CHARACTERS), "longer than 200000"),

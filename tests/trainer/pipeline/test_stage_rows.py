@@ -77,6 +77,14 @@ def test_without_division_every_part_has_all_samples_in_their_order(db):
     assert data_record(db, divided)["n_samples"] == 2
 
 
+# #14
+def test_what_is_published_tells_no_name_of_an_imported_file(db):
+    db.table("datasets").insert({"id": "d", "name": "acme-bank", "n_bytes": 1, "imported": "x"})
+    db.table("dataset_samples").insert({"dataset_id": "d", "sample_id": "a"})
+    record = data_record(db, divide(db, [("c", 0), ("a", 0)]))
+    assert record["datasets"] == [{"sha256": "d"}] and "acme" not in str(record)
+
+
 def test_influence_can_be_restricted_to_the_samples_of_another_run(db):
     runs = []
     for seed, names in enumerate(("abc", "cb")):

@@ -1,5 +1,8 @@
 """Near-duplicates, benchmarks, secrets and personal data: what may not become a sample."""
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 
@@ -7,7 +10,7 @@ import pytest
 
 from tests.trainer.evaluate.benchmarks.tiny_benchmarks import tiny_data  # noqa: F401  a fixture
 from trainer.synthesize.cases import Case
-from trainer.synthesize.contamination import Known, contamination, read_benchmarks
+from trainer.synthesize.contamination import Known, contamination, grams_of, read_benchmarks
 from trainer.synthesize.duplicates import Seen
 from trainer.synthesize.filters import Filters, clean_seed, filter_task
 from trainer.synthesize.recipes import Made, Task
@@ -34,13 +37,22 @@ def filters(known=NOTHING):
 
 
 def known_of(text, *names):
-    words = text.split()
-    grams = frozenset(hash(tuple(words[n : n + 10])) for n in range(len(words) - 9))
-    return Known(grams=grams, names=frozenset(names), benchmarks=("humaneval",), missing=())
+    return Known(grams=frozenset(grams_of(text)), names=frozenset(names), benchmarks=("humaneval",), missing=())
 
 
 def refusal(item, own=None):
     return filter_task(item, own or filters(), Counter()).reason
+
+
+# #14
+def test_a_worker_elsewhere_knows_the_same_ten_words():
+    text = "return the sum of all even elements of a list of integers"
+    code = f"from trainer.synthesize.contamination import grams_of; print(*grams_of({text!r}))"
+    found = [
+        subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True)
+        for seed in ("1", "2")
+    ]
+    assert [each.stdout.split() for each in found] == [[str(gram).encode() for gram in grams_of(text)]] * 2
 
 
 def test_a_task_that_nothing_speaks_against_stays():

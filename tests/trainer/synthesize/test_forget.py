@@ -11,6 +11,7 @@ from spa_lsp.storage.store import load_manifests, open_store
 from tests.trainer.synthesize.conftest import CLAMP, CannedBase
 from trainer.configs import (
     AttributeConfig,
+    Budget,
     FinetuneConfig,
     ItemsConfig,
     PartitionConfig,
@@ -19,6 +20,8 @@ from trainer.configs import (
     SynthesizeConfig,
 )
 from trainer.data.samples import import_file, load_samples
+from trainer.evaluate.arms import parse_arms
+from trainer.pipeline.arm_sets import arm_set
 from trainer.pipeline.stage_rows import read_status
 from trainer.pipeline.stages import open_trainer, run_attribute, run_finetune, run_partition, run_publish
 from trainer.pipeline.synthesis import run_synthesize
@@ -117,6 +120,22 @@ def test_what_was_trained_on_it_goes_and_the_set_is_marked(folder):
         assert [row["name"] for row in forgotten_sets(db)] == ["mine"]
         assert latest_run(db, FINETUNE) is None
     assert not any((paths.cache_dir() / "runs").iterdir()) and traces() == []
+
+
+# #14
+def test_the_arms_of_an_evaluation_that_learned_of_it_go_too(folder, tmp_path):
+    """An arm's run begins before the runs that train it."""
+    (entry,) = parse_arms("lexical", k=1)
+    anchor = {"anchor": "p", "label": "p", "layout": "infill", "instruction": "", "suffix": "", "completion": "1\n"}
+    anchors = tmp_path / "anchors.jsonl"
+    anchors.write_text("\n".join(json.dumps({**anchor, "prefix": f"{name} = "}) for name in "abc"))
+    budget = Budget(finetune=FinetuneConfig(steps=1, rank=2, accumulate=1), items=ITEMS, anchors_path=anchors)
+    with open_trainer() as db:
+        synthesize(db, folder)
+        arm_set(db, entry, base_id=BASE, budget=budget, may_train=True)
+        assert any((paths.cache_dir() / "runs").rglob("set/*.safetensors"))
+        forget(db, repository=str(folder))
+    assert not any((paths.cache_dir() / "runs").iterdir())
 
 
 def test_a_status_shows_the_sets_that_saw_it(folder):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,7 @@ from trainer.data.samples import load_samples, make_items
 from trainer.pipeline.stages import open_trainer
 from trainer.pipeline.synthesis import run_synthesize
 from trainer.synthesize import stage
+from trainer.synthesize.contamination import Known
 
 pytestmark = pytest.mark.usefixtures("sandbox", "tiny_base")
 BASE = "tiny-qwen2"
@@ -160,6 +162,30 @@ def test_exercises_of_other_recipes_are_borne_out_by_tests(db, make_repository):
     assert figures.recipes == {"oss-instruct": 1} and figures.n_samples == 2
     (cases,) = rows(db, "tasks", "cases, id")[0][:1]
     assert "99" not in cases
+
+
+# #14
+def test_other_settings_add_solutions_to_the_same_task(db, project, config):
+    """`clamp` has three right answers; asked with fewer responses its first run sees one or two of them."""
+    few = synthesize(db, project, CannedBase(), replace(config, responses=1)).run
+    more = synthesize(db, project, CannedBase(), config).run
+    again = synthesize(db, project, CannedBase(), replace(config, responses=14)).run
+    assert len({few.id, more.id, again.id}) == 3 and few.figures.n_samples < more.figures.n_samples
+    assert (more.figures.outcomes, again.figures.outcomes) == ({"kept": 2}, {"kept": 2})
+    forms = [row["normal_form"] for row in db.query("SELECT task_id || normal_form AS normal_form FROM task_solutions")]
+    assert len(forms) == len(set(forms)) == len(load_samples(db)) == more.figures.n_samples == again.figures.n_samples
+
+
+# #14
+def test_benchmarks_that_come_later_take_back_what_they_have(db, project, canned, config, monkeypatch, tmp_path):
+    synthesize(db, project, canned, config)
+    known = Known(grams=frozenset(), names=frozenset({"clamp"}), benchmarks=("mbpp",), missing=())
+    monkeypatch.setattr(stage, "read_benchmarks", lambda *_, **__: known)
+    n_asked = len(canned.asked)
+    figures = synthesize(db, project, canned, config, data=tmp_path).run.figures
+    assert figures.outcomes == {"kept": 1, "contaminated: name of a task": 1} and figures.decontaminated == ("mbpp",)
+    assert not any("`clamp(" in sample.problem for sample in load_samples(db)) and len(load_samples(db)) == 2
+    assert len(canned.asked) == n_asked
 
 
 def test_a_repository_of_nothing_usable_says_what_there_was(db, make_repository, canned, config):
