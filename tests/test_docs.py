@@ -21,6 +21,7 @@ PAGES = (
     "trainer/evaluate/README.md",
     "editor-clients/protocol.md",
 )
+MEASURED = ("spa_lsp/MEASURED.md", "trainer/MEASURED.md")
 README, SERVER, TRAINER, EVALUATE, PROTOCOL = ((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
 OF_PROGRAM = {"spa-lsp": SERVER + PROTOCOL, "trainer": TRAINER + EVALUATE}
 
@@ -80,7 +81,7 @@ def test_the_first_page_is_short():
     assert len(README.splitlines()) <= MAX_LINES
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, *MEASURED])
 def test_links_lead_somewhere(page):
     links = re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / page).read_text(encoding="utf-8"))
     assert [link for link in links if "://" not in link and not (ROOT / page).parent.joinpath(link).exists()] == []
