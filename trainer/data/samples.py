@@ -333,13 +333,13 @@ def _forget_empty_dataset(db: Database, dataset_id: str) -> None:
 def _insert_sample(db: Database, dataset_id: str, row: dict[str, Any]) -> bool:
     """Add the sample and its place in the data set; False when it was known.
 
-    One that only shares its problem or its solution with a known sample is not in the store, and so in no data set: to
-    forget the known one must not be prevented by it. Of what was accepted all texts at one cursor are learned.
+    All solutions of one problem are kept. A solution that is known of another problem is not, and so in no data set: to
+    forget the known one must not be prevented by it. Of what was accepted it is learned at every cursor.
     """
     lang, problem, solution = row["lang"].strip().lower(), plain_lines(row["problem"]), plain_lines(row["solution"])
     keys = {"problem_key": content_key(problem), "solution_key": content_key(solution)}
     is_same = "problem_key = :problem_key AND solution_key = :solution_key"
-    is_known = is_same if row.get(ACCEPTED) else is_same.replace("AND", "OR")
+    is_known = is_same if row.get(ACCEPTED) else "solution_key = :solution_key"
     query = f"SELECT id, {is_same} AS is_same FROM samples WHERE {is_known}"
     known = next(db.query(f"{query} ORDER BY is_same DESC, n LIMIT 1", keys), None)
     sample_id = content_id([lang, problem, solution]) if known is None else str(known["id"])

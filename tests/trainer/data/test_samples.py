@@ -95,12 +95,17 @@ def test_the_same_line_in_another_file_is_known_and_belongs_to_both(db, tmp_path
     assert db.table("dataset_samples").count_where("dataset_id = ?", [other.dataset_id]) == 2
 
 
-@pytest.mark.parametrize(
-    "again", [row(0), row(0, problem=" problem\n0 "), row(1, solution="solution   0"), row(0, solution="another")]
-)
+@pytest.mark.parametrize("again", [row(0), row(0, problem=" problem\n0 "), row(1, solution="solution   0")])
 def test_a_line_equal_but_for_white_space_is_known(db, tmp_path, again):
     report = import_file(db, write(tmp_path, row(0), again))
     assert (report.n_new, report.n_known) == (1, 1)
+
+
+# #14
+def test_all_solutions_of_a_problem_are_kept(db, tmp_path):
+    report = import_file(db, write(tmp_path, row(0), row(0, solution="another"), row(0, solution="another ")))
+    assert (report.n_new, report.n_known) == (2, 1)
+    assert [sample.solution for sample in load_samples(db)] == ["solution 0", "another"]
 
 
 def test_extra_fields_are_kept(db, tmp_path):
