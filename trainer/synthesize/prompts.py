@@ -11,7 +11,6 @@ from typing import Any
 
 from spa_lsp.text.python_source import parse_python
 from trainer.data.fences import fenced
-from trainer.evaluate.benchmarks.text import text_before_function
 from trainer.evaluate.sameness.normalize import entry_function
 from trainer.synthesize.cases import MAX_RESULT, Case, called
 from trainer.synthesize.generation import Question
@@ -157,7 +156,8 @@ def describe_function(source: str, entry_point: str, cases: Sequence[Case]) -> s
     docstring = _prose(ast.get_docstring(function) or "")
     shown = [text for case in _spread(cases) if len(text := called(entry_point, case)) <= _SHOWN_LENGTH]
     examples = "\n".join(f"- {text}" for text in shown[:SHOWN_CASES])
-    before = text_before_function(source, entry_point)
+    first_line = min(node.lineno for node in (function, *function.decorator_list))
+    before = "\n".join(source.split("\n")[: first_line - 1])
     is_given = any(not isinstance(node, ast.Import | ast.ImportFrom) for node in ast.parse(before).body)
     given = f"It stands behind this code:\n\n{fenced(before.strip(), 'python')}\n\n" if is_given else ""
     header = f"Write a Python function `{entry_point}({ast.unparse(function.args)}){_returns(function)}`."

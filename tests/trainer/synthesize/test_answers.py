@@ -67,6 +67,13 @@ def test_a_function_is_described_by_what_it_says_and_does():
     assert "Keep a value between two bounds." in text and "`clamp(12)` returns `10`" in text and ">>>" not in text
 
 
+# #14
+def test_a_decorator_stands_before_the_function_and_is_no_code_of_its_own():
+    source = "from functools import lru_cache\n\n@lru_cache\ndef double(n):\n    return 2 * n\n"
+    text = describe_function(source, "double", [Case(arguments=(2,), expected=4)])
+    assert text == "Write a Python function `double(n)`.\n\n\n\n- `double(2)` returns `4`"
+
+
 def test_an_answer_begins_with_the_signature_and_the_first_line_of_the_docstring():
     doc = "The first letters of all words of a name, in capitals."
     assert signature_of(CLAMP, "initials") == f'def initials(name: str) -> str:\n    """{doc}"""\n'
