@@ -57,7 +57,7 @@ from trainer.pipeline.stage_rows import (
     usable_samples,
 )
 from trainer.pipeline.synthesis import Synthesized, run_synthesize
-from trainer.pipeline.time_budget import Fitted
+from trainer.pipeline.time_budget import Fitted, source_states
 from trainer.rows.build_set import build_set, has_adapter_files
 from trainer.rows.records import content_id
 from trainer.rows.runs import StageResult, begin_run, find_run, finish_run
@@ -346,6 +346,9 @@ def run_all(
             items=items,
             most_steps=most_steps,
             may_choose=may_choose,
+            sources=source_states(sources),
+            synthesize=synthesize,
+            n_seeds=n_seeds,
         )
         fitted = Fitted(db, asked, language=language, limit=limit, anchors_path=anchors_path, seed=seed)
     if path is not None:

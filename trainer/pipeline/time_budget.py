@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,9 @@ from sqlite_utils import Database
 
 from spa_lsp.bases.catalog import find_base
 from spa_lsp.progress import format_seconds, note
+from spa_lsp.workspace.git import run_git
 from trainer.attribute.anchors import load_anchors
+from trainer.configs import SourcesConfig
 from trainer.data.samples import Sample, load_samples, make_items
 from trainer.pipeline.choice import choose_ways, method_without_gradients
 from trainer.pipeline.sizes import Sizes, fit
@@ -159,6 +162,26 @@ def _to_sizes(found: SizesFigures, asked: SizesSettings) -> Sizes:
         limit=found.n_samples,
         expected_s=found.expected_s,
     )
+
+
+def source_states(sources: SourcesConfig) -> tuple[str, ...]:
+    """Each source as it is now, a folder with its commit, a package with its version; none where nothing is known.
+
+    What is not committed does not count: the same call goes on though a file has been saved since.
+    """
+    folders = [f"{folder.absolute()} {_commit_of(folder)}" for folder in sources.folders]
+    return (*folders, *(f"{name} {_version_of(name)}" for name in sources.packages))
+
+
+def _commit_of(folder: Path) -> str:
+    return (run_git(os.fsencode(folder), "rev-parse", "--verify", "-q", "HEAD") or b"").decode().strip()
+
+
+def _version_of(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""  # it is refused when it is read
 
 
 def give_way() -> None:

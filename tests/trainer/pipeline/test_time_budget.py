@@ -11,13 +11,13 @@ from sqlite_utils import Database
 from spa_lsp.errors import BadInput
 from tests.conftest import TINY_ID
 from trainer.attribute.anchors import Anchor
-from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig, PartitionConfig
+from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig, PartitionConfig, SourcesConfig, SynthesizeConfig
 from trainer.data.samples import Item
 from trainer.pipeline import time_budget
 from trainer.pipeline.costs import Costs, measure_costs
 from trainer.pipeline.sizes import MAX_STEPS, MIN_STEPS, fit
 from trainer.pipeline.stage_rows import usable_samples
-from trainer.pipeline.time_budget import Clock, Fitted
+from trainer.pipeline.time_budget import Clock, Fitted, source_states
 from trainer.rows.stages import SizesSettings
 from trainer.rows.tables import MIGRATIONS
 
@@ -191,6 +191,30 @@ def test_other_samples_are_another_call(db):
 def test_another_budget_is_another_call(db):
     call(db).sizes()
     assert not call(db, budget_s=60.0).is_resumed
+
+
+# #14
+@pytest.mark.usefixtures("tiny_base")
+@pytest.mark.parametrize(
+    "changes", [{"sources": ("/code 1a",)}, {"synthesize": SynthesizeConfig(responses=3)}, {"n_seeds": 5}]
+)
+def test_samples_of_something_else_are_another_call(db, changes):
+    call(db).sizes()
+    assert not call(db, **changes).is_resumed
+    call(db, **changes).sizes()
+    assert call(db, **changes).is_resumed
+
+
+# #14
+def test_a_source_is_told_by_its_commit_and_a_package_by_its_version(tmp_path):
+    sources = SourcesConfig(folders=(tmp_path,), packages=("pytest",))
+    git = ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "one"], check=True)
+    before = source_states(sources)
+    assert source_states(sources) == before and before[1] == f"pytest {pytest.__version__}"
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "two"], check=True)
+    assert source_states(sources)[0] != before[0] and source_states(sources)[1] == before[1]
 
 
 @pytest.mark.usefixtures("tiny_base")
