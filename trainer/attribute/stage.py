@@ -117,8 +117,13 @@ def anchor_items(anchor: Anchor, tokens: BaseTokens) -> list[TokenItem]:
     """The items of an anchor, whole.
 
     Raises:
-        BadInput: the base cannot read one as a whole.
+        BadInput: the base cannot infill and one asks for it, or it cannot read one as a whole.
     """
+    if tokens.prompt.fim_middle is None and any(item.layout == "infill" for item in anchor.items):
+        raise BadInput(
+            f"{tokens.base_id} cannot infill, as anchor {anchor.name!r} asks it to; pass --method bm25 or approach, or "
+            "--anchors with instructions only"
+        )
     limit = tokens.context_tokens
     items = token_items(anchor.items, tokens.prompt, stop_id=tokens.end_id, max_tokens=limit)
     if len(items) < len(anchor.items):

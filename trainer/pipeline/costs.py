@@ -12,7 +12,7 @@ from trainer.attribute.anchors import Anchor
 from trainer.attribute.gradients import sample_gradients, warm_up
 from trainer.attribute.stage import anchor_items
 from trainer.configs import BASE_METHODS, AttributeConfig, FinetuneConfig, ItemsConfig
-from trainer.data.items import TokenItem, token_items
+from trainer.data.items import TokenItem, check_layouts, token_items
 from trainer.data.samples import Sample, make_items, spread
 from trainer.train.group_work import new_bank
 from trainer.train.loss import adapter_losses, base_losses
@@ -52,7 +52,14 @@ def measure_costs(
     """Load the base, take one batch of gradients and one step, each on items of middling length, and time them.
 
     Each is done twice and the second time counts: the first one also pays for what torch prepares.
+
+    Raises:
+        BadInput: the base cannot infill and items or anchors ask for it.
     """
+    tokens = load_tokens(base_id)
+    check_layouts(tokens, items)
+    is_base_asked = attribute.method in BASE_METHODS
+    of_anchors = [item for anchor in anchors for item in anchor_items(anchor, tokens)] if is_base_asked else []
     with progress("measure this machine", 4, "stages") as shown:
         started = time.perf_counter()
         base = load_base(base_id, is_training=True)
@@ -62,9 +69,7 @@ def measure_costs(
         shortest = [min(each, key=lambda item: item.n_tokens) for each in own if each]
         short = [item for item in shortest if item.n_tokens <= attribute.max_tokens]
         warm_up_s = gradient_s = anchor_s = 0.0
-        if attribute.method in BASE_METHODS:
-            tokens = load_tokens(base_id)
-            of_anchors = [item for anchor in anchors for item in anchor_items(anchor, tokens)]
+        if is_base_asked:
             warm_up_s, gradient_s, anchor_s = _gradient_seconds(
                 base, shortest, [short or shortest, of_anchors], attribute, seed
             )

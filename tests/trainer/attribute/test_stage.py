@@ -128,6 +128,13 @@ def test_an_anchor_longer_than_the_base_can_read_is_named(db):
         run_stage(db, anchors=[ANCHORS[0], make_anchor("long", (1, 2, 400))])
 
 
+@pytest.mark.usefixtures("base_without_infill")  # (#14)
+def test_anchors_that_a_base_cannot_infill_are_refused_with_the_methods_that_do_not_ask_it(db):
+    items = replace(ITEMS, infill_share=0.0)
+    with pytest.raises(BadInput, match="cannot infill, as anchor 'p' asks it to; pass --method bm25 or approach"):
+        base_stage(db, SAMPLES, ANCHORS, CONFIG, items, begin(db, "one"), TINY_ID)
+
+
 @pytest.mark.parametrize("method", ["lissa", "cosine", "less", "embedding"])  # (#14)
 def test_other_methods_give_another_influence(db, method):
     config = replace(CONFIG, method=method)

@@ -13,7 +13,7 @@ from tests.conftest import TINY_ID
 from trainer.attribute.anchors import Anchor
 from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig, PartitionConfig, SourcesConfig, SynthesizeConfig
 from trainer.data.samples import Item
-from trainer.pipeline import time_budget
+from trainer.pipeline import costs, time_budget
 from trainer.pipeline.costs import Costs, measure_costs
 from trainer.pipeline.sizes import MAX_STEPS, MIN_STEPS, fit
 from trainer.pipeline.stage_rows import usable_samples
@@ -260,6 +260,16 @@ def test_where_there_are_none_they_are_not_measured(db):
     items, words = ItemsConfig(max_tokens=400), AttributeConfig(method="bm25")
     found = measure_costs(samples, ANCHORS, words, ASKED.finetune, items, k=2, base_id=TINY_ID, seed=0)
     assert (found.warm_up_s, found.gradient_s, found.anchor_s) == (0, 0, 0) and found.step_s > 0
+
+
+# #14
+@pytest.mark.usefixtures("base_without_infill")
+@pytest.mark.parametrize(("share", "way_out"), [(0.8, "pass --infill-share 0"), (0.0, "pass --method bm25")])
+def test_a_base_that_cannot_infill_is_refused_before_it_is_loaded(db, monkeypatch, share, way_out):
+    monkeypatch.setattr(costs, "load_base", None)
+    samples, items = usable_samples(db, ASKED.items, "python", None, 0), ItemsConfig(infill_share=share)
+    with pytest.raises(BadInput, match=way_out):
+        measure_costs(samples, ANCHORS, ASKED.attribute, ASKED.finetune, items, k=2, base_id=TINY_ID, seed=0)
 
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="only Linux has it")
