@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from spa_lsp.errors import BadInput
 from spa_lsp.lm.bank import AdapterBank
-from spa_lsp.lm.load import LoadedBase, load_base, load_tokens
+from spa_lsp.lm.load import BaseTokens, LoadedBase, load_base, load_tokens
 from spa_lsp.progress import progress
 from trainer.attribute.anchors import Anchor
 from trainer.attribute.gradients import sample_gradients, warm_up
@@ -54,10 +55,10 @@ def measure_costs(
     Each is done twice and the second time counts: the first one also pays for what torch prepares.
 
     Raises:
-        BadInput: the base cannot infill and items or anchors ask for it.
+        BadInput: the base cannot infill and items or anchors ask for it, or no item fits.
     """
     tokens = load_tokens(base_id)
-    check_layouts(tokens, items)
+    own = _items_of_samples(spread(samples, _MAX_SAMPLES), tokens, items, seed)
     is_base_asked = attribute.method in BASE_METHODS
     of_anchors = [item for anchor in anchors for item in anchor_items(anchor, tokens)] if is_base_asked else []
     with progress("measure this machine", 4, "stages") as shown:
@@ -65,7 +66,6 @@ def measure_costs(
         base = load_base(base_id, is_training=True)
         load_s = time.perf_counter() - started
         shown.advance()
-        own = [_token_items(sample, base, items, seed) for sample in spread(samples, _MAX_SAMPLES)]
         shortest = [min(each, key=lambda item: item.n_tokens) for each in own if each]
         short = [item for item in shortest if item.n_tokens <= attribute.max_tokens]
         warm_up_s = gradient_s = anchor_s = 0.0
@@ -90,6 +90,20 @@ def measure_costs(
         step_s=step_s,
         held_out_s=held_out_s,
     )
+
+
+def _items_of_samples(
+    samples: Sequence[Sample], tokens: BaseTokens, config: ItemsConfig, seed: int
+) -> list[list[TokenItem]]:
+    """The items of each sample that fit; some have none."""
+    check_layouts(tokens, config)
+    made = (make_items(sample, config=config, seed=seed) for sample in samples)
+    fitting = [token_items(own, tokens.prompt, stop_id=tokens.end_id, max_tokens=config.max_tokens) for own in made]
+    if not any(fitting):
+        raise BadInput(
+            f"none of {len(samples)} samples has an item of at most {config.max_tokens} tokens; raise --max-tokens"
+        )
+    return fitting
 
 
 def _gradient_seconds(
@@ -125,8 +139,3 @@ def middling(items: Sequence[TokenItem], n: int) -> list[TokenItem]:
     """`n` items spread over the lengths; some twice where there are fewer."""
     ordered = sorted(items, key=lambda item: item.n_tokens)
     return [ordered[len(ordered) * place // n] for place in range(n)]
-
-
-def _token_items(sample: Sample, base: LoadedBase, config: ItemsConfig, seed: int) -> list[TokenItem]:
-    made = make_items(sample, config=config, seed=seed)
-    return token_items(made, base.prompt, stop_id=base.end_id, max_tokens=config.max_tokens)

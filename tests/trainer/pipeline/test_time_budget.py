@@ -272,6 +272,15 @@ def test_a_base_that_cannot_infill_is_refused_before_it_is_loaded(db, monkeypatc
         measure_costs(samples, ANCHORS, ASKED.attribute, ASKED.finetune, items, k=2, base_id=TINY_ID, seed=0)
 
 
+# #14
+@pytest.mark.usefixtures("tiny_base")
+def test_samples_that_are_all_too_long_are_refused_before_the_base_is_loaded(db, monkeypatch):
+    monkeypatch.setattr(costs, "load_base", None)
+    samples, items = usable_samples(db, ASKED.items, "python", None, 0), ItemsConfig(max_tokens=16)
+    with pytest.raises(BadInput, match="none of 24 samples has an item of at most 16 tokens; raise --max-tokens"):
+        measure_costs(samples, ANCHORS, ASKED.attribute, ASKED.finetune, items, k=2, base_id=TINY_ID, seed=0)
+
+
 @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="only Linux has it")
 def test_the_work_has_the_lowest_priority():
     code = "import os; from trainer.pipeline.time_budget import give_way; give_way(); print(os.sched_getscheduler(0))"
