@@ -17,6 +17,7 @@ from trainer.data.items import TokenItem, check_layouts, token_items
 from trainer.data.samples import Sample, make_items, spread
 from trainer.train.group_work import new_bank
 from trainer.train.loss import adapter_losses, base_losses
+from trainer.train.memory import adapters_at_once
 from trainer.train.training import plan_steps, train
 
 _MAX_SAMPLES = 64  # whose items are looked at
@@ -75,8 +76,11 @@ def measure_costs(
             )
         shown.advance()
         bank = new_bank(base, finetune, n_adapters=k, seed=seed)
-        every = middling([item for each in own for item in each], k * finetune.accumulate)
-        step_s = _second(lambda: _step(base, bank, every, finetune, seed))
+        fitting = [item for each in own for item in each]
+        widest = sorted(fitting, key=lambda item: item.n_tokens)[-k:]
+        at_once = finetune.at_once or adapters_at_once(base, bank, widest, finetune.activation)
+        every = middling(fitting, k * finetune.accumulate)
+        step_s = _second(lambda: _step(base, bank, every, finetune, at_once=at_once, seed=seed))
         shown.advance()
         one = every[len(every) // 2]
         held_out_s = _second(lambda: (adapter_losses(base, bank, one, finetune.activation), base_losses(base, [one])))
@@ -122,9 +126,13 @@ def _gradient_seconds(
     return [seconds / config.batch for seconds in found]
 
 
-def _step(base: LoadedBase, bank: AdapterBank, items: list[TokenItem], config: FinetuneConfig, seed: int) -> None:
+def _step(
+    base: LoadedBase, bank: AdapterBank, items: list[TokenItem], config: FinetuneConfig, *, at_once: int, seed: int
+) -> None:
+    """One step in as many passes as the training makes of it."""
     shares = [items[row :: bank.n_adapters] for row in range(bank.n_adapters)]
-    train(base, bank, plan_steps(shares, n_steps=1, accumulate=config.accumulate, seed=seed), config)
+    plan = plan_steps(shares, n_steps=1, accumulate=config.accumulate, seed=seed)
+    train(base, bank, plan, config, at_once=at_once)
 
 
 def _second(work: Callable[[], object]) -> float:

@@ -20,6 +20,8 @@ from trainer.pipeline.stage_rows import usable_samples
 from trainer.pipeline.time_budget import Clock, Fitted, source_states
 from trainer.rows.stages import SizesSettings
 from trainer.rows.tables import MIGRATIONS
+from trainer.train import memory
+from trainer.train import training as training_loop
 
 ASK = Item(id="i", sample_id="", layout="infill", prefix="def f(a):\n", suffix="", completion="    return a\n")
 ANCHORS = [Anchor(name=name, label=name, items=(ASK,)) for name in ("loops", "library")]
@@ -279,6 +281,23 @@ def test_samples_that_are_all_too_long_are_refused_before_the_base_is_loaded(db,
     samples, items = usable_samples(db, ASKED.items, "python", None, 0), ItemsConfig(max_tokens=16)
     with pytest.raises(BadInput, match="none of 24 samples has an item of at most 16 tokens; raise --max-tokens"):
         measure_costs(samples, ANCHORS, ASKED.attribute, ASKED.finetune, items, k=2, base_id=TINY_ID, seed=0)
+
+
+# #14
+@pytest.mark.usefixtures("tiny_base")
+@pytest.mark.parametrize(("asked", "free", "n_rows"), [(0, 1 << 40, 3), (0, 1, 1), (2, 1 << 40, 2)])
+def test_a_step_is_measured_with_as_many_adapters_at_once_as_it_is_trained_with(db, monkeypatch, asked, free, n_rows):
+    def seen(*args, rows, **kwargs):
+        n_seen.append(rows.stop - rows.start)
+        return losses(*args, rows=rows, **kwargs)
+
+    n_seen, losses = [], training_loop.item_losses
+    monkeypatch.setattr(training_loop, "item_losses", seen)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: free)
+    samples, finetune = usable_samples(db, ASKED.items, "python", None, 0), FinetuneConfig(at_once=asked)
+    words, items = AttributeConfig(method="bm25"), ItemsConfig(max_tokens=400)
+    measure_costs(samples, ANCHORS, words, finetune, items, k=3, base_id=TINY_ID, seed=0)
+    assert max(n_seen) == n_rows
 
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="only Linux has it")
