@@ -23,13 +23,13 @@ MIN_K = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """What of each stage fits: its configs, and how many of the samples."""
+    """What of each stage fits: its configs, and how many of the samples that have code to learn from."""
 
     attribute: AttributeConfig
     divide: PartitionConfig
     finetune: FinetuneConfig
     items: ItemsConfig
-    limit: int
+    n_samples: int
     expected_s: float
 
 
@@ -100,7 +100,7 @@ def fit(
         divide=replace(asked.partition, k=k),
         finetune=trained.config,
         items=replace(asked.items, holdout=trained.n_held_out),
-        limit=found.n_samples,
+        n_samples=found.n_samples,
         expected_s=found.seconds + costs.load_s + trained.seconds,
     )
 

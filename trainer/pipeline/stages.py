@@ -363,7 +363,7 @@ def run_all(
     if fitted:
         sizes = fitted.sizes()
         attribute, divide, finetune, items = sizes.attribute, sizes.divide, sizes.finetune, sizes.items
-        limit = sizes.limit
+        limit = fitted.place_of(sizes)
     samples = load_samples(db, language=language, limit=limit)
     if samples and may_choose and not fitted:
         (attribute, divide), why = choose_ways(samples, attribute, divide)

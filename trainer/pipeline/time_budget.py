@@ -106,10 +106,17 @@ class Fitted:
             )
             run = finish_run(self._db, run, _to_figures(found))
         found = _to_sizes(run.figures, asked)
-        made = f"attribute {found.limit} samples by {found.attribute.method}, partition into {found.divide.k}"
+        made = f"attribute {found.n_samples} samples by {found.attribute.method}, partition into {found.divide.k}"
         then = f"finetune {found.finetune.steps} steps, publish: about {format_seconds(found.expected_s)}"
         note(f"{self._left()}; next: {made}, {then}")
         return found
+
+    def place_of(self, sizes: Sizes) -> int:
+        """How many samples there are up to the last one that fits, those without code included: what stages count."""
+        usable = usable_samples(self._db, self._asked.items, self._language, self._limit, self._seed)
+        last = usable[sizes.n_samples - 1].id
+        ids = [sample.id for sample in load_samples(self._db, language=self._language, limit=self._limit)]
+        return ids.index(last) + 1
 
     def _is_broken(self, samples: Sequence[Sample]) -> bool:
         """Whether the same call has cut its sizes for these samples and then not published."""
@@ -144,7 +151,7 @@ class Fitted:
 def _to_figures(sizes: Sizes) -> SizesFigures:
     return SizesFigures(
         method=sizes.attribute.method,
-        n_samples=sizes.limit,
+        n_samples=sizes.n_samples,
         k=sizes.divide.k,
         steps=sizes.finetune.steps,
         warmup_steps=sizes.finetune.warmup_steps,
@@ -159,7 +166,7 @@ def _to_sizes(found: SizesFigures, asked: SizesSettings) -> Sizes:
         divide=replace(asked.partition, k=found.k),
         finetune=replace(asked.finetune, steps=found.steps, warmup_steps=found.warmup_steps),
         items=replace(asked.items, holdout=found.holdout),
-        limit=found.n_samples,
+        n_samples=found.n_samples,
         expected_s=found.expected_s,
     )
 

@@ -52,17 +52,17 @@ def test_what_is_expected_ends_in_time_and_uses_most_of_it(left_s):
 
 
 def test_all_samples_are_taken_when_there_is_time_for_them():
-    assert sizes(10_000).limit == 600
+    assert sizes(10_000).n_samples == 600
 
 
 def test_more_time_is_more_samples_and_more_steps():
     short, long = sizes(1200), sizes(2400)
-    assert short.limit < long.limit and short.finetune.steps < long.finetune.steps
+    assert short.n_samples < long.n_samples and short.finetune.steps < long.finetune.steps
 
 
 def test_words_take_the_place_of_gradients_that_would_take_too_long():
     found = sizes(200)
-    assert (found.attribute.method, found.limit) == ("bm25", 600)
+    assert (found.attribute.method, found.n_samples) == ("bm25", 600)
 
 
 # #14
@@ -72,14 +72,14 @@ def test_what_takes_their_place_is_what_suits_the_samples():
 
 
 def test_a_method_without_gradients_takes_all_samples():
-    assert sizes(1200, asked=replace(ASKED, attribute=AttributeConfig(method="random"))).limit == 600
+    assert sizes(1200, asked=replace(ASKED, attribute=AttributeConfig(method="random"))).n_samples == 600
 
 
 def test_a_method_that_takes_gradients_at_four_points_gets_fewer_samples():
     one, four = (
         sizes(3600, 5000, replace(ASKED, attribute=AttributeConfig(method=method))) for method in ("cosine", "less")
     )
-    assert four.attribute.method == "less" and four.limit < one.limit / 3 and four.expected_s <= 3600
+    assert four.attribute.method == "less" and four.n_samples < one.n_samples / 3 and four.expected_s <= 3600
 
 
 def test_few_samples_make_fewer_parts():
@@ -120,7 +120,7 @@ def test_looks_at_the_held_out_loss_take_time(left_s, looks):
 # #14
 def test_samples_that_are_too_long_for_a_gradient_cost_none():
     half = replace(COSTS, gradient_share=0.5)
-    assert sizes(1200, costs=half).limit == pytest.approx(2 * sizes(1200).limit, abs=1)
+    assert sizes(1200, costs=half).n_samples == pytest.approx(2 * sizes(1200).n_samples, abs=1)
 
 
 # #14
@@ -131,7 +131,7 @@ def test_where_no_sample_is_short_enough_there_are_no_gradients():
 # #14
 @pytest.mark.parametrize("name", ["warm_up_s", "anchor_s"])
 def test_warm_up_and_anchors_have_prices_of_their_own(name):
-    assert sizes(1200, costs=replace(COSTS, **{name: 2})).limit < sizes(1200).limit
+    assert sizes(1200, costs=replace(COSTS, **{name: 2})).n_samples < sizes(1200).n_samples
 
 
 def test_too_little_time_is_refused_with_what_would_do():
@@ -156,9 +156,9 @@ def db(monkeypatch):
     return database
 
 
-def add_sample(db, n):
+def add_sample(db, n, *, solution=None):
     code = f"def add_{n}(a, b):\n    total = a + b\n    if total > {n}:\n        total -= {n}\n    return total\n"
-    fields = {"lang": "python", "problem": f"Add {n}.", "solution": f"```python\n{code}```", "extra": "{}"}
+    fields = {"lang": "python", "problem": f"Add {n}.", "solution": solution or f"```python\n{code}```", "extra": "{}"}
     db.table("samples").insert({"n": n, "id": f"s{n}", **fields, "problem_key": f"p{n}", "solution_key": f"s{n}"})
 
 
@@ -193,6 +193,20 @@ def test_other_samples_are_another_call(db):
 def test_another_budget_is_another_call(db):
     call(db).sizes()
     assert not call(db, budget_s=60.0).is_resumed
+
+
+# #14
+@pytest.mark.usefixtures("tiny_base")
+@pytest.mark.parametrize(("left_s", "n_samples"), [(260, 10), (3600, 24)])
+def test_samples_without_code_take_the_place_of_none_that_fits(db, left_s, n_samples):
+    for n in range(-3, 0):
+        add_sample(db, n, solution="Nothing that a loop could do.")
+    items, seconds = ItemsConfig(infill_share=1.0), [0.0]
+    asked = {"items": items, "attribute": AttributeConfig(warmup_samples=1), "partition": PartitionConfig(k=2)}
+    fitted = call(db, now=lambda: seconds[0], **asked)
+    seconds[0] = 3600 - left_s
+    place = fitted.place_of(fitted.sizes())
+    assert len(usable_samples(db, items, "python", place, 0)) == n_samples
 
 
 # #14
