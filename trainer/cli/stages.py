@@ -213,8 +213,8 @@ def run(path: Path | None, from_outcomes: bool, sources: SourcesConfig, as_json:
     """Do all of it: import or synthesize, attribute, partition, finetune, publish; finished stages are skipped.
 
     The adapters learn from all samples of the language in the store. Where most tasks have several solutions they are
-    divided by solution, by approach, unless --method or --partition-method is given. With --json, one object per line
-    and stage.
+    divided by solution, by approach, unless --method, --differences or --partition-method is given. With --json, one
+    object per line and stage.
 
     \b
         trainer run samples.jsonl --k 4 --steps 12
@@ -228,7 +228,8 @@ def run(path: Path | None, from_outcomes: bool, sources: SourcesConfig, as_json:
         raise click.UsageError("give a FILE, --from-outcomes, --from DIR or --package NAME")
     if asked["budget_s"] is not None and options.is_given("finetune_steps"):
         asked["most_steps"] = asked["finetune"].steps
-    asked["may_choose"] = not any(map(options.is_given, ("attribute_method", "divide_method")))
+    says_how = ("attribute_method", "attribute_differences", "divide_method")
+    asked["may_choose"] = not any(map(options.is_given, says_how))
     with open_trainer() as db:
         results = run_all(db, path, from_outcomes=from_outcomes, sources=sources, **asked)
         for result in results:  # each stage is computed when it is asked for

@@ -18,6 +18,7 @@ from spa_lsp.storage.store import open_store, transaction
 from trainer.attribute.vectors import load_vectors
 from trainer.configs import ItemsConfig
 from trainer.data.samples import Sample, load_samples, make_items, samples_by_id
+from trainer.partition.solutions import tasks_of, without_topic
 from trainer.pipeline.staleness import next_step, run_bytes, stage_states
 from trainer.rows.records import plain
 from trainer.rows.runs import (
@@ -92,9 +93,14 @@ def problems_of(db: Database, sample_ids: Sequence[str]) -> list[str]:
 
 
 def embedding_rows(db: Database, run: AttributeRun, sample_ids: Sequence[str]) -> NDArray[np.float32]:
-    """The embeddings of a run's samples for k-means, `[N, D]`: less their mean, and of length one."""
+    """The embeddings of a run's samples for k-means, `[N, D]`: less their mean, and of length one.
+
+    Of a run with `differences` they are those, and a task's only solution is 0.
+    """
     vectors = load_vectors(db, run)
     rows = np.stack([vectors[sample_id].ravel() for sample_id in sample_ids])
+    if run.settings.attribute.differences:
+        rows = without_topic(rows, tasks_of(problems_of(db, sample_ids)))
     rows -= rows.mean(axis=0)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     unit: NDArray[np.float32] = (rows / np.maximum(lengths, 1e-12)).astype(np.float32)

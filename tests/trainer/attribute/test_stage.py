@@ -168,6 +168,22 @@ def test_differences_of_anchors_without_tasks_are_refused_before_any_work(db, mo
         base_stage(db, PAIRS, ANCHORS, config, ITEMS, begin(db, "none", config), TINY_ID)
 
 
+@pytest.mark.parametrize("samples", [SAMPLES, [make_sample(1), replace(make_sample(1, length=18), id="long")]])  # (#14)
+def test_differences_where_no_task_has_two_solutions_are_refused_before_any_work(db, samples, monkeypatch):
+    monkeypatch.setattr(stage, "HeldBase", None)
+    config = replace(CONFIG, differences=True)
+    with pytest.raises(
+        BadInput, match=f"none of {len({own.problem for own in samples})} has two that are short enough"
+    ):
+        base_stage(db, samples, TASKED, config, ITEMS, begin(db, "alone", config), TINY_ID)
+
+
+def test_of_how_many_tasks_no_difference_is_left_is_told(db, caplog):  # (#14)
+    config = replace(CONFIG, method="embedding", differences=True)
+    base_stage(db, [*PAIRS, *SAMPLES], TASKED, config, ITEMS, begin(db, "some", config), TINY_ID)
+    assert "10 of 14 tasks have one solution, of which no difference is left" in caplog.text
+
+
 @pytest.mark.resume
 @pytest.mark.parametrize("method", ["less", "embedding"])  # (#14)
 def test_a_broken_run_of_other_methods_ends_like_a_whole_one(db, method, monkeypatch):

@@ -11,7 +11,14 @@ from sqlite_utils import Database
 from spa_lsp.errors import BadInput
 from tests.conftest import TINY_ID
 from trainer.attribute.anchors import Anchor
-from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig, PartitionConfig, SourcesConfig, SynthesizeConfig
+from trainer.configs import (
+    AttributeConfig,
+    FinetuneConfig,
+    ItemsConfig,
+    PartitionConfig,
+    SourcesConfig,
+    SynthesizeConfig,
+)
 from trainer.data.samples import Item
 from trainer.pipeline import costs, time_budget
 from trainer.pipeline.costs import Costs, measure_costs
