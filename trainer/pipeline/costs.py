@@ -15,6 +15,7 @@ from trainer.attribute.stage import anchor_items
 from trainer.configs import BASE_METHODS, AttributeConfig, FinetuneConfig, ItemsConfig
 from trainer.data.items import TokenItem, check_layouts, token_items
 from trainer.data.samples import Sample, make_items, spread
+from trainer.pipeline.request import RunRequest
 from trainer.train.group_work import new_bank
 from trainer.train.loss import adapter_losses, base_losses
 from trainer.train.memory import adapters_at_once
@@ -40,17 +41,7 @@ class Costs:
     held_out_s: float
 
 
-def measure_costs(
-    samples: Sequence[Sample],
-    anchors: Sequence[Anchor],
-    attribute: AttributeConfig,
-    finetune: FinetuneConfig,
-    items: ItemsConfig,
-    *,
-    k: int,
-    base_id: str,
-    seed: int,
-) -> Costs:
+def measure_costs(samples: Sequence[Sample], anchors: Sequence[Anchor], request: RunRequest) -> Costs:
     """Load the base, take one batch of gradients and one step, each on items of middling length, and time them.
 
     Each is done twice and the second time counts: the first one also pays for what torch prepares.
@@ -58,13 +49,15 @@ def measure_costs(
     Raises:
         BadInput: the base cannot infill and items or anchors ask for it, or no item fits.
     """
-    tokens = load_tokens(base_id)
-    own = _items_of_samples(spread(samples, _MAX_SAMPLES), tokens, items, seed)
+    attribute, finetune = request.attribute, request.finetune
+    k, seed = request.partition.k, request.seed
+    tokens = load_tokens(request.base_id)
+    own = _items_of_samples(spread(samples, _MAX_SAMPLES), tokens, request.items, seed)
     is_base_asked = attribute.method in BASE_METHODS
     of_anchors = [item for anchor in anchors for item in anchor_items(anchor, tokens)] if is_base_asked else []
     with progress("measure this machine", 4, "stages") as shown:
         started = time.perf_counter()
-        base = load_base(base_id, is_training=True)
+        base = load_base(request.base_id, is_training=True)
         load_s = time.perf_counter() - started
         shown.advance()
         shortest = [min(each, key=lambda item: item.n_tokens) for each in own if each]
