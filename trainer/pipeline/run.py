@@ -16,7 +16,7 @@ from trainer.pipeline.choice import choose_ways
 from trainer.pipeline.request import RunRequest
 from trainer.pipeline.stages import (
     Attributed,
-    Divided,
+    Partitioned,
     Published,
     Trained,
     run_attribute,
@@ -33,7 +33,7 @@ from trainer.train.starting import check_n_parts, check_ranks, part_names, set_t
 
 def run_all(
     db: Database, request: RunRequest
-) -> Iterator[ImportReport | Synthesized | Attributed | Divided | Trained | Published]:
+) -> Iterator[ImportReport | Synthesized | Attributed | Partitioned | Trained | Published]:
     """The results of all stages; a stage runs when its result is asked for.
 
     Where the adapters go on from a set, there are as many as it has. With a budget the whole ends in time, at the
@@ -67,10 +67,10 @@ def run_all(
         seed=request.seed,
     )
     yield attributed
-    divided = run_partition(db, request.partition, run_id=attributed.run.id, seed=request.seed)
-    yield divided
+    partitioned = run_partition(db, request.partition, run_id=attributed.run.id, seed=request.seed)
+    yield partitioned
     trained = run_finetune(
-        db, request.finetune, request.items, base_id=request.base_id, run_id=divided.run.id, seed=request.seed
+        db, request.finetune, request.items, base_id=request.base_id, run_id=partitioned.run.id, seed=request.seed
     )
     yield trained
     yield run_publish(db, request.publish, run_id=trained.run.id)

@@ -130,7 +130,7 @@ def load_parts(db: Database, run: PartitionRun, limit: int | None) -> dict[int, 
     return parts
 
 
-def data_record(db: Database, divided: PartitionRun) -> dict[str, Any]:
+def data_record(db: Database, partitioned: PartitionRun) -> dict[str, Any]:
     """What a set was made from, for its manifest: digests, counts and licences; no text of a sample, no path.
 
     Of synthesized samples the packages are named, as their licences ask for. A person's own repository is not: the
@@ -140,15 +140,15 @@ def data_record(db: Database, divided: PartitionRun) -> dict[str, Any]:
         "SELECT DISTINCT datasets.id, name FROM part_members JOIN dataset_samples USING (sample_id) "
         "JOIN datasets ON datasets.id = dataset_id WHERE run_id = ? ORDER BY name, datasets.id"
     )
-    datasets = [{"name": row["name"], "sha256": row["id"]} for row in db.query(query, [divided.id])]
+    datasets = [{"name": row["name"], "sha256": row["id"]} for row in db.query(query, [partitioned.id])]
     counted = "SELECT count(DISTINCT sample_id) FROM part_members WHERE run_id = ?"
-    n_samples = db.execute(counted, [divided.id]).fetchone()[0]
-    record = {"datasets": datasets, "n_samples": n_samples, "partition_run": divided.id}
-    sources = _sources(db, divided)
+    n_samples = db.execute(counted, [partitioned.id]).fetchone()[0]
+    record = {"datasets": datasets, "n_samples": n_samples, "partition_run": partitioned.id}
+    sources = _sources(db, partitioned)
     return {**record, "sources": sources} if sources else record
 
 
-def _sources(db: Database, divided: PartitionRun) -> list[dict[str, Any]]:
+def _sources(db: Database, partitioned: PartitionRun) -> list[dict[str, Any]]:
     query = (
         "SELECT repository, licence, count(DISTINCT part_members.sample_id) AS n FROM part_members "
         "JOIN task_solutions ON task_solutions.sample_id = part_members.sample_id JOIN tasks ON tasks.id = task_id "
@@ -156,7 +156,7 @@ def _sources(db: Database, divided: PartitionRun) -> list[dict[str, Any]]:
         "WHERE part_members.run_id = ? GROUP BY repository, licence"
     )
     n_samples: Counter[tuple[str, str]] = Counter()
-    for row in db.query(query, [divided.id]):
+    for row in db.query(query, [partitioned.id]):
         name = OWN_REPOSITORY if os.path.isabs(row["repository"]) else row["repository"]
         n_samples[name, row["licence"]] += row["n"]
     return [{"name": name, "licence": licence, "n_samples": n} for (name, licence), n in sorted(n_samples.items())]

@@ -85,7 +85,7 @@ from trainer.train.starting import (
 logger = logging.getLogger(__name__)
 
 Attributed = StageResult[AttributeSettings, AttributeParents, AttributeFigures]
-Divided = StageResult[PartitionSettings, PartitionParents, PartitionFigures]
+Partitioned = StageResult[PartitionSettings, PartitionParents, PartitionFigures]
 Trained = StageResult[FinetuneSettings, FinetuneParents, FinetuneFigures]
 Published = StageResult[PublishConfig, PublishParents, PublishFigures]
 
@@ -185,7 +185,7 @@ def run_partition(
     limit: int | None = None,
     seed: int = 0,
     is_of_arm: bool = False,
-) -> Divided:
+) -> Partitioned:
     """Divide the samples of an attribute run (the newest, or the one whose id begins so) into k parts.
 
     With `within`, the id of another attribute run, only the samples that this one has too: methods that can use more
@@ -272,12 +272,12 @@ def run_publish(db: Database, config: PublishConfig, *, run_id: str | None = Non
     """Make the adapters of a finetune run the published set of the store; again is allowed and makes it the newest."""
     check_temperature(config.temperature)
     source = source_run(db, FINETUNE, run_id)
-    divided = find_run(db, PARTITION, source.parents.partition_run)
-    name = config.name or f"{divided.figures.attribute_method}-{source.id[:8]}"
+    partitioned = find_run(db, PARTITION, source.parents.partition_run)
+    name = config.name or f"{partitioned.figures.attribute_method}-{source.id[:8]}"
     base = installed_base(find_base(source.settings.base))
-    data = data_record(db, divided)
+    data = data_record(db, partitioned)
     adapter_set, files = build_set(
-        source, divided, name=name, base=base, data=data, temperature=config.temperature, limit=config.limit
+        source, partitioned, name=name, base=base, data=data, temperature=config.temperature, limit=config.limit
     )
     run = begin_run(db, PUBLISH, replace(config, name=name), parents=PublishParents(finetune_run=source.id), seed=seed)
     set_id = publish_set(db, adapter_set, files)
