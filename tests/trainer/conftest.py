@@ -1,8 +1,9 @@
-"""The tiny base loaded once per test, a few token items, and a small training configuration."""
+"""The tiny base loaded once per test or without infill, a few token items, and a small training configuration."""
 
 import pytest
 
-from tests.conftest import TINY_ID
+from spa_lsp import paths
+from tests.conftest import TINY_CATALOG, TINY_ID, TINY_INFILL
 from trainer.configs import FinetuneConfig
 from trainer.data.items import TokenItem
 
@@ -12,6 +13,13 @@ def base(tiny_base):
     from spa_lsp.lm.load import load_base
 
     return load_base(TINY_ID, quantization="fp32", device="cpu")
+
+
+@pytest.fixture
+def base_without_infill(tiny_base):
+    """The tiny base, of which the catalog now knows no infill tokens."""
+    catalog = TINY_CATALOG.replace(f"infill = {{ {TINY_INFILL} }}\n", "")
+    (paths.data_dir() / "catalog.toml").write_text(catalog)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 A broken run goes on with the warm-up adapter it had and the rows it has already written.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -32,9 +33,11 @@ from trainer.data.items import TokenItem, check_layouts, token_items
 from trainer.data.samples import Sample, make_items
 from trainer.executor.held_base import HeldBase
 from trainer.executor.work import Executor, Local, blocks
-from trainer.partition.solutions import tasks_of, without_topic
+from trainer.partition.solutions import tasks_of, with_several, without_topic
 from trainer.rows.build_set import run_folder
 from trainer.rows.stages import AttributeRun
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +75,8 @@ def base_stage(
         raise BadInput(f"no item has at most {config.max_tokens} tokens; raise --gradient-tokens or pass --method bm25")
     asked = [(f"query:{item.item_id}", item) for anchor in anchors for item in anchor_items(anchor, tokens)]
     short = {sample_id: item for sample_id, item in chosen.items() if item.n_tokens <= config.max_tokens}
+    if config.differences:
+        _check_differences([sample for sample in samples if sample.id in short])
     spread = _spread(list(chosen.values()), config)
     computed = _vectors(db, HeldBase(base_id), dict(asked), short, spread, config, run, executor or Local())
     found = computed.vectors
@@ -89,6 +94,19 @@ def base_stage(
     influence = np.full((len(samples), len(anchors), len(asked) // len(anchors)), np.nan, dtype=np.float32)
     influence[is_known] = scores.numpy().reshape(len(known), *influence.shape[1:])
     return Attribution(influence=influence, samples_per_s=computed.samples_per_s)
+
+
+def _check_differences(samples: Sequence[Sample]) -> None:
+    """Refuse samples of which none differs from another one of its task: all would be 0."""
+    tasks = tasks_of([sample.problem for sample in samples])
+    n_alone = len(tasks) - len(with_several(tasks))
+    if n_alone == len(tasks):
+        raise BadInput(
+            f"--differences needs tasks with several solutions, none of {len(tasks)} has two that are short enough; "
+            "run: trainer synthesize --from DIR, or leave out --differences"
+        )
+    if n_alone:
+        logger.warning("%d of %d tasks have one solution, of which no difference is left", n_alone, len(tasks))
 
 
 def _scores(
@@ -117,8 +135,13 @@ def anchor_items(anchor: Anchor, tokens: BaseTokens) -> list[TokenItem]:
     """The items of an anchor, whole.
 
     Raises:
-        BadInput: the base cannot read one as a whole.
+        BadInput: the base cannot infill and one asks for it, or it cannot read one as a whole.
     """
+    if tokens.prompt.fim_middle is None and any(item.layout == "infill" for item in anchor.items):
+        raise BadInput(
+            f"{tokens.base_id} cannot infill, as anchor {anchor.name!r} asks it to; pass --method bm25 or approach, or "
+            "--anchors with instructions only"
+        )
     limit = tokens.context_tokens
     items = token_items(anchor.items, tokens.prompt, stop_id=tokens.end_id, max_tokens=limit)
     if len(items) < len(anchor.items):

@@ -1,7 +1,7 @@
 """The commands of the stages, in their order: each calls its stage and prints the figures.
 
-A stage's own options are those of its config in `trainer/configs.py`; torch is imported by the stages. What was asked
-is handed on by name (`asked`): the stage's signature says it, a second list here could only differ from it.
+A stage's own options are those of its config in `trainer/configs.py`; torch is imported by the stages. What one stage
+was asked is handed on by name (`asked`): its signature says it, a second list here could only differ from it.
 """
 
 import json
@@ -200,7 +200,7 @@ def publish(config: PublishConfig, limit: int | None, as_json: bool, **asked: An
 @options.n_seeds
 @options.data
 @options.of_config(AttributeConfig, "attribute", only=("method", "differences"))
-@options.of_config(PartitionConfig, "divide", flags={"method": "--partition-method"})
+@options.of_config(PartitionConfig, "partition", flags={"method": "--partition-method"})
 @options.of_config(FinetuneConfig, "finetune")
 @options.of_config(ItemsConfig, "items")
 @options.of_config(PublishConfig, "publish")
@@ -209,12 +209,32 @@ def publish(config: PublishConfig, limit: int | None, as_json: bool, **asked: An
 @options.base
 @options.budget
 @_common
-def run(path: Path | None, from_outcomes: bool, sources: SourcesConfig, as_json: bool, **asked: Any) -> None:
+def run(
+    *,
+    path: Path | None,
+    from_outcomes: bool,
+    sources: SourcesConfig,
+    synthesize: SynthesizeConfig,
+    n_seeds: int | None,
+    data: Path | None,
+    attribute: AttributeConfig,
+    partition: PartitionConfig,
+    finetune: FinetuneConfig,
+    items: ItemsConfig,
+    publish: PublishConfig,
+    anchors_path: Path | None,
+    language: str,
+    base_id: str,
+    budget_s: float | None,
+    limit: int | None,
+    seed: int,
+    as_json: bool,
+) -> None:
     """Do all of it: import or synthesize, attribute, partition, finetune, publish; finished stages are skipped.
 
     The adapters learn from all samples of the language in the store. Where most tasks have several solutions they are
-    divided by solution, by approach, unless --method or --partition-method is given. With --json, one object per line
-    and stage.
+    divided by solution, by approach, unless --method, --differences or --partition-method is given. With --json, one
+    object per line and stage.
 
     \b
         trainer run samples.jsonl --k 4 --steps 12
@@ -222,16 +242,36 @@ def run(path: Path | None, from_outcomes: bool, sources: SourcesConfig, as_json:
         trainer run --from ~/code/my-project --budget 60m
         trainer run --from-outcomes --init-from my-code
     """
-    from trainer.pipeline.stages import open_trainer, run_all
+    from trainer.pipeline.request import RunRequest
+    from trainer.pipeline.run import run_all
+    from trainer.pipeline.stages import open_trainer
 
     if path is None and not from_outcomes and sources == SourcesConfig():
         raise click.UsageError("give a FILE, --from-outcomes, --from DIR or --package NAME")
-    if asked["budget_s"] is not None and options.is_given("finetune_steps"):
-        asked["most_steps"] = asked["finetune"].steps
-    asked["may_choose"] = not any(map(options.is_given, ("attribute_method", "divide_method")))
+    says_how = ("attribute_method", "attribute_differences", "partition_method")
+    request = RunRequest(
+        path=path,
+        from_outcomes=from_outcomes,
+        sources=sources,
+        n_seeds=n_seeds,
+        data=data,
+        synthesize=synthesize,
+        attribute=attribute,
+        partition=partition,
+        finetune=finetune,
+        items=items,
+        publish=publish,
+        base_id=base_id,
+        language=language,
+        anchors_path=anchors_path,
+        limit=limit,
+        seed=seed,
+        budget_s=budget_s,
+        most_steps=finetune.steps if options.is_given("finetune_steps") else None,
+        may_choose=not any(map(options.is_given, says_how)),
+    )
     with open_trainer() as db:
-        results = run_all(db, path, from_outcomes=from_outcomes, sources=sources, **asked)
-        for result in results:  # each stage is computed when it is asked for
+        for result in run_all(db, request):  # each stage is computed when it is asked for
             _print(result, as_json=as_json)
 
 

@@ -75,9 +75,8 @@ def run_check(
     if source.settings.partition.method == "whole" or len(source.figures.names) < 2:
         raise BadInput("this run made no division: all adapters learn the same; run: trainer partition --k 8")
     parts = load_parts(db, source, limit)
-    settings = CheckSettings(
-        check=config, finetune=_short(finetune, config.steps), items=items, base=base_id, limit=limit
-    )
+    short = _short(finetune, config.steps)
+    settings = CheckSettings(check=config, finetune=short, items=items, base=base_id, limit=limit)
     parents = CheckParents(
         partition_run=source.id,
         base=find_base(base_id).sha256,
@@ -86,7 +85,7 @@ def run_check(
     run = begin_run(db, CHECK, settings, parents=parents, seed=seed)
     if run.is_finished:
         return StageResult(run=run, was_done=True)
-    figures = _check(db, run, source, parts)
+    figures = _check(db, run, source, parts, short)
     finished = finish_run(db, run, figures)
     shutil.rmtree(run_folder(run), ignore_errors=True)  # what was trained is no adapter to be used
     return StageResult(run=finished, was_done=False)
@@ -97,7 +96,13 @@ def _short(finetune: FinetuneConfig, steps: int) -> FinetuneConfig:
     return replace(finetune, steps=steps, warmup_steps=min(finetune.warmup_steps, steps // 4))
 
 
-def _check(db: Database, run: CheckRun, source: PartitionRun, parts: Mapping[int, Sequence[Sample]]) -> CheckFigures:
+def _check(
+    db: Database,
+    run: CheckRun,
+    source: PartitionRun,
+    parts: Mapping[int, Sequence[Sample]],
+    finetune: FinetuneConfig,  # the run's has not what changes no figure, as `at_once`
+) -> CheckFigures:
     from trainer.train.trial import trial_items, try_divisions  # torch
 
     settings, config = run.settings, run.settings.check
@@ -115,7 +120,7 @@ def _check(db: Database, run: CheckRun, source: PartitionRun, parts: Mapping[int
         [_ids(samples, own & ~is_held[:, None]) for own in divisions],
         [sample.id for sample, held in zip(samples, is_held, strict=True) if held],
         items,
-        settings.finetune,
+        finetune,
         base_id=settings.base,
         folder=run_folder(run),
         seed=run.seed,

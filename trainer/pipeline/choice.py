@@ -4,27 +4,28 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from trainer.attribute.approach import sample_means
-from trainer.configs import AttributeConfig, AttributeMethod, PartitionConfig
+from trainer.configs import AttributeMethod
 from trainer.data.samples import Sample, content_key, spread
 from trainer.partition.solutions import most_have_several, tasks_of, with_several
+from trainer.pipeline.request import RunRequest
 
 _MAX_SAMPLES = 64  # whose code is looked at
 
-Ways = tuple[AttributeConfig, PartitionConfig]
 
-
-def choose_ways(samples: Sequence[Sample], attribute: AttributeConfig, divide: PartitionConfig) -> tuple[Ways, str]:
-    """The configs with methods that suit these samples, and why.
+def choose_ways(samples: Sequence[Sample], request: RunRequest) -> tuple[RunRequest, str]:
+    """The request with methods that suit these samples, and why.
 
     By solution where most tasks have several that can be told apart: every adapter then sees every topic, and they
     differ in how. Else as the configs say.
     """
+    attribute, partition = request.attribute, request.partition
     tasks = tasks_of([content_key(sample.problem) for sample in samples])
     several = f"{len(with_several(tasks))} of {len(tasks)} tasks have several solutions"
     if not most_have_several(tasks) or method_without_gradients(samples) != "approach":
-        return (attribute, divide), f"{several}: parts by influence ({attribute.method}, {divide.method})"
+        return request, f"{several}: parts by influence ({attribute.method}, {partition.method})"
     why = f"{several}: every adapter gets one of each, by approach; --method or --partition-method say otherwise"
-    return (replace(attribute, method="approach"), replace(divide, method="solutions")), why
+    attribute, partition = replace(attribute, method="approach"), replace(partition, method="solutions")
+    return replace(request, attribute=attribute, partition=partition), why
 
 
 def method_without_gradients(samples: Sequence[Sample]) -> AttributeMethod:

@@ -5,17 +5,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from spa_lsp.errors import BadInput
 from spa_lsp.lm.bank import AdapterBank
-from spa_lsp.lm.load import LoadedBase, load_base, load_tokens
+from spa_lsp.lm.load import BaseTokens, LoadedBase, load_base, load_tokens
 from spa_lsp.progress import progress
 from trainer.attribute.anchors import Anchor
 from trainer.attribute.gradients import sample_gradients, warm_up
 from trainer.attribute.stage import anchor_items
 from trainer.configs import BASE_METHODS, AttributeConfig, FinetuneConfig, ItemsConfig
-from trainer.data.items import TokenItem, token_items
+from trainer.data.items import TokenItem, check_layouts, token_items
 from trainer.data.samples import Sample, make_items, spread
+from trainer.pipeline.request import RunRequest
 from trainer.train.group_work import new_bank
 from trainer.train.loss import adapter_losses, base_losses
+from trainer.train.memory import adapters_at_once
 from trainer.train.training import plan_steps, train
 
 _MAX_SAMPLES = 64  # whose items are looked at
@@ -38,40 +41,39 @@ class Costs:
     held_out_s: float
 
 
-def measure_costs(
-    samples: Sequence[Sample],
-    anchors: Sequence[Anchor],
-    attribute: AttributeConfig,
-    finetune: FinetuneConfig,
-    items: ItemsConfig,
-    *,
-    k: int,
-    base_id: str,
-    seed: int,
-) -> Costs:
+def measure_costs(samples: Sequence[Sample], anchors: Sequence[Anchor], request: RunRequest) -> Costs:
     """Load the base, take one batch of gradients and one step, each on items of middling length, and time them.
 
     Each is done twice and the second time counts: the first one also pays for what torch prepares.
+
+    Raises:
+        BadInput: the base cannot infill and items or anchors ask for it, or no item fits.
     """
+    attribute, finetune = request.attribute, request.finetune
+    k, seed = request.partition.k, request.seed
+    tokens = load_tokens(request.base_id)
+    own = _items_of_samples(spread(samples, _MAX_SAMPLES), tokens, request.items, seed)
+    is_base_asked = attribute.method in BASE_METHODS
+    of_anchors = [item for anchor in anchors for item in anchor_items(anchor, tokens)] if is_base_asked else []
     with progress("measure this machine", 4, "stages") as shown:
         started = time.perf_counter()
-        base = load_base(base_id, is_training=True)
+        base = load_base(request.base_id, is_training=True)
         load_s = time.perf_counter() - started
         shown.advance()
-        own = [_token_items(sample, base, items, seed) for sample in spread(samples, _MAX_SAMPLES)]
         shortest = [min(each, key=lambda item: item.n_tokens) for each in own if each]
         short = [item for item in shortest if item.n_tokens <= attribute.max_tokens]
         warm_up_s = gradient_s = anchor_s = 0.0
-        if attribute.method in BASE_METHODS:
-            tokens = load_tokens(base_id)
-            of_anchors = [item for anchor in anchors for item in anchor_items(anchor, tokens)]
+        if is_base_asked:
             warm_up_s, gradient_s, anchor_s = _gradient_seconds(
                 base, shortest, [short or shortest, of_anchors], attribute, seed
             )
         shown.advance()
         bank = new_bank(base, finetune, n_adapters=k, seed=seed)
-        every = middling([item for each in own for item in each], k * finetune.accumulate)
-        step_s = _second(lambda: _step(base, bank, every, finetune, seed))
+        fitting = [item for each in own for item in each]
+        widest = sorted(fitting, key=lambda item: item.n_tokens)[-k:]
+        at_once = finetune.at_once or adapters_at_once(base, bank, widest, finetune.activation)
+        every = middling(fitting, k * finetune.accumulate)
+        step_s = _second(lambda: _step(base, bank, every, finetune, at_once=at_once, seed=seed))
         shown.advance()
         one = every[len(every) // 2]
         held_out_s = _second(lambda: (adapter_losses(base, bank, one, finetune.activation), base_losses(base, [one])))
@@ -85,6 +87,20 @@ def measure_costs(
         step_s=step_s,
         held_out_s=held_out_s,
     )
+
+
+def _items_of_samples(
+    samples: Sequence[Sample], tokens: BaseTokens, config: ItemsConfig, seed: int
+) -> list[list[TokenItem]]:
+    """The items of each sample that fit; some have none."""
+    check_layouts(tokens, config)
+    made = (make_items(sample, config=config, seed=seed) for sample in samples)
+    fitting = [token_items(own, tokens.prompt, stop_id=tokens.end_id, max_tokens=config.max_tokens) for own in made]
+    if not any(fitting):
+        raise BadInput(
+            f"none of {len(samples)} samples has an item of at most {config.max_tokens} tokens; raise --max-tokens"
+        )
+    return fitting
 
 
 def _gradient_seconds(
@@ -103,9 +119,13 @@ def _gradient_seconds(
     return [seconds / config.batch for seconds in found]
 
 
-def _step(base: LoadedBase, bank: AdapterBank, items: list[TokenItem], config: FinetuneConfig, seed: int) -> None:
+def _step(
+    base: LoadedBase, bank: AdapterBank, items: list[TokenItem], config: FinetuneConfig, *, at_once: int, seed: int
+) -> None:
+    """One step in as many passes as the training makes of it."""
     shares = [items[row :: bank.n_adapters] for row in range(bank.n_adapters)]
-    train(base, bank, plan_steps(shares, n_steps=1, accumulate=config.accumulate, seed=seed), config)
+    plan = plan_steps(shares, n_steps=1, accumulate=config.accumulate, seed=seed)
+    train(base, bank, plan, config, at_once=at_once)
 
 
 def _second(work: Callable[[], object]) -> float:
@@ -120,8 +140,3 @@ def middling(items: Sequence[TokenItem], n: int) -> list[TokenItem]:
     """`n` items spread over the lengths; some twice where there are fewer."""
     ordered = sorted(items, key=lambda item: item.n_tokens)
     return [ordered[len(ordered) * place // n] for place in range(n)]
-
-
-def _token_items(sample: Sample, base: LoadedBase, config: ItemsConfig, seed: int) -> list[TokenItem]:
-    made = make_items(sample, config=config, seed=seed)
-    return token_items(made, base.prompt, stop_id=base.end_id, max_tokens=config.max_tokens)

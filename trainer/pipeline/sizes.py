@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from spa_lsp.errors import BadInput
 from spa_lsp.progress import format_seconds
-from trainer.configs import BASE_METHODS, AttributeConfig, AttributeMethod, FinetuneConfig, ItemsConfig, PartitionConfig
-from trainer.rows.stages import SizesSettings
+from trainer.configs import BASE_METHODS, AttributeConfig, AttributeMethod, FinetuneConfig
+from trainer.pipeline.request import RunRequest
+from trainer.rows.stages import SizesFigures
 
 if TYPE_CHECKING:
     from trainer.pipeline.costs import Costs
@@ -19,18 +20,6 @@ MIN_PER_PART = 4  # samples; a part of fewer is learned by heart
 MIN_STEPS = 4
 MAX_STEPS = 160  # of each adapter; on our data more no longer helped
 MIN_K = 2
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sizes:
-    """What of each stage fits: its configs, and how many of the samples."""
-
-    attribute: AttributeConfig
-    divide: PartitionConfig
-    finetune: FinetuneConfig
-    items: ItemsConfig
-    limit: int
-    expected_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,26 +46,26 @@ def fit(
     *,
     n_samples: int,
     n_anchor_items: int,
-    asked: SizesSettings,
+    request: RunRequest,
     instead: AttributeMethod = "bm25",
-) -> Sizes:
+) -> SizesFigures:
     """The largest sizes that end in time: samples first, up to their share, then steps with what remains.
 
     Args:
         costs: of this machine, for as many adapters as are asked for.
         left_s: until the end.
-        n_samples: that there are.
+        n_samples: that there are with code to learn from.
         n_anchor_items: of all anchors.
-        asked: the stages' configs. k is kept unless there are too few samples for it, and always where the adapters go
-            on from a set.
+        request: has the stages' configs. k is kept unless there are too few samples for it, and always where the
+            adapters go on from a set.
         instead: the method where gradients would take more than their share.
 
     Raises:
         BadInput: not even the smallest run ends in time; the message says what does. The set has too many adapters.
     """
-    k = _n_parts(asked, n_samples)
-    step_s = costs.step_s * k / asked.partition.k
-    most = asked.most_steps or MAX_STEPS
+    k = _n_parts(request, n_samples)
+    step_s = costs.step_s * k / request.partition.k
+    most = request.most_steps or MAX_STEPS
     least = min(MIN_STEPS, most)
     usable_s = left_s * (1 - SPARE_SHARE) - costs.load_s
     if usable_s < least * step_s:
@@ -85,28 +74,29 @@ def fit(
             f"{format_seconds(max(left_s, 0))} are left, the smallest run takes {needed}; give a larger --budget"
         )
     found = _fit_attribution(
-        costs, usable_s, asked.attribute, k=k, n_samples=n_samples, n_anchor_items=n_anchor_items, instead=instead
+        costs, usable_s, request.attribute, k=k, n_samples=n_samples, n_anchor_items=n_anchor_items, instead=instead
     )
     trained = _fit_training(
         replace(costs, step_s=step_s),
         usable_s,
-        asked.finetune,
+        request.finetune,
         training_s=usable_s - found.seconds,
-        n_held_out=min(asked.items.holdout, found.n_samples // 5),
+        n_held_out=min(request.items.holdout, found.n_samples // 5),
         steps=range(least, most + 1),
     )
-    return Sizes(
-        attribute=found.config,
-        divide=replace(asked.partition, k=k),
-        finetune=trained.config,
-        items=replace(asked.items, holdout=trained.n_held_out),
-        limit=found.n_samples,
+    return SizesFigures(
+        method=found.config.method,
+        n_samples=found.n_samples,
+        k=k,
+        steps=trained.config.steps,
+        warmup_steps=trained.config.warmup_steps,
+        holdout=trained.n_held_out,
         expected_s=found.seconds + costs.load_s + trained.seconds,
     )
 
 
-def _n_parts(asked: SizesSettings, n_samples: int) -> int:
-    k, set_name = asked.partition.k, asked.finetune.init_from
+def _n_parts(request: RunRequest, n_samples: int) -> int:
+    k, set_name = request.partition.k, request.finetune.init_from
     if set_name is None:
         return min(k, max(MIN_K, n_samples // MIN_PER_PART))
     if n_samples < k:

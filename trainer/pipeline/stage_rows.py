@@ -18,6 +18,7 @@ from spa_lsp.storage.store import open_store, transaction
 from trainer.attribute.vectors import load_vectors
 from trainer.configs import ItemsConfig
 from trainer.data.samples import Sample, load_samples, make_items, samples_by_id
+from trainer.partition.solutions import tasks_of, without_topic
 from trainer.pipeline.staleness import next_step, run_bytes, stage_states
 from trainer.rows.records import plain
 from trainer.rows.runs import (
@@ -92,9 +93,14 @@ def problems_of(db: Database, sample_ids: Sequence[str]) -> list[str]:
 
 
 def embedding_rows(db: Database, run: AttributeRun, sample_ids: Sequence[str]) -> NDArray[np.float32]:
-    """The embeddings of a run's samples for k-means, `[N, D]`: less their mean, and of length one."""
+    """The embeddings of a run's samples for k-means, `[N, D]`: less their mean, and of length one.
+
+    Of a run with `differences` they are those, and a task's only solution is 0.
+    """
     vectors = load_vectors(db, run)
     rows = np.stack([vectors[sample_id].ravel() for sample_id in sample_ids])
+    if run.settings.attribute.differences:
+        rows = without_topic(rows, tasks_of(problems_of(db, sample_ids)))
     rows -= rows.mean(axis=0)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     unit: NDArray[np.float32] = (rows / np.maximum(lengths, 1e-12)).astype(np.float32)
@@ -124,7 +130,7 @@ def load_parts(db: Database, run: PartitionRun, limit: int | None) -> dict[int, 
     return parts
 
 
-def data_record(db: Database, divided: PartitionRun) -> dict[str, Any]:
+def data_record(db: Database, partitioned: PartitionRun) -> dict[str, Any]:
     """What a set was made from, for its manifest: digests, counts and licences; no text of a sample, no path.
 
     Of synthesized samples the packages are named, as their licences ask for. A person's own repository is not, nor an
@@ -134,15 +140,15 @@ def data_record(db: Database, divided: PartitionRun) -> dict[str, Any]:
         "SELECT DISTINCT dataset_id FROM part_members JOIN dataset_samples USING (sample_id) "
         "WHERE run_id = ? ORDER BY dataset_id"
     )
-    datasets = [{"sha256": row["dataset_id"]} for row in db.query(query, [divided.id])]
+    datasets = [{"sha256": row["dataset_id"]} for row in db.query(query, [partitioned.id])]
     counted = "SELECT count(DISTINCT sample_id) FROM part_members WHERE run_id = ?"
-    n_samples = db.execute(counted, [divided.id]).fetchone()[0]
-    record = {"datasets": datasets, "n_samples": n_samples, "partition_run": divided.id}
-    sources = _sources(db, divided)
+    n_samples = db.execute(counted, [partitioned.id]).fetchone()[0]
+    record = {"datasets": datasets, "n_samples": n_samples, "partition_run": partitioned.id}
+    sources = _sources(db, partitioned)
     return {**record, "sources": sources} if sources else record
 
 
-def _sources(db: Database, divided: PartitionRun) -> list[dict[str, Any]]:
+def _sources(db: Database, partitioned: PartitionRun) -> list[dict[str, Any]]:
     query = (
         "SELECT repository, licence, count(DISTINCT part_members.sample_id) AS n FROM part_members "
         "JOIN task_solutions ON task_solutions.sample_id = part_members.sample_id JOIN tasks ON tasks.id = task_id "
@@ -150,7 +156,7 @@ def _sources(db: Database, divided: PartitionRun) -> list[dict[str, Any]]:
         "WHERE part_members.run_id = ? GROUP BY repository, licence"
     )
     n_samples: Counter[tuple[str, str]] = Counter()
-    for row in db.query(query, [divided.id]):
+    for row in db.query(query, [partitioned.id]):
         name = OWN_REPOSITORY if os.path.isabs(row["repository"]) else row["repository"]
         n_samples[name, row["licence"]] += row["n"]
     return [{"name": name, "licence": licence, "n_samples": n} for (name, licence), n in sorted(n_samples.items())]

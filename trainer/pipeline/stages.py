@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlite_utils import Database
 
-from spa_lsp.adapters.manifest import check_name, check_temperature
+from spa_lsp.adapters.manifest import check_temperature
 from spa_lsp.adapters.writing import publish as publish_set
 from spa_lsp.bases.catalog import DEFAULT_BASE, find_base, installed_base
 from spa_lsp.errors import BadInput
@@ -28,8 +28,6 @@ from trainer.configs import (
     ItemsConfig,
     PartitionConfig,
     PublishConfig,
-    SourcesConfig,
-    SynthesizeConfig,
 )
 from trainer.data.accepted import write_accepted
 from trainer.data.row_files import row_files
@@ -37,14 +35,12 @@ from trainer.data.samples import (
     ImportReport,
     Sample,
     import_file,
-    load_samples,
     weights_digest,
 )
 from trainer.executor.work import Executor
 from trainer.partition.normalize import comparable_items
-from trainer.partition.parts import balanced_kmeans, check_k, columns_of_parts, moved_share, part_sizes, partition
+from trainer.partition.parts import balanced_kmeans, columns_of_parts, moved_share, part_sizes, partition
 from trainer.partition.solutions import Tasks, choose_solutions, tasks_of, with_several
-from trainer.pipeline.choice import choose_ways
 from trainer.pipeline.gate import advice, stabilities
 from trainer.pipeline.stage_rows import (
     data_record,
@@ -56,8 +52,6 @@ from trainer.pipeline.stage_rows import (
     source_run,
     usable_samples,
 )
-from trainer.pipeline.synthesis import Synthesized, run_synthesize
-from trainer.pipeline.time_budget import Fitted
 from trainer.rows.build_set import build_set, has_adapter_files
 from trainer.rows.records import content_id
 from trainer.rows.runs import StageResult, begin_run, find_run, finish_run
@@ -78,14 +72,11 @@ from trainer.rows.stages import (
     PartitionSettings,
     PublishFigures,
     PublishParents,
-    SizesSettings,
 )
 from trainer.rows.tables import MIGRATIONS
 from trainer.train.starting import (
-    check_n_parts,
     check_ranks,
     lead_row,
-    part_names,
     set_to_go_on_from,
     starts_of_parts,
     taken_over,
@@ -94,7 +85,7 @@ from trainer.train.starting import (
 logger = logging.getLogger(__name__)
 
 Attributed = StageResult[AttributeSettings, AttributeParents, AttributeFigures]
-Divided = StageResult[PartitionSettings, PartitionParents, PartitionFigures]
+Partitioned = StageResult[PartitionSettings, PartitionParents, PartitionFigures]
 Trained = StageResult[FinetuneSettings, FinetuneParents, FinetuneFigures]
 Published = StageResult[PublishConfig, PublishParents, PublishFigures]
 
@@ -194,7 +185,7 @@ def run_partition(
     limit: int | None = None,
     seed: int = 0,
     is_of_arm: bool = False,
-) -> Divided:
+) -> Partitioned:
     """Divide the samples of an attribute run (the newest, or the one whose id begins so) into k parts.
 
     With `within`, the id of another attribute run, only the samples that this one has too: methods that can use more
@@ -281,107 +272,17 @@ def run_publish(db: Database, config: PublishConfig, *, run_id: str | None = Non
     """Make the adapters of a finetune run the published set of the store; again is allowed and makes it the newest."""
     check_temperature(config.temperature)
     source = source_run(db, FINETUNE, run_id)
-    divided = find_run(db, PARTITION, source.parents.partition_run)
-    name = config.name or f"{divided.figures.attribute_method}-{source.id[:8]}"
+    partitioned = find_run(db, PARTITION, source.parents.partition_run)
+    name = config.name or f"{partitioned.figures.attribute_method}-{source.id[:8]}"
     base = installed_base(find_base(source.settings.base))
-    data = data_record(db, divided)
+    data = data_record(db, partitioned)
     adapter_set, files = build_set(
-        source, divided, name=name, base=base, data=data, temperature=config.temperature, limit=config.limit
+        source, partitioned, name=name, base=base, data=data, temperature=config.temperature, limit=config.limit
     )
     run = begin_run(db, PUBLISH, replace(config, name=name), parents=PublishParents(finetune_run=source.id), seed=seed)
     set_id = publish_set(db, adapter_set, files)
     figures = PublishFigures(set_id=set_id, name=name, base=base.id, n_bytes=sum(map(len, files.values())))
     return StageResult(run=finish_run(db, run, figures), was_done=run.is_finished)
-
-
-def run_all(
-    db: Database,
-    path: Path | None,
-    *,
-    sources: SourcesConfig,
-    synthesize: SynthesizeConfig,
-    attribute: AttributeConfig,
-    divide: PartitionConfig,
-    finetune: FinetuneConfig,
-    items: ItemsConfig,
-    publish: PublishConfig,
-    base_id: str = DEFAULT_BASE,
-    language: str = "python",
-    anchors_path: Path | None = None,
-    n_seeds: int | None = None,
-    data: Path | None = None,
-    from_outcomes: bool = False,
-    limit: int | None = None,
-    seed: int = 0,
-    budget_s: float | None = None,
-    most_steps: int | None = None,
-    may_choose: bool = False,
-) -> Iterator[ImportReport | Synthesized | Attributed | Divided | Trained | Published]:
-    """Every stage on what the one before it made; a stage runs when its result is asked for.
-
-    Samples come from a file, from sources (of their first `n_seeds` seeds), from what was accepted in editors, or from
-    several of these. Where the adapters go on from a set, there are as many as it has. With a budget the whole ends in
-    time, at the lowest priority: samples, parts and steps are then as many as fit, at most as many as asked for; steps
-    at most `most_steps`. If it `may_choose`, the methods of attribution and division are those that suit the samples.
-    """
-    installed_base(find_base(base_id))  # what is wrong is said before hours of work
-    if init_set := set_to_go_on_from(finetune, base_id):
-        finetune = taken_over(finetune, init_set)
-        divide = divide if divide.k != PartitionConfig.k else replace(divide, k=len(part_names(init_set)))
-        check_n_parts(init_set, divide.k)
-    n_anchors = len(load_anchors(anchors_path))
-    if not may_choose:
-        check_k(divide, n_anchors=n_anchors, n_samples=divide.k)  # of samples nothing is known yet
-    check_ranks(finetune)
-    if publish.name is not None:
-        check_name(publish.name, what="set")
-    fitted = None
-    if budget_s is not None:
-        asked = SizesSettings(
-            budget_s=budget_s,
-            base=base_id,
-            attribute=attribute,
-            partition=divide,
-            finetune=finetune,
-            items=items,
-            most_steps=most_steps,
-            may_choose=may_choose,
-        )
-        fitted = Fitted(db, asked, language=language, limit=limit, anchors_path=anchors_path, seed=seed)
-    if path is not None:
-        yield run_import(db, path, limit=limit)
-    if from_outcomes:
-        yield run_import_accepted(db)
-    if sources != SourcesConfig() and not (fitted and fitted.is_resumed):
-        is_over = fitted.are_samples_over if fitted else lambda: False
-        yield run_synthesize(
-            db, synthesize, sources, base_id=base_id, data=data, limit=n_seeds, seed=seed, is_over=is_over
-        )
-    if fitted:
-        sizes = fitted.sizes()
-        attribute, divide, finetune, items = sizes.attribute, sizes.divide, sizes.finetune, sizes.items
-        limit = sizes.limit
-    samples = load_samples(db, language=language, limit=limit)
-    if samples and may_choose and not fitted:
-        (attribute, divide), why = choose_ways(samples, attribute, divide)
-        note(why)
-    check_k(divide, n_anchors=n_anchors, n_samples=len(samples) or divide.k)  # that there are none is said below
-    attributed = run_attribute(
-        db,
-        attribute,
-        items,
-        base_id=base_id,
-        language=language,
-        limit=limit,
-        anchors_path=anchors_path,
-        seed=seed,
-    )
-    yield attributed
-    divided = run_partition(db, divide, run_id=attributed.run.id, seed=seed)
-    yield divided
-    trained = run_finetune(db, finetune, items, base_id=base_id, run_id=divided.run.id, seed=seed)
-    yield trained
-    yield run_publish(db, publish, run_id=trained.run.id)
 
 
 def _influence(

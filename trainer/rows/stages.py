@@ -77,6 +77,10 @@ class SizesSettings:
     items: ItemsConfig
     most_steps: int | None = field(default=None, metadata={"is_added": True})  # None: as many as help
     may_choose: bool = field(default=False, metadata={"is_added": True})  # other methods, by what the samples are
+    # what samples are made of: each folder with its commit, each package with its version
+    sources: tuple[str, ...] = field(default=(), metadata={"is_added": True})
+    synthesize: SynthesizeConfig = field(default=SynthesizeConfig(), metadata={"is_added": True})
+    n_seeds: int | None = field(default=None, metadata={"is_added": True})  # None: all
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -128,6 +128,13 @@ def test_an_anchor_longer_than_the_base_can_read_is_named(db):
         run_stage(db, anchors=[ANCHORS[0], make_anchor("long", (1, 2, 400))])
 
 
+@pytest.mark.usefixtures("base_without_infill")  # (#14)
+def test_anchors_that_a_base_cannot_infill_are_refused_with_the_methods_that_do_not_ask_it(db):
+    items = replace(ITEMS, infill_share=0.0)
+    with pytest.raises(BadInput, match="cannot infill, as anchor 'p' asks it to; pass --method bm25 or approach"):
+        base_stage(db, SAMPLES, ANCHORS, CONFIG, items, begin(db, "one"), TINY_ID)
+
+
 @pytest.mark.parametrize("method", ["lissa", "cosine", "less", "embedding"])  # (#14)
 def test_other_methods_give_another_influence(db, method):
     config = replace(CONFIG, method=method)
@@ -159,6 +166,22 @@ def test_differences_of_anchors_without_tasks_are_refused_before_any_work(db, mo
     config = replace(CONFIG, differences=True)
     with pytest.raises(BadInput, match="share their tasks, but some have none"):
         base_stage(db, PAIRS, ANCHORS, config, ITEMS, begin(db, "none", config), TINY_ID)
+
+
+@pytest.mark.parametrize("samples", [SAMPLES, [make_sample(1), replace(make_sample(1, length=18), id="long")]])  # (#14)
+def test_differences_where_no_task_has_two_solutions_are_refused_before_any_work(db, samples, monkeypatch):
+    monkeypatch.setattr(stage, "HeldBase", None)
+    config = replace(CONFIG, differences=True)
+    with pytest.raises(
+        BadInput, match=f"none of {len({own.problem for own in samples})} has two that are short enough"
+    ):
+        base_stage(db, samples, TASKED, config, ITEMS, begin(db, "alone", config), TINY_ID)
+
+
+def test_of_how_many_tasks_no_difference_is_left_is_told(db, caplog):  # (#14)
+    config = replace(CONFIG, method="embedding", differences=True)
+    base_stage(db, [*PAIRS, *SAMPLES], TASKED, config, ITEMS, begin(db, "some", config), TINY_ID)
+    assert "10 of 14 tasks have one solution, of which no difference is left" in caplog.text
 
 
 @pytest.mark.resume

@@ -19,9 +19,8 @@ from tests.trainer.cli.running import sentence, trainer, trainer_json
 from trainer.cli import main
 from trainer.cli.options import Duration
 from trainer.configs import SERVED_TEMPERATURE
-from trainer.pipeline import time_budget
+from trainer.pipeline import costs, run
 from trainer.pipeline.costs import Costs
-from trainer.pipeline.time_budget import Fitted
 
 COMMANDS = ["import", "attribute", "partition", "finetune", "publish", "run", "status", "evaluate", "judge"]
 
@@ -414,9 +413,9 @@ def test_run_does_all_of_it_and_again_nothing(data):
 
 @pytest.mark.usefixtures("tiny_base")
 def test_run_with_a_budget_says_what_fits_and_publishes(data, monkeypatch):
-    monkeypatch.setattr(time_budget, "give_way", lambda: None)
-    costs = Costs(load_s=1, warm_up_s=1, gradient_s=1, gradient_share=1, anchor_s=1, step_s=40, held_out_s=1)
-    monkeypatch.setattr(Fitted, "_measure_here", lambda self, samples, asked: costs)
+    monkeypatch.setattr(run, "give_way", lambda: None)  # or all tests after this one had the lowest priority
+    found = Costs(load_s=1, warm_up_s=1, gradient_s=1, gradient_share=1, anchor_s=1, step_s=40, held_out_s=1)
+    monkeypatch.setattr(costs, "measure_costs", lambda samples, anchors, request: found)
     options = ["--base", "tiny-qwen2", "--method", "bm25", "--rank", "2", "--max-tokens", "400", "--name", "mine"]
     result = trainer("run", data, *options, "--budget", "5m")
     assert result.exit_code == 0, result.output
@@ -428,9 +427,9 @@ def test_run_with_a_budget_says_what_fits_and_publishes(data, monkeypatch):
 @pytest.mark.usefixtures("tiny_base")
 @pytest.mark.parametrize(("given", "steps"), [([], 8), (["--steps", "20"], 8), (["--steps", "3"], 3)])
 def test_a_budget_has_at_most_the_steps_that_were_given(data, monkeypatch, given, steps):
-    monkeypatch.setattr(time_budget, "give_way", lambda: None)
-    costs = Costs(load_s=1, warm_up_s=1, gradient_s=1, gradient_share=1, anchor_s=1, step_s=40, held_out_s=1)
-    monkeypatch.setattr(Fitted, "_measure_here", lambda self, samples, asked: costs)
+    monkeypatch.setattr(run, "give_way", lambda: None)
+    found = Costs(load_s=1, warm_up_s=1, gradient_s=1, gradient_share=1, anchor_s=1, step_s=40, held_out_s=1)
+    monkeypatch.setattr(costs, "measure_costs", lambda samples, anchors, request: found)
     options = ["--base", "tiny-qwen2", "--method", "bm25", "--rank", "2", "--max-tokens", "400"]
     assert f"finetune {steps} steps" in trainer("run", data, *options, "--budget", "5m", *given).stderr
 
@@ -452,6 +451,16 @@ def test_a_run_refuses_more_parts_than_can_be_before_it_attributes(tmp_path, k, 
     (tmp_path / "few.jsonl").write_text("\n".join(row(n) for n in range(5)))
     result = trainer("run", tmp_path / "few.jsonl", "--base", "tiny-qwen2", "--k", k)
     assert words in sentence(result) and "attribute" not in result.output
+
+
+# #14
+@pytest.mark.usefixtures("base_without_infill")
+@pytest.mark.parametrize(
+    ("given", "way_out"), [([], "pass --infill-share 0"), (["--infill-share", "0"], "pass --method bm25 or approach")]
+)
+def test_a_run_refuses_what_a_base_without_infill_cannot_be_asked_before_any_work(data, given, way_out):
+    result = trainer("run", data, "--base", "tiny-qwen2", "--method", "cosine", *given)
+    assert way_out in sentence(result) and "import" not in result.output
 
 
 # #14

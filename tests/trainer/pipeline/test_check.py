@@ -79,6 +79,11 @@ def test_a_check_is_found_again_and_keeps_nothing_beside_its_figures(by_topic):
     assert f"check {first['id'][:12]}: finished" in trainer("status").stdout
 
 
+def test_a_check_trains_as_many_adapters_at_once_as_were_asked_for(by_topic):
+    result = trainer("partition", "check", *SHORT, "--steps", "1", "--random", "1", "--at-once", "1")
+    assert "finetune 2 adapters, 1 at once" in result.stderr
+
+
 def test_another_check_of_fewer_samples_is_another_run(by_topic):
     asked = ["partition", "check", *SHORT, "--steps", "1", "--random", "1"]
     few = trainer_json(*asked, "--limit", "10", "--held-out", "3")[0]

@@ -3,6 +3,7 @@
 from trainer.configs import AttributeConfig, PartitionConfig
 from trainer.data.samples import Sample
 from trainer.pipeline.choice import choose_ways, method_without_gradients
+from trainer.pipeline.request import RunRequest
 
 LOOPS, PROSE = "```python\ndef f(a):\n    for b in a:\n        print(b)\n```", "Nothing that a loop could do."
 
@@ -12,8 +13,9 @@ def samples(*problems, solution=LOOPS):
 
 
 def choose(found, **asked):
-    (attribute, divide), why = choose_ways(found, AttributeConfig(**asked), PartitionConfig(k=3))
-    return attribute.method, divide.method, divide.k, why.split(":")[0]
+    request = RunRequest(attribute=AttributeConfig(**asked), partition=PartitionConfig(k=3))
+    chosen, why = choose_ways(found, request)
+    return chosen.attribute.method, chosen.partition.method, chosen.partition.k, why.split(":")[0]
 
 
 def test_tasks_with_several_solutions_are_divided_by_solution():

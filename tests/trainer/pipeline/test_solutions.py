@@ -46,7 +46,7 @@ def anchors(tmp_path):
     fields = {"layout": "infill", "instruction": "", "suffix": ""}
     ways = {"loops": "    for x in a:\n        b.append(x)\n", "short": "    return [x for x in a]\n"}
     rows = (
-        {"anchor": name, "label": name, "prefix": f"def g{n}(a, b):\n", "completion": body, **fields}
+        {"anchor": name, "label": name, "prefix": f"def g{n}(a, b):\n", "completion": body, "task": f"t{n}", **fields}
         for name, body in ways.items()
         for n in range(3)
     )
@@ -140,6 +140,17 @@ def test_kmeans_after_embedding_divides_the_embeddings_themselves(db, anchors, m
     assert figures.stability is None
 
 
+@pytest.mark.usefixtures("tiny_base")
+def test_kmeans_after_differences_of_embeddings_divides_these(db, anchors, monkeypatch):
+    insert(db, n_tasks=6, forms=[LOOP, SHORT])
+    config = AttributeConfig(method="embedding", differences=True)
+    run_attribute(db, config, ITEMS, base_id="tiny-qwen2", anchors_path=anchors)
+    seen = []
+    monkeypatch.setattr(stages, "balanced_kmeans", lambda rows, k: seen.append(rows) or np.arange(len(rows)) % k)
+    run_partition(db, PartitionConfig(method="kmeans", k=3))
+    np.testing.assert_allclose(seen[0][0::2], -seen[0][1::2], atol=1e-5)  # two solutions less their mean
+
+
 def test_a_check_holds_out_whole_tasks_of_which_every_part_has_one_solution(db, anchors, tiny_base):
     insert(db, n_tasks=12, forms=[LOOP, SHORT])
     divided = divide(db, anchors, k=2)
@@ -161,3 +172,13 @@ def test_a_run_of_which_nobody_said_how_divides_by_solution_and_says_why(anchors
     records = [json.loads(line) for line in result.stdout.splitlines()]
     assert "6 of 7 tasks have several solutions: every adapter gets one of each, by approach" in result.stderr
     assert records[1]["figures"]["method"] == "approach" and records[2]["config"]["partition"]["method"] == "solutions"
+
+
+@pytest.mark.usefixtures("tiny_base")
+def test_a_run_that_was_asked_for_differences_takes_them(anchors, tmp_path):
+    with open_trainer() as db:
+        insert(db, n_tasks=6)
+    (tmp_path / "a.jsonl").write_text(json.dumps({"lang": "python", "problem": "Add.", "solution": LOOP.format(n=99)}))
+    asked = ["run", tmp_path / "a.jsonl", "--k", 2, "--base", "tiny-qwen2", "--anchors", anchors, "--rank", 2]
+    records = trainer_json(*asked, "--steps", 1, "--max-tokens", 400, "--infill-share", 1, "--differences")
+    assert (records[1]["figures"]["method"], records[2]["config"]["partition"]["method"]) == ("datainf", "balanced")
