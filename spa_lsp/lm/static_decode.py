@@ -59,6 +59,13 @@ class StaticKeyValues(KeyValues):
         assert keys is not None and values is not None
         return keys.index_copy_(2, self.place, key), values.index_copy_(2, self.place, value)
 
+    def clear(self) -> None:
+        """Let nothing be stored; what is hidden counts 0 times, and 0 times a number that is not finite is none."""
+        self.place.zero_()
+        for values in self.values:
+            assert values is not None
+            values.zero_()
+
     def behind(self, prefix: KeyValues | None, rows: Tensor, length: int) -> KeyValues:
         """The valid ones of these rows, for eager steps behind the prefix that was copied."""
         found = KeyValues(len(self.keys), prefix=prefix, capacity=OWN_TOKENS)
@@ -136,7 +143,7 @@ class StaticStep:
 
     def begin(self, rows: Sequence[Row]) -> None:
         """Let these rows have nothing yet."""
-        self.key_values.place.zero_()
+        self.key_values.clear()
         self.ids.copy_(torch.tensor([[row.last_token] for row in rows]))
         self.temperatures.copy_(torch.tensor([row.rules.temperature if row.generator else 0.0 for row in rows]))
         self.top_p.copy_(torch.tensor([row.rules.top_p for row in rows]))

@@ -103,6 +103,20 @@ def test_a_request_behind_another_sees_nothing_of_it(both):
     assert_same(*both())
 
 
+# #15
+def test_what_a_broken_row_leaves_in_the_buffers_breaks_no_later_request(both, monkeypatch):
+    append = static_decode.StaticKeyValues.append
+
+    def broken(self, layer, key, value):
+        value[2] = torch.nan
+        return append(self, layer, key, value)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(static_decode.StaticKeyValues, "append", broken)
+        assert both()[1][2].finish == "disabled"
+    assert_same(*both())
+
+
 def test_another_set_is_not_served_with_the_adapters_of_the_one_before(adapter_set, files, tmp_path):  # noqa: F811
     names = list(files)
     other = make_set({"only": files[names[5]]}, tmp_path / "other")
