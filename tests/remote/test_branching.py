@@ -251,6 +251,13 @@ def test_where_tokens_do_not_spell_the_text_there_is_no_branch(catalog):
     assert begun(heard(lead, ("Ġreturn".encode(), "Ġtotal".encode()), text=" return"), others) == []
 
 
+# #16
+def test_half_an_emoji_at_its_end_costs_the_lead_nothing_else(catalog):
+    lead, *others = rows_of(REQUEST, 2)
+    heard(lead, (b"x", b"y"), text="x\ud83d", finish="stop")
+    assert begun(lead, others) == ["y"] and lead.alternative().text == "x"
+
+
 def test_a_special_token_is_no_branch(catalog):
     lead, *others = rows_of(REQUEST, 4)
     heard(lead, (b"x", b"<|endoftext|>", b"<|fim_middle|>", b"y"))
@@ -291,6 +298,7 @@ LISTED = {"tokens": ["a"], "token_logprobs": [-0.5], "top_logprobs": [{"a": -0.5
         ({"token_logprobs": [-0.5]}, None, []),
         (LISTED | {"tokens": ["token_id:7"], "top_logprobs": [{"token_id:7": -0.5, "token_id:8": -1.0}]}, None, []),
         (LISTED | {"tokens": [r"bytes:\xc3\xa9"], "top_logprobs": [{r"bytes:\xc3": -1.0}]}, "é".encode(), []),
+        (LISTED | {"tokens": ["\ud83d"], "top_logprobs": [{"\ud83d": -0.5, "b": -1.0}]}, None, [b"b"]),
         (LISTED | {"top_logprobs": [{"\ufffd": -0.5, "b": -9999.0, "c": float("-inf"), "d": None}]}, b"a", []),
     ],
 )
