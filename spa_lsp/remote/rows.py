@@ -13,6 +13,7 @@ from spa_lsp.remote.http import HttpServer
 from spa_lsp.remote.logprobs import HALF_CHARACTER, Said, read_tokens
 from spa_lsp.remote.text_prompt import neutral, without_breaks
 from spa_lsp.text.branching import BRANCH_SHARE
+from spa_lsp.text.site import Site
 from spa_lsp.text.stopping import Cut
 
 _FINISHES: dict[str, Finish] = {"stop": "stop", "length": "length"}
@@ -28,7 +29,7 @@ class RowAsk:
     stops: Sequence[str]  # literals that end it
     specials: Sequence[str]  # literals that a server reads as special tokens
     cut: Cut
-    language: str  # of the text, an LSP language id; empty: not known
+    site: Site  # of the request
     branch: int | None  # which one of the lead's it takes, the likeliest is 0; None: the lead itself
     about: Mapping[str, Any]  # the fields of the alternative that are known before
 

@@ -239,6 +239,13 @@ def begun(lead, others):
     return [row.text for row in others if row.text]
 
 
+# #15
+@pytest.mark.parametrize(("language", "expected"), [("typescript", ["#so"]), ("python", []), ("", [])])
+def test_what_a_comment_is_says_the_language_of_the_request(catalog, language, expected):
+    lead, *others = rows_of(replace(REQUEST, language=language), 2)
+    assert begun(heard(lead, (b"x", b"#so")), others) == expected
+
+
 def test_no_row_begins_inside_a_character(catalog):
     lead, *others = rows_of(REQUEST, 4)
     heard(lead, (b"'\xc3", b"1"), (b"\xa9", b"2", b"\xa8"), (b"'", b"3"))
