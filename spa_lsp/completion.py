@@ -41,7 +41,8 @@ class CompletionRequest:
     layout: Layout = "infill"
     begun: str = ""  # typed or given already; the alternatives go on behind it
     context: tuple[ContextPiece, ...] = ()  # for `infill`; what seldom changes comes first
-    path: str = ""  # of the file that is completed; its suffix tells the language, the base reads it beside a context
+    path: str = ""  # of the file that is completed; only used with a context
+    language: str = ""  # of the text, an LSP language id; empty: not known
     adapters: tuple[str, ...] = ()  # names, in the order wanted; empty: all of the set
     k: int | None = None  # at most this many alternatives; None: one per adapter, and eight of a base without a set
     # one adapter, the first of `adapters` or the one that leads the set, answers first, greedily and alone, then the

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spa_lsp import __version__
-from spa_lsp.settings.schema import OWN_FILE_KEYS, Settings
+from spa_lsp.settings.schema import OWN_FILE_KEYS, WORKSPACE_KEYS, Settings
 
 CLIENT = Path(__file__).parent.parent / "editor-clients" / "vscode"
 MANIFEST = json.loads((CLIENT / "package.json").read_text(encoding="utf-8"))
@@ -31,6 +31,13 @@ def test_settings_of_the_server_can_be_set_but_for_those_of_the_own_file(name):
 @pytest.mark.parametrize("name", [name for name in PROPERTIES if name not in OWN])
 def test_defaults_belong_to_the_server(name):
     assert PROPERTIES[name].get("default") is None
+
+
+# #15
+def test_a_folder_can_set_what_a_file_in_the_workspace_can():
+    """Of which the server takes only what narrows privacy."""
+    of_a_folder = {name for name, about in PROPERTIES.items() if about.get("scope", "window") == "window"}
+    assert of_a_folder == {f"spaLsp.{camel_case(name)}" for name in WORKSPACE_KEYS} | {"spaLsp.enabled"}
 
 
 def test_a_workspace_that_is_not_trusted_cannot_choose_the_program():

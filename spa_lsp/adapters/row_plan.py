@@ -75,7 +75,7 @@ def plan_rows(request: CompletionRequest, adapter_set: AdapterSet | None) -> Row
     """The rows that the request asks for.
 
     Raises:
-        NotFound: an adapter that the set does not have. BadInput: more rows than adapters.
+        NotFound: an adapter that the set does not have.
     """
     if request.use_base:
         return RowPlan(adapters=(), n_rows=request.k or 1, is_shared=True)
@@ -88,8 +88,6 @@ def plan_rows(request: CompletionRequest, adapter_set: AdapterSet | None) -> Row
     chosen = _find_adapters(adapter_set, request.adapters)
     if request.lead_first and not request.adapters:
         chosen = tuple(sorted(chosen, key=lambda index: index != adapter_set.lead_index))
-    if request.k is not None and request.k > len(chosen):
-        raise BadInput(f"k is {request.k}, but {adapter_set.name} has {len(chosen)} adapters to choose from")
     chosen = chosen[: request.k]
     return RowPlan(
         adapters=chosen,

@@ -73,7 +73,7 @@ def complete(
     request = CompletionRequest(
         prefix=site.prefix,
         suffix=site.suffix,
-        path=place.path.name,
+        language=site.language,
         k=k,
         adapters=adapters,
         max_tokens=max_tokens,

@@ -150,7 +150,7 @@ class _Demo:
         return CompletionRequest(
             prefix=text.prefix,
             suffix=text.suffix,
-            path=text.name,
+            language=text.language,
             k=self._k,
             max_tokens=self._max_tokens,
             lead_first=True,

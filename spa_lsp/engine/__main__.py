@@ -11,7 +11,7 @@ from spa_lsp.engine.supervisor import socket_path
 from spa_lsp.engine.switching import SwitchingCompleter
 from spa_lsp.engine.watchdog import HANG_S
 from spa_lsp.engine.worker import EngineCompleter, OnProgress
-from spa_lsp.errors import Hung, NoMemory
+from spa_lsp.errors import Hung, NoMemory, SpaError
 from spa_lsp.offline import forbid_network, go_offline
 
 logger = logging.getLogger(__name__)
@@ -41,12 +41,20 @@ def main() -> None:
 
 
 def load_local(base_id: str, set_name: str | None, quantization: str, on_progress: OnProgress) -> EngineCompleter:
-    """The base and the named adapter set in this process (None: the selected one; "": none)."""
+    """The base in this process, with the named adapter set if that can be used (None: the selected one; "": none).
+
+    Whoever is served by a set that cannot be used is told so when he asks; others share this engine.
+    """
     installed_base(find_base(base_id))  # says that it must be pulled before seconds go into importing torch
     from spa_lsp.lm.completer import LocalCompleter
 
-    completer = LocalCompleter.load(base_id, adapter_set=set_name, quantization=quantization, on_load=on_progress)
-    return SwitchingCompleter(completer, base_id)
+    completer = LocalCompleter.load(base_id, adapter_set="", quantization=quantization, on_load=on_progress)
+    switching = SwitchingCompleter(completer, base_id)
+    try:
+        switching.use_set(set_name)
+    except SpaError as error:
+        logger.warning("ready without an adapter set: %s", error)
+    return switching
 
 
 def _parse_options() -> argparse.Namespace:

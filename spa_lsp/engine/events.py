@@ -124,11 +124,10 @@ class Starting:
 
 @dataclass(frozen=True, kw_only=True)
 class Names:
-    """What the engine holds; an answer tells `k` and the status the speed."""
+    """What the engine holds; its status tells the speed, too."""
 
     base: str
     adapter_set: str
-    k: int | None = None
     prompt_tokens_per_s: float = 0.0
 
 

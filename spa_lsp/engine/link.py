@@ -122,8 +122,8 @@ class EngineLink:
 
     def _learn(self, result: CompletionResult) -> None:
         self._tell_of_disabled(result)
-        if n_rows := len(result.alternatives):
-            self._on_event(events.Names(base=result.base, adapter_set=result.adapter_set, k=n_rows))
+        if result.alternatives:
+            self._on_event(events.Names(base=result.base, adapter_set=result.adapter_set))
 
     def _tell_of_disabled(self, result: CompletionResult) -> None:
         names = {alternative.adapter for alternative in result.alternatives if alternative.finish == "disabled"}

@@ -46,7 +46,7 @@ from spa_lsp.lm.pack import halve_embedding, pack_linears
 from spa_lsp.lm.prefix_cache import PrefixCache, WholePrompts, prefill, prefill_rows
 from spa_lsp.lm.request_plan import Prompt, alternative_of, prompt_of, rules_of
 from spa_lsp.lm.speed import PromptSpeed, measure_prompt_speed
-from spa_lsp.lm.static_decode import StaticDecoder, fits
+from spa_lsp.lm.static_decode import StaticDecoder, StaticStep, fits, pays
 from spa_lsp.lm.vocabulary import read_vocabulary
 from spa_lsp.prompt import clean_text, encode_text
 
@@ -62,7 +62,7 @@ class LocalCompleter:
     def __init__(
         self, base: LoadedBase, adapter_set: AdapterSet | None = None, *, is_static: bool | None = None
     ) -> None:
-        is_static = base.device == "cuda" if is_static is None else is_static
+        is_static = pays(base) if is_static is None else is_static
         if base.device == "cpu":
             pack_linears(base.model)
             halve_embedding(base.model)
@@ -74,7 +74,6 @@ class LocalCompleter:
         self._cache = PrefixCache(base.n_layers)
         self._whole_prompts = WholePrompts(base.n_layers)
         self._leads = Leads[Row]()
-        # a captured step pays where launching kernels is what takes the time
         self.static = StaticDecoder(base, self._bank, self._vocabulary) if is_static else None
         if adapter_set is not None:
             self.swap_set(adapter_set)
@@ -370,8 +369,9 @@ class LocalCompleter:
     ) -> Iterator[Row]:
         """The rows as they finish, row i under `adapters[i]`, or all under the base alone when there are none."""
         going = torch.tensor(adapters, dtype=torch.long, device=self.base.device)
-        if self.static and fits(key_values):
-            rest = yield from self.static.decode(rows, adapters, key_values.prefix, is_over)
+        step = self._static_step(adapters, len(rows)) if fits(key_values) else None
+        if self.static and step:
+            rest = yield from self.static.decode(step, rows, key_values.prefix, is_over)
             rows, key_values = rest.rows, rest.key_values
             going = going[rest.places] if adapters else going
         self._bank.select(going)
@@ -386,6 +386,15 @@ class LocalCompleter:
             yield from decode(
                 self.base, rows, key_values, keep_rows=keep_rows, is_over=is_over, vocabulary=self._vocabulary
             )
+
+    def _static_step(self, adapters: Sequence[int], n_rows: int) -> StaticStep | None:
+        """What makes static steps of such rows; None: eager ones do."""
+        try:
+            return self.static.step_for(adapters, n_rows) if self.static else None
+        except RuntimeError as error:
+            logger.warning("no step can be captured here, eager ones are made from now on", exc_info=error)
+            self.static = None
+            return None
 
     def _result(
         self, alternatives: Sequence[Alternative], timing: Timing, *, is_cancelled: bool = False

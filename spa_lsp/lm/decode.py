@@ -18,6 +18,7 @@ from spa_lsp.lm.load import LoadedBase
 from spa_lsp.lm.sampling import argmax, choices_of, draw, draw_of_all, log_sums
 from spa_lsp.lm.vocabulary import Vocabulary
 from spa_lsp.text.branching import BRANCH_SHARE, Choice, branches
+from spa_lsp.text.site import Site
 from spa_lsp.text.stopping import Cut
 
 _RANDOMS = 64  # that a row fetches at once
@@ -33,7 +34,7 @@ class RowRules:
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
-    language: str = ""  # of the text, an LSP language id; empty: not known
+    site: Site = Site()  # of the request
 
 
 @dataclass(kw_only=True)
@@ -112,7 +113,7 @@ def branch_off(lead: Row, rows: Sequence[Row], numbers: Sequence[int], vocabular
         text=owed + text,
         n_owed=len(owed),
         spell=vocabulary.spell,
-        language=lead.rules.language,
+        site=lead.rules.site,
     )
     for row, number in zip(rows, numbers, strict=True):
         if number < len(found):

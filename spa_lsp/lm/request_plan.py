@@ -11,8 +11,7 @@ from spa_lsp.lm.decode import Row, RowRules
 from spa_lsp.lm.load import LoadedBase
 from spa_lsp.prompt import clean_text, encode_text, infill_prompt, instruct_prompt
 from spa_lsp.text.healing import HealedText, heal
-from spa_lsp.text.languages import language_of_name
-from spa_lsp.text.site import Site
+from spa_lsp.text.site import site_of
 from spa_lsp.text.stopping import make_cut
 
 logger = logging.getLogger(__name__)
@@ -75,14 +74,14 @@ def _divide(prefix: str, begun: str, base: LoadedBase, *, room: int, can_owe: bo
 
 def rules_of(request: CompletionRequest, plan: RowPlan) -> RowRules:
     """How its rows choose tokens and when they are over."""
-    site = Site(prefix=request.prefix, begun=request.begun, suffix=request.suffix)
+    site = site_of(request)
     return RowRules(
         max_tokens=request.max_tokens,
         cut=make_cut(request.stop, request.layout, site),
         temperature=plan.temperature if request.temperature is None else request.temperature,
         top_p=request.top_p,
         seed=request.seed,
-        language=language_of_name(request.path),
+        site=site,
     )
 
 

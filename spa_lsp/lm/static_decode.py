@@ -59,6 +59,13 @@ class StaticKeyValues(KeyValues):
         assert keys is not None and values is not None
         return keys.index_copy_(2, self.place, key), values.index_copy_(2, self.place, value)
 
+    def clear(self) -> None:
+        """Let nothing be stored; what is hidden counts 0 times, and 0 times a number that is not finite is none."""
+        self.place.zero_()
+        for values in self.values:
+            assert values is not None
+            values.zero_()
+
     def behind(self, prefix: KeyValues | None, rows: Tensor, length: int) -> KeyValues:
         """The valid ones of these rows, for eager steps behind the prefix that was copied."""
         found = KeyValues(len(self.keys), prefix=prefix, capacity=OWN_TOKENS)
@@ -133,10 +140,13 @@ class StaticStep:
         self._is_narrow = False  # `bias` forbids something
         self._graph: Any = None  # a torch.cuda.CUDAGraph
         self._held: list[Tensor | None] = []  # a graph reads its adapters where they lay when it was captured
+        if base.device == "cuda":
+            self._bank.select(self._adapters)
+            self._capture()
 
     def begin(self, rows: Sequence[Row]) -> None:
         """Let these rows have nothing yet."""
-        self.key_values.place.zero_()
+        self.key_values.clear()
         self.ids.copy_(torch.tensor([[row.last_token] for row in rows]))
         self.temperatures.copy_(torch.tensor([row.rules.temperature if row.generator else 0.0 for row in rows]))
         self.top_p.copy_(torch.tensor([row.rules.top_p for row in rows]))
@@ -175,8 +185,6 @@ class StaticStep:
     def run(self, n_steps: int) -> None:
         """The next steps, one after the other."""
         self._bank.select(self._adapters)
-        if self._base.device == "cuda" and self._graph is None:
-            self._capture()
         for _ in range(n_steps):
             if self._graph is not None:
                 self._graph.replay()
@@ -209,22 +217,23 @@ class StaticStep:
         place.add_(1)
 
     def _capture(self) -> None:
-        """Record one step; what the trial runs write is at and behind `place`, and computed anew."""
-        place, ids = self.key_values.place.clone(), self.ids.clone()
+        """Record one step; what the trial runs write is of no row, and gone when one begins."""
+        usual = torch.cuda.current_stream()
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        stream.wait_stream(torch.cuda.current_stream())
+        stream.wait_stream(usual)
         with torch.cuda.stream(stream):
             for _ in range(_WARM_UP_RUNS):
                 self._step()
-                self.key_values.place.copy_(place)
-        torch.cuda.current_stream().wait_stream(stream)
+                self.key_values.clear()
+        usual.wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._step()
+        try:
+            with torch.cuda.graph(graph):
+                self._step()
+        finally:
+            torch.cuda.set_stream(usual)  # torch does not, where it cannot end a capture
         self._graph = graph
         self._held = [each for linear in self._bank.linears.values() for each in (linear.A, linear.B)]
-        self.key_values.place.copy_(place)
-        self.ids.copy_(ids)
 
 
 def _choices(tokens: Tensor, logprobs: Tensor) -> list[list[list[Choice[int]]]]:
@@ -234,6 +243,14 @@ def _choices(tokens: Tensor, logprobs: Tensor) -> list[list[list[Choice[int]]]]:
     found = [Choice(token=token, logprob=logprob) for token, logprob in pairs]
     places = [[(step * n_rows + row) * N_CHOICES for row in range(n_rows)] for step in range(n_steps)]
     return [[found[start : start + N_CHOICES] for start in step] for step in places]
+
+
+def pays(base: LoadedBase) -> bool:
+    """Whether steps of this base are to be captured: where launching kernels is what takes the time.
+
+    bitsandbytes' int8 looks for outliers on the host, in every product: no step of that can be.
+    """
+    return base.device == "cuda" and base.quantization != "int8"
 
 
 def fits(key_values: KeyValues) -> bool:
@@ -263,18 +280,30 @@ class StaticDecoder:
         """The bank holds other adapters: what was captured would use those from before."""
         self._steps.clear()
 
+    def step_for(self, adapters: Sequence[int], n_rows: int) -> StaticStep:
+        """What makes a step of so many rows, `adapters[i]` acting on row i, or the base alone where there are none.
+
+        Raises:
+            RuntimeError: torch's own; on CUDA, it cannot be captured.
+        """
+        key = tuple(adapters) or (-1,) * n_rows
+        step = self._steps.pop(key, None) or StaticStep(self._base, self._bank, adapters, n_rows, self._prefix)
+        self._steps[key] = step  # the most recently used one is the last
+        if len(self._steps) > _MAX_STEPS:
+            del self._steps[next(iter(self._steps))]
+        return step
+
     def decode(
-        self, rows: Sequence[Row], adapters: Sequence[int], prefix: KeyValues | None, is_over: Callable[[], bool]
+        self, step: StaticStep, rows: Sequence[Row], prefix: KeyValues | None, is_over: Callable[[], bool]
     ) -> Generator[Row, None, Rest]:
         """Yield each row as it finishes, and return those that did not.
 
         Args:
+            step: of `step_for`.
             rows: fresh ones of one request.
-            adapters: the one of each row; none: the base alone.
             prefix: at most `PREFIX_TOKENS` of the prompt, but for the last one.
             is_over: asked every few steps.
         """
-        step = self._step_for(adapters, len(rows))
         self._prefix.copy(prefix)
         step.begin(rows)
         going, n_done, is_whole = list(range(len(rows))), 0, True
@@ -290,14 +319,6 @@ class StaticDecoder:
         kept = torch.tensor(going, dtype=torch.long, device=self._base.device)
         key_values = step.key_values.behind(prefix, kept, n_done)
         return Rest(rows=[rows[n] for n in going], places=going, key_values=key_values)
-
-    def _step_for(self, adapters: Sequence[int], n_rows: int) -> StaticStep:
-        key = tuple(adapters) or (-1,) * n_rows
-        step = self._steps.pop(key, None) or StaticStep(self._base, self._bank, adapters, n_rows, self._prefix)
-        self._steps[key] = step  # the most recently used one is the last
-        if len(self._steps) > _MAX_STEPS:
-            del self._steps[next(iter(self._steps))]
-        return step
 
     def _read(self, written: Written, rows: Sequence[Row]) -> int:
         """Give the rows their tokens; how many steps that were, up to one in which a row must be drawn otherwise."""

@@ -14,8 +14,7 @@ from spa_lsp.remote.rows import RowAsk
 from spa_lsp.remote.served import Served
 from spa_lsp.remote.text_prompt import text_prompt
 from spa_lsp.text.branching import N_CHOICES
-from spa_lsp.text.languages import language_of_name
-from spa_lsp.text.site import Site
+from spa_lsp.text.site import site_of
 from spa_lsp.text.stopping import make_cut
 
 _OWED_TOKENS = 8  # that do not count against a completion's length
@@ -65,9 +64,8 @@ def row_asks(request: CompletionRequest, plan: RowPlan, model: Model, served: Se
         **served.body_of_samples(),
     }
     owing = {"max_tokens": request.max_tokens + _OWED_TOKENS, **served.body_owing(prompt.owed)} if prompt.owed else {}
-    cut = make_cut(
-        request.stop, request.layout, Site(prefix=request.prefix, begun=request.begun, suffix=request.suffix)
-    )
+    site = site_of(request)
+    cut = make_cut(request.stop, request.layout, site)
     branches = [None, *plan.branches] if plan.has_lead else plan.branches
     return [
         RowAsk(
@@ -83,7 +81,7 @@ def row_asks(request: CompletionRequest, plan: RowPlan, model: Model, served: Se
             stops=base.stop_tokens,
             specials=base.neutral_tokens,
             cut=cut,
-            language=language_of_name(request.path),
+            site=site,
             branch=branch,
             about=voice.about,
         )

@@ -7,6 +7,7 @@ from itertools import takewhile
 from spa_lsp.remote.logprobs import Said, is_text
 from spa_lsp.remote.rows import Row
 from spa_lsp.text.branching import Choice, branches
+from spa_lsp.text.site import Site
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +20,7 @@ class Lead:
     text: bytes = b""  # what is owed and what is shown
     n_owed: int = 0  # bytes of that
     n_owing: int = 0  # first tokens that write it
-    language: str = ""
+    site: Site = Site()
 
 
 def lead_of(row: Row) -> Lead:
@@ -44,7 +45,7 @@ def lead_of(row: Row) -> Lead:
         text=owed + row.text.encode(),
         n_owed=len(owed),
         n_owing=sum(len(before) < len(owed) for before in begun[:-1]),
-        language=row.ask.language,
+        site=row.ask.site,
     )
 
 
@@ -61,7 +62,7 @@ def branch_off(lead: Lead, rows: Sequence[Row]) -> None:
         text=lead.text,
         n_owed=lead.n_owed,
         spell=b"".join,
-        language=lead.language,
+        site=lead.site,
     )
     for row in rows:
         if row.ask.branch is None or row.ask.branch >= len(found):

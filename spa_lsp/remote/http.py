@@ -113,8 +113,8 @@ class HttpServer:
     async def _kind(self, response: httpcore2.Response) -> str:
         """What a server calls its error, if that is one word: more of it may be the user's text."""
         try:
-            said = json.loads(b"".join([part async for part in self._parts(response)]))["error"]["type"]
-        except (ValueError, KeyError, TypeError, SpaError):
+            said = self._to_json(b"".join([part async for part in self._parts(response)]))["error"]["type"]
+        except (KeyError, TypeError, SpaError):
             return ""
         return f", {said}" if isinstance(said, str) and re.fullmatch(r"\w{1,40}", said) else ""
 

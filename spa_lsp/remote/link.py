@@ -115,7 +115,7 @@ class RemoteLink:
             if request.deadline_s is None:
                 request = replace(request, deadline_s=MAX_S)
             result = await self._opened().complete(request, on_alternative, self._on_problem)
-            self._succeed(Names(base=result.base, adapter_set=result.adapter_set, k=len(result.alternatives)))
+            self._succeed(Names(base=result.base, adapter_set=result.adapter_set))
         except SpaError as error:
             self._fail(error)
         finally:
@@ -130,10 +130,7 @@ class RemoteLink:
             self._fail(error)
             return
         self._on_event(Ready(id=0))
-        if chosen := model.adapter_set:
-            self._succeed(Names(base=model.base_id, adapter_set=chosen.name, k=chosen.k))
-        else:
-            self._succeed(Names(base=model.base_id, adapter_set=""))
+        self._succeed(Names(base=model.base_id, adapter_set=model.adapter_set.name if model.adapter_set else ""))
 
     def _opened(self) -> "RemoteEngine":
         """Raises BadInput: it may not be asked."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
+from spa_lsp.prompt import clean_text
 from spa_lsp.text.branching import Choice
 
 HALF_CHARACTER = "\ufffd"
@@ -75,11 +76,11 @@ def _spelled(token: Any, own_bytes: Any = None) -> bytes | None:
     """What a token adds to the text."""
     if isinstance(own_bytes, list):
         return bytes(own_bytes)
-    if not isinstance(token, str) or HALF_CHARACTER in token or _ID.fullmatch(token):
+    if not isinstance(token, str) or HALF_CHARACTER in (token := clean_text(token)) or _ID.fullmatch(token):
         return None
     if found := _BYTES.fullmatch(token):
         return bytes.fromhex(found[1].replace(r"\x", ""))
-    return token.encode(errors="replace")
+    return token.encode()
 
 
 def is_text(spelled: bytes) -> bool:

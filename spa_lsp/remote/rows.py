@@ -8,10 +8,12 @@ from typing import Any
 
 from spa_lsp.completion import Alternative, Finish
 from spa_lsp.errors import SpaError, Unavailable
+from spa_lsp.prompt import clean_text
 from spa_lsp.remote.http import HttpServer
 from spa_lsp.remote.logprobs import HALF_CHARACTER, Said, read_tokens
 from spa_lsp.remote.text_prompt import neutral, without_breaks
 from spa_lsp.text.branching import BRANCH_SHARE
+from spa_lsp.text.site import Site
 from spa_lsp.text.stopping import Cut
 
 _FINISHES: dict[str, Finish] = {"stop": "stop", "length": "length"}
@@ -27,7 +29,7 @@ class RowAsk:
     stops: Sequence[str]  # literals that end it
     specials: Sequence[str]  # literals that a server reads as special tokens
     cut: Cut
-    language: str  # of the text, an LSP language id; empty: not known
+    site: Site  # of the request
     branch: int | None  # which one of the lead's it takes, the likeliest is 0; None: the lead itself
     about: Mapping[str, Any]  # the fields of the alternative that are known before
 
@@ -93,8 +95,9 @@ class Row:
         try:
             choices = event["choices"]
             choice = choices[0] if choices else {"text": ""}  # the last one may only tell of its use
-            piece, reason, said = str(choice["text"] or ""), choice.get("finish_reason"), read_tokens(choice)
-        except (KeyError, TypeError, IndexError, AttributeError, ValueError):
+            piece, reason = clean_text(str(choice["text"] or "")), choice.get("finish_reason")
+            said = read_tokens(choice)
+        except (KeyError, TypeError, IndexError, AttributeError, ValueError, OverflowError):
             raise Unavailable(f"{place} says what no server of completions says; see its log") from None
         n_tokens = max(len(said), bool(piece))  # without logprobs a piece is a token, or several
         self._n_tokens += n_tokens

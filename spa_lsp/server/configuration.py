@@ -15,6 +15,7 @@ from spa_lsp.workspace.folders import folder_of
 from spa_lsp.workspace.ignores import uri_path, why_uri_ignored
 
 SECTIONS = ("spaLsp", "spa-lsp", "spa_lsp")  # under which clients keep our settings in a tree of theirs
+FOLDER_KEY = "workspace"  # of the settings that a client has from files of the folder, which anyone can have written
 
 
 class Configuration:
@@ -119,9 +120,17 @@ class Configuration:
 
     def _resolve(self, folder: Path | None) -> Resolved:
         layers, problems = read_layers(folder)
-        client = [Layer(source="client", values=self._client), Layer(source="command", values=self._chosen)]
-        found = resolve([*layers, *client])
+        own, theirs = _divided(self._client)
+        client = [Layer(source="client", values=own), Layer(source="client", values=theirs, is_workspace=True)]
+        found = resolve([*layers, *client, Layer(source="command", values=self._chosen)])
         return replace(found, complaints=(*problems, *found.complaints))
+
+
+def _divided(values: Any) -> tuple[Any, Any]:
+    """The user's settings among a client's, and those of the folder."""
+    if not isinstance(values, dict):
+        return values, None
+    return {name: value for name, value in values.items() if name != FOLDER_KEY}, values.get(FOLDER_KEY)
 
 
 def _with_base(found: Resolved) -> Resolved:

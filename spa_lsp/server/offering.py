@@ -206,8 +206,6 @@ class Offering:
             site = site_at(ask.cursor, self._size(ask))
             self.anchors.put(spot, site)
         request = await self._request(ask, site)
-        if request.k is not None and 0 < len(await self._names(self.adapter_set)) <= request.k:
-            request = replace(request, k=None)  # more than there are would be refused
         language = ask.cursor.document.language
         return WorkOrder(
             spot=spot,

@@ -65,6 +65,8 @@ class SpaServer(LanguageServer):
         self.n_answers: Counter[tuple[str, bool]] = Counter()  # by how they were asked for, and whether from the cache
         self.starting: asyncio.Task[None] | None = None  # kept, or it could be collected before it is done
         self._learning: asyncio.Future[None] | None = None  # the same
+        self._counting: asyncio.Task[None] | None = None  # the same
+        self._held: Names | None = None  # what was told last
         self.is_over = asyncio.Event()
         self._engine_command = engine_command
         self._link: EngineLink | RemoteLink | None = None
@@ -144,6 +146,13 @@ class SpaServer(LanguageServer):
             self.offering.adapter_set = event.adapter_set
         if isinstance(event, Names):
             self.offering.tokens_per_s = event.prompt_tokens_per_s or self.offering.tokens_per_s
+            self._held, self._counting = event, asyncio.get_running_loop().create_task(self._count(event))
+
+    async def _count(self, held: Names) -> None:
+        """Tell what is held with the number of its adapters, unless it is something else meanwhile."""
+        adapters = await self.names.of(held.base, held.adapter_set)
+        if held is self._held:
+            self.status.hold(held.base, held.adapter_set, k=len(adapters) or None)
 
     def progress_bar(self) -> Bar | None:
         """The client's progress bar, if it has one."""

@@ -70,6 +70,13 @@ class Status:
             self._names["sends_to"] = place
             self.tell()
 
+    def hold(self, base: str, adapter_set: str, *, k: int | None) -> None:
+        """This base and set, of so many adapters, answer from now on."""
+        names = {**self._names, "base": base, "adapter_set": adapter_set, "k": k}
+        if names != self._names:
+            self._names = names
+            self.tell()
+
     def on_event(self, event: events.LinkEvent) -> None:
         """Take an event of the engine's link, see `EngineLink`."""
         match event:
@@ -80,8 +87,6 @@ class Status:
                 self._show_bar(stage, fraction)
             case events.Ready():
                 self._become("ready", "")
-            case events.Names():
-                self._learn(event)
             case events.Busy():
                 self._n_busy += 1
                 if self._busy_timer is None:
@@ -102,13 +107,6 @@ class Status:
         elif self._busy_timer:
             self._busy_timer.cancel()
             self._busy_timer = None
-
-    def _learn(self, held: events.Names) -> None:
-        k = self._names["k"] if held.k is None else held.k
-        names = {**self._names, "base": held.base, "adapter_set": held.adapter_set, "k": k}
-        if names != self._names:
-            self._names = names
-            self.tell()
 
     def _become(self, state: State, message: str) -> None:
         if self._busy_timer:

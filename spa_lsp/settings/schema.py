@@ -228,6 +228,11 @@ def _is_place_of_key(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(r"([A-Z_][A-Z0-9_]{0,99}|~?/.{1,200})?", value) is not None
 
 
+def _is_list_of_lines(value: Any) -> bool:
+    """Of texts that `.gitignore` has one line for each, so that a `!` can stand at the beginning only."""
+    return _is_list_of_texts(value) and not any("\n" in line or line.startswith("\ufeff") for line in value)
+
+
 def _is_list_of_texts(value: Any) -> bool:
     return isinstance(value, list) and len(value) <= 1000 and all(_is_text(item) for item in value)
 
@@ -246,7 +251,7 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "context_chars": ("a number from 0 to 20000, or an object of such: files, diff", _is_context),
     "trigger": (f"one of {', '.join(TRIGGERS)}", _is_one_of(*TRIGGERS)),
     "disabled_languages": ("a list of language ids", _is_list_of_texts),
-    "ignore": ("a list of lines as in a .gitignore", _is_list_of_texts),
+    "ignore": ("a list of lines as in a .gitignore", _is_list_of_lines),
     "learned_order": ("true or false", _is_bool),
     "speculative": ("true or false", _is_bool),
     "completion_fallback": ("true or false", _is_bool),

@@ -6,12 +6,13 @@ so that they can be computed at once, and go on as drawn. A token is whatever it
 here, the bytes that it spells where a server elsewhere tells of no ids.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from spa_lsp.text.languages import syntax_of
+from spa_lsp.text.languages import canonical
+from spa_lsp.text.lexer import Span, open_end, spans
+from spa_lsp.text.site import Site
 
 N_CHOICES = 4  # tokens that are noted at each place of a lead
 MAX_PLACES = 64  # of a lead; behind them rows would have nearly all of it in common
@@ -21,6 +22,7 @@ MAX_PLACES = 64  # of a lead; behind them rows would have nearly all of it in co
 BRANCH_SHARE = 0.75
 _DOCSTRINGS = ('"""', "'''")
 _USUAL = "python"  # what a text is taken for when nobody says
+_HALF_CHARACTER = "\ufffd"
 
 Token = TypeVar("Token")
 
@@ -49,12 +51,13 @@ def branches(
     text: bytes,
     n_owed: int,
     spell: Callable[[Sequence[Token]], bytes],
-    language: str = "",
+    site: Site,
 ) -> list[Branch[Token]]:
     """How other rows may begin, the likeliest first.
 
-    Whitespace, comments and docstrings make no other program. Nor does another token for what the lead says there:
-    `)` instead of `)\\n`. Where a text only ends earlier, or goes on in a line that was cut off, there is nothing new.
+    Whitespace, comments and docstrings that the text begins itself make no other program, neither another word in one.
+    Nor does another token for what the lead says there: `)` instead of `)\\n`. Where a text only ends earlier, or goes
+    on in a line that was cut off, there is nothing new.
 
     Args:
         tokens: of the lead, those that were cut off too; a stop token is none.
@@ -63,10 +66,12 @@ def branches(
         text: what is shown of the lead, behind the text that it owed.
         n_owed: bytes of that; a token that spells no more than owed text could be followed by the lead's own.
         spell: what tokens spell; special ones spell nothing.
-        language: of the text, an LSP language id: it says what a comment is. Empty: not known.
+        site: what stands before the cursor and in which language says what a comment is.
     """
     found: list[tuple[float, Branch[Token]]] = []
     likelihood, begun = 0.0, b""
+    language = canonical(site.language or _USUAL)
+    before = open_end(site.before, language)
     for place, at_place in enumerate(choices[:MAX_PLACES]):
         if len(begun) > max(len(text.rstrip(b"\n")), n_owed):
             break
@@ -74,7 +79,7 @@ def branches(
         for each in at_place:
             beginning = begun + spell([each.token])
             if each.token != taken and _is_other(
-                beginning, text, n_begun=len(begun), n_owed=n_owed, language=language or _USUAL
+                beginning, text, n_begun=len(begun), n_owed=n_owed, before=before, language=language
             ):
                 found.append((likelihood + each.logprob, Branch(place=place, choice=each)))
         if taken is not None:
@@ -82,14 +87,26 @@ def branches(
     return [branch for _, branch in sorted(found, key=lambda each: -each[0])]
 
 
-def _is_other(beginning: bytes, text: bytes, *, n_begun: int, n_owed: int, language: str) -> bool:
+def _is_other(beginning: bytes, text: bytes, *, n_begun: int, n_owed: int, before: str, language: str) -> bool:
     if not beginning.startswith(text[:n_owed]) or text.startswith(beginning.rstrip()):
         return False
-    added = beginning[max(n_begun, n_owed) :].decode(errors="replace").strip()
-    return bool(added) and not _is_remark(added, language)
+    known = beginning[n_owed : max(n_begun, n_owed)].decode(errors="replace").rstrip(_HALF_CHARACTER)
+    code = _code(before, beginning[n_owed:].decode(errors="replace"), language)
+    return bool(code[len(known) :].strip())
 
 
-def _is_remark(text: str, language: str) -> bool:
-    """Whether a text begins with what no program depends on."""
-    openers = (piece.opener for piece in syntax_of(language).pieces if piece.kind == "comment")
-    return any(re.match(opener, text) for opener in openers) or (language == "python" and text.startswith(_DOCSTRINGS))
+def _code(before: str, text: str, language: str) -> str:
+    """The text behind this one, with spaces for the comments and docstrings that it begins itself."""
+    whole = before + text
+    for span in spans(before, text, language):
+        if span.start >= len(before) and _is_remark(whole, span, language):
+            whole = whole[: span.start] + " " * (span.end - span.start) + whole[span.end :]
+    return whole[len(before) :]
+
+
+def _is_remark(text: str, span: Span, language: str) -> bool:
+    """Whether no program depends on it: a comment, or a docstring, which stands where a statement does."""
+    if span.kind == "comment" or language != "python":
+        return span.kind == "comment"
+    is_statement = not text[text.rfind("\n", 0, span.start) + 1 : span.start].strip()
+    return is_statement and text.startswith(_DOCSTRINGS, span.start)

@@ -57,6 +57,12 @@ def span_at_end(text: str, language: str) -> Span | None:
     return last if last and last.is_open and last.end == len(text) else None
 
 
+def open_end(text: str, language: str) -> str:
+    """As much of its end as decides how what follows is read: its last line, or all from where what is open began."""
+    end = text[-MAX_CHARS:]
+    return end[_resume(end, _spans_of(end, canonical(language))) :]
+
+
 @lru_cache(maxsize=8)
 def _spans_of(text: str, language: str) -> tuple[Span, ...]:
     """Kept: of one place many completions are read, by several rules."""

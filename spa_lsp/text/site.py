@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from spa_lsp.completion import CompletionRequest
+
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
@@ -31,3 +33,9 @@ class Site:
     def next_lines(self) -> list[str]:
         """The lines after the cursor's that are not blank, without white space at their ends."""
         return [line.rstrip() for line in self.suffix.split("\n")[1:] if line.strip()]
+
+
+def site_of(request: CompletionRequest) -> Site:
+    """What a request says of the cursor; an instruction is no text before it."""
+    prefix = request.prefix if request.layout == "infill" else ""
+    return Site(prefix=prefix, begun=request.begun, suffix=request.suffix, language=request.language)

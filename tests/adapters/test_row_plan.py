@@ -31,5 +31,10 @@ def test_every_adapter_has_a_branch_of_its_own(adapter_set, asked, branches):
     assert plan_rows(CompletionRequest(prefix="x", **asked), adapter_set).branches == branches
 
 
+# #15
+def test_more_than_the_set_has_are_all_that_it_has(adapter_set):
+    assert plan_rows(CompletionRequest(prefix="x", k=9), adapter_set).n_rows == 5
+
+
 def test_rows_of_a_base_alone_take_the_likeliest_branches():
     assert plan_rows(CompletionRequest(prefix="x", lead_first=True, k=4), None).branches == [0, 1, 2]

@@ -133,8 +133,8 @@ def test_an_unknown_set_starts_no_engine(file):
 
 
 def test_what_the_engine_refuses_is_one_sentence(file):
-    with serving(FakeCompleter(error=BadInput("k is 9, but x has 8 adapters to choose from"))):
-        assert "Error: k is 9, but x has 8" in complete(f"{file}:1:1", "-k", 9, status=1).output
+    with serving(FakeCompleter(error=BadInput("max_tokens is 9; choose less"))):
+        assert "Error: max_tokens is 9; choose less" in complete(f"{file}:1:1", status=1).output
 
 
 @pytest.fixture
@@ -166,9 +166,9 @@ def test_without_the_engine_the_answer_comes_from_this_process(tiny_set, file):
     assert running_engines() == []
 
 
-def test_more_alternatives_than_adapters_is_one_sentence(tiny_set, file):
-    result = complete(f"{file}:2:5", "--no-engine", "-k", 4, status=1)
-    assert "k is 4, but mine has 3 adapters" in result.output
+def test_more_alternatives_than_adapters_are_one_of_each(tiny_set, file):
+    found = json.loads(complete(f"{file}:2:5", "--no-engine", "-k", 4, "--max-tokens", 4, "--json").stdout)
+    assert [each["adapter"] for each in found["alternatives"]] == ["a1", "a2", "a3"]
 
 
 def test_an_unknown_adapter_lists_those_there_are(tiny_set, file):

@@ -50,6 +50,15 @@ def test_one_engine_serves_every_set_by_name(two_sets, path):
     assert log_path(path).read_text().count("ready: ") == 1
 
 
+# #15
+def test_a_set_that_one_client_misspelt_is_in_the_way_of_no_other(two_sets, path):
+    with pytest.raises(NotFound, match="no adapter set 'onne'"):
+        adapters_that_answer("onne")  # which starts the engine
+    assert adapters_that_answer("") == ("", ["base"] * BASE_ROWS)
+    assert adapters_that_answer("one") == ("one", ["a1", "a2"])
+    assert log_path(path).read_text().count("ready: ") == 1
+
+
 def test_a_base_that_was_never_pulled_is_told_with_the_way_out(tiny_base, path):
     tiny_base.unlink()
     client = EngineClient.connect(TINY_ID, quantization="fp32")

@@ -44,11 +44,16 @@ def test_rows_are_as_good_as_likeliest_under_peft(folders, quantization):
     assert len(set(found.rows)) > 1
 
 
+@pytest.mark.parametrize("quantization", ["fp32", "nf4", "int8"])
 @pytest.mark.parametrize("changes", [{}, {"lead_first": True}, {"temperature": 0.8}, {"prefix": "retu"}, {"k": 1}])
-def test_captured_steps_write_what_eager_ones_write(folders, changes):
-    completer = LocalCompleter.load(TINY_ID, adapter_set=install_set("tiny", folders), quantization="fp32")
+def test_captured_steps_write_what_eager_ones_write(folders, changes, quantization):
+    if quantization != "fp32":
+        pytest.importorskip("bitsandbytes", reason=f"{quantization} needs bitsandbytes")
+    completer = LocalCompleter.load(TINY_ID, adapter_set=install_set("tiny", folders), quantization=quantization)
+    assert (completer.static is None) == (quantization == "int8")  # of which no step can be captured
     request = replace(REQUEST, **changes)
     captured = [completer.complete(request).alternatives for _ in range(2)]
+    assert completer.static or quantization == "int8"  # no capture has failed
     completer.static = None
     eager = [a.text for a in completer.complete(request).alternatives]
     assert [[a.text for a in each] for each in captured] == [eager, eager]

@@ -331,7 +331,6 @@ def test_special_tokens_and_half_an_emoji_in_the_text_do_no_harm(completer):
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
-        ({"k": 9}, BadInput, "8 adapters"),
         ({"k": 0}, BadInput, "1 to"),
         ({"adapters": ("a9",)}, NotFound, "choose one of: a1"),
         ({"layout": "instruct", "prefix": " "}, BadInput, "empty"),

@@ -103,6 +103,39 @@ def test_a_request_behind_another_sees_nothing_of_it(both):
     assert_same(*both())
 
 
+# #15
+def test_where_no_step_can_be_captured_eager_ones_are_made_from_now_on(both, monkeypatch, caplog):
+    def refuse(self, *arguments):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(static_decode.StaticStep, "__init__", refuse)
+    assert_same(*both(lead_first=True))
+    assert_same(*both())
+    assert caplog.text.count("no step can be captured") == 1
+
+
+# #15
+@pytest.mark.parametrize(("quantization", "does_pay"), [("nf4", True), ("bf16", True), ("int8", False)])
+def test_steps_are_captured_on_cuda_but_for_int8_which_looks_at_numbers_on_the_host(tiny_base, quantization, does_pay):
+    base = load_base(TINY_ID, quantization="fp32", device="cpu")
+    assert static_decode.pays(replace(base, device="cuda", quantization=quantization)) == does_pay
+    assert not static_decode.pays(base)
+
+
+# #15
+def test_what_a_broken_row_leaves_in_the_buffers_breaks_no_later_request(both, monkeypatch):
+    append = static_decode.StaticKeyValues.append
+
+    def broken(self, layer, key, value):
+        value[2] = torch.nan
+        return append(self, layer, key, value)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(static_decode.StaticKeyValues, "append", broken)
+        assert both()[1][2].finish == "disabled"
+    assert_same(*both())
+
+
 def test_another_set_is_not_served_with_the_adapters_of_the_one_before(adapter_set, files, tmp_path):  # noqa: F811
     names = list(files)
     other = make_set({"only": files[names[5]]}, tmp_path / "other")

@@ -239,6 +239,13 @@ def begun(lead, others):
     return [row.text for row in others if row.text]
 
 
+# #15
+@pytest.mark.parametrize(("language", "expected"), [("typescript", ["#so"]), ("python", []), ("", [])])
+def test_what_a_comment_is_says_the_language_of_the_request(catalog, language, expected):
+    lead, *others = rows_of(replace(REQUEST, language=language), 2)
+    assert begun(heard(lead, (b"x", b"#so")), others) == expected
+
+
 def test_no_row_begins_inside_a_character(catalog):
     lead, *others = rows_of(REQUEST, 4)
     heard(lead, (b"'\xc3", b"1"), (b"\xa9", b"2", b"\xa8"), (b"'", b"3"))
@@ -249,6 +256,13 @@ def test_where_tokens_do_not_spell_the_text_there_is_no_branch(catalog):
     """As with the tokens of a vocabulary, which write a space in another way."""
     lead, *others = rows_of(REQUEST, 2)
     assert begun(heard(lead, ("Ġreturn".encode(), "Ġtotal".encode()), text=" return"), others) == []
+
+
+# #16
+def test_half_an_emoji_at_its_end_costs_the_lead_nothing_else(catalog):
+    lead, *others = rows_of(REQUEST, 2)
+    heard(lead, (b"x", b"y"), text="x\ud83d", finish="stop")
+    assert begun(lead, others) == ["y"] and lead.alternative().text == "x"
 
 
 def test_a_special_token_is_no_branch(catalog):
@@ -291,6 +305,7 @@ LISTED = {"tokens": ["a"], "token_logprobs": [-0.5], "top_logprobs": [{"a": -0.5
         ({"token_logprobs": [-0.5]}, None, []),
         (LISTED | {"tokens": ["token_id:7"], "top_logprobs": [{"token_id:7": -0.5, "token_id:8": -1.0}]}, None, []),
         (LISTED | {"tokens": [r"bytes:\xc3\xa9"], "top_logprobs": [{r"bytes:\xc3": -1.0}]}, "é".encode(), []),
+        (LISTED | {"tokens": ["\ud83d"], "top_logprobs": [{"\ud83d": -0.5, "b": -1.0}]}, None, [b"b"]),
         (LISTED | {"top_logprobs": [{"\ufffd": -0.5, "b": -9999.0, "c": float("-inf"), "d": None}]}, b"a", []),
     ],
 )

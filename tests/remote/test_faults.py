@@ -76,6 +76,12 @@ async def other_json(writer, body):
     await send_data(writer, b'data: {"choices": [{"text": {"SECRET": 1}, "logprobs": 5}]}\n\n')
 
 
+async def no_float(writer, body):
+    await send_head(writer)
+    said = b'{"token": "x", "logprob": -1%s}' % (400 * b"0")
+    await send_data(writer, b'data: {"choices": [{"text": "x", "logprobs": {"content": [%s]}}]}\n\n' % said)
+
+
 async def error_in_the_stream(writer, body):
     await send_head(writer)
     await send_data(writer, b'data: {"error": {"message": "SECRET"}}\n\n')
@@ -99,7 +105,8 @@ async def endless_comments(writer, body):
 
 
 @pytest.mark.parametrize(
-    "behave", [half, ends_too_soon, garbage, other_json, error_in_the_stream, no_http, endless_line, endless_comments]
+    "behave",
+    [half, ends_too_soon, garbage, other_json, no_float, error_in_the_stream, no_http, endless_line, endless_comments],
 )
 async def test_a_broken_answer_is_none(opened, behave):
     _, engine = await opened(settings=ALONE, behave=behave)

@@ -49,6 +49,30 @@ async def test_new_settings_of_the_client_count_at_once(front):
     assert await max_tokens(client, completer) == 7
 
 
+# #15
+async def test_what_a_client_has_from_a_folder_may_set_no_more_than_a_file_there(front):
+    theirs = {
+        "maxTokens": 8,
+        "ignore": ["!mine", "b/"],
+        "recordOutcomes": "text",
+        "contextChars": {"diff": 9},
+        "base": "b",
+    }
+    client = await front(
+        settings={"ignore": ["mine"], "maxTokens": 7, "workspace": {**theirs, "disabledLanguages": ["c"]}}
+    )
+    kept = client.server.settings
+    assert (kept.max_tokens, kept.ignore, kept.disabled_languages) == (8, ("mine",), ("c",))
+    assert (kept.base, kept.record_outcomes, kept.diff_chars) == ("fake-base", True, 0)
+    assert len(client.messages) == 4
+
+
+# #15
+async def test_the_lines_of_a_folder_in_a_client_add_up_with_the_users(front):
+    client = await front(settings={"ignore": ["a/"], "workspace": {"ignore": ["b/"]}})
+    assert client.server.settings.ignore == ("a/", "b/") and client.messages == []
+
+
 async def test_a_client_that_gives_nothing_is_asked_at_the_start():
     client = Front()
     client.replies["workspace/configuration"] = [{"maxTokens": 8, "trace": {"server": "off"}}, None, None]

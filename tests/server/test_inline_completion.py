@@ -146,6 +146,15 @@ async def test_brackets_that_the_editor_closed_are_replaced(front):
     assert item["range"] == {"start": {"line": 0, "character": 14}, "end": {"line": 0, "character": 15}}
 
 
+# #15
+async def test_the_engine_is_told_the_language_of_a_text_without_a_name(front):
+    completer = FakeCompleter()
+    client = await front(completer)
+    client.open("const n = \n", uri="untitled:Untitled-1", language="typescript")
+    await client.items(0, 10, uri="untitled:Untitled-1")
+    assert (completer.asked[0].language, completer.asked[0].path) == ("typescript", "")
+
+
 # issue 13
 async def test_in_the_middle_of_a_word_nothing_is_offered_unasked(front):
     completer = FakeCompleter(texts=("calculate_total(items)",))

@@ -2,15 +2,19 @@
 
 import asyncio
 import threading
+from contextlib import closing
 
 import pytest
 
+from spa_lsp.adapters import writing
 from spa_lsp.engine.events import Loading
 from spa_lsp.errors import NotFound
 from spa_lsp.server import status
+from spa_lsp.storage import store
 from tests.fakes import PATIENCE_S, SLOW, FakeCompleter
 from tests.server.conftest import eventually
 from tests.server.front import CAPABILITIES
+from tests.tiny_set import make_adapters, make_set
 
 CODE = "def add(a, b):\n    \n"
 WITH_BARS = {**CAPABILITIES, "window": {"workDoneProgress": True}}
@@ -45,7 +49,7 @@ async def test_the_way_from_start_to_ready_is_told(front):
     await eventually(lambda: "ready" in states(client))
     await eventually(lambda: client.statuses[-1]["base"] == "fake-base")
     assert states(client)[0] == "starting" and states(client)[-2:] == ["ready", "ready"]
-    assert client.statuses[-1] | {"k": None} == {
+    assert client.statuses[-1] == {
         "state": "ready",
         "message": "",
         "base": "fake-base",
@@ -79,12 +83,17 @@ async def test_a_client_without_progress_bars_gets_none(front):
     assert client.requests == [] and progress(client) == []
 
 
-async def test_k_is_known_after_the_first_answer(front):
+# #15
+async def test_k_is_that_of_the_set_however_many_have_answered(front):
+    adapters = make_adapters(k=2)
+    with closing(store.open_store(write=True)) as db:
+        writing.publish(db, make_set(adapters, name="fake-set", base_id="fake-base"), adapters)
     client = await front()
     client.open(CODE)
-    await eventually(lambda: "ready" in states(client))
-    await client.items(1, 4)
-    assert client.statuses[-1]["k"] == 3
+    await eventually(lambda: client.statuses[-1]["k"] == 2)
+    assert len(await client.items(1, 4)) == 3
+    await client.server._counting
+    assert [status["k"] for status in client.statuses if status["base"]] == [2]
 
 
 async def test_long_work_is_told_and_its_end(front, monkeypatch):

@@ -55,6 +55,8 @@ def test_null_is_not_set():
         ("disabledLanguages", "markdown"),
         ("disabledLanguages", [1]),
         ("ignore", "*.log"),
+        ("ignore", ["a\n!.env*"]),  # two lines, of which the second takes something back
+        ("ignore", ["\ufeff!.env*"]),  # a mark that is no part of a file's first line
         ("learnedOrder", 1),
         ("speculative", "yes"),
         ("completionFallback", 0),

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from spa_lsp.text.branching import MAX_PLACES, Choice, branches
+from spa_lsp.text.site import Site
 
 SPELLED = {
     1: b"a",
@@ -22,6 +23,7 @@ SPELLED = {
     13: b" ",
     14: b"// so",
     15: b"/* so",
+    16: b'"""\n',
 }
 
 
@@ -34,11 +36,11 @@ def at(**likely):
     return [Choice(token=int(name[1:]), logprob=math.log(p)) for name, p in likely.items()]
 
 
-def branched(tokens, choices, text=None, n_owed=0, **options):
+def branched(tokens, choices, text=None, n_owed=0, **site):
     taken = [{each.token: each.logprob for each in own} for own in choices]
     logprobs = [own.get(token, 0.0) for token, own in zip(tokens, taken, strict=False)]
     text = spell(tokens) if text is None else text
-    found = branches(tokens, logprobs, choices, text=text, n_owed=n_owed, spell=spell, **options)
+    found = branches(tokens, logprobs, choices, text=text, n_owed=n_owed, spell=spell, site=Site(**site))
     return [(*tokens[: each.place], each.choice.token) for each in found]
 
 
@@ -64,6 +66,31 @@ def test_what_is_a_comment_says_the_language(language, expected):
     """`// so` goes on with a division in Python, `# so` with a private field in TypeScript."""
     choices = [at(t1=0.4, t5=0.04, t6=0.03, t14=0.02, t15=0.01)]
     assert branched([1], choices, language=language) == [(token,) for token in expected]
+
+
+# #15
+@pytest.mark.parametrize(("opener", "closer"), [(5, 4), (6, 16)], ids=["comment", "docstring"])
+def test_other_words_in_a_comment_of_the_lead_are_no_other_program(opener, closer):
+    choices = [at(**{f"t{opener}": 0.9}), at(t8=0.5, t3=0.4), at(**{f"t{closer}": 0.6, "t3": 0.3}), at(t1=0.5, t8=0.4)]
+    assert branched([opener, 8, closer, 1], choices) == [(opener, 8, closer, 8)]
+
+
+# #15
+def test_other_words_in_a_string_are():
+    assert branched([1, 2, 6, 8], [at(t1=0.9), at(t2=0.9), at(t6=0.9), at(t8=0.5, t1=0.4)]) == [(1, 2, 6, 1)]
+
+
+# #15
+@pytest.mark.parametrize("prefix", ['"""Sum ', "# Sum ", 'print("'])
+def test_other_words_where_the_user_has_begun_a_comment_or_a_string_are(prefix):
+    """Who stands in one wants them. And it opens nothing there."""
+    assert branched([8], [at(t8=0.5, t5=0.4)], prefix=prefix) == [(5,)]
+
+
+# #15
+def test_what_closes_the_docstring_of_the_user_opens_none():
+    choices = [at(t4=0.9), at(t16=0.9), at(t1=0.5, t8=0.4)]
+    assert branched([4, 16, 1], choices, prefix='def f():\n    """Sum') == [(4, 16, 8)]
 
 
 def test_half_a_character_can_begin_one():

@@ -71,9 +71,15 @@ async function toggleLanguage(): Promise<void> {
     void vscode.window.showInformationMessage('Put the cursor into a file of the language first.');
     return;
   }
-  const languages = toggled(readSetting('disabledLanguages'), language);
-  await writeSetting('disabledLanguages', languages.length ? languages : undefined);
-  const state = languages.includes(language) ? 'off' : 'on';
+  const configuration = vscode.workspace.getConfiguration('spaLsp');
+  const { globalValue, workspaceValue } = toggled(configuration.inspect('disabledLanguages'), language);
+  const { Global, Workspace } = vscode.ConfigurationTarget;
+  for (const [target, languages] of [[Global, globalValue], [Workspace, workspaceValue]] as const) {
+    if (languages) {
+      await configuration.update('disabledLanguages', languages.length ? languages : undefined, target);
+    }
+  }
+  const state = [globalValue, workspaceValue].some((languages) => languages?.includes(language)) ? 'off' : 'on';
   void vscode.window.setStatusBarMessage(`spa-lsp is ${state} in ${language}.`, 4000);
 }
 

@@ -10,19 +10,23 @@ export interface Inspected {
 /** Settings of the extension itself, which the server does not know. */
 export const CLIENT_SETTINGS = ['enabled', 'server.path', 'trace.server'];
 
-/** The settings to send: those the user has set somewhere, the nearest value of each; null means not set. */
+/**
+ * The settings to send: those that are set somewhere; null means not set.
+ * What the folder's files say stands apart, under `workspace`: anyone can have written them, and the server takes less of them.
+ */
 export function serverOptions(
   names: readonly string[],
   inspect: (name: string) => Inspected | undefined,
 ): Record<string, unknown> {
-  const options: Record<string, unknown> = {};
-  for (const name of names) {
-    const value = CLIENT_SETTINGS.includes(name) ? undefined : explicitValue(inspect(name));
-    if (value !== undefined && value !== null) {
-      options[name] = value;
-    }
-  }
-  return options;
+  const found = names.filter((name) => !CLIENT_SETTINGS.includes(name)).map((name) => [name, inspect(name)] as const);
+  const own = found.map(([name, each]) => [name, each?.globalValue] as const);
+  const folder = found.map(([name, each]) => [name, each?.workspaceFolderValue ?? each?.workspaceValue] as const);
+  const workspace = thoseSet(folder);
+  return { ...thoseSet(own), ...(Object.keys(workspace).length ? { workspace } : {}) };
+}
+
+function thoseSet(values: readonly (readonly [string, unknown])[]): Record<string, unknown> {
+  return Object.fromEntries(values.filter(([, value]) => value !== undefined && value !== null));
 }
 
 /** What the user has set, nearest first; undefined when nothing is set. */
@@ -30,8 +34,17 @@ export function explicitValue(inspected: Inspected | undefined): unknown {
   return inspected?.workspaceFolderValue ?? inspected?.workspaceValue ?? inspected?.globalValue;
 }
 
-/** The list with the language added, or removed if it was there. */
-export function toggled(languages: unknown, language: string): string[] {
-  const before = Array.isArray(languages) ? languages.filter((each): each is string => typeof each === 'string') : [];
-  return before.includes(language) ? before.filter((each) => each !== language) : [...before, language];
+/** The lists to write, so that a language is off that was on, or on that was off. The user's and the folder's add up. */
+export function toggled(inspected: Inspected | undefined, language: string): { globalValue?: string[]; workspaceValue?: string[] } {
+  const before = { globalValue: texts(inspected?.globalValue), workspaceValue: texts(inspected?.workspaceValue) };
+  const having = (['globalValue', 'workspaceValue'] as const).filter((place) => before[place].includes(language));
+  if (having.length) {
+    return Object.fromEntries(having.map((place) => [place, before[place].filter((each) => each !== language)]));
+  }
+  const place = inspected?.workspaceValue === undefined ? 'globalValue' : 'workspaceValue';
+  return { [place]: [...before[place], language] };
+}
+
+function texts(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((each): each is string => typeof each === 'string') : [];
 }

@@ -10,9 +10,13 @@ test('nothing is sent that the user has not set', () => {
   assert.deepEqual(options({ base: {}, alternatives: { globalValue: null } }), {});
 });
 
-test('the nearest value is sent', () => {
-  assert.deepEqual(options({ maxTokens: { globalValue: 10, workspaceValue: 20, workspaceFolderValue: 30 } }), { maxTokens: 30 });
-  assert.deepEqual(options({ maxTokens: { globalValue: 10, workspaceValue: 20 } }), { maxTokens: 20 });
+test('what a folder says stands apart from what the user has set', () => {
+  const set = { ignore: { globalValue: ['secret/'], workspaceValue: ['!secret/'] }, stop: { workspaceValue: 'single' } };
+  assert.deepEqual(options(set), { ignore: ['secret/'], workspace: { ignore: ['!secret/'], stop: 'single' } });
+});
+
+test('of what a folder says the nearest is sent', () => {
+  assert.deepEqual(options({ maxTokens: { workspaceValue: 20, workspaceFolderValue: 30 } }), { workspace: { maxTokens: 30 } });
 });
 
 test('false, zero and the empty text are values', () => {
@@ -25,7 +29,14 @@ test("the extension's own settings are not sent", () => {
 });
 
 test('a language is added, and removed by the second time', () => {
-  assert.deepEqual(toggled(undefined, 'python'), ['python']);
-  assert.deepEqual(toggled(['go', 'python'], 'python'), ['go']);
-  assert.deepEqual(toggled('nonsense', 'go'), ['go']);
+  assert.deepEqual(toggled(undefined, 'python'), { globalValue: ['python'] });
+  assert.deepEqual(toggled({ globalValue: ['go', 'python'] }, 'python'), { globalValue: ['go'] });
+  assert.deepEqual(toggled({ globalValue: 'nonsense' }, 'go'), { globalValue: ['go'] });
+});
+
+test('a language is off until no list has it', () => {
+  assert.deepEqual(toggled({ globalValue: ['go'], workspaceValue: ['c'] }, 'go'), { globalValue: [] });
+  const both = { globalValue: ['go'], workspaceValue: ['go', 'c'] };
+  assert.deepEqual(toggled(both, 'go'), { globalValue: [], workspaceValue: ['c'] });
+  assert.deepEqual(toggled({ globalValue: ['go'], workspaceValue: [] }, 'c'), { workspaceValue: ['c'] });
 });

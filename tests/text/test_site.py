@@ -1,0 +1,17 @@
+"""What a request says of the cursor."""
+
+from spa_lsp.completion import CompletionRequest
+from spa_lsp.text.site import Site, site_of
+
+ASKED = CompletionRequest(prefix="a\n", begun="b", suffix="\nc", language="rust")
+
+
+def test_the_site_of_a_request_has_all_of_its_text():
+    assert site_of(ASKED) == Site(prefix="a\n", begun="b", suffix="\nc", language="rust")
+
+
+# #15
+def test_an_instruction_is_no_text_before_the_answer():
+    """A quote in it opens no string in the code."""
+    asked = CompletionRequest(prefix='Don"t ask', layout="instruct", begun="def f():\n")
+    assert site_of(asked).before == "def f():\n"
