@@ -125,7 +125,7 @@ def check_packages() -> Finding:
             name="packages",
             state="note",
             text="spa-lsp runs without being installed",
-            mend="pip install .",
+            mend="in its folder: make venv, or pip install .",
             details=versions,
         )
     missing = []
@@ -182,7 +182,7 @@ def _broken_torch(status: int, stderr: str, flags: list[str]) -> Finding:
         name="device",
         state="bad",
         text=f"importing torch, transformers or peft failed with status {status}: {said}",
-        mend="install them again: pip install --force-reinstall spa-lsp",
+        mend="install them again, in the folder of spa-lsp: rm -r .venv && make venv, or pip install --force-reinstall .",
         details={"cpu_flags": flags},
     )
 

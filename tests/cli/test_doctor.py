@@ -97,6 +97,12 @@ def test_broken_torch_is_bad_and_its_last_words_are_shown():
     assert "status 1: ImportError: libcuda is not there" in found.text
 
 
+# #15
+def test_what_is_installed_again_is_the_checkout_and_no_package_of_that_name():
+    mend = check_device("raise ImportError").mend
+    assert "make venv" in mend and mend.endswith(" .") and "install spa-lsp" not in mend
+
+
 def test_torch_that_kills_its_process_is_bad():
     assert "status -4" in check_device("import os; os.kill(os.getpid(), 4)").text
 
