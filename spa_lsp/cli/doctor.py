@@ -26,7 +26,7 @@ _CREATE_RULESET, _VERSION_ONLY = 444, 1  # linux/landlock.h; the number is the s
 CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
 _PROBE = """
-import json, torch, peft
+import json, torch
 from spa_lsp.lm.load import pick_device, pick_quantization
 from spa_lsp.lm.roads import look_at_cpu
 device = pick_device()
@@ -181,7 +181,7 @@ def _broken_torch(status: int, stderr: str, flags: list[str]) -> Finding:
     return Finding(
         name="device",
         state="bad",
-        text=f"importing torch, transformers or peft failed with status {status}: {said}",
+        text=f"importing torch or transformers failed with status {status}: {said}",
         mend="install them again, in the folder of spa-lsp: rm -r .venv && make venv, or pip install --force-reinstall .",
         details={"cpu_flags": flags},
     )
