@@ -1,6 +1,7 @@
 import json
 import shutil
 from contextlib import closing
+from importlib import metadata
 
 import pytest
 from click.testing import CliRunner
@@ -9,25 +10,20 @@ from spa_lsp import paths
 from spa_lsp.adapters import selection, writing
 from spa_lsp.bases.catalog import DEFAULT_BASE, RECORD_NAME, base_dir, find_base
 from spa_lsp.cli import main
-from spa_lsp.cli.doctor import (
-    _guarded,
-    _to_text,
-    check_base,
-    check_broken_sets,
-    check_cache,
+from spa_lsp.cli._machine_checks import (
     check_device,
     check_disk,
-    check_engine,
     check_memory,
     check_packages,
     check_sandbox,
-    check_set,
-    check_store,
     file_system_of,
     kernel_has_landlock,
     read_cpu_flags,
 )
+from spa_lsp.cli._own_checks import check_base, check_broken_sets, check_cache, check_engine, check_set, check_store
+from spa_lsp.cli.doctor import _guarded, _to_text
 from spa_lsp.engine.supervisor import socket_path
+from spa_lsp.errors import Damaged
 from spa_lsp.storage import store
 from tests.fakes import FakeCompleter, engine_in_thread
 from tests.tiny_set import make_adapters, make_set
@@ -89,6 +85,41 @@ def test_device_comes_from_the_child():
     answer = {"device": "cuda", "device_name": "a GPU", "quantization": "nf4", "n_threads": 2}
     found = check_device(f"print('noise'); print('''{json.dumps(answer)}''')")
     assert (found.state, found.text) == ("ok", "a GPU (cuda, 2 threads), nf4")
+
+
+def answer_of_cpu(reason):
+    answer = {"device": "cpu", "device_name": "one", "quantization": "int8", "kernel": "torch", "n_threads": 2}
+    return f"print({json.dumps(answer | dict(reason=reason))!r})"
+
+
+# #15
+def test_a_kernel_that_cannot_be_compiled_is_a_note_with_the_way_out():
+    found = check_device(answer_of_cpu("there is no c++; install g++"))
+    assert (found.state, found.mend) == ("note", "install g++")
+    assert found.text.endswith("slower than it could be: there is no c++")
+
+
+# #15
+def test_a_kernel_that_is_the_slower_way_needs_no_mend():
+    found = check_device(answer_of_cpu("the kernel is slower here"))
+    assert (found.state, found.mend) == ("ok", "") and found.text.endswith("; the kernel is slower here")
+
+
+# #15
+def test_an_error_without_a_way_out_is_not_its_own_mend():
+    def check():
+        raise Damaged("the file is short")
+
+    found = _guarded("base", check)
+    assert (found.state, found.text, found.mend) == ("bad", "the file is short", "")
+
+
+# #15
+def test_a_package_that_is_missing_is_installed_in_the_range_that_is_declared(monkeypatch):
+    monkeypatch.setattr(metadata, "requires", lambda _: ["click>=8.1", "no-such-package<2.2,>=2.1"])
+    found = check_packages()
+    assert (found.state, found.text) == ("bad", "missing: no-such-package")
+    assert found.mend == "pip install 'no-such-package<2.2,>=2.1'"
 
 
 def test_broken_torch_is_bad_and_its_last_words_are_shown():
