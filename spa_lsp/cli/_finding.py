@@ -15,5 +15,5 @@ class Finding:
     name: str
     text: str
     state: State = "ok"
-    mend: str = ""  # what to do, where it is known
+    fix: str = ""  # what to do, where it is known
     details: dict[str, Any] = field(default_factory=dict)

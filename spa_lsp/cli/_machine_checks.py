@@ -48,7 +48,7 @@ def check_packages() -> Finding:
             name="packages",
             state="note",
             text="spa-lsp runs without being installed",
-            mend="in its folder: make venv, or pip install .",
+            fix="in its folder: make venv, or pip install .",
             details=versions,
         )
     missing = {}  # by name, what is asked for
@@ -59,8 +59,8 @@ def check_packages() -> Finding:
         except metadata.PackageNotFoundError:
             missing[package] = line
     if missing:
-        mend = f"pip install {' '.join(map(shlex.quote, missing.values()))}"
-        return Finding(name="packages", state="bad", text=f"missing: {', '.join(missing)}", mend=mend, details=versions)
+        fix = f"pip install {' '.join(map(shlex.quote, missing.values()))}"
+        return Finding(name="packages", state="bad", text=f"missing: {', '.join(missing)}", fix=fix, details=versions)
     shown = ("spa-lsp", "python", "sqlite", "torch", "transformers", "peft", "bitsandbytes", "pygls")
     text = ", ".join(f"{name} {versions[name]}" for name in shown if name in versions)
     return Finding(name="packages", text=text, details=versions)
@@ -82,8 +82,8 @@ def check_device(probe: str = _PROBE, *, timeout_s: float = PROBE_TIMEOUT_S) -> 
         child = subprocess.run(own_python("-c", probe), capture_output=True, text=True, timeout=timeout_s)
     except subprocess.TimeoutExpired:
         text = f"not known, torch was not imported within {timeout_s:.0f} s"
-        mend = "try again when the machine is less busy"
-        return Finding(name="device", state="note", text=text, mend=mend, details={"cpu_flags": flags})
+        fix = "try again when the machine is less busy"
+        return Finding(name="device", state="note", text=text, fix=fix, details={"cpu_flags": flags})
     if child.returncode != 0:
         return _broken_torch(child.returncode, child.stderr, flags)
     found = json.loads(child.stdout.splitlines()[-1]) | {"cpu_flags": flags}
@@ -95,7 +95,7 @@ def check_device(probe: str = _PROBE, *, timeout_s: float = PROBE_TIMEOUT_S) -> 
     what, way_out = split_way_out(found.get("reason", ""))
     if way_out:
         text += f"; slower than it could be: {what}"
-        return Finding(name="device", state="note", text=text, mend=way_out, details=found)
+        return Finding(name="device", state="note", text=text, fix=way_out, details=found)
     return Finding(name="device", text=f"{text}; {what}" if what else text, details=found)
 
 
@@ -105,7 +105,7 @@ def _broken_torch(status: int, stderr: str, flags: list[str]) -> Finding:
         name="device",
         state="bad",
         text=f"importing torch or transformers failed with status {status}: {said}",
-        mend="install all again, in its folder: rm -r .venv && make venv, or pip install --force-reinstall .",
+        fix="install all again, in its folder: rm -r .venv && make venv, or pip install --force-reinstall .",
         details={"cpu_flags": flags},
     )
 
@@ -135,8 +135,8 @@ def check_memory(quantization: str) -> Finding:
     details = {"available_bytes": memory.available, "total_bytes": memory.total, "needed_bytes": needed}
     if memory.available >= needed:
         return Finding(name="memory", text=text, details=details)
-    mend = "close something, or take less memory: --quantization nf4"
-    return Finding(name="memory", state="note", text=text, mend=mend, details=details)
+    fix = "close something, or take less memory: --quantization nf4"
+    return Finding(name="memory", state="note", text=text, fix=fix, details=details)
 
 
 def check_disk() -> Finding:
@@ -154,16 +154,16 @@ def check_disk() -> Finding:
         existing = _existing_parent(folder)
         free[str(folder)] = shutil.disk_usage(existing).free
         if not os.access(existing, os.W_OK | os.X_OK):
-            mend = f"make it writable, or set {variable} to another folder"
-            return Finding(name="disk", state="bad", text=f"{existing} cannot be written", mend=mend)
+            fix = f"make it writable, or set {variable} to another folder"
+            return Finding(name="disk", state="bad", text=f"{existing} cannot be written", fix=fix)
         if free[str(folder)] < needed + FREE_GB * GB:
             text = f"{free[str(folder)] / GB:.1f} GB free for {folder}, {needed / GB + FREE_GB:.1f} GB are wanted"
-            mend = f"make room, or set {variable} to a folder on another disk"
-            return Finding(name="disk", state="note", text=text, mend=mend, details={"free_bytes": free})
+            fix = f"make room, or set {variable} to a folder on another disk"
+            return Finding(name="disk", state="note", text=text, fix=fix, details={"free_bytes": free})
     kind = file_system_of(paths.data_dir())
     if kind in NETWORK_FILE_SYSTEMS:
         text = f"{paths.data_dir()} lies on {kind}, where SQLite's locks cannot be trusted"
-        return Finding(name="disk", state="note", text=text, mend="set SPA_HOME to a folder on a local disk")
+        return Finding(name="disk", state="note", text=text, fix="set SPA_HOME to a folder on a local disk")
     text = ", ".join(f"{n_bytes / GB:.1f} GB free for {folder}" for folder, n_bytes in free.items())
     return Finding(name="disk", text=text, details={"free_bytes": free})
 
@@ -195,7 +195,7 @@ def check_sandbox(*, has_landlock: bool | None = None) -> Finding:
         text = "bubblewrap is not there: `trainer evaluate` confines programs with Landlock, a weaker fence"
     else:
         text = "there is neither bubblewrap nor Landlock: `trainer evaluate` refuses to run programs"
-    return Finding(name="sandbox", state="note", text=text, mend="install it, as in: apt install bubblewrap")
+    return Finding(name="sandbox", state="note", text=text, fix="install it, as in: apt install bubblewrap")
 
 
 def kernel_has_landlock() -> bool:

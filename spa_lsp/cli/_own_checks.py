@@ -24,7 +24,7 @@ def check_base() -> Finding:
     except NotFound as error:
         others = f", {', '.join(ready)} can be used with --base" if ready else ""
         state: State = "note" if ready or _server_settings() else "bad"
-        return Finding(name="base", state=state, text=error.what + others, mend=error.way_out, details=details)
+        return Finding(name="base", state=state, text=error.what + others, fix=error.way_out, details=details)
     n_bytes = sum(file.n_bytes for file in installed.files.values())
     text = f"{', '.join(ready)} ready, {served} is served: {n_bytes / GB:.1f} GB in {installed.folder}"
     if larger := what_larger_brings():
@@ -51,8 +51,8 @@ def check_store() -> Finding:
     if not snap or found.state != "ok":
         return found
     text = f"{paths.store_path()} lies in the folder of the snap {snap}: programs outside of it use another store"
-    mend = "set SPA_HOME to one folder for all programs, as ~/.local/share/spa-lsp, then: spa-lsp engine stop"
-    return replace(found, state="note", text=text, mend=mend)
+    fix = "set SPA_HOME to one folder for all programs, as ~/.local/share/spa-lsp, then: spa-lsp engine stop"
+    return replace(found, state="note", text=text, fix=fix)
 
 
 def _look_at_store() -> Finding:
@@ -72,7 +72,7 @@ def _look_at_store() -> Finding:
         names = [manifest["name"] for manifest in store.load_manifests(db)]
     if wrong:
         text = f"{paths.store_path()} is damaged: {wrong[0]}"
-        return Finding(name="store", state="bad", text=text, mend="move it away or put a backup in its place")
+        return Finding(name="store", state="bad", text=text, fix="move it away or put a backup in its place")
     details["published"] = names
     return Finding(name="store", text=f"sound, sets published: {', '.join(names) or 'none'}", details=details)
 
@@ -88,12 +88,12 @@ def check_set() -> Finding:
     try:
         found = finding.find_set(None, base_id)
     except NotFound as error:  # the base alone still answers
-        return Finding(name="set", state="note", text=error.what, mend=error.way_out)
+        return Finding(name="set", state="note", text=error.what, fix=error.way_out)
     details = {"name": found.name, "source": finding.source_of(found), "k": found.k, "set_id": found.set_id}
     problems = [f"{verdict.file}: {verdict.problem}" for verdict in verify_set(found) if verdict.problem]
     if problems:
         text = f"{found.name} ({details['source']}): {problems[0]}"
-        return Finding(name="set", state="bad", text=text, mend="spa-lsp adapters use ANOTHER", details=details)
+        return Finding(name="set", state="bad", text=text, fix="spa-lsp adapters use ANOTHER", details=details)
     chosen = "chosen" if base_id in selection.read_selection() else "by default"
     text = f"{found.name} ({details['source']}, {chosen}), {found.k} adapters for {found.base_id}"
     return Finding(name="set", text=text, details=details)
@@ -107,7 +107,7 @@ def check_broken_sets() -> Finding:
     if not broken:
         return Finding(name="imports", text="every folder of an adapter set can be read")
     text = "; ".join(f"{folder}: {error}" for folder, error in broken.items())
-    return Finding(name="imports", state="note", text=text, mend="remove the folder, or import the set again")
+    return Finding(name="imports", state="note", text=text, fix="remove the folder, or import the set again")
 
 
 def check_engine() -> Finding:
@@ -122,9 +122,7 @@ def check_engine() -> Finding:
         return Finding(name="engine", text=f"not running; it is started when it is needed{others}")
     if status.get("state") == "failed":
         text = f"process {status.get('pid')} could not load: {status.get('error')}{others}"
-        return Finding(
-            name="engine", state="bad", text=text, mend="mend that, then: spa-lsp engine stop", details=status
-        )
+        return Finding(name="engine", state="bad", text=text, fix="fix that, then: spa-lsp engine stop", details=status)
     resident = status.get("resident_bytes", 0) / GB
     text = f"process {status.get('pid')} is {status.get('state')}, {status.get('base')}, {resident:.1f} GB resident"
     return Finding(name="engine", text=text + others, details=status)

@@ -1,4 +1,4 @@
-"""`spa-lsp doctor`: looks at everything a completion needs, and says of each what is wrong and how to mend it.
+"""`spa-lsp doctor`: looks at everything a completion needs, and says of each what is wrong and how to fix it.
 
 It changes nothing and starts no engine.
 """
@@ -38,12 +38,12 @@ def doctor(as_json: bool) -> None:
 
 
 def _to_text(finding: Finding) -> str:
-    mend = f"\n{'':16}mend: {finding.mend}" if finding.mend else ""
-    return f"{finding.state:<5} {finding.name:<9} {finding.text}{mend}"
+    fix = f"\n{'':16}fix: {finding.fix}" if finding.fix else ""
+    return f"{finding.state:<5} {finding.name:<9} {finding.text}{fix}"
 
 
 def examine() -> list[Finding]:
-    """All findings, in the order in which a person would mend them."""
+    """All findings, in the order in which a person would fix them."""
     device = _guarded("device", machine.check_device)
     quantization = str(device.details.get("quantization", "fp32"))
     checks: list[tuple[str, Callable[[], Finding]]] = [
@@ -65,7 +65,7 @@ def _guarded(name: str, check: Callable[[], Finding]) -> Finding:
     try:
         return check()
     except SpaError as error:
-        return Finding(name=name, state="bad", text=error.what, mend=error.way_out)
+        return Finding(name=name, state="bad", text=error.what, fix=error.way_out)
     except OSError as error:
         text = f"could not be checked: {error}"
-        return Finding(name=name, state="note", text=text, mend="check who may read that folder")
+        return Finding(name=name, state="note", text=text, fix="check who may read that folder")

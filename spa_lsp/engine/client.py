@@ -216,7 +216,7 @@ def open_link(
 
     Args, beside those of `EngineClient.connect`:
         are_limits_new: the last two are to be those of an engine that runs already, too.
-        on_problem: told, in the event loop, what only the user can mend.
+        on_problem: told, in the event loop, what only the user can fix.
         on_event: told there how the engine is, see `link.OnEvent`.
         command: starts another engine than the usual one.
     """

@@ -147,7 +147,7 @@ async def test_an_engine_that_dies_over_a_request_is_started_again(engines):
 
 
 @pytest.mark.parametrize("failed", [BadInput("the folder cannot be used"), [READY, LAST_WORD]])
-async def test_what_only_the_user_can_mend_is_told_once_and_not_tried_again(engines, failed):
+async def test_what_only_the_user_can_fix_is_told_once_and_not_tried_again(engines, failed):
     problems = []
     link, starts = engines(failed, [READY], on_problem=problems.append)
     link.start()
