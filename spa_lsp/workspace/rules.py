@@ -132,12 +132,6 @@ def parse_rules(text: bytes, *, ignore_case: bool = False) -> Rules:
     return Rules(rule for rule in rules if rule is not None)
 
 
-def decide(rules: Rules, path: bytes, *, is_folder: bool) -> bool | None:
-    """Whether the last rule about this path ignores it; None when none is about it."""
-    rule = rules.last(path, is_folder=is_folder)
-    return None if rule is None else not rule.is_negated
-
-
 def _parse_line(line: bytes, *, ignore_case: bool) -> IgnoreRule | None:
     if line.startswith(b"#") or len(line) > MAX_LINE_BYTES:
         return None
