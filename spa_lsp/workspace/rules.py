@@ -1,7 +1,7 @@
 """Lines of a `.gitignore` as regular expressions, matched as Git does it: byte by byte, no file is read. Pure.
 
-Written anew because rules per folder and kind are needed anyway, and pathspec's licence asks more than ours gives.
-Backtracking is bounded: a line from a folder that nobody trusts must not keep the server busy.
+Not pathspec's, for two reasons: backtracking is bounded here, since a line from a folder that nobody trusts must not
+keep the server busy; and rules are looked up by what is literal in them, not tried one by one at each keystroke.
 Source: gitignore(5), Git's wildmatch.c and dir.c; `tests/workspace/test_ignores.py` compares with `git check-ignore`.
 """
 
