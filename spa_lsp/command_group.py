@@ -21,7 +21,7 @@ class CommandGroup(click.Group):
     when_interrupted: ClassVar[str] = "stopped"
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; what a person can mend ends it with exit status 1 and one sentence, Ctrl-C with 130."""
+        """Run the command; what a person can fix ends it with exit status 1 and one sentence, Ctrl-C with 130."""
         go_offline()
         try:
             return super().invoke(ctx)

@@ -16,7 +16,17 @@ SpaError                  shown as one sentence, exit status 1
 
 
 class SpaError(Exception):
-    """Base of all errors whose message says what went wrong, with the value, and the way out."""
+    """Base of all errors whose message says what went wrong, with the value, and behind the last "; " the way out."""
+
+    @property
+    def what(self) -> str:
+        """What went wrong."""
+        return split_way_out(str(self))[0]
+
+    @property
+    def way_out(self) -> str:
+        """What to do; empty where the message does not say."""
+        return split_way_out(str(self))[1]
 
 
 class NotFound(SpaError):
@@ -61,3 +71,9 @@ class Busy(SpaError):
 
 class TooNew(SpaError):
     """The store or the set was written by a newer version."""
+
+
+def split_way_out(message: str) -> tuple[str, str]:
+    """What went wrong, and the way out or an empty text, of a message that may come from another process."""
+    what, _, way_out = message.rpartition("; ")
+    return (what, way_out) if what else (message, "")

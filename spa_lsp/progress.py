@@ -3,8 +3,8 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -26,10 +26,6 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None:
         """One line of text that stays on the screen."""
-
-
-# The type of `progress`: what takes one as an argument can be silenced by its tests.
-MakeProgress = Callable[[str, int, str], AbstractContextManager[Progress]]
 
 
 @contextmanager

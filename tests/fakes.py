@@ -16,7 +16,7 @@ from typing import Any
 
 from spa_lsp import errors
 from spa_lsp.completion import Alternative, CompletionResult
-from spa_lsp.engine.client import stop_engine
+from spa_lsp.engine.client import has_own_store, running_engines, stop_engine
 from spa_lsp.engine.private_socket import try_connect
 from spa_lsp.engine.service import serve
 
@@ -112,6 +112,11 @@ def beside(function, *args):
     """What a function gives that has an event loop of its own, where one may be running."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(function, *args).result()
+
+
+def engine_status(base_id=None):
+    """The status of the engine of a base (None: of any) for our store and cache, if there is one."""
+    return next((each for each in running_engines() if has_own_store(each) and base_id in (None, each["base"])), None)
 
 
 def is_listening(socket_path):

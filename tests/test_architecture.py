@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("spa_lsp", "trainer")
@@ -183,6 +184,15 @@ def test_every_package_that_is_imported_is_declared():
     imported = {target.split(".")[0] for target in targets} - sys.stdlib_module_names - set(PACKAGES)
     named = {name: OTHER_NAMES.get(name, name.replace("_", "-")) for name in sorted(imported)}
     assert [name for name in named if named[name] not in declared] == []
+
+
+# #15
+def test_the_lock_is_within_the_declared_ranges():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    locked = dict(line.split("==") for line in lines if "==" in line)
+    declared = map(Requirement, [*project["dependencies"], *project["optional-dependencies"]["test"]])
+    assert [str(each) for each in declared if locked.get(each.name, "") not in each.specifier] == []
 
 
 def test_no_module_reads_the_environment_when_it_is_imported():

@@ -1,4 +1,4 @@
-"""The border of both programs: what a person can mend is one sentence, and nothing else is hidden."""
+"""The border of both programs: what a person can fix is one sentence, and nothing else is hidden."""
 
 import errno
 

@@ -1,10 +1,17 @@
-"""The pages that a user reads name every command, option, setting, variable and message; the first one is short."""
+"""The pages that a user reads name every command, option, setting, variable and message; the first one is short.
+
+Links lead somewhere on all pages.
+"""
 
 import re
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import click
 import pytest
+from markdown_it import MarkdownIt
 
 from spa_lsp.cli import main as spa_lsp
 from spa_lsp.server import commands as server_commands
@@ -21,7 +28,6 @@ PAGES = (
     "trainer/evaluate/README.md",
     "editor-clients/protocol.md",
 )
-MEASURED = ("spa_lsp/MEASURED.md", "trainer/MEASURED.md")
 README, SERVER, TRAINER, EVALUATE, PROTOCOL = ((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
 OF_PROGRAM = {"spa-lsp": SERVER + PROTOCOL, "trainer": TRAINER + EVALUATE}
 
@@ -48,7 +54,7 @@ def test_command_stands_on_its_programs_page(path):
 def test_options_stand_on_its_programs_page(path):
     page = OF_PROGRAM[path.split()[0]]
     options = {name for option in COMMANDS[path].params if isinstance(option, click.Option) for name in option.opts}
-    assert [name for name in sorted(options) if not re.search(rf"{name}\b", page)] == []
+    assert [name for name in sorted(options) if not re.search(rf"(?<![\w-]){name}(?![\w-])", page)] == []
 
 
 @pytest.mark.parametrize("name", names())
@@ -81,7 +87,56 @@ def test_the_first_page_is_short():
     assert len(README.splitlines()) <= MAX_LINES
 
 
-@pytest.mark.parametrize("page", [*PAGES, *MEASURED])
+# --- links, on every page (#15)
+
+LINKING = sorted(
+    str(path.relative_to(ROOT))
+    for pattern in ("*.md", "editor-clients/*.md", "editor-clients/*/*.md", "editor-clients/vscode/media/*.md",
+                    "models/**/*.md", "spa_lsp/**/*.md", "trainer/**/README.md")
+    for path in ROOT.glob(pattern)
+)  # fmt: skip
+
+
+@cache
+def parsed(path):
+    return MarkdownIt().enable("table").parse(path.read_text(encoding="utf-8"))
+
+
+def links(page):
+    for block in parsed(ROOT / page):
+        for token in block.children or ():
+            if target := token.attrs.get("href") or token.attrs.get("src"):
+                yield str(target)
+            yield from re.findall(r'(?:href|src)="([^"]+)"', token.content if token.type == "html_inline" else "")
+        yield from re.findall(r'(?:href|src)="([^"]+)"', block.content if block.type == "html_block" else "")
+
+
+@cache
+def anchors(path):
+    """What headings are called in links, as GitHub does it; the second of a name is numbered."""
+    found = []
+    for heading, text in pairwise(parsed(path)):
+        if heading.type == "heading_open":
+            words = "".join(each.content for each in text.children)
+            name = re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-")
+            n_same = sum(1 for other in found if re.fullmatch(rf"{re.escape(name)}(-\d+)?", other))
+            found.append(f"{name}-{n_same}" if n_same else name)
+    return found
+
+
+def leads_somewhere(page, link):
+    path, _, anchor = unquote(link).partition("#")
+    target = (ROOT / page).parent / path if path else ROOT / page
+    return target.exists() and (not anchor or anchor in anchors(target))
+
+
+@pytest.mark.parametrize("page", LINKING)
 def test_links_lead_somewhere(page):
-    links = re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / page).read_text(encoding="utf-8"))
-    assert [link for link in links if "://" not in link and not (ROOT / page).parent.joinpath(link).exists()] == []
+    own = [link for link in links(page) if not urlsplit(link).scheme]
+    assert [link for link in own if not leads_somewhere(page, link)] == []
+
+
+def test_links_are_found_with_their_headings():
+    assert "spa_lsp/README.md#how-it-works" in links("README.md")
+    assert "how-it-works" in anchors(ROOT / "spa_lsp/README.md")
+    assert not leads_somewhere("README.md", "spa_lsp/README.md#no-such-heading")

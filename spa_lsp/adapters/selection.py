@@ -42,7 +42,7 @@ def select_set(adapter_set: AdapterSet) -> None:
 
 
 def clear_selection(base_id: str | None = None) -> None:
-    """Go back to the default set of one base, or of all; also mends a damaged choice.
+    """Go back to the default set of one base, or of all; also fixes a damaged choice.
 
     Raises:
         Busy: another process did not finish its choice in time.

@@ -171,7 +171,7 @@ def _read_catalog(path: Path) -> dict[str, Base]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"the catalog {path} is not TOML: {error}; correct or remove it") from error
     except OSError as error:
-        raise BadInput(f"the catalog {path} cannot be read ({error.strerror}); mend or remove it") from error
+        raise BadInput(f"the catalog {path} cannot be read ({error.strerror}); fix or remove it") from error
     families, bases = (_tables(data.get(name, {}), path) for name in ("families", "bases"))
     return {base_id: _to_base(base_id, table, families, path) for base_id, table in bases.items()}
 

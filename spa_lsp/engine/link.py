@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 class EngineLink:
     """Asks the engine and never waits for one to come up.
 
-    `on_problem` is told what only the user can mend, `on_event` how the engine is.
+    `on_problem` is told what only the user can fix, `on_event` how the engine is.
     """
 
     def __init__(

@@ -30,7 +30,7 @@ _UNKNOWN = CompletionResult(base="", adapter_set="", quantization="", device="")
 FAILED_IDLE_S = 60.0  # an engine without a base is worth nothing, but its last client may ask why
 MEMORY_POLL_S = 1.0
 WORKER_POLL_S = 0.5
-RELOAD_AFTER_S = 30.0  # a front asks at every keystroke; the cause of a failed load is mended by hand
+RELOAD_AFTER_S = 30.0  # a front asks at every keystroke; the cause of a failed load is fixed by hand
 
 logger = logging.getLogger(__name__)
 

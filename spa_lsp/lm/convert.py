@@ -41,14 +41,14 @@ from spa_lsp.lm.weights_file import (
     write_index,
     write_int8,
 )
-from spa_lsp.progress import BYTES, MakeProgress, progress
+from spa_lsp.progress import BYTES, progress
 from spa_lsp.storage.checked_files import OnBytes, hash_file
 from spa_lsp.storage.whole_files import put_in_place, written_whole
 
 _SPECIAL = {"bos": "bos", "eos": "eos", "pad": "padding"}  # transformers' names and GGUF's
 
 
-def convert_base(base: Base, weights: Path, *, with_floats: bool = False, progress: MakeProgress = progress) -> None:
+def convert_base(base: Base, weights: Path, *, with_floats: bool = False) -> None:
     """Write the folder of the base; it appears only whole, an older one is replaced at the end.
 
     Takes half a minute for 0.5 billion parameters on two cores.
@@ -57,7 +57,6 @@ def convert_base(base: Base, weights: Path, *, with_floats: bool = False, progre
         base: its catalog entry.
         weights: the GGUF file with the sha256 of the entry.
         with_floats: write the bfloat16 file, too.
-        progress: how to show it.
 
     Raises:
         BadInput: the format cannot be converted.
@@ -77,9 +76,9 @@ def convert_base(base: Base, weights: Path, *, with_floats: bool = False, progre
         folder.mkdir(parents=True)
         try:
             if tensors is None:
-                written = _convert_by_transformers(base, weights, folder, progress, with_floats=with_floats)
+                written = _convert_by_transformers(base, weights, folder, with_floats=with_floats)
             else:
-                written = _convert_directly(base, weights, folder, fields, tensors, progress, with_floats=with_floats)
+                written = _convert_directly(base, weights, folder, fields, tensors, with_floats=with_floats)
             _write_record(base, folder, written)
             _index_floats(folder)
             put_in_place(folder, base_dir(base))
@@ -87,13 +86,12 @@ def convert_base(base: Base, weights: Path, *, with_floats: bool = False, progre
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def provide(base: Base, name: str, *, progress: MakeProgress = progress) -> Path:
+def provide(base: Base, name: str) -> Path:
     """One of the two files of a base that lies here, written now if it is not there or has an older form.
 
     Args:
         base: its catalog entry.
         name: `catalog.INT8_NAME` or `FLOATS_NAME`.
-        progress: how to show it.
 
     Raises:
         NotFound: it was never pulled, or what the file is made from was not kept.
@@ -103,7 +101,7 @@ def provide(base: Base, name: str, *, progress: MakeProgress = progress) -> Path
     if not _is_there(base, name):
         with base_lock(base):
             if not _is_there(base, name):  # another process may just have made it
-                _add(base, name, progress)
+                _add(base, name)
     if name == FLOATS_NAME:
         _index_floats(base_dir(base))
     return base_dir(base) / name
@@ -129,7 +127,7 @@ def _is_there(base: Base, name: str) -> bool:
         return False  # damaged: it is made anew
 
 
-def _add(base: Base, name: str, progress: MakeProgress) -> None:
+def _add(base: Base, name: str) -> None:
     check_space(base, int8_bytes(base) if name == INT8_NAME else float_bytes(base))
     folder = base_dir(base).resolve()
     source, floats = source_path(base), folder / FLOATS_NAME
@@ -146,9 +144,9 @@ def _add(base: Base, name: str, progress: MakeProgress) -> None:
     scratch.mkdir(parents=True)
     try:
         if tensors is None:
-            written = _convert_by_transformers(base, source, scratch, progress, with_floats=name == FLOATS_NAME)
+            written = _convert_by_transformers(base, source, scratch, with_floats=name == FLOATS_NAME)
         else:
-            written = {name: _write_file(base, scratch / name, tensors, progress)}
+            written = {name: _write_file(base, scratch / name, tensors)}
         (scratch / name).replace(folder / name)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -169,7 +167,6 @@ def _convert_directly(
     folder: Path,
     fields: Mapping[str, Any],
     tensors: dict[str, Readable],
-    progress: MakeProgress,
     *,
     with_floats: bool,
 ) -> dict[str, Written]:
@@ -177,7 +174,7 @@ def _convert_directly(
     with ThreadPoolExecutor(1) as beside:  # the vocabulary is ten seconds of Python, the weights are not
         tokenizer = beside.submit(_save_tokenizer, weights, folder)
         names = [INT8_NAME, FLOATS_NAME] if with_floats else [INT8_NAME]
-        written = {name: _write_file(base, folder / name, tensors, progress) for name in names}
+        written = {name: _write_file(base, folder / name, tensors) for name in names}
         if not tokenizer.done():
             with progress(f"read the tokenizer of {base.id}", 0, ""):
                 tokenizer.result()
@@ -185,7 +182,7 @@ def _convert_directly(
     return written
 
 
-def _write_file(base: Base, path: Path, tensors: dict[str, Readable], progress: MakeProgress) -> Written:
+def _write_file(base: Base, path: Path, tensors: dict[str, Readable]) -> Written:
     write: Callable[[Path, dict[str, Readable], OnBytes | None], Written]
     if path.name == INT8_NAME:
         label, write = f"convert {base.id} to int8", write_int8
@@ -236,14 +233,12 @@ def _save_config(fields: Mapping[str, Any], tensors: Mapping[str, Readable], fol
     ).save_pretrained(folder)
 
 
-def _convert_by_transformers(
-    base: Base, weights: Path, folder: Path, progress: MakeProgress, *, with_floats: bool
-) -> dict[str, Written]:
+def _convert_by_transformers(base: Base, weights: Path, folder: Path, *, with_floats: bool) -> dict[str, Written]:
     with progress(f"convert {base.id} by transformers (a minute or more)", 0, ""):
         _save(weights, folder)
         _check_count(weights, folder / FLOATS_NAME)
     tensors = float_tensors(folder / FLOATS_NAME)
-    written = {INT8_NAME: _write_file(base, folder / INT8_NAME, tensors, progress)}
+    written = {INT8_NAME: _write_file(base, folder / INT8_NAME, tensors)}
     if with_floats:
         path = folder / FLOATS_NAME
         return written | {FLOATS_NAME: Written(sha256=hash_file(path), n_bytes=path.stat().st_size)}

@@ -131,7 +131,7 @@ def load_base(
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise Damaged(
             f"the base in {folder} cannot be loaded ({error}); check it with `spa-lsp models verify {base_id}`, "
-            f"mend it with `spa-lsp models pull {base_id} --force`"
+            f"fix it with `spa-lsp models pull {base_id} --force`"
         ) from error
     model.eval()
     model.requires_grad_(False)

@@ -49,7 +49,7 @@ def find_road() -> Road:
     try:
         kernel = find_kernel()
     except NoKernel as error:
-        return _without_kernel(other, f"{error}; install a C++ compiler")
+        return _without_kernel(other, f"{error}; install a C++ compiler (g++), the next load then compiles it")
     own = _measured(Road(name=kernel.path, make=partial(Int8Linear, product=kernel.linear), kernel=kernel))
     if own.request_ms < _MARGIN * other.request_ms:
         return own

@@ -240,7 +240,7 @@ async def offer(
         return []
     cursor = _cursor(document, params, ls.protocol.documents.encoding)
     if is_automatic and is_inside_word(cursor):
-        return []  # who types inside a word mends it
+        return []  # who types inside a word fixes it
     in_program = _in_program(ls, cursor)
     is_asked = not is_automatic and not is_menu
     ask = Ask(

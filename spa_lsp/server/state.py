@@ -164,7 +164,7 @@ class SpaServer(LanguageServer):
         self.is_over.set()
 
     def report(self, error: errors.SpaError) -> None:
-        """Log an error, and show the first of its kind to the user, who alone can mend it."""
+        """Log an error, and show the first of its kind to the user, who alone can fix it."""
         logger.warning("%s", error)
         if type(error) not in self._shown:
             self._shown.add(type(error))

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Literal
 
+from spa_lsp.text.bound_names import Renamer, variables, walk_in_order
 from spa_lsp.text.indentation import indentation
 from spa_lsp.text.languages import canonical, syntax_of
 from spa_lsp.text.lexer import span_at_end, spans
@@ -143,14 +144,15 @@ def _header(lines: list[str], depth: int) -> int | None:
 
 
 def _python_form(source: str, outside: set[str]) -> str | None:
-    """The syntax without docstrings, own names numbered; None when it does not parse."""
+    """The syntax without docstrings, own variables numbered; None when it does not parse."""
     tree = parse_python(source)
     if tree is None:
         return None
     try:
         _drop_texts(tree)
-        own = [name for name in dict.fromkeys(_bound_names(tree)) if name not in outside]
-        _Renamer({name: f"·{number}" for number, name in enumerate(own)}).visit(tree)
+        bound = (name for node in walk_in_order(tree) for name in variables(node))
+        own = [name for name in dict.fromkeys(bound) if name not in outside]
+        Renamer({name: f"·{number}" for number, name in enumerate(own)}).visit(tree)
         return ast.unparse(tree)
     except (ValueError, RecursionError, MemoryError):  # nested too deep
         return None
@@ -162,7 +164,7 @@ def _drop_texts(tree: ast.AST) -> None:
             statements = getattr(node, name, None)
             if isinstance(statements, list):
                 kept = [statement for statement in statements if not _is_text(statement)]
-                setattr(node, name, kept or statements[:0] + ([ast.Pass()] if statements else []))
+                setattr(node, name, kept or ([ast.Pass()] if statements else []))
 
 
 def _is_text(statement: ast.AST) -> bool:
@@ -171,31 +173,3 @@ def _is_text(statement: ast.AST) -> bool:
         and isinstance(statement.value, ast.Constant)
         and isinstance(statement.value.value, str)
     )
-
-
-def _bound_names(node: ast.AST) -> Iterator[str]:
-    """Variables, parameters and exceptions that are bound, in the order of the text; `ast.walk` goes by level."""
-    match node:
-        case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.ExceptHandler(name=str(name)):
-            yield name
-    for child in ast.iter_child_nodes(node):
-        yield from _bound_names(child)
-
-
-class _Renamer(ast.NodeVisitor):
-    """Renames variables, parameters and exceptions; attributes, keywords, functions and classes stay."""
-
-    def __init__(self, names: dict[str, str]) -> None:
-        self._names = names
-
-    def visit_Name(self, node: ast.Name) -> None:
-        node.id = self._names.get(node.id, node.id)
-
-    def visit_arg(self, node: ast.arg) -> None:
-        node.arg = self._names.get(node.arg, node.arg)
-        self.generic_visit(node)
-
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
-        if node.name:
-            node.name = self._names.get(node.name, node.name)
-        self.generic_visit(node)

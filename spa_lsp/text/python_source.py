@@ -21,5 +21,5 @@ def parse_or_raise(source: str) -> ast.Module:
         SyntaxError, ValueError, RecursionError, MemoryError: it cannot be parsed; see `UNREADABLE`.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "\d" in a completion is nothing that the user could mend
+        warnings.simplefilter("ignore")  # "\d" in a completion is nothing that the user could fix
         return ast.parse(source)

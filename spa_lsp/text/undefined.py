@@ -4,6 +4,7 @@ import ast
 import builtins
 import re
 
+from spa_lsp.text.bound_names import bound_names
 from spa_lsp.text.languages import canonical
 from spa_lsp.text.normal_form import enclosing_block
 from spa_lsp.text.python_source import parse_python
@@ -32,15 +33,9 @@ def undefined_names(prefix: str, completion: str, suffix: str, language: str) ->
 def _bound(tree: ast.AST) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(tree):
-        match node:
-            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.ExceptHandler(name=str(name)):
-                found.add(name)
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                found.add(name)
-            case ast.alias(name=name, asname=other):
-                found.add(other or name.partition(".")[0])
-            case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
-                found.add(name)
-            case _ if type(node).__name__ in _TYPE_PARAMETERS:
-                found.add(getattr(node, "name", ""))
+        found.update(bound_names(node))
+        if isinstance(node, ast.alias):
+            found.add(node.asname or node.name.partition(".")[0])
+        elif type(node).__name__ in _TYPE_PARAMETERS:
+            found.add(getattr(node, "name", ""))
     return found

@@ -81,20 +81,6 @@ _reading = threading.Lock()
 _verdicts: dict[tuple[str, str, tuple[str, ...], bool, str], tuple[float, str]] = {}
 
 
-def is_ignored(
-    path: str | Path, workspace_root: str | Path | None, *, patterns: Sequence[str] = (), is_folder: bool = False
-) -> bool:
-    """Whether this file must be left alone; some microseconds when asked again within `FRESH_S`.
-
-    Args:
-        path: absolute, or relative to the workspace's root; it need not exist.
-        workspace_root: ignore files are looked for from here on, or from the repository's root if that is above it.
-        patterns: lines as in a `.gitignore`, of the user, from the workspace's root; `!` takes back a built-in secret.
-        is_folder: the path is a folder, so that whoever walks can leave out all of it.
-    """
-    return bool(why_ignored(path, workspace_root, patterns=patterns, is_folder=is_folder))
-
-
 def why_ignored(
     path: str | Path,
     workspace_root: str | Path | None,
@@ -103,9 +89,14 @@ def why_ignored(
     is_folder: bool = False,
     language: str = "",
 ) -> str:
-    """The rule by which this file is left alone, with its origin; empty: by none. Arguments as of `is_ignored`.
+    """The rule by which this file is left alone, with its origin; empty: by none. Microseconds again within `FRESH_S`.
 
-    `language` is what the client says of the document: a name like `secrets.*` is no secret where it is source code.
+    Args:
+        path: absolute, or relative to the workspace's root; it need not exist.
+        workspace_root: ignore files are looked for from here on, or from the repository's root if that is above it.
+        patterns: lines as in a `.gitignore`, of the user, from the workspace's root; `!` takes back a built-in secret.
+        is_folder: the path is a folder, so that whoever walks can leave out all of it.
+        language: what the client says of the document: a name like `secrets.*` is no secret where it is source code.
     """
     root = os.path.abspath(workspace_root) if workspace_root is not None else ""
     name = os.path.normpath(os.path.join(root or os.getcwd(), path))

@@ -1,7 +1,7 @@
 """Lines of a `.gitignore` as regular expressions, matched as Git does it: byte by byte, no file is read. Pure.
 
-Written anew because rules per folder and kind are needed anyway, and pathspec's licence asks more than ours gives.
-Backtracking is bounded: a line from a folder that nobody trusts must not keep the server busy.
+Not pathspec's, for two reasons: backtracking is bounded here, since a line from a folder that nobody trusts must not
+keep the server busy; and rules are looked up by what is literal in them, not tried one by one at each keystroke.
 Source: gitignore(5), Git's wildmatch.c and dir.c; `tests/workspace/test_ignores.py` compares with `git check-ignore`.
 """
 
@@ -130,12 +130,6 @@ def parse_rules(text: bytes, *, ignore_case: bool = False) -> Rules:
     lines = text.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     rules = (_parse_line(line.removesuffix(b"\r"), ignore_case=ignore_case) for line in lines)
     return Rules(rule for rule in rules if rule is not None)
-
-
-def decide(rules: Rules, path: bytes, *, is_folder: bool) -> bool | None:
-    """Whether the last rule about this path ignores it; None when none is about it."""
-    rule = rules.last(path, is_folder=is_folder)
-    return None if rule is None else not rule.is_negated
 
 
 def _parse_line(line: bytes, *, ignore_case: bool) -> IgnoreRule | None:

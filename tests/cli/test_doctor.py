@@ -1,6 +1,7 @@
 import json
 import shutil
 from contextlib import closing
+from importlib import metadata
 
 import pytest
 from click.testing import CliRunner
@@ -9,25 +10,20 @@ from spa_lsp import paths
 from spa_lsp.adapters import selection, writing
 from spa_lsp.bases.catalog import DEFAULT_BASE, RECORD_NAME, base_dir, find_base
 from spa_lsp.cli import main
-from spa_lsp.cli.doctor import (
-    _guarded,
-    _to_text,
-    check_base,
-    check_broken_sets,
-    check_cache,
+from spa_lsp.cli._machine_checks import (
     check_device,
     check_disk,
-    check_engine,
     check_memory,
     check_packages,
     check_sandbox,
-    check_set,
-    check_store,
     file_system_of,
     kernel_has_landlock,
     read_cpu_flags,
 )
+from spa_lsp.cli._own_checks import check_base, check_broken_sets, check_cache, check_engine, check_set, check_store
+from spa_lsp.cli.doctor import _guarded, _to_text
 from spa_lsp.engine.supervisor import socket_path
+from spa_lsp.errors import Damaged
 from spa_lsp.storage import store
 from tests.fakes import FakeCompleter, engine_in_thread
 from tests.tiny_set import make_adapters, make_set
@@ -74,10 +70,10 @@ def test_whole_report_as_json_on_a_new_machine():
     assert "keeps completions from working" in result.stderr
 
 
-def test_what_is_wrong_stands_with_its_mend():
+def test_what_is_wrong_stands_with_its_fix():
     found = check_base()
-    assert (found.state, found.mend) == ("bad", f"run: spa-lsp models pull {DEFAULT_BASE}")
-    assert _to_text(found).endswith(f"mend: run: spa-lsp models pull {DEFAULT_BASE}")
+    assert (found.state, found.fix) == ("bad", f"run: spa-lsp models pull {DEFAULT_BASE}")
+    assert _to_text(found).endswith(f"fix: run: spa-lsp models pull {DEFAULT_BASE}")
 
 
 def test_packages_are_named_with_their_versions():
@@ -91,10 +87,51 @@ def test_device_comes_from_the_child():
     assert (found.state, found.text) == ("ok", "a GPU (cuda, 2 threads), nf4")
 
 
+def answer_of_cpu(reason):
+    answer = {"device": "cpu", "device_name": "one", "quantization": "int8", "kernel": "torch", "n_threads": 2}
+    return f"print({json.dumps(answer | dict(reason=reason))!r})"
+
+
+# #15
+def test_a_kernel_that_cannot_be_compiled_is_a_note_with_the_way_out():
+    found = check_device(answer_of_cpu("there is no c++; install g++"))
+    assert (found.state, found.fix) == ("note", "install g++")
+    assert found.text.endswith("slower than it could be: there is no c++")
+
+
+# #15
+def test_a_kernel_that_is_the_slower_way_needs_no_fix():
+    found = check_device(answer_of_cpu("the kernel is slower here"))
+    assert (found.state, found.fix) == ("ok", "") and found.text.endswith("; the kernel is slower here")
+
+
+# #15
+def test_an_error_without_a_way_out_is_not_its_own_fix():
+    def check():
+        raise Damaged("the file is short")
+
+    found = _guarded("base", check)
+    assert (found.state, found.text, found.fix) == ("bad", "the file is short", "")
+
+
+# #15
+def test_a_package_that_is_missing_is_installed_in_the_range_that_is_declared(monkeypatch):
+    monkeypatch.setattr(metadata, "requires", lambda _: ["click>=8.1", "no-such-package<2.2,>=2.1"])
+    found = check_packages()
+    assert (found.state, found.text) == ("bad", "missing: no-such-package")
+    assert found.fix == "pip install 'no-such-package<2.2,>=2.1'"
+
+
 def test_broken_torch_is_bad_and_its_last_words_are_shown():
     found = check_device("raise ImportError('libcuda is not there')")
     assert found.state == "bad"
     assert "status 1: ImportError: libcuda is not there" in found.text
+
+
+# #15
+def test_what_is_installed_again_is_the_checkout_and_no_package_of_that_name():
+    fix = check_device("raise ImportError").fix
+    assert "make venv" in fix and fix.endswith(" .") and "install spa-lsp" not in fix
 
 
 def test_torch_that_kills_its_process_is_bad():
@@ -103,7 +140,7 @@ def test_torch_that_kills_its_process_is_bad():
 
 def test_torch_that_takes_too_long_is_a_note():
     found = check_device("import time; time.sleep(60)", timeout_s=0.2)
-    assert (found.state, bool(found.mend)) == ("note", True)
+    assert (found.state, bool(found.fix)) == ("note", True)
 
 
 def test_cpu_flags_are_read_from_the_first_processor(tmp_path):
@@ -129,7 +166,7 @@ def test_folder_that_cannot_be_made_is_bad(monkeypatch, tmp_path):
     monkeypatch.setenv("SPA_HOME", str(tmp_path / "file" / "home"))
     found = check_disk()
     assert found.state == "bad"
-    assert "SPA_HOME" in found.mend
+    assert "SPA_HOME" in found.fix
 
 
 def test_file_system_of_a_folder_that_is_not_there_yet(tmp_path):
@@ -146,10 +183,10 @@ def test_base_of_other_weights_is_not_ready():
     assert "other weights" in check_base().text
 
 
-def test_damaged_base_is_bad_with_its_mend():
+def test_damaged_base_is_bad_with_its_fix():
     (pretend_base_is_here() / "tokenizer.json").unlink()
     found = _guarded("base", check_base)
-    assert (found.state, found.mend) == ("bad", f"run: spa-lsp models pull {DEFAULT_BASE} --force")
+    assert (found.state, found.fix) == ("bad", f"run: spa-lsp models pull {DEFAULT_BASE} --force")
 
 
 def test_another_base_is_served_where_the_default_one_is_missing(tiny_base):
@@ -178,12 +215,12 @@ def test_store_names_what_is_published():
     assert check_store().details["published"] == ["mine"]
 
 
-def test_newer_store_is_bad_with_its_mend():
+def test_newer_store_is_bad_with_its_fix():
     with closing(store.open_store(write=True)) as db:
         db.execute("PRAGMA user_version = 99")
     found = _guarded("store", check_store)
     assert found.state == "bad"
-    assert "upgrade spa-lsp" in found.mend
+    assert "upgrade spa-lsp" in found.fix
 
 
 def test_damaged_store_is_bad():
@@ -193,7 +230,7 @@ def test_damaged_store_is_bad():
     data[store.PAGE_BYTES : 3 * store.PAGE_BYTES] = bytes(2 * store.PAGE_BYTES)
     paths.store_path().write_bytes(data)
     found = _guarded("store", check_store)
-    assert (found.state, bool(found.mend)) == ("bad", True)
+    assert (found.state, bool(found.fix)) == ("bad", True)
 
 
 def test_set_in_use_is_named(shipped):
@@ -205,12 +242,12 @@ def test_set_in_use_is_named(shipped):
 
 def test_no_set_is_a_note_because_the_base_still_answers(shipped):
     found = check_set()
-    assert (found.state, bool(found.mend)) == ("note", True)
+    assert (found.state, bool(found.fix)) == ("note", True)
 
 
 def test_chosen_set_that_is_gone_is_a_note_with_the_way_back(shipped):
     selection.select_set(make_default_set(name="gone"))
-    assert check_set().mend == "run: spa-lsp adapters use --default"
+    assert check_set().fix == "run: spa-lsp adapters use --default"
 
 
 def test_damaged_set_in_use_is_bad_and_its_file_named(shipped):
@@ -240,7 +277,7 @@ def test_store_inside_a_snap_is_a_note(monkeypatch, revision):
     monkeypatch.delenv("SPA_HOME")
     monkeypatch.setenv("XDG_DATA_HOME", f"/home/me/snap/code/{revision}/.local/share")
     found = check_store()
-    assert found.state == "note" and "snap code" in found.text and "SPA_HOME" in found.mend
+    assert found.state == "note" and "snap code" in found.text and "SPA_HOME" in found.fix
 
 
 def test_store_in_a_folder_that_is_only_called_snap_is_fine(monkeypatch):
@@ -271,7 +308,7 @@ def test_an_engine_of_another_store_or_cache_is_only_mentioned(monkeypatch, tmp_
 def test_sandbox_without_bubblewrap_says_what_the_trainer_does_then(monkeypatch, tmp_path, has_landlock, says):
     monkeypatch.setenv("PATH", str(tmp_path))
     found = check_sandbox(has_landlock=has_landlock)
-    assert found.state == "note" and says in found.text and "bubblewrap" in found.mend
+    assert found.state == "note" and says in found.text and "bubblewrap" in found.fix
 
 
 def test_the_kernel_is_asked_as_the_sandbox_asks_it():

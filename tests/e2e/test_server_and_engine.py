@@ -12,11 +12,11 @@ from pytest_lsp import ClientServerConfig, LanguageClient
 
 from spa_lsp.adapters.finding import find_set
 from spa_lsp.bases.catalog import DEFAULT_BASE, find_base, is_ready
-from spa_lsp.engine.client import engine_status, stop_engine
+from spa_lsp.engine.client import stop_engine
 from spa_lsp.engine.supervisor import socket_path
 from spa_lsp.errors import NotFound
 from spa_lsp.outcomes.file import read_outcomes
-from tests.fakes import beside
+from tests.fakes import beside, engine_status
 
 pytestmark = pytest.mark.model
 

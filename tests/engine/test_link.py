@@ -37,9 +37,16 @@ def over(sock):
     return lambda on_notice: Channel.over(sock, on_notice)
 
 
+def running():
+    """The tasks beside the test's own: those of the link, while it has any."""
+    return asyncio.all_tasks() - {asyncio.current_task()}
+
+
 async def run(link):
+    """Start it and wait until its engine is gone."""
     link.start()
-    await link._task
+    async with asyncio.timeout(60):
+        await asyncio.wait(running())
 
 
 async def test_an_engine_that_ends_by_intention_before_it_has_read_all_did_not_die(ends):
@@ -51,9 +58,9 @@ async def test_an_engine_that_ends_by_intention_before_it_has_read_all_did_not_d
         theirs.close()
 
     threading.Thread(target=say_and_leave).start()
-    link = EngineLink(over(ours), pytest.fail)
-    await asyncio.wait_for(run(link), 60)
-    assert link._backoff.delay_s() == 0
+    backoff = Backoff()
+    await run(EngineLink(over(ours), pytest.fail, backoff))
+    assert backoff.delay_s() == 0
 
 
 class Clock:
@@ -69,14 +76,15 @@ class Clock:
 
 @pytest.fixture
 def engines():
-    """A function that makes a link to engines that do as told, one after another, and the list of their starts.
+    """A function that makes a link to engines that do as told, one after another, the list of their starts and a queue
+    of the link's events.
 
     An error is raised at the start; messages are sent, then the engine is gone, unless the last one is `ready`.
     """
     starts, ends = [], []
 
-    def make(*engines, on_problem=pytest.fail, step_s=20.0):
-        left = list(engines)
+    def make(*engines, on_problem=pytest.fail, backoff=None):
+        left, events = list(engines), asyncio.Queue()
 
         async def open_channel(on_notice):
             starts.append(len(starts))
@@ -91,17 +99,17 @@ def engines():
                 far.shutdown(socket.SHUT_WR)  # what was sent is still read
             return await Channel.over(near, on_notice)
 
-        return EngineLink(open_channel, on_problem, backoff=Backoff(Clock(step_s))), starts
+        backoff = backoff or Backoff(Clock(20.0))
+        return EngineLink(open_channel, on_problem, backoff, on_event=events.put_nowait), starts, events
 
     yield make
     for end in ends:
         end.close()
 
 
-async def told(link, wanted, do):
-    """All events of the link while this is done, up to the wanted one."""
-    events, seen = asyncio.Queue(), []
-    link._on_event = events.put_nowait
+async def told(events, wanted, do):
+    """The names of all events up to the wanted one, which comes when this is done."""
+    seen = []
     async with asyncio.timeout(60):
         await do
         while wanted not in seen:
@@ -111,8 +119,8 @@ async def told(link, wanted, do):
 
 @pytest.mark.parametrize("failed", [Unavailable("it ended at its start"), [], [LOADING]])
 async def test_asking_once_brings_the_engine_up_however_often_it_fails_before(engines, failed):
-    link, starts = engines(failed, failed, [READY])
-    await told(link, "Ready", link.complete(ASKED))
+    link, starts, events = engines(failed, failed, [READY])
+    await told(events, "Ready", link.complete(ASKED))
     link.close()
     assert len(starts) == 3
 
@@ -120,22 +128,23 @@ async def test_asking_once_brings_the_engine_up_however_often_it_fails_before(en
 @pytest.mark.parametrize("seconds", [1, 60, 600])  # that each lives: many in three minutes, or few
 async def test_engines_that_never_get_ready_are_left_off_with_one_message(engines, seconds):
     problems = []
-    link, starts = engines(*9 * [[LOADING]], on_problem=problems.append, step_s=16.0 + seconds)
-    assert "Failed" in await told(link, "Failed", link.complete(ASKED))
+    backoff = Backoff(Clock(16.0 + seconds))
+    link, starts, events = engines(*9 * [[LOADING]], on_problem=problems.append, backoff=backoff)
+    assert "Failed" in await told(events, "Failed", link.complete(ASKED))
     await asyncio.sleep(0.1)
-    assert (len(starts), link._task) == (5, None)
+    assert (len(starts), running()) == (5, set())
     assert [str(problem).split(" in ")[0] for problem in problems] == ["the engine died 5 times"]
 
 
 async def test_an_engine_that_dies_when_nobody_waits_stays_away(engines):
-    link, starts = engines([LOADING], [READY])
-    await asyncio.wait_for(run(link), 60)
+    link, starts, _ = engines([LOADING], [READY])
+    await run(link)
     await asyncio.sleep(0.1)
-    assert (len(starts), link._task) == (1, None)
+    assert (len(starts), running()) == (1, set())
 
 
 async def test_an_engine_that_dies_over_a_request_is_started_again(engines):
-    link, starts = engines([READY, LOADING], [READY])
+    link, starts, _ = engines([READY, LOADING], [READY])
     link.start()
     async with asyncio.timeout(60):
         while not link.is_connected:
@@ -147,29 +156,31 @@ async def test_an_engine_that_dies_over_a_request_is_started_again(engines):
 
 
 @pytest.mark.parametrize("failed", [BadInput("the folder cannot be used"), [READY, LAST_WORD]])
-async def test_what_only_the_user_can_mend_is_told_once_and_not_tried_again(engines, failed):
+async def test_what_only_the_user_can_fix_is_told_once_and_not_tried_again(engines, failed):
     problems = []
-    link, starts = engines(failed, [READY], on_problem=problems.append)
+    link, starts, _ = engines(failed, [READY], on_problem=problems.append)
     link.start()
     async with asyncio.timeout(60):
-        while link._task and not link.is_connected:
+        while running() and not link.is_connected:
             await asyncio.sleep(0)
-        await told(link, "Failed", link.complete(ASKED)) if link._task else None
-        while link._task:
+        if running():
+            await link.complete(ASKED)
+        while running():
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
-    assert (len(starts), len(problems), link._task) == (1, 1, None)
+    assert (len(starts), len(problems), running()) == (1, 1, set())
 
 
 async def test_a_link_that_is_closed_before_the_engine_may_start_starts_none(engines):
-    link, starts = engines([READY], step_s=0.0)
-    link._backoff.record_death()
+    backoff = Backoff(Clock(0.0))
+    backoff.record_death()
+    link, starts, _ = engines([READY], backoff=backoff)
     assert await link.complete(ASKED) is None
     await asyncio.sleep(0)
     link.close()
     assert await link.complete(ASKED) is None
     await asyncio.sleep(0.1)
-    assert (starts, link._task) == ([], None)
+    assert (starts, running()) == ([], set())
 
 
 # #11
@@ -179,6 +190,8 @@ async def test_a_link_that_is_cancelled_as_its_event_loop_ends_begins_no_other_t
     assert await link.complete(ASKED) is None
     while not link.is_connected:
         await asyncio.sleep(0.01)
-    link._task.cancel()
-    await asyncio.wait({link._task})
-    assert link._task is None
+    ending = running()
+    for task in ending:  # as `asyncio.run` does
+        task.cancel()
+    await asyncio.wait(ending)
+    assert running() == set() and not link.is_connected

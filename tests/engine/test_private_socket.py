@@ -9,9 +9,9 @@ import pytest
 
 from spa_lsp import paths
 from spa_lsp.engine import private_socket
-from spa_lsp.engine.client import EngineClient, engine_status, open_link, stop_engine
+from spa_lsp.engine.client import EngineClient, open_link, stop_engine
 from spa_lsp.errors import BadInput
-from tests.fakes import FakeCompleter, engine_in_thread, fake_engine_command, wait_until
+from tests.fakes import FakeCompleter, engine_in_thread, engine_status, fake_engine_command, wait_until
 
 ONLY_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 NOBODY = 65534

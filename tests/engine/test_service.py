@@ -8,12 +8,12 @@ import pytest
 
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.engine import private_socket, wire
-from spa_lsp.engine.client import EngineClient, engine_status
+from spa_lsp.engine.client import EngineClient
 from spa_lsp.engine.events import to_event
 from spa_lsp.engine.service import serve
 from spa_lsp.errors import BadInput, NoMemory, NotFound, TooNew, Unavailable
 from tests.engine.raw_connection import RawConnection
-from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, FakeCompleter, is_listening, wait_until
+from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, FakeCompleter, engine_status, is_listening, wait_until
 
 REQUEST = CompletionRequest(prefix="def add(a, b):\n    ", document="file:///a.py")
 

@@ -12,9 +12,9 @@ import pytest
 from spa_lsp import paths
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.engine import supervisor
-from spa_lsp.engine.client import EngineClient, engine_status, running_engines, stop_engine
+from spa_lsp.engine.client import EngineClient, running_engines, stop_engine
 from spa_lsp.errors import BadInput, Hung, Unavailable
-from tests.fakes import PATIENCE_S, FakeCompleter, engine_in_thread, fake_engine_command, wait_until
+from tests.fakes import PATIENCE_S, FakeCompleter, engine_in_thread, engine_status, fake_engine_command, wait_until
 
 REQUEST = CompletionRequest(prefix="x")
 
@@ -272,10 +272,10 @@ def test_an_engine_that_works_slowly_is_not_killed(socket_path):
 
 def test_an_engine_of_another_version_is_left_alone(monkeypatch):
     with engine_in_thread(supervisor.socket_path("fake-base", "auto"), lambda on_progress: FakeCompleter()):
-        assert EngineClient.connect("fake-base", start=False).status()["pid"] == os.getpid()
+        assert EngineClient(supervisor.socket_path("fake-base", "auto")).status()["pid"] == os.getpid()
         monkeypatch.setattr(supervisor, "__version__", "9.9.9")
         with pytest.raises(Unavailable, match="no engine is running"):
-            EngineClient.connect("fake-base", start=False)
+            EngineClient(supervisor.socket_path("fake-base", "auto"))
 
 
 def test_the_status_of_a_base_is_that_of_its_engine(socket_path):

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from spa_lsp import offline, paths
 from spa_lsp.adapters.row_plan import BASE_ROWS
 from spa_lsp.cli import main
-from spa_lsp.cli.doctor import check_server
+from spa_lsp.cli._own_checks import check_server
 from spa_lsp.remote.engine import RemoteEngine
 from spa_lsp.settings.files import read_settings
 from spa_lsp.settings.schema import OWN_FILE_KEYS, Settings, to_camel_case

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from spa_lsp import paths
 from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.cli import main
-from spa_lsp.cli.doctor import check_server
+from spa_lsp.cli._own_checks import check_server
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.remote.engine import RemoteEngine
 from spa_lsp.settings.schema import Settings

@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-from spa_lsp.engine.client import engine_status, stop_engine
+from spa_lsp.engine.client import stop_engine
 from spa_lsp.outcomes import file as outcomes
-from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, FakeCompleter, beside
+from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, FakeCompleter, beside, engine_status
 from tests.server.conftest import eventually
 from tests.server.front import CAPABILITIES, URI, Front
 

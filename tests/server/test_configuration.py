@@ -5,13 +5,12 @@ from pathlib import Path
 import pytest
 
 from spa_lsp import paths
-from spa_lsp.engine.client import engine_status
 from spa_lsp.outcomes.file import write
 from spa_lsp.outcomes.records import Outcome
 from spa_lsp.server.configuration import Configuration, first_section, section_of
 from spa_lsp.workspace import ignores
 from spa_lsp.workspace.folders import folder_of
-from tests.fakes import SOME_TEXTS, FakeCompleter, beside
+from tests.fakes import SOME_TEXTS, FakeCompleter, beside, engine_status
 from tests.server.conftest import eventually
 from tests.server.front import CAPABILITIES, Front
 

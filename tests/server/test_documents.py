@@ -132,7 +132,7 @@ def test_a_version_that_is_not_newer_is_not_used(documents, version):
     assert documents.get("u").text == "x\n" and documents.get("u").is_desynced
 
 
-def test_a_document_out_of_step_is_mended_by_its_whole_text(documents):
+def test_a_document_out_of_step_is_fixed_by_its_whole_text(documents):
     documents.change("u", 1, [insertion("a")])
     documents.change("u", 2, [insertion("b")])
     assert documents.get("u").is_desynced

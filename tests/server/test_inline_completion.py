@@ -4,11 +4,11 @@ import threading
 import pytest
 from lsprotocol import types
 
-from spa_lsp.engine.client import engine_status, stop_engine
+from spa_lsp.engine.client import stop_engine
 from spa_lsp.errors import NotFound
 from spa_lsp.outcomes.file import read_outcomes
 from spa_lsp.server.clients import asks_again
-from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, FakeCompleter, beside, engine_in_thread
+from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, FakeCompleter, beside, engine_in_thread, engine_status
 from tests.server.conftest import eventually
 from tests.server.front import CAPABILITIES, URI, Front
 

@@ -14,9 +14,17 @@ from statistics import quantiles
 import psutil
 import pytest
 
-from spa_lsp.engine.client import EngineClient, engine_status
+from spa_lsp.engine.client import EngineClient
 from spa_lsp.engine.jobs import JobQueue
-from tests.fakes import PATIENCE_S, SLOW, FakeCompleter, engine_in_thread, fake_engine_command, wait_until
+from tests.fakes import (
+    PATIENCE_S,
+    SLOW,
+    FakeCompleter,
+    engine_in_thread,
+    engine_status,
+    fake_engine_command,
+    wait_until,
+)
 from tests.server.lsp_client import LspClient, server_command
 
 pytestmark = pytest.mark.liveness

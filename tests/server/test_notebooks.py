@@ -170,7 +170,7 @@ def test_a_change_that_does_not_fit_leaves_the_cells_alone(client, place):
     assert client.program(2) == ("x = ", 0)
 
 
-def test_a_lost_change_is_mended_by_opening_again(client):
+def test_a_lost_change_is_fixed_by_opening_again(client):
     client.notebooks.distrust(NOTEBOOK)
     assert client.documents.get(client.cells[2]["uri"]).is_desynced
     again = Client(*((cell["text"], cell["language"]) for cell in client.cells))

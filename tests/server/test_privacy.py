@@ -9,9 +9,8 @@ import textwrap
 
 import pytest
 
-from spa_lsp.engine.client import engine_status
 from spa_lsp.engine.supervisor import log_path, socket_path
-from tests.fakes import wait_until
+from tests.fakes import engine_status, wait_until
 
 SECRET = "zq_secret_identifier"
 PLACE = "zq_secret_folder"
@@ -139,9 +138,9 @@ def in_no_network():
 INSIDE = """
     import socket, sys, time
     sys.path[:0] = {paths!r}
-    from tests.fakes import fake_engine_command
+    from tests.fakes import engine_status, fake_engine_command
     from tests.server.lsp_client import LspClient, server_command
-    from spa_lsp.engine.client import engine_status, stop_engine
+    from spa_lsp.engine.client import stop_engine
     from spa_lsp.engine.supervisor import socket_path
     path = socket_path("fake-base", "auto")
     assert [name for _, name in socket.if_nameindex()] == ["lo"]

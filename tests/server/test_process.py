@@ -8,8 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from spa_lsp.engine.client import engine_status
-from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, wait_until
+from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, engine_status, wait_until
 from tests.server.lsp_client import LspClient
 
 CODE = "def add(a, b):\n    \n"

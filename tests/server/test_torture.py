@@ -18,9 +18,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from spa_lsp.engine.client import EngineClient, engine_status, stop_engine
+from spa_lsp.engine.client import EngineClient, stop_engine
 from spa_lsp.engine.supervisor import socket_path
-from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, fake_engine_command, wait_until
+from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, engine_status, fake_engine_command, wait_until
 from tests.server.lsp_client import LspClient, frame, server_command
 
 pytestmark = pytest.mark.protocol

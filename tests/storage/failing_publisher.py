@@ -11,7 +11,7 @@ from contextlib import closing
 
 from spa_lsp.errors import SpaError
 from spa_lsp.storage import store
-from tests.storage.publisher import publish, published
+from tests.storage.publisher import damage, publish, published
 
 
 def main(error, is_lasting):
@@ -43,7 +43,7 @@ def attempt(io, n, error, is_lasting):
             "n_failed": n_failed,
             "error": said,
             "serves": "new" if published(db)[0] == n else "old" if published(db)[0] == before else "another",
-            "damage": store.check_integrity(db, is_full=True),
+            "damage": damage(db),
         }
 
 

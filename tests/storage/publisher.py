@@ -38,6 +38,12 @@ def publish(db, number):
     return store.publish_set(db, manifest_of(number, adapters), adapters)
 
 
+def damage(db):
+    """What SQLite finds wrong when it looks at all of the file, indexes too; empty when it is sound."""
+    lines = [line for (line,) in db.execute("PRAGMA integrity_check")]
+    return [] if lines == ["ok"] else lines
+
+
 def published(db):
     """Numbers of the sets that the store has, the published one first, each of whose bytes was looked at; one moment.
 

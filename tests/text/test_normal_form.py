@@ -23,6 +23,14 @@ def form(completion, prefix=PREFIX, suffix=SUFFIX, language="python"):
             "try: amount = 1\n        except OSError as e: raise e",
             "try: amount = 1\n        except OSError as x: raise x",
         ),
+        (
+            "match items:\n            case [a, *rest]: amount = a\n            case {'x': _, **more} as b: amount = b",
+            "match items:\n            case [c, *tail]: amount = c\n            case {'x': _, **less} as d: amount = d",
+        ),  # 15
+        (
+            "n = 0\n        def add(): nonlocal n; n += 1",
+            "m = 0\n        def add(): nonlocal m; m += 1",
+        ),  # 15
         ("amount = 'a'", 'amount = "a"'),
     ],
 )

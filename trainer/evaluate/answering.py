@@ -36,21 +36,6 @@ class EvaluationSettings:
     allow_packages: tuple[str, ...] = ()  # what programs may import besides the standard library
 
 
-class BatchCompleter(Protocol):
-    """A completer that answers several requests at once."""
-
-    def complete_many(
-        self, requests: Sequence[CompletionRequest], *, on_result: Callable[[int, CompletionResult], object]
-    ) -> list[CompletionResult]:
-        """All results, of each of which `on_result` is told when it is there; errors as `Completer.complete`."""
-
-
-# The average KL between the adapters on one text as the answer to a request; None where there is no pair of adapters.
-MeasureKl = Callable[[CompletionRequest, str], float | None]
-# By the name of each adapter, or of the base, the log-likelihoods of pairs (context, continuation).
-MeasureLikelihoods = Callable[[Sequence[tuple[str, str]]], dict[str, list[float]]]
-
-
 @dataclass(frozen=True, kw_only=True)
 class ArmAnswer:
     """What came back for one problem, and its share of the time."""
@@ -94,7 +79,7 @@ class Judged:
     judgements: Sequence[Judgement]
 
 
-class Model(BatchCompleter, Protocol):
+class Model(Protocol):
     """The model behind all arms, see `served.Served`."""
 
     @property
@@ -104,11 +89,16 @@ class Model(BatchCompleter, Protocol):
     def use(self, adapter_set: AdapterSet | None) -> None:
         """Answer with this set from now on."""
 
+    def complete_many(
+        self, requests: Sequence[CompletionRequest], *, on_result: Callable[[int, CompletionResult], object]
+    ) -> list[CompletionResult]:
+        """All results, of each of which `on_result` is told when it is there; errors as `Completer.complete`."""
+
     def average_kl(self, request: CompletionRequest, text: str) -> float | None:
-        """As `MeasureKl`."""
+        """The average KL between the adapters on one text as the answer; None where there is no pair of adapters."""
 
     def log_likelihoods(self, choices: Sequence[tuple[str, str]]) -> dict[str, list[float]]:
-        """As `MeasureLikelihoods`."""
+        """By the name of each adapter, or of the base, the log-likelihoods of pairs (context, continuation)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,56 +131,30 @@ class Answering:
         if isinstance(piece, ToJudge):
             found = judgements(piece.problem, piece.completions, self.version)
             give(Judged(arm=piece.arm, judgements=found))
-            return
+        else:
+            self._ask(piece, give)
+
+    def _ask(self, piece: ToAnswer, give: Give[Answered | Judged]) -> None:
+        """Complete problems and judge them, one after the other as the answers come.
+
+        Raises:
+            Unavailable: there is no working sandbox, or it failed on a program.
+        """
         entry, own = self.arms[piece.arm]
-        self.model.use(own.adapter_set if own else None)
-        answer(
-            self.model,
-            piece.problems,
-            entry,
-            self.settings,
-            adapter_set=own.adapter_set if own else None,
-            measure_kl=self.model.average_kl if self.has_kl else None,
-            measure_likelihoods=self.model.log_likelihoods,
-            version=self.version,
-            give=give,
-            arm=piece.arm,
-        )
+        adapter_set = own.adapter_set if own else None
+        self.model.use(adapter_set)
+        requests = [_request(problem, entry, self.settings, adapter_set) for problem in piece.problems]
+        has_pairs = adapter_set is not None and entry.n_rows > 1 and entry.temperature == 0
 
+        def note(number: int, result: CompletionResult) -> None:
+            problem, answer = piece.problems[number], _answer(result)
+            if self.has_kl and has_pairs:
+                answer = _with_kl(requests[number], answer, self.model)
+            completions = _completions(problem, _with_likelihoods(problem, answer, self.model))
+            give(Answered(arm=piece.arm, completions=completions))
+            give(Judged(arm=piece.arm, judgements=judgements(problem, completions, self.version)))
 
-def answer(
-    completer: BatchCompleter,
-    problems: Sequence[Problem],
-    entry: ArmEntry,
-    settings: EvaluationSettings,
-    *,
-    adapter_set: AdapterSet | None,
-    measure_kl: MeasureKl | None,
-    measure_likelihoods: MeasureLikelihoods | None,
-    version: str,
-    give: Give[Answered | Judged],
-    arm: int = 0,
-) -> None:
-    """Complete problems and judge them, one after the other as the answers come.
-
-    Raises:
-        Unavailable: there is no working sandbox, or it failed on a program.
-    """
-    has_pairs = adapter_set is not None and entry.n_rows > 1 and entry.temperature == 0
-    requests = [_request(problem, entry, settings, adapter_set) for problem in problems]
-
-    def note(number: int, result: CompletionResult) -> None:
-        problem, answer = problems[number], _answer(result)
-        if measure_kl and has_pairs:
-            answer = _with_kl(requests[number], answer, measure_kl)
-        if measure_likelihoods:
-            answer = _with_likelihoods(problem, answer, measure_likelihoods)
-        found = _completions(problem, answer)
-        give(Answered(arm=arm, completions=found))
-        give(Judged(arm=arm, judgements=judgements(problem, found, version)))
-
-    if problems:
-        completer.complete_many(requests, on_result=note)
+        self.model.complete_many(requests, on_result=note)
 
 
 def _answer(result: CompletionResult) -> ArmAnswer:
@@ -199,18 +163,18 @@ def _answer(result: CompletionResult) -> ArmAnswer:
     return ArmAnswer(result=result, seconds=result.timing.total_ms / 1000)
 
 
-def _with_kl(request: CompletionRequest, answer: ArmAnswer, measure: MeasureKl) -> ArmAnswer:
+def _with_kl(request: CompletionRequest, answer: ArmAnswer, model: Model) -> ArmAnswer:
     """With the KL on the greedy answer of one adapter, drawn by the problem's seed: all of them would cost k times."""
     alternatives = answer.result.alternatives
     text = alternatives[request.seed % len(alternatives)].text
-    return replace(answer, average_kl=measure(request, text) if text else None)
+    return replace(answer, average_kl=model.average_kl(request, text) if text else None)
 
 
-def _with_likelihoods(problem: Problem, answer: ArmAnswer, measure: MeasureLikelihoods) -> ArmAnswer:
+def _with_likelihoods(problem: Problem, answer: ArmAnswer, model: Model) -> ArmAnswer:
     if not problem.likelihoods:
         return answer
-    found = {name: is_likeliest(problem, values) for name, values in measure(problem.likelihoods).items()}
-    return replace(answer, is_likeliest=found)
+    found = model.log_likelihoods(problem.likelihoods)
+    return replace(answer, is_likeliest={name: is_likeliest(problem, values) for name, values in found.items()})
 
 
 def _request(

@@ -1,12 +1,11 @@
-"""The evaluation itself: an arm answers the problems of a benchmark, and what it wrote is judged.
+"""One arm on one benchmark in the store: its run, what it lacks, what it wrote, and the figures of all of it.
 
 Each answer is written when it is there: a broken evaluation goes on behind them, and with all completions in the store
-no model is needed. Which model answers is the caller's business.
+no model is needed. Who is asked and in which order is the business of `served`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlite_utils import Database
 
@@ -15,17 +14,7 @@ from spa_lsp.adapters.row_plan import BRANCHES
 from spa_lsp.completion import TOP_P
 from spa_lsp.errors import BadInput
 from spa_lsp.storage.store import transaction
-from trainer.evaluate.answering import (
-    MAX_TOKENS,
-    Answered,
-    BatchCompleter,
-    EvaluationSettings,
-    Judged,
-    MeasureKl,
-    MeasureLikelihoods,
-    answer,
-    stop_of,
-)
+from trainer.evaluate.answering import MAX_TOKENS, Answered, EvaluationSettings, Judged, stop_of
 from trainer.evaluate.arms import ArmEntry
 from trainer.evaluate.attempts import Attempt, load_attempts
 from trainer.evaluate.benchmarks.problems import Problem
@@ -39,7 +28,7 @@ from trainer.evaluate.completions import (
 )
 from trainer.evaluate.figures.bootstrap import Estimate
 from trainer.evaluate.figures.estimates import Values, estimates_of, values_of
-from trainer.evaluate.judgements import judge_missing, rules_version, write_judgements
+from trainer.evaluate.judgements import write_judgements
 from trainer.evaluate.views import shown_order
 from trainer.rows.runs import begin_run, finish_run
 from trainer.rows.stages import EVALUATE, EvaluateFigures, EvaluateParents, EvaluateRun, EvaluateSettings
@@ -66,20 +55,27 @@ class ArmResult:
     figures: dict[str, Estimate]
 
 
-def evaluate_arm(
+def arm_result(
     db: Database,
-    completer: BatchCompleter,
+    run: EvaluateRun,
     problems: Sequence[Problem],
     entry: ArmEntry,
-    settings: EvaluationSettings,
     *,
     adapter_set: AdapterSet | None,
-    **options: Any,
+    version: str,
 ) -> ArmResult:
-    """Complete and judge what is missing, then compute the figures over all problems given; see `answer_missing`."""
-    run = answer_missing(db, completer, problems, entry, settings, adapter_set=adapter_set, **options)
+    """The figures over all problems given, which have been answered and judged; they are noted with the run.
+
+    Args:
+        db: open for writing.
+        run: of the arm, see `arm_run`.
+        problems: of one benchmark.
+        entry: the arm.
+        adapter_set: what answered; None for the base.
+        version: of the judge whose judgements count.
+    """
     ids = [problem_id(problem) for problem in problems]
-    attempts = load_attempts(db, run, ids, version=rules_version(settings.allow_packages))
+    attempts = load_attempts(db, run, ids, version=version)
     orders = shown_orders(db, run, problems, ranker=adapter_set.ranker if adapter_set else {})
     values = values_of(attempts, is_code=problems[0].layout != "choice", orders=orders, has_lead=entry.is_served)
     figures = estimates_of(values, attempts)
@@ -108,57 +104,6 @@ def shown_orders(
                 problem, alternatives, has_lead=bool(run.settings.lead), ranker=ranker
             )
     return found
-
-
-def answer_missing(
-    db: Database,
-    completer: BatchCompleter,
-    problems: Sequence[Problem],
-    entry: ArmEntry,
-    settings: EvaluationSettings,
-    *,
-    adapter_set: AdapterSet | None,
-    measure_kl: MeasureKl | None = None,
-    measure_likelihoods: MeasureLikelihoods | None = None,
-    on_problems: Callable[[int], object] = lambda _: None,
-) -> EvaluateRun:
-    """Complete the problems that the arm has no completions for, and judge what is not judged yet.
-
-    Args:
-        db: open for writing.
-        completer: answers; it is not asked when nothing is missing.
-        problems: of one benchmark; one more or less does not change the attempts of the others.
-        entry: the arm.
-        settings: of the evaluation.
-        adapter_set: what the completer serves; None for the base.
-        measure_kl: asked once per problem of a greedy set.
-        measure_likelihoods: asked once per question that has options.
-        on_problems: told how many more problems are done.
-
-    Raises:
-        BadInput: the store's completions of this run were made in another precision.
-        Unavailable: there is no working sandbox, or it failed on a program.
-    """
-    run, version = arm_run(db, problems[0], entry, settings, adapter_set), rules_version(settings.allow_packages)
-
-    def take(row: Answered | Judged) -> None:
-        write_rows(db, [run], [row])
-        if isinstance(row, Judged):
-            on_problems(1)
-
-    answer(
-        completer,
-        missing_problems(db, run, problems),
-        entry,
-        settings,
-        adapter_set=adapter_set,
-        measure_kl=measure_kl,
-        measure_likelihoods=measure_likelihoods,
-        version=version,
-        give=take,
-    )
-    judge_missing(db, run, problems, version=version)  # also those that were answered before judge or rules changed
-    return run
 
 
 def write_rows(db: Database, runs: Sequence[EvaluateRun], rows: Sequence[Answered | Judged]) -> None:

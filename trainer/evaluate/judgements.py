@@ -16,7 +16,6 @@ from sqlite_utils import Database
 
 from spa_lsp.completion import Alternative
 from spa_lsp.errors import Unavailable
-from spa_lsp.storage.store import transaction
 from trainer.evaluate.benchmarks.choice import is_right
 from trainer.evaluate.benchmarks.problems import Problem
 from trainer.evaluate.completions import Completion, load_completions, problem_id
@@ -69,18 +68,6 @@ def rules_version(allow_packages: Sequence[str] = ()) -> str:
 
 def _sources(path: Path) -> list[Path]:
     return sorted(path.rglob("*.py")) if path.is_dir() else [path]
-
-
-def judge_missing(db: Database, run: EvaluateRun, problems: Sequence[Problem], *, version: str) -> None:
-    """Judge the completions of these problems that this version has not judged; problem by problem it is written.
-
-    Raises:
-        Unavailable: there is no working sandbox, or it failed on a program.
-    """
-    for problem, completions in unjudged(db, run, problems, version=version):
-        found = judgements(problem, completions, version)
-        with transaction(db):
-            write_judgements(db, run, found)
 
 
 def unjudged(

@@ -10,11 +10,11 @@ from sqlite_utils import Database
 from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.completion import CompletionRequest, CompletionResult
 from spa_lsp.progress import progress
-from trainer.evaluate.answering import Answered, Answering, EvaluationSettings, Judged, ToAnswer, ToJudge
+from trainer.evaluate.answering import Answered, Answering, EvaluationSettings, Judged, Model, ToAnswer, ToJudge
 from trainer.evaluate.arms import ArmEntry
 from trainer.evaluate.benchmarks.problems import Problem
 from trainer.evaluate.completions import problem_id
-from trainer.evaluate.evaluation import ArmResult, arm_run, evaluate_arm, missing_problems, write_rows
+from trainer.evaluate.evaluation import ArmResult, arm_result, arm_run, missing_problems, write_rows
 from trainer.evaluate.figures.metrics import average_kl
 from trainer.evaluate.judgements import rules_version, unjudged
 from trainer.executor.travelling import TravellingSet
@@ -31,7 +31,7 @@ BLOCK_PROBLEMS = 32
 
 def run_arms(
     db: Database,
-    served: "Served",
+    model: Model,
     problems: Sequence[Problem],
     sets: Sequence[tuple[ArmEntry, AdapterSet | None]],
     settings: EvaluationSettings,
@@ -44,13 +44,17 @@ def run_arms(
 
     Args:
         db: open for writing.
-        served: loads the base if there is anything to answer.
+        model: of all arms; it is not asked when nothing is missing.
         problems: of one benchmark.
         sets: each arm with its adapters, None for the base.
         settings: equal for all arms.
         has_kl: also measure the average KL, which costs a pass of every adapter.
         executor: asks and judges; None: this process.
         may_be_unsafe: workers elsewhere may judge without a sandbox where none works.
+
+    Raises:
+        BadInput: the store's completions of an arm were made in another precision.
+        Unavailable: there is no working sandbox, or it failed on a program.
     """
     runs = [arm_run(db, problems[0], entry, settings, adapter_set) for entry, adapter_set in sets]
     version = rules_version(settings.allow_packages)
@@ -61,7 +65,7 @@ def run_arms(
         for problem, completions in unjudged(db, run, problems, version=version)
     ]
     work = Answering(
-        model=served,
+        model=model,
         arms=[(entry, TravellingSet(found) if found else None) for entry, found in sets],
         settings=settings,
         version=version,
@@ -79,7 +83,10 @@ def run_arms(
 
         pieces: list[ToAnswer | ToJudge] = [*to_judge, *to_answer]
         (executor or Local()).run(work, pieces, take)
-    return [evaluate_arm(db, served, problems, entry, settings, adapter_set=adapter_set) for entry, adapter_set in sets]
+    return [
+        arm_result(db, run, problems, entry, adapter_set=adapter_set, version=version)
+        for run, (entry, adapter_set) in zip(runs, sets, strict=True)
+    ]
 
 
 def _to_answer(db: Database, runs: Sequence[EvaluateRun], problems: Sequence[Problem]) -> Iterator[ToAnswer]:
@@ -106,7 +113,7 @@ class Served:
         self._wanted = adapter_set
 
     def complete_many(self, requests: Sequence[CompletionRequest], *, on_result: "OnResult") -> list[CompletionResult]:
-        """As `evaluation.BatchCompleter`."""
+        """As `Model.complete_many`."""
         return self._ready().complete_many(requests, on_result=on_result)
 
     def average_kl(self, request: CompletionRequest, text: str) -> float | None:

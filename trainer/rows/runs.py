@@ -143,11 +143,6 @@ def latest_run(db: Database, stage: Stage[Settings, Parents, Figures]) -> Run[Se
     return next((_to_run(stage, row) for row in rows), None)
 
 
-def list_runs(db: Database, stage: Stage[Settings, Parents, Figures]) -> list[Run[Settings, Parents, Figures]]:
-    """All runs of a stage, oldest first."""
-    return [_to_run(stage, row) for row in db.table("runs").rows_where("stage = ?", [stage.name], order_by=_BY_AGE)]
-
-
 def list_records(db: Database) -> Iterator[dict[str, Any]]:
     """All runs as plain data, oldest first, whatever version wrote them."""
     return map(_record, db.table("runs").rows_where(order_by=_BY_AGE))

@@ -1,8 +1,10 @@
-"""One arm on three problems of our own, with a completer that says what it is told; the sandbox is real."""
+"""Arms on three problems of our own, with a model that says what it is told; the sandbox is real."""
 
 import shutil
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
@@ -15,10 +17,10 @@ from trainer.evaluate import judgements
 from trainer.evaluate.answering import EvaluationSettings
 from trainer.evaluate.arms import parse_arms
 from trainer.evaluate.benchmarks.problems import anchor_back
-from trainer.evaluate.evaluation import evaluate_arm
 from trainer.evaluate.figures.estimates import likeliest_by_adapter, needed_packages
 from trainer.evaluate.judge.verdict import Verdict
 from trainer.evaluate.judgements import rules_version
+from trainer.evaluate.served import BLOCK_PROBLEMS, run_arms
 from trainer.pipeline.stages import open_trainer
 
 pytestmark = pytest.mark.usefixtures("sandbox")
@@ -43,14 +45,42 @@ def problems(problem):
     return [replace(problem, task_id=f"Own/total/{n}", benchmark="own") for n in range(3)]
 
 
+@dataclass
+class FakeModel:
+    """The model behind all arms: a FakeCompleter answers, what is measured is given."""
+
+    completer: FakeCompleter
+    average_kl: Callable[[Any, str], float | None] = lambda *_: None
+    log_likelihoods: Callable[[Any], dict[str, list[float]]] = lambda _: {}
+    base_id: str = "fake-base"
+    used: list[Any] = field(default_factory=list)
+
+    def use(self, adapter_set):
+        self.used.append(adapter_set.name if adapter_set else "base")
+
+    def complete_many(self, requests, *, on_result):
+        return self.completer.complete_many(requests, on_result=on_result)
+
+
 @pytest.fixture
-def evaluate(db):
-    def run(completer, problems, arms="influence", *, adapter_set=None, **options):
-        (entry,) = parse_arms(arms, k=5)
-        fields = {"seed": options.pop("seed", 0), "allow_packages": options.pop("allow_packages", ())}
-        settings = EvaluationSettings(base_id="fake-base", **fields)
-        chosen = (adapter_set or make_set()) if entry.arm.recipe else None
-        return evaluate_arm(db, completer, problems, entry.with_set(chosen), settings, adapter_set=chosen, **options)
+def evaluate_arms(db):
+    def run(model, problems, arms, *, adapter_set=None, has_kl=True, **settings):
+        entries = parse_arms(arms, k=5)
+        sets = [(adapter_set or make_set()) if entry.arm.recipe else None for entry in entries]
+        arms = [(entry.with_set(chosen), chosen) for entry, chosen in zip(entries, sets, strict=True)]
+        settings = EvaluationSettings(base_id=model.base_id, **settings)
+        return run_arms(db, model, problems, arms, settings, has_kl=has_kl)
+
+    return run
+
+
+@pytest.fixture
+def evaluate(evaluate_arms):
+    """One arm, and what is measured beside its answers."""
+
+    def run(completer, problems, arm="influence", *, measured=None, **options):
+        (result,) = evaluate_arms(FakeModel(completer, **measured or {}), problems, arm, **options)
+        return result
 
     return run
 
@@ -171,7 +201,7 @@ def test_judgements_are_rows_of_a_version_in_each_view(evaluate, problems, db):
 
 
 def of_another_version(monkeypatch, name):
-    monkeypatch.setattr("trainer.evaluate.evaluation.rules_version", lambda _: name)
+    monkeypatch.setattr("trainer.evaluate.served.rules_version", lambda _: name)
 
 
 def test_another_judge_judges_anew_and_asks_no_model(evaluate, problems, monkeypatch):
@@ -281,9 +311,8 @@ def test_a_broken_evaluation_goes_on_behind_its_last_answer(evaluate, problems, 
     with pytest.raises(type(error)):
         evaluate(breaks_at(2, error), problems)
     completer = FakeCompleter(texts=TEXTS)
-    done = []
-    result = evaluate(completer, problems, on_problems=done.append)
-    assert (len(completer.asked), done) == (1, [1])
+    result = evaluate(completer, problems)
+    assert len(completer.asked) == 1
     assert [own[0].task_id for own in result.attempts.values()] == ["Own/total/0", "Own/total/1", "Own/total/2"]
 
 
@@ -354,14 +383,19 @@ def test_kl_is_measured_once_per_problem_on_one_of_the_greedy_texts(evaluate, pr
         measured.append((request, text))
         return 0.25
 
-    result = evaluate(FakeCompleter(texts=TEXTS), problems, measure_kl=measure)
+    result = evaluate(FakeCompleter(texts=TEXTS), problems, measured={"average_kl": measure})
     assert means(result, "average_kl") == [0.25]
     assert [text for _, text in measured] == [TEXTS[request.seed % 5] for request, _ in measured]
 
 
 @pytest.mark.parametrize("arm", ["base", "base@0.5", "influence@0.5", "single"])
 def test_kl_is_not_measured_where_there_is_no_greedy_set(evaluate, problems, arm):
-    result = evaluate(FakeCompleter(texts=TEXTS), problems[:1], arm, measure_kl=pytest.fail)
+    result = evaluate(FakeCompleter(texts=TEXTS), problems[:1], arm, measured={"average_kl": pytest.fail})
+    assert "average_kl" not in result.figures
+
+
+def test_kl_is_not_measured_where_it_is_not_wanted(evaluate, problems):
+    result = evaluate(FakeCompleter(texts=TEXTS), problems[:1], measured={"average_kl": pytest.fail}, has_kl=False)
     assert "average_kl" not in result.figures
 
 
@@ -388,8 +422,8 @@ def test_the_likeliest_option_is_a_second_accuracy_which_a_resumed_run_has_too(e
         assert choices == question.likelihoods
         return {"a1": [-2.0, -1.0], "a2": [-1.0, -2.0], "a3": [-3.0, -1.0], "a4": [-9.0, -8.0]}
 
-    evaluate(FakeCompleter(texts=("B", "B", "A", "A")), [question], measure_likelihoods=measure)
-    result = evaluate(FakeCompleter(error=Unavailable("not to be asked")), [question], measure_likelihoods=pytest.fail)
+    evaluate(FakeCompleter(texts=("B", "B", "A", "A")), [question], measured={"log_likelihoods": measure})
+    result = evaluate(FakeCompleter(error=Unavailable("not to be asked")), [question])
     assert means(result, "accuracy_loglik", "pass_at_1") == [0.75, 0.5]
     by_adapter = likeliest_by_adapter(result.attempts)
     assert {name: list(own.values()) for name, own in by_adapter.items()} == {
@@ -403,7 +437,7 @@ def test_the_likeliest_option_is_a_second_accuracy_which_a_resumed_run_has_too(e
 def test_what_has_no_options_has_no_likeliest_one(evaluate, problems, question):
     free = replace(question, options=(), likelihoods=())
     for asked in (problems, [free]):
-        result = evaluate(FakeCompleter(texts=("B",)), asked, measure_likelihoods=pytest.fail)
+        result = evaluate(FakeCompleter(texts=("B",)), asked, measured={"log_likelihoods": pytest.fail})
         assert "accuracy_loglik" not in result.figures and likeliest_by_adapter(result.attempts) == {}
 
 
@@ -416,3 +450,21 @@ def test_an_anchored_problem_is_asked_with_what_is_begun_in_the_same_run_and_nev
         (anchored.prefix, anchored.begun),
     ]
     assert results[0].run.id == results[1].run.id and means(results[1], "pass_at_1") == [1]
+
+
+# #15
+def test_all_arms_answer_some_problems_and_then_the_next(evaluate_arms, question):
+    asked = [replace(question, task_id=f"Own/which/{n}") for n in range(BLOCK_PROBLEMS + 1)]
+    model = FakeModel(FakeCompleter(texts=("B",)))
+    base, influence = evaluate_arms(model, asked, "base,influence")
+    assert model.used == ["base", influence.adapter_set.name] * 2
+    assert [len(result.attempts) for result in (base, influence)] == [len(asked)] * 2
+
+
+# #15
+def test_only_the_arm_that_lacks_answers_is_asked(evaluate_arms, problems):
+    evaluate_arms(FakeModel(FakeCompleter(texts=TEXTS)), problems, "base")
+    model = FakeModel(FakeCompleter(texts=TEXTS))
+    results = evaluate_arms(model, problems, "base,random")
+    assert (model.used, len(model.completer.asked)) == ([results[1].adapter_set.name], 3)
+    assert [result.entry.label for result in results] == ["base", "random"]

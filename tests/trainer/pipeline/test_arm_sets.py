@@ -16,7 +16,7 @@ from trainer.evaluate.arms import parse_arms
 from trainer.pipeline.arm_sets import arm_set, check_budgets
 from trainer.pipeline.stage_rows import source_run
 from trainer.pipeline.stages import open_trainer, run_attribute, run_import
-from trainer.rows.runs import list_runs
+from trainer.rows.runs import find_run, list_records
 from trainer.rows.stages import ATTRIBUTE, FINETUNE, PARTITION
 
 ONE_STEP = FinetuneConfig(rank=2, alpha=4, steps=1, accumulate=1)
@@ -25,6 +25,10 @@ SETS = ("random", "lexical", "influence", "kmeans", "seeds")
 
 def program(n):
     return f"def add_{n}(a, b):\n    total = a + b\n    if total > {n}:\n        total -= {n}\n    return total\n"
+
+
+def runs_of(db, stage):
+    return [find_run(db, stage, record["id"]) for record in list_records(db) if record["stage"] == stage.name]
 
 
 @pytest.fixture
@@ -98,7 +102,7 @@ def test_arms_are_trained_on_the_same_samples_with_the_same_budget(find, samples
     assert check_budgets(found) is None
     names = {made.name: [info.name for info in made.adapters] for _, made in found}
     assert names["kmeans-k2"] == ["kmeans-1", "kmeans-2"] and names["seeds-k2"] == ["seed-1", "seed-2"]
-    divided = [run for run in list_runs(db, PARTITION) if run.settings.partition.method != "whole"]
+    divided = [run for run in runs_of(db, PARTITION) if run.settings.partition.method != "whole"]
     sizes = [run.figures.sizes.values() for run in divided]
     assert [sorted(own) for own in sizes] == [[4, 4]] * 4
 
@@ -158,7 +162,7 @@ def test_sets_of_other_budgets_are_told(find, tiny_base, install):
 @pytest.mark.parametrize("stage", [ATTRIBUTE, PARTITION, FINETUNE])  # (#11)
 def test_no_stage_goes_on_from_the_run_of_an_arm(find, samples, db, stage):
     find("random")
-    assert list_runs(db, stage)
+    assert runs_of(db, stage)
     with pytest.raises(NotFound, match=f"there is no finished {stage.name} run; run: trainer {stage.name}"):
         source_run(db, stage, None)
 

@@ -1,6 +1,6 @@
 """From a chat answer to the module that is judged: the code found in it, completed from what the question showed.
 
-Nothing is run, and nothing is mended but indentation and what the question itself had given.
+Nothing is run, and nothing is fixed but indentation and what the question itself had given.
 """
 
 import ast
@@ -83,7 +83,7 @@ def _statements(source: str) -> list[_Statement]:
     """The top level of a module; empty when it is no Python."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "\d" in an answer is nothing that the user could mend
+            warnings.simplefilter("ignore")  # "\d" in an answer is nothing that the user could fix
             compile(source, "<answer>", "exec", dont_inherit=True)  # finds more than ast.parse; runs nothing
             nodes = parse_or_raise(source).body
             return [_statement("\n".join(lines), node) for lines, node in _with_lines(source, nodes)]

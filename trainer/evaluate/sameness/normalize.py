@@ -7,8 +7,9 @@ different ones in 6. The figures of stored attempts were counted with this one, 
 
 import ast
 import symtable
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
+from spa_lsp.text.bound_names import Renamer, bound_names, walk_in_order
 from spa_lsp.text.python_source import UNREADABLE, parse_or_raise
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -37,7 +38,7 @@ def _key(function: Function) -> str:
     except ValueError:  # an f-string that Python 3.11 reads but cannot write
         return ast.dump(function)
     # no identifier starts with "·", so a new name never meets an old one
-    _Renamer({name: f"·{number}" for number, name in enumerate(_locals(function, text))}).visit(function)
+    Renamer({name: f"·{number}" for number, name in enumerate(_locals(function, text))}).visit(function)
     return ast.unparse(function)
 
 
@@ -94,7 +95,7 @@ class _Cleaner(ast.NodeTransformer):
 def _locals(function: Function, text: str) -> list[str]:
     """Names bound inside and without a meaning outside, in the order of the text."""
     kept = {*_parameters(function), *_globals(symtable.symtable(text, "<completion>", "exec")), *_meaningful(function)}
-    bound = (name for node in _walk_in_order(function) if node is not function for name in _bound(node))
+    bound = (name for node in walk_in_order(function) if node is not function for name in bound_names(node))
     return [name for name in dict.fromkeys(bound) if name not in kept]
 
 
@@ -118,55 +119,4 @@ def _meaningful(function: Function) -> Iterator[str]:
             case ast.keyword(arg=str(name)):
                 yield name
             case ast.ClassDef():
-                yield from (name for child in ast.walk(node) for name in _bound(child))
-
-
-def _walk_in_order(node: ast.AST) -> Iterator[ast.AST]:
-    """Depth first, which is the order of the text; `ast.walk` goes level by level."""
-    yield node
-    for child in ast.iter_child_nodes(node):
-        yield from _walk_in_order(child)
-
-
-def _bound(node: ast.AST) -> Iterator[str]:
-    """The names that this very node binds."""
-    match node:
-        case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
-            yield name
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            yield name
-        case (
-            ast.ExceptHandler(name=str(name))
-            | ast.MatchAs(name=str(name))
-            | ast.MatchStar(name=str(name))
-            | ast.MatchMapping(rest=str(name))
-        ):
-            yield name
-
-
-class _Renamer(ast.NodeVisitor):
-    """Replaces names wherever a node holds one; attributes, keywords, imports and texts stay."""
-
-    FIELDS = {
-        ast.Name: "id",
-        ast.arg: "arg",
-        ast.FunctionDef: "name",
-        ast.AsyncFunctionDef: "name",
-        ast.ClassDef: "name",
-        ast.ExceptHandler: "name",
-        ast.MatchAs: "name",
-        ast.MatchStar: "name",
-        ast.MatchMapping: "rest",
-    }
-
-    def __init__(self, names: Mapping[str, str]) -> None:
-        self._names = names
-
-    def visit(self, node: ast.AST) -> None:
-        field = self.FIELDS.get(type(node))
-        if field:
-            name = getattr(node, field)
-            setattr(node, field, self._names.get(name, name))
-        if isinstance(node, ast.Nonlocal):
-            node.names = [self._names.get(name, name) for name in node.names]
-        self.generic_visit(node)
+                yield from (name for child in ast.walk(node) for name in bound_names(child))

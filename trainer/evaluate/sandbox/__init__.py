@@ -24,7 +24,6 @@ __all__ = [
     "require_backend",
     "require_sandbox",
     "run_program",
-    "sandbox_kind",
 ]
 
 
@@ -41,15 +40,6 @@ def require_sandbox(*, may_be_none: bool = False, packages: Sequence[str] = ()) 
     if may_be_none:
         allow_no_sandbox()
     return _describe(require_backend())
-
-
-def sandbox_kind() -> BackendKind:
-    """The one word to store with every attempt: `bubblewrap`, `landlock` or `none`.
-
-    Raises:
-        Unavailable: see `backend.require_backend`.
-    """
-    return require_backend().kind
 
 
 def run_program(

@@ -99,7 +99,7 @@ function M.ask(bufnr, kind, on_change)
   end
   local params = server.params(client, kind)
   local _, id = server.call(client, 'request', 'textDocument/inlineCompletion', params, function(err, result)
-    if not err and is_current() then -- an error is in Neovim's log, and nothing that the user can mend
+    if not err and is_current() then -- an error is in Neovim's log, and nothing that the user can fix
       ghost.asked = nil
       M.take(bufnr, alternatives.from_result(result), client.offset_encoding)
       on_change(bufnr)

@@ -25,7 +25,7 @@ test('a message that asks for a pull names the base', () => {
   const message = 'the base tiny.1 is not on this machine; run: spa-lsp models pull tiny.1';
   assert.equal(wantedPull(message), 'tiny.1');
   assert.equal(wantedPull('no base is here; run: spa-lsp models pull'), '');
-  assert.equal(wantedPull('mend it with `spa-lsp models pull a-b.c --force`'), 'a-b.c');
+  assert.equal(wantedPull('fix it with `spa-lsp models pull a-b.c --force`'), 'a-b.c');
 });
 
 test('a message that asks for something else does not', () => {

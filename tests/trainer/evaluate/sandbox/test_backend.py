@@ -8,14 +8,14 @@ import pytest
 
 from spa_lsp.errors import Unavailable
 from trainer.evaluate.sandbox import backend as module
-from trainer.evaluate.sandbox import bubblewrap, interpreter, process, run_program, sandbox_kind
+from trainer.evaluate.sandbox import bubblewrap, interpreter, process, run_program
 from trainer.evaluate.sandbox.run import run
 from trainer.evaluate.sandbox.self_test import LIMITS
 
 ROOT = Path(__file__).parents[4]
 FORBIDDEN = """
 import sys
-from trainer.evaluate.sandbox import allow_no_sandbox, run_program, sandbox_kind
+from trainer.evaluate.sandbox import allow_no_sandbox, require_backend, run_program
 from trainer.evaluate.sandbox.landlock_inside import PR_SET_NO_NEW_PRIVS, _check, _load_filter, libc
 from trainer.evaluate.sandbox.seccomp import (
     RETURN,
@@ -51,7 +51,7 @@ def in_a_process(code):
 
 
 def test_the_description_names_the_kind_and_versions(sandbox):
-    assert sandbox.startswith(sandbox_kind())
+    assert sandbox.startswith(module.require_backend().kind)
     assert "Python 3." in sandbox
 
 
@@ -86,7 +86,7 @@ def test_a_back_end_with_a_hole_is_not_used(monkeypatch, backend, untried):
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the numbers of the calls are those of x86_64")
 def test_where_user_namespaces_are_forbidden_landlock_is_used(need):
     need("landlock")
-    done = in_a_process("forbid(UNSHARE, CLONE3)\nprint(sandbox_kind(), run_program('print(1)').kind)")
+    done = in_a_process("forbid(UNSHARE, CLONE3)\nprint(require_backend().kind, run_program('print(1)').kind)")
     assert done.stdout.split() == ["landlock", "completed"], done.stderr
 
 
@@ -99,8 +99,8 @@ def test_where_landlock_is_forbidden_too_nothing_is_run():
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the numbers of the calls are those of x86_64")
 def test_only_the_unsafe_option_runs_programs_without_a_sandbox():
-    code = "forbid(UNSHARE, CLONE3, LANDLOCK)\nallow_no_sandbox()\nprint(sandbox_kind(), run_program('print(1)').kind)"
-    done = in_a_process(code)
+    code = "forbid(UNSHARE, CLONE3, LANDLOCK)\nallow_no_sandbox()\n"
+    done = in_a_process(code + "print(require_backend().kind, run_program('print(1)').kind)")
     assert done.stdout.split() == ["none", "completed"]
     assert "WITHOUT a sandbox" in done.stderr
 
@@ -132,6 +132,6 @@ def test_on_an_unknown_processor_there_is_a_reason_and_no_sandbox(monkeypatch, u
 
 
 def test_a_limit_of_ours_that_is_lower_is_named():
-    code = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\nprint(sandbox_kind())"
+    code = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\nprint(require_backend().kind)"
     done = in_a_process(code)
     assert done.returncode == 1 and "RLIMIT_FSIZE is 4096 here and must be 16777216; raise it" in done.stderr
