@@ -44,7 +44,9 @@ def run_synthesize(
         NotFound, BadInput: a source, or the folder of benchmarks, cannot be used. Unavailable: no sandbox works.
     """
     if data is not None and not data.is_dir():
-        raise NotFound(f"there is no folder of benchmarks {data} to keep samples clear of; correct --data or leave it out")
+        raise NotFound(
+            f"there is no folder of benchmarks {data} to keep samples clear of; correct --data or leave it out"
+        )
     base = find_base(base_id)
     found = collect(sources, config.recipe_names, seed=seed)
     settings = SynthesizeSettings(synthesize=config, base=base_id, quantization=quantization)
