@@ -231,10 +231,10 @@ def import_row(db, tmp_path, **changed):
 
 
 # #14
-def test_an_import_of_the_same_problem_alone_keeps_nothing(folder, tmp_path):
+def test_an_import_of_the_same_solution_alone_keeps_nothing(folder, tmp_path):
     with open_trainer() as db:
         synthesize(db, folder)
-        import_row(db, tmp_path, solution="```python\nx = 1\n```")
+        import_row(db, tmp_path, problem="Another problem.")
         forget(db, repository=str(folder))
         assert load_samples(db) == [] and traces() == []
 
