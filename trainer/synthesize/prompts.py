@@ -40,7 +40,7 @@ is called, what it takes and what it returns; one or two more say what happens i
 
 The exercise:"""
 
-# No example of an exercise: of 16 seeds the 1.5B base turned 12 into the one that stood here, whatever they were
+# No example of an exercise: of 16 seeds the 1.5B base turned 13 into the one that stood here, whatever they were
 # about, and 11 into one of three.
 _FROM_CONCEPTS = f"""Invent a small Python exercise about these concepts: {{concepts}}.
 {_RULES}"""
