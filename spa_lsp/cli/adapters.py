@@ -1,6 +1,7 @@
 """`spa-lsp adapters`: which adapter sets there are, choosing one, checking them, moving them in and out."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,16 @@ def export_adapters(name: str, folder: Path, base_id: str | None, is_peft: bool,
     click.echo(f"exported {found.name}, {found.k} adapters, to {folder}")
     for command in [vllm_command] * is_vllm + [llama_command] * is_llama:
         click.echo(command(found, folder))
-    click.echo(f"it was trained on {json.dumps(found.data, ensure_ascii=False)}", err=True)
+    click.echo(f"it was trained on {_sources(found.data)}", err=True)
+
+
+def _sources(data: Mapping[str, Any]) -> str:
+    """What a manifest says of the samples; as it stands, where that is not in the trainer's form."""
+    match data:
+        case {"n_samples": int(n), "sources": [*sources]} if all(isinstance(each, dict) for each in sources):
+            named = (f"{each.get('name')} ({each.get('licence')}, {each.get('n_samples')})" for each in sources)
+            return f"{n} samples: {', '.join(named)}"
+    return json.dumps(data, ensure_ascii=False)
 
 
 def _find(name: str | None, base_id: str | None) -> AdapterSet:

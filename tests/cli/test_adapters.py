@@ -331,6 +331,19 @@ def test_exported_set_can_be_imported_again(source, tmp_path):
     assert finding.find_set("again", BASE_ID).adapters == finding.find_set("mine", BASE_ID).adapters
 
 
+# #14
+def test_an_export_says_what_it_was_trained_on(tmp_path):
+    sources = [{"name": "toolz 1.2.0", "licence": "BSD-3-Clause", "n_samples": 9}]
+    for name, data, said in (
+        ("known", {"n_samples": 9, "sources": sources}, "9 samples: toolz 1.2.0 (BSD-3-Clause, 9)"),
+        ("other", {"corpus": "poems"}, '{"corpus": "poems"}'),
+    ):
+        adapters = make_adapters()
+        made = replace(make_set(adapters, name=name), data=data)
+        writing.write_set(paths.user_sets_dir() / BASE_ID / name, made, adapters)
+        assert f"it was trained on {said}\n" in run("export", name, tmp_path / name).stderr
+
+
 def test_export_does_not_write_over_a_folder(source, tmp_path):
     run("import", source)
     assert "exists already" in run("export", "mine", source, status=1).stderr
