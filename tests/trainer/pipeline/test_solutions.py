@@ -162,12 +162,18 @@ def test_a_check_holds_out_whole_tasks_of_which_every_part_has_one_solution(db, 
     assert set(checked.parts) == {"loops", "short"} and None not in checked.parts.values()
 
 
-@pytest.mark.usefixtures("tiny_base")
-def test_a_run_of_which_nobody_said_how_divides_by_solution_and_says_why(anchors, tmp_path):
+def run_of_six_tasks(anchors, tmp_path, *, k):
+    """The command for a run on six tasks with several solutions, and a file with one that has one."""
     with open_trainer() as db:
         insert(db, n_tasks=6)
-    (tmp_path / "a.jsonl").write_text(json.dumps({"lang": "python", "problem": "Add.", "solution": LOOP.format(n=99)}))
-    asked = ["run", tmp_path / "a.jsonl", "--k", 3, "--base", "tiny-qwen2", "--anchors", anchors, "--rank", 2]
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"lang": "python", "problem": "Add.", "solution": LOOP.format(n=99)}))
+    return ["run", path, "--k", k, "--base", "tiny-qwen2", "--anchors", anchors, "--rank", 2]
+
+
+@pytest.mark.usefixtures("tiny_base")
+def test_a_run_of_which_nobody_said_how_divides_by_solution_and_says_why(anchors, tmp_path):
+    asked = run_of_six_tasks(anchors, tmp_path, k=3)
     result = trainer(*asked, "--steps", 1, "--max-tokens", 400, "--infill-share", 1, "--json")
     records = [json.loads(line) for line in result.stdout.splitlines()]
     assert "6 of 7 tasks have several solutions: every adapter gets one of each, by approach" in result.stderr
@@ -176,9 +182,6 @@ def test_a_run_of_which_nobody_said_how_divides_by_solution_and_says_why(anchors
 
 @pytest.mark.usefixtures("tiny_base")
 def test_a_run_that_was_asked_for_differences_takes_them(anchors, tmp_path):
-    with open_trainer() as db:
-        insert(db, n_tasks=6)
-    (tmp_path / "a.jsonl").write_text(json.dumps({"lang": "python", "problem": "Add.", "solution": LOOP.format(n=99)}))
-    asked = ["run", tmp_path / "a.jsonl", "--k", 2, "--base", "tiny-qwen2", "--anchors", anchors, "--rank", 2]
+    asked = run_of_six_tasks(anchors, tmp_path, k=2)
     records = trainer_json(*asked, "--steps", 1, "--max-tokens", 400, "--infill-share", 1, "--differences")
     assert (records[1]["figures"]["method"], records[2]["config"]["partition"]["method"]) == ("datainf", "balanced")
