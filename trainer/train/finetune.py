@@ -1,5 +1,6 @@
 """The finetune stage: one adapter for each part, all trained in one pass, then scored on samples that none has seen."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -111,9 +112,7 @@ def _train_all(work: Training, folder: Path, names: Sequence[str], executor: Exe
 
         def take(rows: Sequence[tuple[Trained, Sequence[bytes]]]) -> None:
             for trained, files in rows:
-                for name, data in zip(_names_of(trained.group, names), files, strict=True):
-                    write_bytes(folder / name, data)
-                _write_group(folder, trained, names)
+                _write_group(folder, trained, dict(zip(_names_of(trained.group, names), files, strict=True)))
                 found[trained.group] = trained
                 if bar:
                     bar.advance(trained.group.n_adapters)
@@ -130,9 +129,11 @@ def _group_path(folder: Path, group: Group) -> Path:
     return folder / f"group-{group.first}-{group.n_adapters}.json"
 
 
-def _write_group(folder: Path, trained: Trained, names: Sequence[str]) -> None:
-    """What is known of a group, and what its files are, which lie there already."""
-    digests = {name: hash_file(folder / name) for name in _names_of(trained.group, names)}
+def _write_group(folder: Path, trained: Trained, files: Mapping[str, bytes]) -> None:
+    """The adapters of a group, and last what is known of it: without that it is not done."""
+    for name, data in files.items():
+        write_bytes(folder / name, data)
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     record = {"trained": plain(trained), "sha256": digests}
     write_bytes(_group_path(folder, trained.group), json.dumps(record).encode())
 
