@@ -7,6 +7,7 @@ is written. Its logprobs are those among such tokens: what the user has typed sa
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -106,7 +107,7 @@ def branch_off(lead: Row, rows: Sequence[Row], numbers: Sequence[int], vocabular
     owed, text = lead.owed.encode(), lead.text.encode()
     if not owed and vocabulary.spell(lead.ids).startswith(b" ") and not text.startswith(b" "):
         text = b" " + text  # a SentencePiece tokenizer leaves it out
-    found = branches(
+    likeliest = branches(
         lead.ids,
         lead.logprobs,
         lead.choices or [],
@@ -115,6 +116,7 @@ def branch_off(lead: Row, rows: Sequence[Row], numbers: Sequence[int], vocabular
         spell=vocabulary.spell,
         site=lead.rules.site,
     )
+    found = list(islice(likeliest, max(numbers, default=-1) + 1))
     for row, number in zip(rows, numbers, strict=True):
         if number < len(found):
             branch = found[number]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from spa_lsp.remote.logprobs import Said, is_text
 from spa_lsp.remote.rows import Row
@@ -55,7 +55,7 @@ def _plain(said: Said, specials: Sequence[bytes]) -> tuple[Choice[bytes], ...]:
 
 def branch_off(lead: Lead, rows: Sequence[Row]) -> None:
     """Let fresh rows begin as a lead does, each by its own branch; those for which there is none stay as they are."""
-    found = branches(
+    likeliest = branches(
         lead.tokens,
         lead.logprobs,
         lead.choices,
@@ -64,6 +64,8 @@ def branch_off(lead: Lead, rows: Sequence[Row]) -> None:
         spell=b"".join,
         site=lead.site,
     )
+    numbers = [row.ask.branch for row in rows if row.ask.branch is not None]
+    found = list(islice(likeliest, max(numbers, default=-1) + 1))
     for row in rows:
         if row.ask.branch is None or row.ask.branch >= len(found):
             continue

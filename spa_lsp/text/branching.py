@@ -6,7 +6,7 @@ so that they can be computed at once, and go on as drawn. A token is whatever it
 here, the bytes that it spells where a server elsewhere tells of no ids.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -52,8 +52,8 @@ def branches(
     n_owed: int,
     spell: Callable[[Sequence[Token]], bytes],
     site: Site,
-) -> list[Branch[Token]]:
-    """How other rows may begin, the likeliest first.
+) -> Iterator[Branch[Token]]:
+    """How other rows may begin, the likeliest first; only those that are asked for are read as code.
 
     Whitespace, comments and docstrings that the text begins itself make no other program, neither another word in one.
     Nor does another token for what the lead says there: `)` instead of `)\\n`. Where a text only ends earlier, or goes
@@ -68,23 +68,23 @@ def branches(
         spell: what tokens spell; special ones spell nothing.
         site: what stands before the cursor and in which language says what a comment is.
     """
-    found: list[tuple[float, Branch[Token]]] = []
+    found: list[tuple[float, bytes, bytes, Branch[Token]]] = []
     likelihood, begun = 0.0, b""
-    language = canonical(site.language or _USUAL)
-    before = open_end(site.before, language)
     for place, at_place in enumerate(choices[:MAX_PLACES]):
         if len(begun) > max(len(text.rstrip(b"\n")), n_owed):
             break
         taken = tokens[place] if place < len(tokens) else None
         for each in at_place:
-            beginning = begun + spell([each.token])
-            if each.token != taken and _is_other(
-                beginning, text, n_begun=len(begun), n_owed=n_owed, before=before, language=language
-            ):
-                found.append((likelihood + each.logprob, Branch(place=place, choice=each)))
+            if each.token != taken:
+                branch = Branch(place=place, choice=each)
+                found.append((likelihood + each.logprob, begun, begun + spell([each.token]), branch))
         if taken is not None:
             likelihood, begun = likelihood + logprobs[place], begun + spell([taken])
-    return [branch for _, branch in sorted(found, key=lambda each: -each[0])]
+    language = canonical(site.language or _USUAL)
+    before = open_end(site.before, language)
+    for _, begun, beginning, branch in sorted(found, key=lambda each: -each[0]):
+        if _is_other(beginning, text, n_begun=len(begun), n_owed=n_owed, before=before, language=language):
+            yield branch
 
 
 def _is_other(beginning: bytes, text: bytes, *, n_begun: int, n_owed: int, before: str, language: str) -> bool:
