@@ -11,6 +11,7 @@ from spa_lsp import paths
 from spa_lsp.errors import SpaError
 from spa_lsp.offline import go_offline
 from spa_lsp.storage.sqlite_errors import explain
+from spa_lsp.waiting import spin_briefly
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells do
 
@@ -23,6 +24,7 @@ class CommandGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what a person can fix ends it with exit status 1 and one sentence, Ctrl-C with 130."""
         go_offline()
+        spin_briefly()
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:

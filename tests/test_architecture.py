@@ -26,6 +26,7 @@ FLOORS = {
         "prompt": 0,
         "child": 0,
         "own_folder": 0,
+        "waiting": 0,
         "storage": 1,
         "text": 1,
         "command_group": 2,

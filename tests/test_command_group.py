@@ -1,6 +1,7 @@
 """The border of both programs: what a person can fix is one sentence, and nothing else is hidden."""
 
 import errno
+import os
 
 import click
 import pytest
@@ -30,6 +31,13 @@ def run(error):
 @pytest.mark.parametrize("program", [spa_lsp, trainer], ids=["spa-lsp", "trainer"])
 def test_both_programs_have_the_same_border(program):
     assert type(program).invoke is CommandGroup.invoke
+
+
+def test_threads_that_wait_give_their_core_back(monkeypatch):
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    run(NotFound("no such base"))
+    assert os.environ["GOMP_SPINCOUNT"] == "2500"
 
 
 def test_an_error_of_ours_is_one_sentence():

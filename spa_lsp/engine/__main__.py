@@ -13,6 +13,7 @@ from spa_lsp.engine.watchdog import HANG_S
 from spa_lsp.engine.worker import EngineCompleter, OnProgress
 from spa_lsp.errors import Hung, NoMemory, SpaError
 from spa_lsp.offline import forbid_network, go_offline
+from spa_lsp.waiting import spin_briefly
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +22,7 @@ def main() -> None:
     """Serve until the end; the process then ends at once, whatever torch's threads still do."""
     go_offline()
     forbid_network()
+    spin_briefly()
     options = _parse_options()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     load = partial(load_local, options.base, options.set, options.quantization)

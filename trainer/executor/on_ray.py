@@ -15,6 +15,7 @@ from typing import Any
 from spa_lsp.bases.catalog import find_base
 from spa_lsp.errors import BadInput, SpaError, Unavailable
 from spa_lsp.offline import go_offline
+from spa_lsp.waiting import spin_briefly
 from trainer.executor.same import BaseDigests, check_base, check_versions, digests_of, versions
 from trainer.executor.watch import LOOK_S, Watch
 from trainer.executor.work import Do, Piece, Row, Take, Work
@@ -229,6 +230,7 @@ def _begin(shared: Sequence[Any]) -> Do[Any, Any]:
     import ray
 
     go_offline()
+    spin_briefly()
     start: _Start = pickle.loads(ray.get(shared[0]))
     if start.base:
         check_base(start.base)
