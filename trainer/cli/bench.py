@@ -1,18 +1,20 @@
 """`trainer bench`: measurements of what the trainer does, each with its figures as a table or as JSON."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from spa_lsp.completion import CompletionRequest
 from spa_lsp.progress import progress
 from trainer.cli import options
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def bench() -> None:
-    """Measure what evaluation and training cost on this machine."""
+    """Measure what the stages cost on this machine, and what they gain over the plain way."""
 
 
 @bench.command()
@@ -57,14 +59,49 @@ def bench_evaluate(
     \b
         trainer bench evaluate --data ~/benchmarks --json
     """
-    from trainer.evaluate.bench.throughput import measure_throughput
     from trainer.evaluate.benchmarks.load import load_benchmark
 
-    chosen = load_benchmark("infilling-multi", data, limit=problems)
-    with progress("bench evaluate", 3, "passes") as shown:
-        found = measure_throughput(
-            chosen, base_id=base_id, quantization=quantization, k=k, new_tokens=new_tokens, on_pass=shown.advance
+    requests = [
+        CompletionRequest(
+            prefix=each.prefix, suffix=each.suffix, k=k, use_base=True, max_tokens=new_tokens, temperature=0.8
         )
+        for each in load_benchmark("infilling-multi", data, limit=problems)
+    ]
+    _compare_with_generate("bench evaluate", requests, base_id, quantization, as_json=as_json)
+
+
+@bench.command("synthesize")
+@options.base
+@options.quantization
+@click.option("--exercises", type=click.IntRange(1, 8), default=4, show_default=True, help="Exercises in one batch.")
+@click.option(
+    "--responses", type=click.IntRange(1, 64), default=10, show_default=True, help="Solutions of each exercise."
+)
+@click.option(
+    "--new-tokens", type=click.IntRange(1, 512), default=64, show_default=True, help="New tokens of each solution."
+)
+@options.as_json
+def bench_synthesize(
+    base_id: str, quantization: str, exercises: int, responses: int, new_tokens: int, as_json: bool
+) -> None:
+    """Measure how many tokens per second are synthesized, beside a plain `generate` loop over the same questions.
+
+    \b
+        trainer bench synthesize --json
+    """
+    from trainer.pipeline.speed import synthesis_requests
+
+    requests = synthesis_requests(exercises, responses=responses, new_tokens=new_tokens)
+    _compare_with_generate("bench synthesize", requests, base_id, quantization, as_json=as_json)
+
+
+def _compare_with_generate(
+    name: str, requests: Sequence[CompletionRequest], base_id: str, quantization: str, *, as_json: bool
+) -> None:
+    from trainer.evaluate.bench.throughput import measure_throughput
+
+    with progress(name, 3, "passes") as shown:
+        found = measure_throughput(requests, base_id=base_id, quantization=quantization, on_pass=shown.advance)
     figures = {**asdict(found), "ratio": found.ratio}
     click.echo(json.dumps(figures, indent=2) if as_json else "\n".join(f"{n:<14}{v:.1f}" for n, v in figures.items()))
 

@@ -1,20 +1,23 @@
-"""What training and attribution gain from their batches, on this machine: the same work done in two ways, timed.
+"""What a stage gains from its batches, on this machine: the same work done in two ways, timed.
 
-The items are those of the bundled anchors, so that nothing need be imported first.
+Items and exercises are those of the bundled anchors, so that nothing need be imported first.
 """
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from spa_lsp.completion import CompletionRequest
 from spa_lsp.lm.bank import AdapterBank
 from spa_lsp.lm.load import LoadedBase, load_base
 from trainer.attribute.anchors import load_anchors
 from trainer.attribute.gradients import sample_gradients, warm_up
-from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig
+from trainer.configs import AttributeConfig, FinetuneConfig, ItemsConfig, SynthesizeConfig
 from trainer.data.items import TokenItem, token_items
 from trainer.executor.work import blocks
 from trainer.pipeline.costs import middling
+from trainer.synthesize.generation import Question, request_of
+from trainer.synthesize.prompts import code_questions, describe_function, signature_of
 from trainer.train.group_work import new_bank
 from trainer.train.training import train
 
@@ -68,6 +71,20 @@ def measure_training(base_id: str, *, k: int, on_pass: Callable[[], None] = lamb
         on_completion=compare(lambda: _of_step(base, items, config), lambda: _of_step(base, items, everywhere)),
         batched_gradients=compare(lambda: _of_gradients(base, items, k), lambda: _of_gradients(base, items, 1)),
     )
+
+
+def synthesis_requests(n_exercises: int, *, responses: int, new_tokens: int) -> list[CompletionRequest]:
+    """What synthesize asks for solutions of `n_exercises` exercises, each answer of at most `new_tokens` tokens."""
+    functions = [item.prefix + item.completion for item in load_anchors()[0].items[:n_exercises]]
+    questions = [question for code in functions for question in _questions(code, responses)]
+    return [request_of(replace(question, max_tokens=new_tokens), seed=0) for question in questions]
+
+
+def _questions(code: str, responses: int) -> list[Question]:
+    entry_point = code.removeprefix("def ").partition("(")[0]
+    problem = describe_function(code, entry_point, [])
+    signature = signature_of(code, entry_point)
+    return code_questions(problem, "", signature, n=responses, temperature=SynthesizeConfig.temperature)
 
 
 def _items(base: LoadedBase, n: int) -> list[TokenItem]:

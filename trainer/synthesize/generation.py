@@ -52,7 +52,7 @@ class Asker:
 
     def _answers(self, questions: Sequence[Question]) -> list[list[str]]:
         try:
-            results = self._completer.complete_many([self._request(question) for question in questions])
+            results = self._completer.complete_many([request_of(question, seed=self._seed) for question in questions])
         except TooLong as error:  # known before anything is decoded
             if half := len(questions) // 2:
                 return [*self._answers(questions[:half]), *self._answers(questions[half:])]
@@ -64,15 +64,17 @@ class Asker:
             for question, result in zip(questions, results, strict=True)
         ]
 
-    def _request(self, question: Question) -> CompletionRequest:
-        return CompletionRequest(
-            prefix=question.text,
-            layout="instruct",
-            begun=question.begun,
-            k=question.n,
-            use_base=True,
-            max_tokens=question.max_tokens,
-            stop=question.stop,
-            temperature=question.temperature,
-            seed=self._seed ^ zlib.crc32(question.text.encode()),  # not its place, which changes with what is done
-        )
+
+def request_of(question: Question, *, seed: int) -> CompletionRequest:
+    """What the base is asked; its answers are drawn by the seed and the question, and not by its place."""
+    return CompletionRequest(
+        prefix=question.text,
+        layout="instruct",
+        begun=question.begun,
+        k=question.n,
+        use_base=True,
+        max_tokens=question.max_tokens,
+        stop=question.stop,
+        temperature=question.temperature,
+        seed=seed ^ zlib.crc32(question.text.encode()),
+    )
