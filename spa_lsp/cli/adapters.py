@@ -153,6 +153,9 @@ def _sources(data: Mapping[str, Any]) -> str:
         case {"n_samples": int(n), "sources": [*sources]} if all(isinstance(each, dict) for each in sources):
             named = (f"{each.get('name')} ({each.get('licence')}, {each.get('n_samples')})" for each in sources)
             return f"{n} samples: {', '.join(named)}"
+        case {"n_samples": int(n), "datasets": [*datasets]} if all(isinstance(each, dict) for each in datasets):
+            files = ", ".join(str(each["name"]) for each in datasets if each.get("name"))
+            return f"{n} samples of {files}" if files else f"{n} imported samples"
     return json.dumps(data, ensure_ascii=False)
 
 

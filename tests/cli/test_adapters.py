@@ -336,6 +336,8 @@ def test_an_export_says_what_it_was_trained_on(tmp_path):
     sources = [{"name": "toolz 1.2.0", "licence": "BSD-3-Clause", "n_samples": 9}]
     for name, data, said in (
         ("known", {"n_samples": 9, "sources": sources}, "9 samples: toolz 1.2.0 (BSD-3-Clause, 9)"),
+        ("file", {"n_samples": 2, "datasets": [{"name": "a.jsonl", "sha256": "0"}]}, "2 samples of a.jsonl"),
+        ("private", {"n_samples": 2, "datasets": [{"sha256": "0"}]}, "2 imported samples"),
         ("other", {"corpus": "poems"}, '{"corpus": "poems"}'),
     ):
         adapters = make_adapters()
