@@ -14,9 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from spa_lsp.waiting import spin_briefly
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+spin_briefly()  # engines compute beside the tests, on the same cores
 
 # A run in the background ignores SIGINT, and so would the programs that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
