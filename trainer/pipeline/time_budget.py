@@ -19,7 +19,7 @@ from spa_lsp.progress import format_seconds, note
 from spa_lsp.workspace.git import run_git
 from trainer.attribute.anchors import Anchor
 from trainer.configs import SourcesConfig
-from trainer.data.samples import Sample, load_samples
+from trainer.data.samples import Sample
 from trainer.pipeline.choice import choose_ways, method_without_gradients
 from trainer.pipeline.request import RunRequest
 from trainer.pipeline.sizes import fit
@@ -164,8 +164,8 @@ def _in_size(request: RunRequest, sizes: SizesFigures, *, limit: int) -> RunRequ
 
 def _place_of(last: Sample, db: Database, request: RunRequest) -> int:
     """How many samples there are up to this one, those without code included: what stages count."""
-    ids = [sample.id for sample in load_samples(db, language=request.language, limit=request.limit)]
-    return ids.index(last.id) + 1
+    up_to_it = "lang = ? AND n <= (SELECT n FROM samples WHERE id = ?)"
+    return db.table("samples").count_where(up_to_it, [request.language, last.id])
 
 
 def source_states(sources: SourcesConfig) -> tuple[str, ...]:
