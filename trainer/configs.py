@@ -68,9 +68,9 @@ def as_options(config: Any, *, always: tuple[str, ...] = ()) -> list[str]:
     """What one types for a config of single values: the options that are not the default, and those of `always`."""
     typed: list[str] = []
     for each in fields(config):
-        value, said = getattr(config, each.name), each.metadata.get("option")
-        if said and (each.name in always or value != each.default):
-            flag = said.flag or f"--{each.name.replace('_', '-')}"
+        value, shown = getattr(config, each.name), each.metadata.get("option")
+        if shown and (each.name in always or value != each.default):
+            flag = shown.flag or f"--{each.name.replace('_', '-')}"
             typed += [flag] if value is True else [flag, str(value)]
     return typed
 
