@@ -154,7 +154,7 @@ SERVED_TEMPERATURE = 0.8
 class PartitionConfig:
     """From influence `[N, Q]` to k disjoint parts."""
 
-    method: PartitionMethod = option("balanced", "Method of division.")
+    method: PartitionMethod = option("balanced", "Method of partition.")
     normalize: Normalize = option("contrast", "How the anchors' columns are made comparable.")
     k: int = option(8, "Parts, each of which gets an adapter.", low=1, high=64)
 
@@ -224,11 +224,11 @@ class FinetuneConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckConfig:
-    """Whether a division gives more than chance: a short training of its parts, and of random ones of their sizes."""
+    """Whether a partition gives more than chance: a short training of its parts, and of random ones of their sizes."""
 
     steps: int = option(8, "Optimizer steps of each adapter.", low=1)
     held_out: int = option(48, "Samples that none is trained on, at most a fifth of all.", low=2)
-    n_random: int = option(3, "Random divisions to compare with.", low=1, high=20, flag="--random")
+    n_random: int = option(3, "Random partitions to compare with.", low=1, high=20, flag="--random")
 
 
 @dataclass(frozen=True, kw_only=True)
