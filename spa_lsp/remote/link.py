@@ -77,6 +77,8 @@ class RemoteLink:
 
     def close(self) -> None:
         """End all connections, and with them the work at the server; who waits for an answer gets none."""
+        if self._is_closed:
+            return  # else it would cut off the end of its connections
         self._is_closed = True
         for task in self._tasks:
             task.cancel()
