@@ -197,27 +197,27 @@ class FinetuneConfig:
     )
     shared_rank: int = option(0, "Of the rank so much is one core that all adapters share.", low=0, is_added=True)
     evaluate_every: int = option(
-        0, "Steps between looks at the held-out loss.  [default: none; with --patience a tenth]", low=0, is_added=True
+        0, "Steps between checks of the held-out loss.  [default: none; with --patience a tenth]", low=0, is_added=True
     )
     patience: int = option(
         0,
-        "Stop after so many looks without a lower held-out loss, keep the best; 0: train to the end.",
+        "Stop after so many checks without a lower held-out loss, keep the best; 0: train to the end.",
         low=0,
         is_added=True,
     )
 
     @property
-    def look_every(self) -> int:
+    def check_every(self) -> int:
         """Steps between two points of the loss curve."""
         return self.evaluate_every or max(1, self.steps // 10)
 
     @property
-    def n_looks(self) -> int:
+    def n_checks(self) -> int:
         """How often the held-out loss is measured on the way, if nothing stops it."""
-        return -(-self.steps // self.look_every) if self.has_looks else 0
+        return -(-self.steps // self.check_every) if self.has_checks else 0
 
     @property
-    def has_looks(self) -> bool:
+    def has_checks(self) -> bool:
         """Whether the held-out loss is measured on the way."""
         return self.evaluate_every > 0 or self.patience > 0
 
