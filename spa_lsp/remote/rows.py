@@ -67,7 +67,7 @@ class Row:
             "temperature": body["temperature"] * BRANCH_SHARE,
         }
         self.raw, self._logprobs = text, list(logprobs)
-        self._look("length" if n_left < 1 else None)
+        self._check_end("length" if n_left < 1 else None)
 
     async def run(self, http: HttpServer, on_event: Callable[[], None] = lambda: None) -> None:
         """Ask, and listen until it is over; where its beginning is all of it nothing is asked."""
@@ -102,7 +102,7 @@ class Row:
         n_tokens = max(len(tokens), bool(piece))  # without logprobs a piece is a token, or several
         self._n_tokens += n_tokens
         if self._n_tokens > self._body["max_tokens"] and not reason:
-            self._look("length")  # this server would go on until the deadline
+            self._check_end("length")  # this server would go on until the deadline
             return
         is_repaying = len(self.raw) < len(self.ask.owed)
         self.raw += piece
@@ -115,9 +115,9 @@ class Row:
             self._logprobs += [each.logprob for each in tokens if each.logprob is not None]
         if not self.raw.startswith(self.ask.owed[: len(self.raw)]):
             raise Unavailable(f"{place} does not begin a completion as it was told to; see its log")
-        self._look(_FINISHES.get(str(reason)) if reason else None)
+        self._check_end(_FINISHES.get(str(reason)) if reason else None)
 
-    def _look(self, finish: Finish | None) -> None:
+    def _check_end(self, finish: Finish | None) -> None:
         """See whether what has come is the whole."""
         self.text = without_breaks(self.raw[len(self.ask.owed) :])
         stops = [place for stop in self.ask.stops if (place := self.text.find(stop)) >= 0]
