@@ -42,7 +42,8 @@ def commands(command, path):
         yield from commands(command.get_command(context, name), f"{path} {name}")
 
 
-COMMANDS = dict([*commands(spa_lsp, "spa-lsp"), *commands(trainer, "trainer")])
+PROGRAMS = {"spa-lsp": spa_lsp, "trainer": trainer}
+COMMANDS = dict(each for name, program in PROGRAMS.items() for each in commands(program, name))
 
 
 @pytest.mark.parametrize("path", COMMANDS)
@@ -50,10 +51,14 @@ def test_command_stands_on_its_programs_page(path):
     assert path in OF_PROGRAM[path.split()[0]]
 
 
+def options_of(command):
+    options = [option for option in command.params if isinstance(option, click.Option)]
+    return {name for option in options for name in (*option.opts, *option.secondary_opts)}
+
+
 @pytest.mark.parametrize("path", COMMANDS)
 def test_options_stand_on_its_programs_page(path):
-    page = OF_PROGRAM[path.split()[0]]
-    options = {name for option in COMMANDS[path].params if isinstance(option, click.Option) for name in option.opts}
+    page, options = OF_PROGRAM[path.split()[0]], options_of(COMMANDS[path])
     assert [name for name in sorted(options) if not re.search(rf"(?<![\w-]){name}(?![\w-])", page)] == []
 
 
@@ -87,7 +92,7 @@ def test_the_first_page_is_short():
     assert len(README.splitlines()) <= MAX_LINES
 
 
-# --- links, on every page (#15)
+# --- links and what one types, on every page (#15)
 
 LINKING = sorted(
     str(path.relative_to(ROOT))
@@ -95,6 +100,30 @@ LINKING = sorted(
                     "models/**/*.md", "spa_lsp/**/*.md", "trainer/**/README.md")
     for path in ROOT.glob(pattern)
 )  # fmt: skip
+
+
+def typed_options(text):
+    """The options in each call of a program, with the command that the call names."""
+    for call in re.findall(r"(?<![\w./-])(?:spa-lsp|trainer) [^`#|;&\n]*", text):
+        named = [path for path in COMMANDS if f"{call} ".startswith(f"{path} ")]
+        for option in re.findall(r"(?<![\w-])--[a-z][\w-]*", call):
+            yield max(named, key=len, default=call.split()[0]), option
+
+
+def takes(path, option):
+    program = PROGRAMS[path.split()[0]]
+    return option in {"--help"} | options_of(program) | options_of(COMMANDS.get(path, program))
+
+
+@pytest.mark.parametrize("page", LINKING)
+def test_what_one_types_has_options_of_the_command_that_it_names(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert [call for call in typed_options(text) if not takes(*call)] == []
+
+
+def test_an_option_of_another_command_is_found():
+    (call,) = typed_options("    trainer partition check --patience 3  # --k\n")
+    assert call == ("trainer partition check", "--patience") and not takes(*call)
 
 
 @cache

@@ -68,9 +68,9 @@ def as_options(config: Any, *, always: tuple[str, ...] = ()) -> list[str]:
     """What one types for a config of single values: the options that are not the default, and those of `always`."""
     typed: list[str] = []
     for each in fields(config):
-        value, said = getattr(config, each.name), each.metadata.get("option")
-        if said and (each.name in always or value != each.default):
-            flag = said.flag or f"--{each.name.replace('_', '-')}"
+        value, shown = getattr(config, each.name), each.metadata.get("option")
+        if shown and (each.name in always or value != each.default):
+            flag = shown.flag or f"--{each.name.replace('_', '-')}"
             typed += [flag] if value is True else [flag, str(value)]
     return typed
 
@@ -154,7 +154,7 @@ SERVED_TEMPERATURE = 0.8
 class PartitionConfig:
     """From influence `[N, Q]` to k disjoint parts."""
 
-    method: PartitionMethod = option("balanced", "Method of division.")
+    method: PartitionMethod = option("balanced", "Method of partition.")
     normalize: Normalize = option("contrast", "How the anchors' columns are made comparable.")
     k: int = option(8, "Parts, each of which gets an adapter.", low=1, high=64)
 
@@ -197,38 +197,38 @@ class FinetuneConfig:
     )
     shared_rank: int = option(0, "Of the rank so much is one core that all adapters share.", low=0, is_added=True)
     evaluate_every: int = option(
-        0, "Steps between looks at the held-out loss.  [default: none; with --patience a tenth]", low=0, is_added=True
+        0, "Steps between checks of the held-out loss.  [default: none; with --patience a tenth]", low=0, is_added=True
     )
     patience: int = option(
         0,
-        "Stop after so many looks without a lower held-out loss, keep the best; 0: train to the end.",
+        "Stop after so many checks without a lower held-out loss, keep the best; 0: train to the end.",
         low=0,
         is_added=True,
     )
 
     @property
-    def look_every(self) -> int:
+    def check_every(self) -> int:
         """Steps between two points of the loss curve."""
         return self.evaluate_every or max(1, self.steps // 10)
 
     @property
-    def n_looks(self) -> int:
+    def n_checks(self) -> int:
         """How often the held-out loss is measured on the way, if nothing stops it."""
-        return -(-self.steps // self.look_every) if self.has_looks else 0
+        return -(-self.steps // self.check_every) if self.has_checks else 0
 
     @property
-    def has_looks(self) -> bool:
+    def has_checks(self) -> bool:
         """Whether the held-out loss is measured on the way."""
         return self.evaluate_every > 0 or self.patience > 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckConfig:
-    """Whether a division gives more than chance: a short training of its parts, and of random ones of their sizes."""
+    """Whether a partition gives more than chance: a short training of its parts, and of random ones of their sizes."""
 
     steps: int = option(8, "Optimizer steps of each adapter.", low=1)
     held_out: int = option(48, "Samples that none is trained on, at most a fifth of all.", low=2)
-    n_random: int = option(3, "Random divisions to compare with.", low=1, high=20, flag="--random")
+    n_random: int = option(3, "Random partitions to compare with.", low=1, high=20, flag="--random")
 
 
 @dataclass(frozen=True, kw_only=True)

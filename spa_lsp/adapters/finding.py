@@ -59,7 +59,7 @@ def find_served_set(name: str | None, base_id: str) -> AdapterSet | None:
 
 
 def places_stamp(base_id: str) -> tuple[Stamp, ...]:
-    """What is another when a set was published, selected, imported or replaced; five looks at the disk, no reading."""
+    """What is another when a set was published, selected, imported or replaced; five calls of `stat`, no reading."""
     db = paths.store_path()
     files = [db, db.with_name(f"{db.name}-wal"), paths.data_dir() / SELECTION_NAME]
     folders = [paths.user_sets_dir() / base_id, paths.shipped_models_dir() / base_id]

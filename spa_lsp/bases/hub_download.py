@@ -15,7 +15,7 @@ def download(repo: str, file: str, revision: str, folder: str, kind: str | None 
     """
     from huggingface_hub import constants, hf_hub_download
 
-    if not urllib.request.getproxies():  # without this look, hf_hub_download goes on trying for half a minute
+    if not urllib.request.getproxies():  # without this check, hf_hub_download goes on trying for half a minute
         _reach(constants.ENDPOINT)
     hf_hub_download(repo, file, revision=revision, local_dir=folder, repo_type=kind)
 

@@ -19,13 +19,13 @@ CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
 _PROBE = """
 import json, torch
+from spa_lsp.lm.backends import describe_cpu
 from spa_lsp.lm.load import pick_device, pick_quantization
-from spa_lsp.lm.roads import look_at_cpu
 device = pick_device()
 if device == "cuda":
     found = {"device_name": torch.cuda.get_device_name(), "quantization": pick_quantization(device), "kernel": ""}
 else:
-    found = {"device_name": "the processor", **look_at_cpu()}
+    found = {"device_name": "the processor", **describe_cpu()}
 found["device"] = device
 print(json.dumps(found | {"n_threads": torch.get_num_threads()}))
 """

@@ -46,7 +46,7 @@ def check_store() -> Finding:
     """Whether the store can be read, is not of a newer version, is sound, and lies where other programs find it."""
     from spa_lsp import paths
 
-    found = _look_at_store()
+    found = _read_store()
     snap = paths.snap_of(paths.data_dir())
     if not snap or found.state != "ok":
         return found
@@ -55,7 +55,7 @@ def check_store() -> Finding:
     return replace(found, state="note", text=text, fix=fix)
 
 
-def _look_at_store() -> Finding:
+def _read_store() -> Finding:
     from contextlib import closing
 
     from spa_lsp import paths
@@ -137,7 +137,7 @@ def check_server() -> Finding:
 
     client = RemoteClient(settings)
     try:
-        model = client.look()
+        model = client.check()
     finally:
         client.close()
     who = model.adapter_set.name if model.adapter_set else "the base alone"

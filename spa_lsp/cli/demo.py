@@ -116,7 +116,7 @@ class _Demo:
                 state = self._compute(text, console, keyboard)
                 if state is None:
                     return None
-                state, key = _look(state, console, keyboard)
+                state, key = _follow_keys(state, console, keyboard)
                 if key != "file":
                     return accepted(state) if key == "accept" else None
         raise AssertionError("unreachable: texts are never empty")
@@ -165,8 +165,8 @@ def _state(text: MarkedText, result: CompletionResult) -> "DemoState":
     return with_result(DemoState(text=text), shown, result.timing, setting(result))
 
 
-def _look(state: "DemoState", console: "Console", keyboard: "Keyboard") -> "tuple[DemoState, Key]":
-    """Show the state and follow the keys, up to the one that ends the look at this file."""
+def _follow_keys(state: "DemoState", console: "Console", keyboard: "Keyboard") -> "tuple[DemoState, Key]":
+    """Show the state and follow the keys, up to the one that leaves this file."""
     from spa_lsp.cli._demo_view import read_keys, turn
 
     size = None

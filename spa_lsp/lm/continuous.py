@@ -38,7 +38,7 @@ class Asked:
         self.going = list(range(1 if self.on_others else len(self.rows)))
 
     @property
-    def n_open(self) -> int:
+    def n_open_rows(self) -> int:
         """Rows to keep room for."""
         return len(self.rows) - 1 if self.on_others else len(self.going)
 
@@ -95,7 +95,7 @@ def decode_many(
     going: list[Asked] = []
     following = next(waiting, None)
     while going or following:
-        while following and (not going or sum(own.n_open for own in [*going, following]) <= open_rows):
+        while following and (not going or sum(own.n_open_rows for own in [*going, following]) <= open_rows):
             going.append(following)
             following = next(waiting, None)
         with torch.inference_mode():  # inside the loop: the caller's code between two results is not ours

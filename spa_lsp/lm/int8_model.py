@@ -12,12 +12,12 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from spa_lsp.errors import Damaged
 from spa_lsp.lm.attention import ATTENTION
+from spa_lsp.lm.backends import Backend
 from spa_lsp.lm.int8 import Int8Embedding
-from spa_lsp.lm.roads import Road
 from spa_lsp.lm.weights_file import read_int8
 
 
-def build_model(folder: Path, weights: Path, road: Road) -> Any:
+def build_model(folder: Path, weights: Path, backend: Backend) -> Any:
     """A transformers `*ForCausalLM` in float32 activations whose linears are int8.
 
     Raises:
@@ -29,15 +29,15 @@ def build_model(folder: Path, weights: Path, road: Road) -> Any:
         model: Any = AutoModelForCausalLM.from_config(config, attn_implementation=ATTENTION, dtype=torch.float32)
     try:
         for name, module in list(model.named_modules()):
-            _fill(model, name, module, tensors, road)
+            _fill(model, name, module, tensors, backend)
     except KeyError as error:
         raise Damaged(f"{weights} has no tensor {error}") from None
     return model
 
 
-def _fill(model: Any, name: str, module: nn.Module, tensors: dict[str, Tensor], road: Road) -> None:
+def _fill(model: Any, name: str, module: nn.Module, tensors: dict[str, Tensor], backend: Backend) -> None:
     if type(module) is nn.Linear:
-        model.set_submodule(name, _linear(name, module, tensors, road))
+        model.set_submodule(name, _linear(name, module, tensors, backend))
     elif type(module) is nn.Embedding:
         numbers, scales = tensors[f"{name}.weight"], tensors[f"{name}.scales"]
         model.set_submodule(name, Int8Embedding(numbers, scales, width=module.embedding_dim))
@@ -49,8 +49,8 @@ def _fill(model: Any, name: str, module: nn.Module, tensors: dict[str, Tensor], 
             setattr(module, key, nn.Parameter(tensors[f"{name}.{key}"], requires_grad=False))
 
 
-def _linear(name: str, module: nn.Linear, tensors: dict[str, Tensor], road: Road) -> nn.Module:
+def _linear(name: str, module: nn.Linear, tensors: dict[str, Tensor], backend: Backend) -> nn.Module:
     weight, scales = tensors[f"{name}.weight"], tensors[f"{name}.scales"]
     bias = tensors[f"{name}.bias"] if module.bias is not None else None
     shape = (module.out_features, module.in_features)
-    return road.make(weight, scales, bias, shape)
+    return backend.make(weight, scales, bias, shape)

@@ -1,7 +1,7 @@
 """The compiled products of int8 weights (`kernel.cpp`) and the decode step over them (`step.cpp`).
 
 Built once on this machine, kept in the cache, loaded by ctypes.
-Nothing is compiled or loaded on import. Without a C++ compiler there is no kernel, and `int8.py` takes another road.
+Nothing is compiled or loaded on import. Without a C++ compiler there is no kernel, and `backends.py` takes another way.
 """
 
 import contextlib

@@ -18,9 +18,9 @@ from transformers.utils.logging import disable_progress_bar
 from spa_lsp.bases.catalog import FLOATS_NAME, INT8_NAME, Base, find_base, installed_base
 from spa_lsp.errors import Damaged, Unavailable
 from spa_lsp.lm.attention import ATTENTION, register_attention
+from spa_lsp.lm.backends import fastest_on_cpu, find_backend, has_bf16
 from spa_lsp.lm.convert import provide
 from spa_lsp.lm.int8_model import build_model
-from spa_lsp.lm.roads import fastest_on_cpu, find_road, has_bf16
 from spa_lsp.lm.step import CompiledStep, compile_step
 from spa_lsp.prompt import PromptTokens
 
@@ -42,7 +42,7 @@ class LoadedBase:
     prompt: PromptTokens
     stop_ids: frozenset[int]
     end_id: int  # the stop token that training puts behind a completion
-    kernel: str = ""  # what multiplies int8 weights on a CPU: `roads.Road.name`
+    kernel: str = ""  # what multiplies int8 weights on a CPU: `backends.Backend.name`
     step: CompiledStep | None = None  # in place of the decoder, for one token a row
 
     @property
@@ -124,9 +124,9 @@ def load_base(
     disable_progress_bar()  # stderr is the editor's log
     is_ours = precision == "int8" and device == "cpu"
     weights = provide(base, INT8_NAME if is_ours else FLOATS_NAME)
-    road = find_road() if is_ours else None
+    backend = find_backend() if is_ours else None
     try:
-        model = build_model(folder, weights, road) if road else _load_model(folder, precision, device)
+        model = build_model(folder, weights, backend) if backend else _load_model(folder, precision, device)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise Damaged(
@@ -145,8 +145,8 @@ def load_base(
         prompt=prompt_tokens(base, tokenizer),
         stop_ids=frozenset(_token_id(tokenizer, literal) for literal in base.stop_tokens),
         end_id=_token_id(tokenizer, base.stop_tokens[0]),
-        kernel=road.name if road else "",
-        step=compile_step(model, road.kernel) if road and road.kernel else None,
+        kernel=backend.name if backend else "",
+        step=compile_step(model, backend.kernel) if backend and backend.kernel else None,
     )
 
 

@@ -25,7 +25,7 @@ from spa_lsp.text.branching import N_CHOICES, Choice
 
 PREFIX_TOKENS = 2048  # room for the longest prompt
 OWN_TOKENS = 128  # and for a completion; a longer one is ended by eager steps
-_BLOCK = 8  # steps between two looks of the host; what a row writes beyond its end is thrown away
+_BLOCK = 8  # steps between two checks by the host; what a row writes beyond its end is thrown away
 _MAX_STEPS = 8  # with other adapters or numbers of rows, each with a graph
 _WARM_UP_RUNS = 3  # before a capture, as CUDA's libraries want it
 
@@ -108,8 +108,9 @@ class Written:
     tokens: list[list[int]]
     logprobs: list[list[float]]
     log_sums: list[list[float]]  # not finite: the row is broken
+    choice_tokens: list[list[list[int]]]  # the likeliest few
+    choice_logprobs: list[list[list[float]]]
     is_short: list[list[bool]]  # the likeliest few tokens did not have `top_p`: the token was drawn wrongly
-    choices: list[list[list[Choice[int]]]]  # the likeliest few, where a row wants them
 
 
 class StaticStep:
@@ -170,16 +171,16 @@ class StaticStep:
         self._is_narrow = do_owe
         return do_owe
 
-    def written(self, start: int, n_steps: int, *, has_choices: bool) -> Written:
+    def written(self, start: int, n_steps: int) -> Written:
         """What these steps have chosen; waits for the device."""
         part = slice(start, start + n_steps)
-        none: list[list[list[Choice[int]]]] = [[[] for _ in range(len(self.ids))] for _ in range(n_steps)]
         return Written(
             tokens=self.tokens[part].tolist(),
             logprobs=self.logprobs[part].tolist(),
             log_sums=self.log_sums[part].tolist(),
+            choice_tokens=self.choice_tokens[part].tolist(),
+            choice_logprobs=self.choice_logprobs[part].tolist(),
             is_short=self.is_short[part].tolist(),
-            choices=_choices(self.choice_tokens[part], self.choice_logprobs[part]) if has_choices else none,
         )
 
     def run(self, n_steps: int) -> None:
@@ -234,15 +235,6 @@ class StaticStep:
             torch.cuda.set_stream(usual)  # torch does not, where it cannot end a capture
         self._graph = graph
         self._held = [each for linear in self._bank.linears.values() for each in (linear.A, linear.B)]
-
-
-def _choices(tokens: Tensor, logprobs: Tensor) -> list[list[list[Choice[int]]]]:
-    """Of numbers `[steps, rows, N_CHOICES]`."""
-    n_steps, n_rows, _ = tokens.shape
-    pairs = zip(tokens.flatten().tolist(), logprobs.flatten().tolist(), strict=True)
-    found = [Choice(token=token, logprob=logprob) for token, logprob in pairs]
-    places = [[(step * n_rows + row) * N_CHOICES for row in range(n_rows)] for step in range(n_steps)]
-    return [[found[start : start + N_CHOICES] for start in step] for step in places]
 
 
 def pays(base: LoadedBase) -> bool:
@@ -311,8 +303,7 @@ class StaticDecoder:
             do_owe = step.allow([row.still_owed for row in rows], self._vocabulary)
             n_steps = 1 if do_owe else min(_BLOCK, OWN_TOKENS - n_done)
             step.run(n_steps)
-            has_choices = any(row.choices is not None for row in rows)
-            n_read = self._read(step.written(n_done, n_steps, has_choices=has_choices), rows)
+            n_read = self._read(step.written(n_done, n_steps), rows)
             yield from (rows[n] for n in going if rows[n].finish)
             going = [n for n in going if not rows[n].finish]
             n_done, is_whole = n_done + n_read, n_read == n_steps
@@ -324,14 +315,18 @@ class StaticDecoder:
         """Give the rows their tokens; how many steps that were, up to one in which a row must be drawn otherwise."""
         for n_read, step in enumerate(zip(*vars(written).values(), strict=True)):
             going = [own for own in zip(rows, *step, strict=True) if not own[0].finish]
-            if any(is_short for *_, is_short, _ in going):
+            if any(is_short for *_, is_short in going):
                 return n_read
-            for row, token, logprob, log_sum, _, choices in going:
+            for row, token, logprob, log_sum, *likeliest_few, _ in going:
                 if math.isfinite(log_sum):
                     row.logprobs.append(logprob)
                 else:
                     row.finish = "disabled"
                 if row.choices is not None:
-                    row.choices.append([] if row.finish else choices)
+                    row.choices.append([] if row.finish else _choices(*likeliest_few))
                 extend(row, token, self._base, self._vocabulary)
         return len(written.tokens)
+
+
+def _choices(tokens: Sequence[int], logprobs: Sequence[float]) -> list[Choice[int]]:
+    return [Choice(token=token, logprob=logprob) for token, logprob in zip(tokens, logprobs, strict=True)]

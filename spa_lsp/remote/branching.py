@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice, takewhile
 
-from spa_lsp.remote.logprobs import Said, is_text
+from spa_lsp.remote.logprobs import is_text
 from spa_lsp.remote.rows import Row
 from spa_lsp.text.branching import Choice, branches
 from spa_lsp.text.site import Site
@@ -28,8 +28,8 @@ def lead_of(row: Row) -> Lead:
 
     Where its tokens do not spell its text, what is said of others is not to be believed either: then it has no place.
     """
-    known = list(takewhile(lambda said: said.spelled is not None and said.logprob is not None, row.said))
-    tokens = [said.spelled or b"" for said in known]
+    known = list(takewhile(lambda each: each.spelled is not None and each.logprob is not None, row.token_logprobs))
+    tokens = [each.spelled or b"" for each in known]
     spelled, raw, owed = b"".join(tokens), row.raw.encode(), row.ask.owed.encode()
     if not (spelled.startswith(raw) or raw.startswith(spelled)):
         return Lead()
@@ -37,10 +37,10 @@ def lead_of(row: Row) -> Lead:
     specials = [special.encode() for special in row.ask.specials]
     return Lead(
         tokens=tuple(tokens),
-        logprobs=tuple(said.logprob or 0.0 for said in known),
+        logprobs=tuple(each.logprob or 0.0 for each in known),
         choices=tuple(
-            _plain(said, specials) if len(before) >= len(owed) and is_text(before) else ()
-            for said, before in zip(row.said, begun, strict=False)
+            _plain(each.choices, specials) if len(before) >= len(owed) and is_text(before) else ()
+            for each, before in zip(row.token_logprobs, begun, strict=False)
         ),
         text=owed + row.text.encode(),
         n_owed=len(owed),
@@ -49,8 +49,8 @@ def lead_of(row: Row) -> Lead:
     )
 
 
-def _plain(said: Said, specials: Sequence[bytes]) -> tuple[Choice[bytes], ...]:
-    return tuple(each for each in said.choices if not any(special in each.token for special in specials))
+def _plain(choices: Sequence[Choice[bytes]], specials: Sequence[bytes]) -> tuple[Choice[bytes], ...]:
+    return tuple(each for each in choices if not any(special in each.token for special in specials))
 
 
 def branch_off(lead: Lead, rows: Sequence[Row]) -> None:

@@ -37,13 +37,13 @@ class RemoteClient:
         """As `completion.Completer` has it."""
         return self._runner.run(self._complete(request, on_alternative, is_cancelled))
 
-    def look(self) -> Model:
+    def check(self) -> Model:
         """What is to answer, once the server was seen to have it; no text is sent.
 
         Raises:
             SpaError: why it cannot.
         """
-        return self._runner.run(self._engine.look())
+        return self._runner.run(self._engine.check())
 
     def close(self) -> None:
         """End all connections."""

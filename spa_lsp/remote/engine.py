@@ -17,13 +17,13 @@ from spa_lsp.remote.branching import Lead, branch_off, lead_of
 from spa_lsp.remote.http import HttpServer
 from spa_lsp.remote.key import read_key
 from spa_lsp.remote.rows import Row
-from spa_lsp.remote.served import Served, look_at
+from spa_lsp.remote.served import Served, find_served
 from spa_lsp.remote.turns import InOrder, run_in_turn
 from spa_lsp.settings.engine_url import parse_engine_url
 from spa_lsp.settings.schema import Settings
 from spa_lsp.storage.whole_files import Stamp
 
-LOOK_AGAIN_S = 60.0  # a server may have been started anew, with other adapters
+FIND_AGAIN_S = 60.0  # a server may have been started anew, with other adapters
 
 OnProblem = Callable[[SpaError], None]
 
@@ -45,7 +45,7 @@ class RemoteEngine:
         self._settings = settings
         self._http = HttpServer(url, key=read_key(settings.engine_key), is_insecure=settings.allow_insecure)
         self._served: Served | None = None
-        self._looked_at = 0.0
+        self._found_at = 0.0
         self._has_choices = True  # the server has not shown that it tells of no other tokens
         self._leads = Leads[Lead]()
         self._model: tuple[tuple[str, tuple[Stamp, ...]], Model] | None = None
@@ -55,17 +55,17 @@ class RemoteEngine:
         await self._http.close()
 
     def forget(self) -> None:
-        """Look at the server again before it is asked."""
+        """Find anew what the server has before it is asked."""
         self._served = None
         self._leads.clear()
 
-    async def look(self) -> Model:
+    async def check(self) -> Model:
         """What is to answer, once the server was seen to have it.
 
         Raises:
             SpaError: why it cannot.
         """
-        model, served = await asyncio.to_thread(self._find_model), await self._look()
+        model, served = await asyncio.to_thread(self._find_model), await self._find_served()
         if chosen := model.adapter_set:
             check_has(served, [served_name(chosen, info.name) for info in chosen.adapters])
         return model
@@ -85,7 +85,7 @@ class RemoteEngine:
         late = Unavailable(f"{self.place} did not answer within {request.deadline_s or 0:g} s; is it overloaded?")
         try:
             async with asyncio.timeout(request.deadline_s):
-                model, served = await asyncio.to_thread(self._find_model), await self._look()
+                model, served = await asyncio.to_thread(self._find_model), await self._find_served()
         except TimeoutError:
             raise late from None
         plan = plan_of(request, model)
@@ -116,10 +116,10 @@ class RemoteEngine:
             check_servable(chosen)
         return self._model[1]
 
-    async def _look(self) -> Served:
-        if self._served is None or time.monotonic() - self._looked_at > LOOK_AGAIN_S:
-            self._served = await look_at(self._http)
-            self._looked_at = time.monotonic()
+    async def _find_served(self) -> Served:
+        if self._served is None or time.monotonic() - self._found_at > FIND_AGAIN_S:
+            self._served = await find_served(self._http)
+            self._found_at = time.monotonic()
             self._has_choices = True
         return self._served
 

@@ -66,7 +66,7 @@ class RemoteLink:
 
     def start(self) -> None:
         """See in the background whether it is there and has what is wanted."""
-        self._spawn(self._look())
+        self._spawn(self._check())
 
     def ask_names(self) -> None:
         """See again what it has."""
@@ -77,6 +77,8 @@ class RemoteLink:
 
     def close(self) -> None:
         """End all connections, and with them the work at the server; who waits for an answer gets none."""
+        if self._is_closed:
+            return  # else it would cut off the end of its connections
         self._is_closed = True
         for task in self._tasks:
             task.cancel()
@@ -122,10 +124,10 @@ class RemoteLink:
             self._on_event(Done(is_served=result is not None))
         return result
 
-    async def _look(self) -> None:
+    async def _check(self) -> None:
         self._on_event(Starting())
         try:
-            model = await self._opened().look()
+            model = await self._opened().check()
         except SpaError as error:
             self._fail(error)
             return

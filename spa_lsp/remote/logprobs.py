@@ -21,7 +21,7 @@ _ID = re.compile(r"token_id:\d+")  # vLLM's, where it was started with --return-
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
+class TokenLogprob:
     """One token, as it is told of."""
 
     spelled: bytes | None  # None: nobody can know it
@@ -29,30 +29,30 @@ class Said:
     choices: tuple[Choice[bytes], ...]  # the likeliest at its place, itself among them; those that are text
 
 
-def read_tokens(choice: Mapping[str, Any]) -> list[Said]:
+def read_tokens(choice: Mapping[str, Any]) -> list[TokenLogprob]:
     """The tokens of a piece of an answer; none where nothing is said of them."""
-    said = choice.get("logprobs") or {}
-    logprobs = said.get("token_logprobs") or ()
+    found = choice.get("logprobs") or {}
+    logprobs = found.get("token_logprobs") or ()
     if not logprobs:
-        return [_said_of_object(each) for each in said.get("content") or ()]
-    tokens, tops = (_list(said.get(name))[: len(logprobs)] for name in ("tokens", "top_logprobs"))
+        return [_of_object(each) for each in found.get("content") or ()]
+    tokens, tops = (_list(found.get(name))[: len(logprobs)] for name in ("tokens", "top_logprobs"))
     return [
-        Said(spelled=_spelled(token), logprob=_finite(logprob), choices=_choices(_pairs(top)))
+        TokenLogprob(spelled=_spelled(token), logprob=_finite(logprob), choices=_choices(_pairs(top)))
         for logprob, token, top in zip_longest(logprobs, tokens, tops)
     ]
 
 
-def _said_of_object(said: Mapping[str, Any]) -> Said:
-    tops = [each for each in _list(said.get("top_logprobs")) if isinstance(each, dict)]
-    return Said(
-        spelled=_spelled(said.get("token"), said.get("bytes")),
-        logprob=_finite(said["logprob"]),
+def _of_object(token: Mapping[str, Any]) -> TokenLogprob:
+    tops = [each for each in _list(token.get("top_logprobs")) if isinstance(each, dict)]
+    return TokenLogprob(
+        spelled=_spelled(token.get("token"), token.get("bytes")),
+        logprob=_finite(token["logprob"]),
         choices=_choices((_spelled(each.get("token"), each.get("bytes")), each.get("logprob")) for each in tops),
     )
 
 
-def _list(said: Any) -> Sequence[Any]:
-    return said if isinstance(said, list) else ()
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()
 
 
 def _pairs(top: Any) -> list[tuple[bytes | None, Any]]:
@@ -68,8 +68,8 @@ def _choices(pairs: Iterable[tuple[bytes | None, Any]]) -> tuple[Choice[bytes], 
     )
 
 
-def _finite(said: Any) -> float | None:
-    return value if said is not None and math.isfinite(value := float(said)) else None
+def _finite(value: Any) -> float | None:
+    return number if value is not None and math.isfinite(number := float(value)) else None
 
 
 def _spelled(token: Any, own_bytes: Any = None) -> bytes | None:

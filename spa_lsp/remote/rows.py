@@ -10,7 +10,7 @@ from spa_lsp.completion import Alternative, Finish
 from spa_lsp.errors import SpaError, Unavailable
 from spa_lsp.prompt import clean_text
 from spa_lsp.remote.http import HttpServer
-from spa_lsp.remote.logprobs import HALF_CHARACTER, Said, read_tokens
+from spa_lsp.remote.logprobs import HALF_CHARACTER, TokenLogprob, read_tokens
 from spa_lsp.remote.text_prompt import neutral, without_breaks
 from spa_lsp.text.branching import BRANCH_SHARE
 from spa_lsp.text.site import Site
@@ -44,7 +44,7 @@ class Row:
     problem: SpaError | None = None  # why it came to nothing
     first_at: float | None = None  # on the monotonic clock
     raw: str = ""  # what is owed and its text, as the server wrote it
-    said: list[Said] = field(default_factory=list)  # of each token that came
+    token_logprobs: list[TokenLogprob] = field(default_factory=list)  # of each token that came
     _body: Mapping[str, Any] = field(init=False)
     _logprobs: list[float] = field(default_factory=list)
     _n_pieces: int = 0
@@ -67,7 +67,7 @@ class Row:
             "temperature": body["temperature"] * BRANCH_SHARE,
         }
         self.raw, self._logprobs = text, list(logprobs)
-        self._look("length" if n_left < 1 else None)
+        self._check_end("length" if n_left < 1 else None)
 
     async def run(self, http: HttpServer, on_event: Callable[[], None] = lambda: None) -> None:
         """Ask, and listen until it is over; where its beginning is all of it nothing is asked."""
@@ -96,28 +96,28 @@ class Row:
             choices = event["choices"]
             choice = choices[0] if choices else {"text": ""}  # the last one may only tell of its use
             piece, reason = clean_text(str(choice["text"] or "")), choice.get("finish_reason")
-            said = read_tokens(choice)
+            tokens = read_tokens(choice)
         except (KeyError, TypeError, IndexError, AttributeError, ValueError, OverflowError):
             raise Unavailable(f"{place} says what no server of completions says; see its log") from None
-        n_tokens = max(len(said), bool(piece))  # without logprobs a piece is a token, or several
+        n_tokens = max(len(tokens), bool(piece))  # without logprobs a piece is a token, or several
         self._n_tokens += n_tokens
         if self._n_tokens > self._body["max_tokens"] and not reason:
-            self._look("length")  # this server would go on until the deadline
+            self._check_end("length")  # this server would go on until the deadline
             return
         is_repaying = len(self.raw) < len(self.ask.owed)
         self.raw += piece
-        self.said += said
+        self.token_logprobs += tokens
         if piece:
             self._n_pieces += 1
             self.first_at = self.first_at or time.monotonic()
         if not is_repaying:
             self._n_own += n_tokens
-            self._logprobs += [each.logprob for each in said if each.logprob is not None]
+            self._logprobs += [each.logprob for each in tokens if each.logprob is not None]
         if not self.raw.startswith(self.ask.owed[: len(self.raw)]):
             raise Unavailable(f"{place} does not begin a completion as it was told to; see its log")
-        self._look(_FINISHES.get(str(reason)) if reason else None)
+        self._check_end(_FINISHES.get(str(reason)) if reason else None)
 
-    def _look(self, finish: Finish | None) -> None:
+    def _check_end(self, finish: Finish | None) -> None:
         """See whether what has come is the whole."""
         self.text = without_breaks(self.raw[len(self.ask.owed) :])
         stops = [place for stop in self.ask.stops if (place := self.text.find(stop)) >= 0]
@@ -132,7 +132,7 @@ class Row:
     @property
     def is_without_choices(self) -> bool:
         """Whether the server has said something of its own, and never what else it could have said."""
-        return self._n_own > 0 and not any(len(each.choices) > 1 for each in self.said)
+        return self._n_own > 0 and not any(len(each.choices) > 1 for each in self.token_logprobs)
 
     @property
     def is_empty(self) -> bool:

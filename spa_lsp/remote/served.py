@@ -58,7 +58,7 @@ class Served:
         return plain if self.kind == "llama.cpp" else {**plain, "repetition_penalty": 1.0, "skip_special_tokens": False}
 
 
-async def look_at(http: HttpServer) -> Served:
+async def find_served(http: HttpServer) -> Served:
     """What the server has now.
 
     Raises:

@@ -12,7 +12,7 @@ class AdapterNames:
     """Names by base and set, read again when a set was published or imported: it may be another of the same name."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], tuple[tuple[Stamp, ...], AdapterSet | None]] = {}
+        self._reads: dict[tuple[str, str], tuple[tuple[Stamp, ...], asyncio.Future[AdapterSet | None]]] = {}
 
     async def of(self, base_id: str, adapter_set: str) -> tuple[str, ...]:
         """The adapters of this set in its order; none when it is not to be found."""
@@ -28,9 +28,9 @@ class AdapterNames:
         if not adapter_set:
             return None
         key, stamp = (base_id, adapter_set), places_stamp(base_id)
-        if key not in self._known or self._known[key][0] != stamp:
-            self._known[key] = stamp, await asyncio.to_thread(_read, base_id, adapter_set)
-        return self._known[key][1]
+        if key not in self._reads or self._reads[key][0] != stamp:
+            self._reads[key] = stamp, asyncio.get_running_loop().run_in_executor(None, _read, base_id, adapter_set)
+        return await asyncio.shield(self._reads[key][1])  # others may wait for it though this caller gives up
 
 
 def _read(base_id: str, adapter_set: str) -> AdapterSet | None:

@@ -146,13 +146,14 @@ class SpaServer(LanguageServer):
             self.offering.adapter_set = event.adapter_set
         if isinstance(event, Names):
             self.offering.tokens_per_s = event.prompt_tokens_per_s or self.offering.tokens_per_s
+            self.status.hold(event.base, event.adapter_set)
             self._held, self._counting = event, asyncio.get_running_loop().create_task(self._count(event))
 
     async def _count(self, held: Names) -> None:
-        """Tell what is held with the number of its adapters, unless it is something else meanwhile."""
+        """Tell how many adapters are held, unless it is something else meanwhile."""
         adapters = await self.names.of(held.base, held.adapter_set)
         if held is self._held:
-            self.status.hold(held.base, held.adapter_set, k=len(adapters) or None)
+            self.status.count(len(adapters) or None)
 
     def progress_bar(self) -> Bar | None:
         """The client's progress bar, if it has one."""

@@ -66,13 +66,19 @@ class Status:
 
     def send_to(self, place: str) -> None:
         """Text is sent to this server from now on, `HOST:PORT`; empty: it stays on the machine."""
-        if place != self._names["sends_to"]:
-            self._names["sends_to"] = place
-            self.tell()
+        self._tell_names(sends_to=place)
 
-    def hold(self, base: str, adapter_set: str, *, k: int | None) -> None:
-        """This base and set, of so many adapters, answer from now on."""
-        names = {**self._names, "base": base, "adapter_set": adapter_set, "k": k}
+    def hold(self, base: str, adapter_set: str) -> None:
+        """This base and set answer from now on; the adapters of another set are not counted yet."""
+        is_same = (base, adapter_set) == (self._names["base"], self._names["adapter_set"])
+        self._tell_names(base=base, adapter_set=adapter_set, k=self._names["k"] if is_same else None)
+
+    def count(self, k: int | None) -> None:
+        """The set that answers has so many adapters; None where that is not known."""
+        self._tell_names(k=k)
+
+    def _tell_names(self, **changes: str | int | None) -> None:
+        names = {**self._names, **changes}
         if names != self._names:
             self._names = names
             self.tell()

@@ -64,7 +64,7 @@ async def test_an_engine_that_ends_by_intention_before_it_has_read_all_did_not_d
 
 
 class Clock:
-    """Seconds that pass by themselves, as many with each look."""
+    """Seconds that pass by themselves, as many each time they are read."""
 
     def __init__(self, step_s):
         self._now, self._step_s = 0.0, step_s

@@ -12,11 +12,11 @@ from torch import nn
 
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.errors import Damaged, NotFound
-from spa_lsp.lm import load, roads
+from spa_lsp.lm import backends, load
+from spa_lsp.lm.backends import has_bf16
 from spa_lsp.lm.completer import LocalCompleter
 from spa_lsp.lm.kernel import NoKernel, find_kernel
 from spa_lsp.lm.load import load_base, pick_quantization
-from spa_lsp.lm.roads import has_bf16
 from tests.conftest import TINY_ID
 from tests.lm.test_completer import adapter_set, files  # noqa: F401  (fixtures)
 
@@ -47,64 +47,64 @@ def test_training_takes_floats_on_a_cpu(tiny_base):
 
 # #12
 def test_without_bf16_the_fastest_is_int8_and_nothing_is_measured(monkeypatch):
-    monkeypatch.setattr(roads, "has_bf16", lambda: False)
-    monkeypatch.setattr(roads, "_road_ms", lambda road: pytest.fail(f"{road.name} was measured"))
-    assert roads.fastest_on_cpu.__wrapped__() == "int8"
+    monkeypatch.setattr(backends, "has_bf16", lambda: False)
+    monkeypatch.setattr(backends, "_backend_ms", lambda backend: pytest.fail(f"{backend.name} was measured"))
+    assert backends.fastest_on_cpu.__wrapped__() == "int8"
 
 
 # #12
 @pytest.mark.parametrize("expected", [["torch", "float32"], ["torch", "float32", "plain"]])
-def test_no_road_is_measured_twice(monkeypatch, expected):
+def test_no_backend_is_measured_twice(monkeypatch, expected):
     def find_kernel():
         if "plain" not in expected:
             raise NoKernel("there is no C++ compiler (c++)")
         return SimpleNamespace(path="plain", linear=None)
 
     measured = []
-    monkeypatch.setattr(roads, "find_kernel", find_kernel)
-    monkeypatch.setattr(roads, "find_road", cache(roads.find_road.__wrapped__))
-    monkeypatch.setattr(roads, "has_bf16", lambda: True)
-    monkeypatch.setattr(roads, "request_ms", lambda _: 1.0)
-    monkeypatch.setattr(roads, "_road_ms", lambda road: measured.append(road.name) or 1.0)
-    roads.fastest_on_cpu.__wrapped__()
+    monkeypatch.setattr(backends, "find_kernel", find_kernel)
+    monkeypatch.setattr(backends, "find_backend", cache(backends.find_backend.__wrapped__))
+    monkeypatch.setattr(backends, "has_bf16", lambda: True)
+    monkeypatch.setattr(backends, "request_ms", lambda _: 1.0)
+    monkeypatch.setattr(backends, "_backend_ms", lambda backend: measured.append(backend.name) or 1.0)
+    backends.fastest_on_cpu.__wrapped__()
     assert measured == expected
 
 
 @pytest.mark.parametrize(("bf16_ms", "expected"), [(0.9, "bf16"), (1.1, "int8")])
 def test_bf16_is_taken_where_it_is_measured_to_be_far_faster(monkeypatch, bf16_ms, expected):
-    monkeypatch.setattr(roads, "has_bf16", lambda: True)
-    monkeypatch.setattr(roads, "find_road", lambda: replace(roads.FLOAT32, request_ms=3.0))
-    monkeypatch.setattr(roads, "request_ms", lambda _: bf16_ms)
-    assert roads.fastest_on_cpu.__wrapped__() == expected
+    monkeypatch.setattr(backends, "has_bf16", lambda: True)
+    monkeypatch.setattr(backends, "find_backend", lambda: replace(backends.FLOAT32, request_ms=3.0))
+    monkeypatch.setattr(backends, "request_ms", lambda _: bf16_ms)
+    assert backends.fastest_on_cpu.__wrapped__() == expected
 
 
 def test_a_torch_without_the_private_operation_has_no_bf16(monkeypatch):
     monkeypatch.setattr(torch.ops, "mkldnn", object())
-    assert not roads.has_bf16()
+    assert not backends.has_bf16()
 
 
 @pytest.mark.parametrize(("slow", "expected"), [("torch", "float32"), ("float32", "torch")])
-def test_without_a_kernel_the_faster_other_road_is_taken_and_that_is_said(monkeypatch, caplog, slow, expected):
+def test_without_a_kernel_the_faster_other_backend_is_taken_and_that_is_said(monkeypatch, caplog, slow, expected):
     def find_kernel():
         raise NoKernel("there is no C++ compiler (c++)")
 
-    monkeypatch.setattr(roads, "find_kernel", find_kernel)
-    monkeypatch.setattr(roads, "_road_ms", lambda road: 9.0 if road.name == slow else 1.0)
-    assert roads.find_road.__wrapped__().name == expected
+    monkeypatch.setattr(backends, "find_kernel", find_kernel)
+    monkeypatch.setattr(backends, "_backend_ms", lambda backend: 9.0 if backend.name == slow else 1.0)
+    assert backends.find_backend.__wrapped__().name == expected
     assert "there is no C++ compiler (c++); install a C++ compiler" in caplog.text
 
 
 def test_a_kernel_that_is_slower_than_torch_is_not_taken(monkeypatch):
-    monkeypatch.setattr(roads, "_road_ms", lambda road: {"torch": 1.0, "float32": 2.0}.get(road.name, 5.0))
-    monkeypatch.setattr(roads, "find_kernel", lambda: SimpleNamespace(path="plain", linear=None))
-    assert roads.find_road.__wrapped__().name == "torch"
+    monkeypatch.setattr(backends, "_backend_ms", lambda backend: {"torch": 1.0, "float32": 2.0}.get(backend.name, 5.0))
+    monkeypatch.setattr(backends, "find_kernel", lambda: SimpleNamespace(path="plain", linear=None))
+    assert backends.find_backend.__wrapped__().name == "torch"
 
 
 def test_a_torch_without_the_operator_leaves_float32(monkeypatch):
     def make(*_):
         raise AttributeError("linear_prepack")
 
-    assert roads._road_ms(roads.Road(name="torch", make=make)) == math.inf
+    assert backends._backend_ms(backends.Backend(name="torch", make=make)) == math.inf
 
 
 def test_int8_says_what_float32_says_within_its_steps(tiny_base):
@@ -112,14 +112,14 @@ def test_int8_says_what_float32_says_within_its_steps(tiny_base):
     assert (found - expected).pow(2).mean().sqrt() < 0.1 * expected.std()  # these weights are 25 times the usual ones
 
 
-@pytest.mark.parametrize(("road", "tolerance"), [(roads.FLOAT32, 0.02), (roads.TORCH, 2.0)])
-def test_every_road_says_what_the_kernel_says(tiny_base, monkeypatch, road, tolerance):
+@pytest.mark.parametrize(("backend", "tolerance"), [(backends.FLOAT32, 0.02), (backends.TORCH, 2.0)])
+def test_every_backend_says_what_the_kernel_says(tiny_base, monkeypatch, backend, tolerance):
     try:
         find_kernel()
     except NoKernel as error:
         pytest.skip(str(error))
     found = logits(load_base(TINY_ID, quantization="int8", device="cpu"))
-    monkeypatch.setattr(load, "find_road", lambda: road)
+    monkeypatch.setattr(load, "find_backend", lambda: backend)
     expected = logits(load_base(TINY_ID, quantization="int8", device="cpu"))
     torch.testing.assert_close(found, expected, rtol=0, atol=tolerance)  # torch's weights are rounded twice
 

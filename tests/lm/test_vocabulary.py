@@ -33,7 +33,7 @@ def test_special_tokens_spell_nothing(base, vocabulary):
     assert vocabulary.spell(base.tokenizer.convert_tokens_to_ids(list(SPECIAL_TOKENS))) == b""
 
 
-def test_the_tokens_that_agree_are_those_of_a_look_at_all_of_them(base, vocabulary):
+def test_the_tokens_that_agree_are_those_of_a_search_of_all(base, vocabulary):
     rng, data = Random(0), TEXT.encode()
     for _ in range(200):
         start = rng.randrange(len(data))

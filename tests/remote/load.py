@@ -32,7 +32,7 @@ from tests.remote.real_server import export, make_set, serving, why_not
 
 ANSWER_S = 120.0  # thirty that start at once on two cores
 QUIET_S = 60.0  # until the server must have nothing to do any more
-LOOK_S = 5.0
+READ_S = 5.0
 
 
 class CountingClient(FrontClient):
@@ -92,10 +92,10 @@ class Editor:
 
 
 class Watch:
-    """Looks at the server and at its editors every few seconds, in a thread."""
+    """Reads how the server and its editors are every few seconds, in a thread."""
 
     def __init__(self, server, editors):
-        self.server, self.editors, self.looks = server, editors, []
+        self.server, self.editors, self.readings = server, editors, []
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -108,25 +108,25 @@ class Watch:
         self._thread.join()
 
     def _run(self):
-        while not self._is_over.wait(LOOK_S):
+        while not self._is_over.wait(READ_S):
             metrics = self.server.metrics()
-            look = {
+            reading = {
                 "busy": metrics["requests_processing"],
                 "waiting": metrics["requests_deferred"],
                 "server_mb": self.server.resident_mb(),
                 "editor_mb": mean(editor.resident_mb() for editor in self.editors),
             }
-            self.looks.append(look)
+            self.readings.append(reading)
 
     def to_json(self):
         """Means over the first, the middle and the last fifth: what grows shows."""
-        n = max(1, len(self.looks) // 5)
-        middle = (len(self.looks) - n) // 2
-        fifths = {"first": self.looks[:n], "middle": self.looks[middle : middle + n], "last": self.looks[-n:]}
+        n = max(1, len(self.readings) // 5)
+        middle = (len(self.readings) - n) // 2
+        fifths = {"first": self.readings[:n], "middle": self.readings[middle : middle + n], "last": self.readings[-n:]}
         return {
-            name: {key: round(mean(look[key] for look in looks), 1) for key in looks[0]}
-            for name, looks in fifths.items()
-            if looks
+            name: {key: round(mean(reading[key] for reading in readings), 1) for key in readings[0]}
+            for name, readings in fifths.items()
+            if readings
         }
 
 

@@ -204,7 +204,7 @@ async def test_the_guard_is_told_the_addresses_of_a_name(catalog, monkeypatch):
     async with serving() as fake:
         monkeypatch.setattr(socket, "getaddrinfo", look_up)
         engine = RemoteEngine(Settings(base=TINY_ID, engine=f"http://gpu-box:{fake.port}", allow_insecure=True))
-        await engine.look()
+        await engine.check()
         await engine.close()
     assert offline._excepted == {("gpu-box", fake.port), ("127.0.0.1", fake.port)}
     offline.let_nothing_through()

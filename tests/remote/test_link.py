@@ -54,6 +54,7 @@ async def linked(opened):
     yield linked
     for link in links:
         link.close()
+        await asyncio.gather(*link._tasks, return_exceptions=True)
 
 
 async def test_a_failure_is_told_and_empty(linked):
@@ -120,6 +121,17 @@ async def test_nor_does_the_engine_here_answer_then(linked):
     await eventually(lambda: len(fake.asked) == BASE_ROWS)
     link.close()
     assert await asking is None
+
+
+# #15
+async def test_closed_twice_it_ends_its_connections_all_the_same(linked):
+    fake, link, _, _, _ = await linked()
+    await link.complete(REQUEST)
+    link.close()
+    (closing,) = link._tasks
+    link.close()
+    await closing
+    await eventually(lambda: all(task.done() for task in fake._tasks))
 
 
 async def test_who_waits_may_go(linked):

@@ -62,18 +62,18 @@ def is_given(parameter: str) -> bool:
 
 
 def _option(config: type, each: "Field[Any]", parameter: str, flag: str | None) -> Callable[[_Command], _Command]:
-    said: Option = each.metadata["option"]
+    option: Option = each.metadata["option"]
     kind, is_many = _kind(get_type_hints(config)[each.name])
     return click.option(
-        flag or said.flag or f"--{each.name.replace('_', '-')}",
+        flag or option.flag or f"--{each.name.replace('_', '-')}",
         parameter,
-        type=_param_type(kind, said),
+        type=_param_type(kind, option),
         default=each.default,
         show_default=each.default not in (None, ()),
-        metavar=said.metavar,
+        metavar=option.metavar,
         multiple=is_many,
         is_flag=kind is bool,
-        help=said.help,
+        help=option.help,
     )
 
 
@@ -89,14 +89,14 @@ def _kind(hint: Any) -> tuple[Any, bool]:
     return Literal[tuple(choice for each in kinds for choice in get_args(each))], False  # Literal["all"] | Recipe
 
 
-def _param_type(kind: Any, said: Option) -> "click.ParamType[Any]":
+def _param_type(kind: Any, option: Option) -> "click.ParamType[Any]":
     if get_origin(kind) is Literal:
         return click.Choice(get_args(kind))
     if kind is int:
-        low, high = (None if bound is None else int(bound) for bound in (said.low, said.high))
+        low, high = (None if bound is None else int(bound) for bound in (option.low, option.high))
         return click.IntRange(low, high)
     if kind is float:
-        return click.FloatRange(said.low, said.high, min_open=said.is_open)
+        return click.FloatRange(option.low, option.high, min_open=option.is_open)
     if kind is Path:
         return click.Path(path_type=Path)
     return click.BOOL if kind is bool else click.STRING

@@ -137,6 +137,12 @@ def load_samples(db: Database, *, language: str | None = "python", limit: int | 
     return [Sample(**row) for row in rows]
 
 
+def count_samples(db: Database, *, language: str, limit: int | None = None) -> int:
+    """How many `load_samples` would load."""
+    n_samples = db.table("samples").count_where("lang = ?", [language])
+    return n_samples if limit is None else min(n_samples, limit)
+
+
 def samples_by_id(db: Database, sample_ids: Sequence[str]) -> list[Sample]:
     """These samples in this order.
 

@@ -17,7 +17,7 @@ from spa_lsp.errors import BadInput, SpaError, Unavailable
 from spa_lsp.offline import go_offline
 from spa_lsp.waiting import spin_briefly
 from trainer.executor.same import BaseDigests, check_base, check_versions, digests_of, versions
-from trainer.executor.watch import LOOK_S, Watch
+from trainer.executor.watch import CHECK_S, Watch
 from trainer.executor.work import Do, Piece, Row, Take, Work
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Ray:
         try:
             _compute(ray, workers, watch, shared, pieces, take)
         except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
-            watch.look_at_node()
+            watch.check_node()
             raise Unavailable(f"{_why_dead(error)}; run again: finished pieces are kept") from error
 
 
@@ -80,11 +80,11 @@ def _compute(
         while waiting or at_work:
             at_work |= [_ask(idle.pop(), shared, waiting.popleft()) for _ in range(min(len(idle), len(waiting)))]
             idle.clear()  # which ends them: a worker that lost its node may wait for their place
-            ready, _ = ray.wait(list(at_work), timeout=LOOK_S)
+            ready, _ = ray.wait(list(at_work), timeout=CHECK_S)
             if ready:
                 watch.note_life()
             else:
-                watch.look(at_work.values())
+                watch.check(at_work.values())
             for answer in ready:
                 rows, error = ray.get(answer)
                 idle.append(at_work.pop(answer))

@@ -1,4 +1,4 @@
-"""Whether anything can still come from a Ray cluster, looked at while nothing comes; Ray itself waits, or ends us."""
+"""Whether anything can still come from a Ray cluster, checked while nothing comes; Ray itself waits, or ends us."""
 
 import socket
 import time
@@ -7,14 +7,14 @@ from typing import Any
 
 from spa_lsp.errors import Unavailable
 
-LOOK_S = 5.0  # between two looks; Ray ends this process 15 s after its own node
+CHECK_S = 5.0  # between two checks; Ray ends this process 15 s after its own node
 SILENCE_S = 30.0  # of the cluster's head; Ray ends this process after 60 s
 PLACE_S = 600.0  # until one worker at least has a place; a cluster that grows takes minutes
 _ALIVE = 2  # ActorTableData.ActorState, which Ray names in no module for Python
 
 
 class Watch:
-    """Looks at a cluster, and knows since when it has not been as it should be."""
+    """Checks a cluster, and knows since when it has not been as it should be."""
 
     def __init__(self, ray: Any) -> None:
         """Raises Unavailable where the head does not answer."""
@@ -32,14 +32,14 @@ class Watch:
         """Something came."""
         self._answered = self._worked = time.monotonic()
 
-    def look(self, workers: Collection[Any]) -> None:
-        """Look at the cluster, and at the workers that have a piece.
+    def check(self, workers: Collection[Any]) -> None:
+        """Check the cluster, and the workers that have a piece.
 
         Raises:
             Unavailable: the cluster is gone, or for long none of these workers has had a place.
         """
         now = time.monotonic()
-        self.look_at_node()
+        self.check_node()
         why = _silence_of(self._head)
         if not why:
             self._answered = now
@@ -50,8 +50,8 @@ class Watch:
         elif now - self._worked >= PLACE_S:
             raise Unavailable(f"no worker has had a place in the Ray cluster for {PLACE_S:.0f} s; {_AGAIN}")
 
-    def look_at_node(self) -> None:
-        """Look at the node of this process, with which all is lost that workers owe it.
+    def check_node(self) -> None:
+        """Check the node of this process, with which all is lost that workers owe it.
 
         Raises:
             Unavailable: it has died.
@@ -66,7 +66,7 @@ _AGAIN = "see `ray status`, and run again: finished pieces are kept"
 def _silence_of(address: tuple[str, int]) -> str:
     """Why nothing listens there; empty: something does."""
     try:
-        socket.create_connection(address, timeout=LOOK_S).close()
+        socket.create_connection(address, timeout=CHECK_S).close()
     except OSError as error:
         return str(error)
     return ""

@@ -1,4 +1,4 @@
-"""`trainer partition check`: whether a division gives more than chance, seen after a short training.
+"""`trainer partition check`: whether a partition gives more than chance, seen after a short training.
 
 Its parts and random ones of the same sizes are trained alike on the same samples; then the same held-out samples are
 asked of all adapters. Every division so has the same budget and the same seeds, and only differs in who learns what.
@@ -68,12 +68,12 @@ def run_check(
     """Train the parts of a partition run for a short time, and random ones; with `limit`, that many samples of each.
 
     Raises:
-        BadInput: there is no division, or there are too few samples.
+        BadInput: there is no partition, or there are too few samples.
     """
     check_ranks(finetune)
     source = source_run(db, PARTITION, run_id)
     if source.settings.partition.method == "whole" or len(source.figures.names) < 2:
-        raise BadInput("this run made no division: all adapters learn the same; run: trainer partition --k 8")
+        raise BadInput("this run divided nothing: all adapters learn the same; run: trainer partition --k 8")
     parts = load_parts(db, source, limit)
     short = _short(finetune, config.steps)
     settings = CheckSettings(check=config, finetune=short, items=items, base=base_id, limit=limit)
@@ -203,17 +203,17 @@ def _figures(
 
 
 def _verdict(found: Estimate, random: Sequence[float], chance: float, *, n_tasks: int, proposal: str) -> str:
-    """The sentence; with a proposal where the division gives no more than chance."""
+    """The sentence; with a proposal where the partition gives no more than chance."""
     own = f"{found.mean:+.4f} nats/token ({found.low:+.4f} to {found.high:+.4f}, p = {chance:.3f})"
     of_random = ", ".join(f"{each:+.4f}" for each in random)
     how = "no more than chance" if proposal else "more than chance"
     few = f", as far as {n_tasks} held-out tasks tell" if n_tasks < _FEW_TASKS else ""
-    said = f"the division gives {how}{few}: own-part advantage {own}, random divisions {of_random}"
+    said = f"the partition gives {how}{few}: own-part advantage {own}, random partitions {of_random}"
     return f"{said}; {proposal}" if proposal else said
 
 
 def _proposal(db: Database, source: PartitionRun) -> str:
-    """What is better than a division that gives no more than chance."""
+    """What is better than a partition that gives no more than chance."""
     settings, config = source.settings, source.settings.partition
     attributed = find_run(db, ATTRIBUTE, source.parents.attribute_run)
     sample_ids, influence = load_influence(db, attributed, settings.limit, source.parents.within_run)

@@ -10,7 +10,7 @@ from spa_lsp.bases.catalog import find_base, installed_base
 from spa_lsp.progress import note
 from trainer.attribute.anchors import Anchor, load_anchors
 from trainer.configs import BASE_METHODS, PartitionConfig, SourcesConfig
-from trainer.data.samples import ImportReport, load_samples
+from trainer.data.samples import ImportReport, count_samples, load_samples
 from trainer.partition.parts import check_k
 from trainer.pipeline.choice import choose_ways
 from trainer.pipeline.request import RunRequest
@@ -53,9 +53,9 @@ def run_all(
     if request.sources != SourcesConfig() and not is_resumed:
         yield _synthesize(db, request, budget)
     request = budget.cut_to_size(db, anchors) if budget else _with_ways(db, request)
-    samples = load_samples(db, language=request.language, limit=request.limit)
-    n_samples = len(samples) or request.partition.k  # that there are none is said below
-    check_k(request.partition, n_anchors=len(anchors), n_samples=n_samples)
+    n_samples = count_samples(db, language=request.language, limit=request.limit)
+    if n_samples:  # that there are none is said below
+        check_k(request.partition, n_anchors=len(anchors), n_samples=n_samples)
     attributed = run_attribute(
         db,
         request.attribute,
@@ -122,8 +122,8 @@ def _synthesize(db: Database, request: RunRequest, budget: TimeBudget | None) ->
 
 def _with_ways(db: Database, request: RunRequest) -> RunRequest:
     """The request with the methods that suit the samples, where it leaves the choice."""
-    samples = load_samples(db, language=request.language, limit=request.limit)
-    if not samples or not request.may_choose:
+    samples = load_samples(db, language=request.language, limit=request.limit) if request.may_choose else []
+    if not samples:
         return request
     request, why = choose_ways(samples, request)
     note(why)

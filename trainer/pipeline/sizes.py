@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 GRADIENT_SHARE = 0.35  # of the time; the rest is training
 SPARE_SHARE = 0.1  # for publishing, the division, and a machine that is busier later than it was when measured
 HELD_OUT_SHARE = 0.1  # for the held-out loss at the end
-LOOKS_SHARE = 0.2  # for that and the looks on the way, where there are some
+CHECKS_SHARE = 0.2  # for that and the checks on the way, where there are some
 MIN_PER_PART = 4  # samples; a part of fewer is learned by heart
 MIN_STEPS = 4
 MAX_STEPS = 160  # of each adapter; on our data more no longer helped
@@ -134,15 +134,15 @@ def _fit_training(
     """The most steps of this range, after as many held-out samples as their share has room for."""
 
     def held_out_s(n_steps: int) -> float:
-        """Of one sample: at every look, and at the end."""
-        return costs.held_out_s * (1 + replace(config, steps=n_steps).n_looks)
+        """Of one sample: at every check, and at the end."""
+        return costs.held_out_s * (1 + replace(config, steps=n_steps).n_checks)
 
     def seconds(n_steps: int, n_held: int) -> float:
         return n_steps * costs.step_s + n_held * held_out_s(n_steps)
 
     least, most = steps[0], steps[-1]
     likely = max(least, min(most, int(training_s / costs.step_s)))
-    for_held_out_s = usable_s * (LOOKS_SHARE if config.has_looks else HELD_OUT_SHARE)
+    for_held_out_s = usable_s * (CHECKS_SHARE if config.has_checks else HELD_OUT_SHARE)
     room_s = max(0.0, training_s - seconds(least, 0))
     n_held = min(n_held_out, int(for_held_out_s / held_out_s(likely)), int(room_s / held_out_s(least)))
     n_steps = next((n for n in reversed(steps) if seconds(n, n_held) <= training_s), least)

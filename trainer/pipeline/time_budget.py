@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 from sqlite_utils import Database
 
 from spa_lsp.bases.catalog import find_base
+from spa_lsp.errors import BadInput
 from spa_lsp.progress import format_seconds, note
 from spa_lsp.workspace.git import run_git
 from trainer.attribute.anchors import Anchor
 from trainer.configs import SourcesConfig
-from trainer.data.samples import Sample, load_samples, make_items
+from trainer.data.samples import Sample
 from trainer.pipeline.choice import choose_ways, method_without_gradients
 from trainer.pipeline.request import RunRequest
 from trainer.pipeline.sizes import fit
@@ -82,10 +83,11 @@ class TimeBudget:
 
     def is_broken(self, db: Database) -> bool:
         """Whether the same call has cut its sizes for the samples that there are, and then not published."""
-        request = self.request
-        known = load_samples(db, language=request.language, limit=request.limit)
-        usable = [sample for sample in known if make_items(sample, config=request.items, seed=request.seed)]
-        run = finished_run(db, SIZES, self.asked, parents=self._parents(usable), seed=request.seed)
+        try:
+            samples = self._samples(db)
+        except BadInput:
+            return False  # without samples nothing is cut to size
+        run = finished_run(db, SIZES, self.asked, parents=self._parents(samples), seed=self.request.seed)
         query = "SELECT 1 FROM runs WHERE stage = 'publish' AND called > (SELECT called FROM runs WHERE id = ?)"
         return run is not None and not list(db.query(query, [run.id]))
 
@@ -96,7 +98,7 @@ class TimeBudget:
             BadInput: there are no samples, or too little time is left, or too few for the set that is gone on from.
         """
         request = self.request
-        samples = usable_samples(db, request.items, request.language, request.limit, request.seed)
+        samples = self._samples(db)
         run = begin_run(db, SIZES, self.asked, parents=self._parents(samples), seed=request.seed)
         if request.may_choose:
             request, why = choose_ways(samples, request)
@@ -108,6 +110,10 @@ class TimeBudget:
         then = f"finetune {sizes.steps} steps, publish: about {format_seconds(sizes.expected_s)}"
         note(f"{self.left()}; next: {made}, {then}")
         return _in_size(request, sizes, limit=_place_of(samples[sizes.n_samples - 1], db, request))
+
+    def _samples(self, db: Database) -> list[Sample]:
+        request = self.request
+        return usable_samples(db, request.items, request.language, request.limit, request.seed)
 
     def _fit(self, samples: Sequence[Sample], anchors: Sequence[Anchor], request: RunRequest) -> SizesFigures:
         costs = self.measure(samples, anchors, request)
@@ -158,8 +164,8 @@ def _in_size(request: RunRequest, sizes: SizesFigures, *, limit: int) -> RunRequ
 
 def _place_of(last: Sample, db: Database, request: RunRequest) -> int:
     """How many samples there are up to this one, those without code included: what stages count."""
-    ids = [sample.id for sample in load_samples(db, language=request.language, limit=request.limit)]
-    return ids.index(last.id) + 1
+    up_to_it = "lang = ? AND n <= (SELECT n FROM samples WHERE id = ?)"
+    return db.table("samples").count_where(up_to_it, [request.language, last.id])
 
 
 def source_states(sources: SourcesConfig) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ class TrainingState:
     """After a step: its number and the mean loss of each adapter's items in it, in nats per token.
 
     `winners` are the adapters that won an item each (`mcl`), `held_out` is each adapter's held-out loss after the step,
-    where it was looked at.
+    where it was measured.
     """
 
     step: int
@@ -34,7 +34,7 @@ class TrainingState:
 
 @dataclass(kw_only=True)
 class Progress:
-    """The steps that are done, and each adapter's weights at its best look; none before the first look."""
+    """The steps that are done, and each adapter's weights at its best check; none before the first check."""
 
     done: list[TrainingState] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)

@@ -95,7 +95,7 @@ def finetune(
 def groups_of(n_adapters: int, config: FinetuneConfig, *, is_here: bool) -> list[Group]:
     """The adapters that are trained together: here all, elsewhere `--at-once`, or one alone.
 
-    With a common objective or core, or where all wait for the last one's best look, there is no dividing them.
+    With a common objective or core, or where all wait for the last one's best check, there is no dividing them.
     """
     is_coupled = config.objective == "mcl" or config.shared_rank > 0 or config.patience > 0
     size = n_adapters if is_here or is_coupled else config.at_once or 1
@@ -168,10 +168,10 @@ def _columns(trained: Sequence[Trained]) -> Tensor:
 
 
 def curve(done: Sequence[TrainingState], config: FinetuneConfig) -> tuple[CurvePoint, ...]:
-    """The mean loss of each adapter since the point before, and its held-out loss where it was looked at."""
+    """The mean loss of each adapter since the point before, and its held-out loss where it was measured."""
     found, since = [], 0
     for n, state in enumerate(done, start=1):
-        if state.held_out or n % config.look_every == 0 or n == len(done):
+        if state.held_out or n % config.check_every == 0 or n == len(done):
             mean = torch.tensor([own.losses for own in done[since:n]]).mean(0)
             found.append(CurvePoint(step=n, train=tuple(mean.tolist()), held_out=state.held_out))
             since = n

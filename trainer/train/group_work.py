@@ -67,8 +67,8 @@ class Trained:
         """The steps."""
         steps = enumerate(zip(self.losses, self.winners, self.looks, strict=True))
         return [
-            TrainingState(step=step, losses=losses, winners=winners, held_out=looked)
-            for step, (losses, winners, looked) in steps
+            TrainingState(step=step, losses=losses, winners=winners, held_out=held)
+            for step, (losses, winners, held) in steps
         ]
 
 

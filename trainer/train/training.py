@@ -23,7 +23,7 @@ from trainer.data.items import TokenItem
 from trainer.train.checkpoint import Progress, TrainingState, read_checkpoint, save_checkpoint
 from trainer.train.loss import item_losses
 from trainer.train.objective import choose_winner, learning_shares
-from trainer.train.stopping import best_look
+from trainer.train.stopping import best_check
 
 _MAX_NORM = 1.0  # of one adapter's gradient
 _BLOCK = 8  # steps whose items are sorted by length together
@@ -67,20 +67,20 @@ def train(
 ) -> list[TrainingState]:
     """Train the adapters that `bank.create` made; every step's losses come back, those before a resume included.
 
-    With patience each adapter ends with the weights of its best look, and training ends when none waits for a better
+    With patience each adapter ends with the weights of its best check, and training ends when none waits for a better
     one.
 
     Args:
         base: the frozen base.
         bank: holds the adapters; row i is trained on `plan[...][...][i]`.
         plan: from `plan_steps`.
-        config: learning rate, schedule, activation, objective, looks.
+        config: learning rate, schedule, activation, objective, checks.
         checkpoint: file to resume from and to write every `checkpoint_every` steps; None keeps nothing.
         are_tied: all rows are one adapter that sees K items at once.
         at_once: adapters in one pass; None: all. Changes no weight.
         only: the adapters that learn here, with the weights that they would have beside all others, whose weights then
             mean nothing; losses are of these alone. None: all, as it must be where an option couples them.
-        held_out: the held-out loss of each that learns, now; asked at every look.
+        held_out: the held-out loss of each that learns, now; asked at every check.
         on_step: told after every step, and at once of those that the checkpoint already has.
 
     Raises:
@@ -102,10 +102,10 @@ def train(
             group["lr"] = config.learning_rate * schedule(step, len(plan), config.warmup_steps)
         losses, winners = step_of.run(plan[step], _load(found.done, bank.n_adapters))
         _check_finite(losses, step, first=only.start if only else 0)
-        is_look = held_out is not None and config.has_looks and _is_look(step + 1, len(plan), config)
-        looked = tuple(held_out().tolist()) if held_out and is_look else ()
-        found.done.append(TrainingState(step=step, losses=tuple(losses.tolist()), winners=winners, held_out=looked))
-        if looked and config.patience:
+        is_check = held_out is not None and config.has_checks and _is_check(step + 1, len(plan), config)
+        held = tuple(held_out().tolist()) if held_out and is_check else ()
+        found.done.append(TrainingState(step=step, losses=tuple(losses.tolist()), winners=winners, held_out=held))
+        if held and config.patience:
             _keep_best(found, bank, config)
         is_last = step + 1 == len(plan) or _is_over(found.done, config)
         if checkpoint and ((step + 1) % config.checkpoint_every == 0 or is_last):
@@ -133,10 +133,10 @@ def passes(n_adapters: int, at_once: int | None, only: slice | None = None) -> l
 
 def best_steps(done: Sequence[TrainingState], config: FinetuneConfig) -> list[int]:
     """How many steps each adapter's kept weights have seen."""
-    looks = [state for state in done if state.held_out]
-    if not config.patience or not looks:
+    checks = [state for state in done if state.held_out]
+    if not config.patience or not checks:
         return [len(done)] * len(done[0].losses)
-    return [looks[best_look(own, config.patience)[0]].step + 1 for own in _by_adapter(looks)]
+    return [checks[best_check(own, config.patience)[0]].step + 1 for own in _by_adapter(checks)]
 
 
 @dataclass(frozen=True)
@@ -214,25 +214,25 @@ def _load(done: Sequence[TrainingState], n_adapters: int) -> list[int]:
     return [won[k] for k in range(n_adapters)]
 
 
-def _is_look(n_done: int, n_steps: int, config: FinetuneConfig) -> bool:
-    return n_done % config.look_every == 0 or n_done == n_steps
+def _is_check(n_done: int, n_steps: int, config: FinetuneConfig) -> bool:
+    return n_done % config.check_every == 0 or n_done == n_steps
 
 
 def _is_over(done: Sequence[TrainingState], config: FinetuneConfig) -> bool:
-    """Whether every adapter has waited long enough for a better look."""
-    looks = [state for state in done if state.held_out]
-    return bool(config.patience and looks) and all(best_look(own, config.patience)[1] for own in _by_adapter(looks))
+    """Whether every adapter has waited long enough for a better check."""
+    checks = [state for state in done if state.held_out]
+    return bool(config.patience and checks) and all(best_check(own, config.patience)[1] for own in _by_adapter(checks))
 
 
-def _by_adapter(looks: Sequence[TrainingState]) -> list[tuple[float, ...]]:
-    return list(zip(*(state.held_out for state in looks), strict=True))
+def _by_adapter(checks: Sequence[TrainingState]) -> list[tuple[float, ...]]:
+    return list(zip(*(state.held_out for state in checks), strict=True))
 
 
 def _keep_best(found: Progress, bank: AdapterBank, config: FinetuneConfig) -> None:
-    """Take over the rows of the adapters whose last look is their best."""
-    looks = [state for state in found.done if state.held_out]
-    last = len(looks) - 1
-    rows = [k for k, own in enumerate(_by_adapter(looks)) if best_look(own, config.patience)[0] == last]
+    """Take over the rows of the adapters whose last check is their best."""
+    checks = [state for state in found.done if state.held_out]
+    last = len(checks) - 1
+    rows = [k for k, own in enumerate(_by_adapter(checks)) if best_check(own, config.patience)[0] == last]
     now = bank.state()
     if not found.best:
         found.best = {name: tensor.clone() for name, tensor in now.items()}

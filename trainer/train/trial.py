@@ -61,7 +61,7 @@ def try_divisions(
         data = [PartItems(train=tuple(item for own in part for item in items[own]), held=()) for part in division]
         if not all(own.train for own in data):
             raise BadInput("a part has only samples that are held out; choose a smaller --k, or --method balanced")
-        note(f"division {number + 1} of {len(divisions)}: {'the one to check' if number == 0 else 'a random one'}")
+        note(f"partition {number + 1} of {len(divisions)}: {'the one to check' if number == 0 else 'a random one'}")
         # every item is measured under all adapters, whatever its part is
         data[0] = replace(data[0], held=held_items)
         own_folder = folder / f"division-{number}"

@@ -9,7 +9,15 @@ from sqlite_utils import Database
 
 from spa_lsp.errors import BadInput, NotFound
 from trainer.configs import ItemsConfig
-from trainer.data.samples import MAX_LINE_CHARACTERS, Sample, import_file, load_samples, make_items, split_holdout
+from trainer.data.samples import (
+    MAX_LINE_CHARACTERS,
+    Sample,
+    count_samples,
+    import_file,
+    load_samples,
+    make_items,
+    split_holdout,
+)
 from trainer.rows.tables import MIGRATIONS
 
 CODE = '''import math
@@ -132,6 +140,15 @@ def test_languages_are_told_apart(db, tmp_path):
     import_file(db, write(tmp_path, row(0), row(1, lang=" Rust "), row(2)))
     assert [s.problem for s in load_samples(db, language="rust")] == ["problem 1"]
     assert len(load_samples(db, language=None)) == 3
+
+
+# #14
+@pytest.mark.parametrize("language", ["python", "rust", "go"])
+@pytest.mark.parametrize("limit", [None, 0, 1, 9])
+def test_samples_are_counted_as_they_are_loaded(db, tmp_path, language, limit):
+    import_file(db, write(tmp_path, row(0), row(1, lang=" Rust "), row(2)))
+    asked = {"language": language, "limit": limit}
+    assert count_samples(db, **asked) == len(load_samples(db, **asked))
 
 
 def test_a_limit_counts_good_lines(db, tmp_path):

@@ -57,7 +57,7 @@ def by_topic(imported, anchors):
 def test_topics_show_more_than_chance(by_topic):
     run = trainer_json("partition", "check", *SHORT)[0]
     figures = run["figures"]
-    assert "the division gives more than chance, as far as 8 held-out tasks tell: own-part" in figures["verdict"]
+    assert "the partition gives more than chance, as far as 8 held-out tasks tell: own-part" in figures["verdict"]
     assert run["parents"]["partition_run"] == by_topic["id"] and run["config"]["finetune"]["steps"] == 8
     assert figures["is_more_than_chance"] and figures["low"] > max(figures["random"])
     assert len(figures["random"]) == 3 and all(value > 0 for value in figures["parts"].values())
@@ -68,7 +68,7 @@ def test_random_parts_show_no_more_than_chance_and_what_is_better_is_proposed(im
     trainer("partition", "--k", "2")
     result = trainer("partition", "check", *SHORT)
     said = result.stdout.splitlines()[-1]
-    assert "the division gives no more than chance" in said and "`trainer partition" in said and result.exit_code == 0
+    assert "the partition gives no more than chance" in said and "`trainer partition" in said and result.exit_code == 0
 
 
 def test_a_check_is_found_again_and_keeps_nothing_beside_its_figures(by_topic):
@@ -105,7 +105,7 @@ def test_a_check_killed_in_its_second_division_goes_on_and_says_the_same(by_topi
 
 def test_without_a_division_there_is_nothing_to_check(by_topic):
     trainer("partition", "--k", "2", "--method", "whole")
-    assert "made no division" in sentence(trainer("partition", "check", *SHORT))
+    assert "divided nothing" in sentence(trainer("partition", "check", *SHORT))
 
 
 def test_too_few_samples_are_told(by_topic):

@@ -113,11 +113,11 @@ def test_steps_are_at_most_those_that_were_asked_for(most, found):
 
 # #14
 @pytest.mark.parametrize("left_s", [120, 300, 1800, 3600])
-@pytest.mark.parametrize("looks", [{"evaluate_every": 1}, {"evaluate_every": 7}, {"patience": 3}])
-def test_looks_at_the_held_out_loss_take_time(left_s, looks):
-    found = sizes(left_s, request=training(**looks))
-    n_looks = FinetuneConfig(**looks, steps=found.steps).n_looks
-    n_seconds = 10 * found.steps + 2 * found.holdout * (1 + n_looks)
+@pytest.mark.parametrize("checks", [{"evaluate_every": 1}, {"evaluate_every": 7}, {"patience": 3}])
+def test_checks_of_the_held_out_loss_take_time(left_s, checks):
+    found = sizes(left_s, request=training(**checks))
+    n_checks = FinetuneConfig(**checks, steps=found.steps).n_checks
+    n_seconds = 10 * found.steps + 2 * found.holdout * (1 + n_checks)
     assert n_seconds < found.expected_s <= left_s
 
 

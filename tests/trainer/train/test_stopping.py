@@ -1,4 +1,4 @@
-"""Which look is kept, against reading the losses one by one; and what training keeps."""
+"""Which check is kept, against reading the losses one by one; and what training keeps."""
 
 import itertools
 import math
@@ -8,33 +8,33 @@ import pytest
 import torch
 
 from tests.trainer.train.test_training import new_bank
-from trainer.train.stopping import best_look
+from trainer.train.stopping import best_check
 from trainer.train.training import best_steps, plan_steps, train
 
 
 def slow_best(losses, patience):
-    """Wait for a better look as long as patience lasts, as one would by hand."""
+    """Wait for a better check as long as patience lasts, as one would by hand."""
     best, waited = 0, 0
-    for look in range(1, len(losses)):
-        better = losses[look] < losses[best]
-        best, waited = (look, 0) if better else (best, waited + 1)
+    for place in range(1, len(losses)):
+        better = losses[place] < losses[best]
+        best, waited = (place, 0) if better else (best, waited + 1)
         if waited == patience:
             return best, True
     return best, False
 
 
 @pytest.mark.parametrize("patience", [1, 2, 3])
-def test_the_best_look_is_that_of_the_slow_version(patience):
+def test_the_best_check_is_that_of_the_slow_version(patience):
     for losses in itertools.product((1.0, 2.0, 3.0), repeat=6):
-        assert best_look(losses, patience) == slow_best(losses, patience)
+        assert best_check(losses, patience) == slow_best(losses, patience)
 
 
-def test_where_nothing_is_held_out_the_last_look_counts():
-    assert best_look([math.nan] * 5, 1) == (4, False)
+def test_where_nothing_is_held_out_the_last_check_counts():
+    assert best_check([math.nan] * 5, 1) == (4, False)
 
 
 def held_out_of(*rows):
-    """A held-out loss that is read from these rows, look by look."""
+    """A held-out loss that is read from these rows, check by check."""
     told = iter(rows)
     return lambda: torch.tensor(next(told))
 
@@ -45,7 +45,7 @@ def trained(base, items, config, **options):
     return bank, train(base, bank, plan, config, **options)
 
 
-def test_each_adapter_ends_with_its_best_look(base, items, small):
+def test_each_adapter_ends_with_its_best_check(base, items, small):
     six = replace(small, steps=6, evaluate_every=1, patience=2)
     told = held_out_of([3.0, 3.0], [2.0, 2.0], [2.5, 1.0], [2.5, 1.5], [0.0, 1.5])
     bank, done = trained(base, items, six, held_out=told)
@@ -68,7 +68,7 @@ def trained_until(base, items, config, n):
     return bank, None
 
 
-def test_without_patience_looks_change_no_weight(base, items, small):
+def test_without_patience_checks_change_no_weight(base, items, small):
     watched, done = trained(base, items, replace(small, evaluate_every=2), held_out=held_out_of([1.0, 1.0], [2.0, 2.0]))
     plain, _ = trained(base, items, small)
     assert [state.held_out for state in done] == [(), (1.0, 1.0), (), (2.0, 2.0)]

@@ -82,16 +82,16 @@ class Tester:
         """The answer, without `seconds` when there is none."""
         assert self._process.stdout is not None
         is_ready, buffer = False, b""
-        next_look = time.monotonic() + TICK_S
+        next_check = time.monotonic() + TICK_S
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             while (now := time.monotonic()) < deadline:
-                if now >= next_look:
+                if now >= next_check:
                     # before, it may be a fork of the tester, whose own memory is no fault of the program
                     if is_ready and resident_bytes(self._process.pid, is_counted=False) > memory_bytes:
                         return {"kind": "memory", "error": "all processes together"}
-                    next_look = now + TICK_S
-                if not selector.select(min(deadline, next_look) - now):
+                    next_check = now + TICK_S
+                if not selector.select(min(deadline, next_check) - now):
                     continue
                 piece = os.read(self._process.stdout.fileno(), MAX_ANSWER_BYTES)
                 if not piece:

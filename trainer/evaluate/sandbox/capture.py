@@ -14,7 +14,7 @@ from trainer.evaluate.sandbox.process import end
 EndedBy = Literal["itself", "deadline", "output", "memory"]
 
 PROTOCOL_BYTES = 64 << 10
-TICK_S = 0.02  # between two looks at the memory; a processor fills 30 to 60 MiB meanwhile
+TICK_S = 0.02  # between two checks of the memory; a processor fills 30 to 60 MiB meanwhile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,16 +46,16 @@ def capture(process: "subprocess.Popen[bytes]", *, deadline: float, limits: Limi
 def _drain(
     process: "subprocess.Popen[bytes]", selector: selectors.BaseSelector, *, deadline: float, memory_bytes: int
 ) -> EndedBy:
-    next_look = time.monotonic() + TICK_S
+    next_check = time.monotonic() + TICK_S
     while selector.get_map() or process.poll() is None:
         now = time.monotonic()
         if now >= deadline:
             return "deadline"
-        if now >= next_look:
+        if now >= next_check:
             if resident_bytes(process.pid) > memory_bytes:
                 return "memory"
-            next_look = now + TICK_S
-        if not _read_or_wait(process, selector, timeout_s=min(deadline, next_look) - now):
+            next_check = now + TICK_S
+        if not _read_or_wait(process, selector, timeout_s=min(deadline, next_check) - now):
             return "output"
     return "itself"
 

@@ -56,7 +56,7 @@ def test_a_tree_is_what_psutil_says_and_its_memory_that_of_all(family):
     theirs = [family.pid, *(child.pid for child in psutil.Process(family.pid).children(recursive=True))]
     assert find_tree(family.pid) == theirs
 
-    def is_equal():  # not at once: the family may still be growing between the two looks
+    def is_equal():  # not at once: the family may still be growing between the two checks
         rss = sum(psutil.Process(pid).memory_info().rss for pid in theirs)
         return resident_bytes(family.pid) == pytest.approx(rss, abs=64 * PAGE_BYTES)
 

@@ -1,4 +1,4 @@
-"""Which way a CPU multiplies, measured on this machine in a fraction of a second: nothing is assumed of a processor."""
+"""What multiplies int8 weights on a CPU, measured here in a fraction of a second: nothing is assumed of a processor."""
 
 import logging
 import math
@@ -32,8 +32,8 @@ MakeLinear = Callable[[Tensor, Tensor, Tensor | None, tuple[int, int]], nn.Modul
 
 
 @dataclass(frozen=True, kw_only=True)
-class Road:
-    """How int8 linears are multiplied."""
+class Backend:
+    """One way to multiply int8 linears."""
 
     name: str  # avx512, avx2 or plain: the kernel; torch: its own operator; float32: unpacked at load
     make: MakeLinear
@@ -43,41 +43,41 @@ class Road:
 
 
 @cache
-def find_road() -> Road:
+def find_backend() -> Backend:
     """The fastest way to multiply int8 weights here; where that is not the kernel the log says why, once."""
-    other = min((_measured(TORCH), _measured(FLOAT32)), key=lambda road: road.request_ms)
+    other = min((_measured(TORCH), _measured(FLOAT32)), key=lambda backend: backend.request_ms)
     try:
         kernel = find_kernel()
     except NoKernel as error:
         return _without_kernel(other, f"{error}; install a C++ compiler (g++), the next load then compiles it")
-    own = _measured(Road(name=kernel.path, make=partial(Int8Linear, product=kernel.linear), kernel=kernel))
+    own = _measured(Backend(name=kernel.path, make=partial(Int8Linear, product=kernel.linear), kernel=kernel))
     if own.request_ms < _MARGIN * other.request_ms:
         return own
     return _without_kernel(other, f"the kernel's path {kernel.path} is slower here")
 
 
-def _measured(road: Road) -> Road:
-    return replace(road, request_ms=_road_ms(road))
+def _measured(backend: Backend) -> Backend:
+    return replace(backend, request_ms=_backend_ms(backend))
 
 
-def _without_kernel(other: Road, reason: str) -> Road:
+def _without_kernel(other: Backend, reason: str) -> Backend:
     logger.warning("int8 weights are multiplied by %s and not by the compiled kernel: %s", other.name, reason)
     return replace(other, reason=reason)
 
 
-def _road_ms(road: Road) -> float:
+def _backend_ms(backend: Backend) -> float:
     """Infinite where this build of torch does not have it."""
     try:
-        return request_ms(_sample_linear(road))
+        return request_ms(_sample_linear(backend))
     except (AttributeError, RuntimeError) as error:
-        logger.info("no int8 product by %s: %s", road.name, error)
+        logger.info("no int8 product by %s: %s", backend.name, error)
         return math.inf
 
 
-def _sample_linear(road: Road) -> Callable[[Tensor], Any]:
+def _sample_linear(backend: Backend) -> Callable[[Tensor], Any]:
     n_out, n_in = _SHAPE
     weight, scales = torch.ones(_SHAPE, dtype=torch.int8), torch.ones(n_out // PANEL, n_in // BLOCK, PANEL).half()
-    model = nn.Sequential(road.make(weight, scales, None, _SHAPE))
+    model = nn.Sequential(backend.make(weight, scales, None, _SHAPE))
     pack_linears(model)
     return model
 
@@ -87,15 +87,19 @@ def fastest_on_cpu() -> Literal["int8", "bf16"]:
     """int8, unless the processor computes in bfloat16 and that is far faster."""
     if not has_bf16():
         return "int8"
-    return "bf16" if _MARGIN * request_ms(_bf16_linear()) < find_road().request_ms else "int8"
+    return "bf16" if _MARGIN * request_ms(_bf16_linear()) < find_backend().request_ms else "int8"
 
 
-def look_at_cpu() -> dict[str, str]:
+def describe_cpu() -> dict[str, str]:
     """`quantization`, `kernel` and `reason` as a load would choose them; compiles nothing."""
     if not is_built() and has_compiler():
         return {"quantization": "int8", "kernel": "a kernel that the first load compiles", "reason": ""}
-    quantization, road = fastest_on_cpu(), find_road()
-    return {"quantization": quantization, "kernel": road.name if quantization == "int8" else "", "reason": road.reason}
+    quantization, backend = fastest_on_cpu(), find_backend()
+    return {
+        "quantization": quantization,
+        "kernel": backend.name if quantization == "int8" else "",
+        "reason": backend.reason,
+    }
 
 
 def has_bf16() -> bool:
@@ -134,5 +138,5 @@ def _bf16_linear() -> Callable[[Tensor], Any]:
     return lambda x: model(x.bfloat16())
 
 
-TORCH = Road(name="torch", make=TorchInt8Linear)
-FLOAT32 = Road(name="float32", make=as_linear)
+TORCH = Backend(name="torch", make=TorchInt8Linear)
+FLOAT32 = Backend(name="float32", make=as_linear)
