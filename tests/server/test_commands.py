@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from spa_lsp.engine.client import stop_engine
+from spa_lsp.engine.client import EngineLink, stop_engine
 from spa_lsp.outcomes import file as outcomes
 from tests.fakes import PATIENCE_S, SLOW, SOME_TEXTS, FakeCompleter, beside, engine_status
 from tests.server.conftest import eventually
@@ -62,11 +62,13 @@ async def test_the_lists_to_pick_from_need_no_argument():
     assert bases["selected"] == "qwen2.5-coder-0.5b-instruct" and bases["selected"] in [b["id"] for b in bases["bases"]]
 
 
-async def test_a_selected_base_has_another_engine(front):
+async def test_a_selected_base_has_another_engine(front, monkeypatch):
     client = await front()
     before = client.server.link
+    never = EngineLink(lambda on_notice: asyncio.Event().wait(), lambda problem: None)
+    monkeypatch.setattr(client.server, "_open_local", lambda: never)  # it says nothing of its own
     await run(client, "selectBase", "another-base")
-    assert client.server.settings.base == "another-base" and client.server.link is not before
+    assert client.server.settings.base == "another-base" and client.server.link is never
     await eventually(lambda: not before.is_connected)
     assert not any("ended" in status["message"] for status in client.statuses)  # it is another one that starts
 
