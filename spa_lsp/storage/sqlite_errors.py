@@ -1,9 +1,11 @@
 """What an error of SQLite means to a person, in one sentence. Imports nothing heavy: every command can ask."""
 
+import shutil
 from pathlib import Path
 
 from spa_lsp.errors import Busy, Damaged, NoSpace, SpaError, Unavailable
 
+_INDEX_BYTES = 1 << 15
 _DRIVERS = ("sqlite3", "pysqlite3")
 
 
@@ -15,7 +17,7 @@ def explain(error: BaseException, path: Path) -> SpaError | None:
     if not any(kind.__module__.partition(".")[0] in _DRIVERS for kind in type(error).__mro__):
         return None
     text = str(error)
-    if "disk is full" in text:
+    if "disk is full" in text or ("I/O error" in text and _is_full(path)):
         return no_space(path)
     if "malformed" in text or "not a database" in text:
         return damaged(path, text)
@@ -29,6 +31,12 @@ def explain(error: BaseException, path: Path) -> SpaError | None:
         way_out = "check that its folder can be read and written, or set SPA_HOME to one that can"
         return Unavailable(f"cannot use {path} ({text}); {way_out}")
     return None
+
+
+def _is_full(path: Path) -> bool:
+    """Whether there is no room for the index of the log (`-shm`), which readers need too."""
+    folder = path if path.is_dir() else path.parent
+    return folder.is_dir() and shutil.disk_usage(folder).free < _INDEX_BYTES
 
 
 def damaged(path: Path, reason: object) -> Damaged:

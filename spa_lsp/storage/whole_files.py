@@ -1,5 +1,6 @@
 """Files and folders that appear whole or not at all, and how one sees that a file has changed without reading it."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -27,6 +28,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     Raises:
         OSError: as the system says it; what stood at `path` is as it was.
     """
+    if path.exists() and not path.is_file():  # root could put a file in the place of a device, as /dev/stdout is one
+        raise OSError(errno.EINVAL, "is no file", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

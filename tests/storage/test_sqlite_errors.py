@@ -2,6 +2,7 @@
 
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -33,6 +34,13 @@ def test_what_a_file_system_gives_is_told_with_the_file_and_the_way_out(text):
     with pytest.raises(SpaError, match="spa.db.*; .*SPA_HOME") as caught, explained(Path("/mnt/spa.db")):
         raise sqlite3.OperationalError(text)
     assert type(caught.value) is KINDS[text] and "\n" not in str(caught.value)
+
+
+# #14  a reader's first write is the index of the log, of which SQLite says no more than this
+def test_on_a_full_disk_an_error_of_io_is_no_space(monkeypatch, tmp_path):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=4096))
+    for path in (tmp_path, tmp_path / "spa.db"):
+        assert isinstance(explain(sqlite3.OperationalError("disk I/O error"), path), NoSpace)
 
 
 # #11

@@ -1,5 +1,6 @@
 """A file is there whole or as it was; a stamp tells that it changed."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,14 @@ def test_what_stood_there_stays_when_writing_fails(tmp_path):
         unfinished.write_text("ha")
         raise OSError("full")
     assert (path.read_text(), [each.name for each in tmp_path.iterdir()]) == ("before", ["a.json"])
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path):  # #14
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="is no file"), written_whole(path) as unfinished:
+        unfinished.write_text("ha")
+    assert path.is_fifo()
 
 
 @pytest.fixture

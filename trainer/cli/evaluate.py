@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BENCHMARKS: tuple[Benchmark, ...] = (*CODE_BENCHMARKS, *CHOICE_BENCHMARKS)
-_EXPORT = click.Path(dir_okay=False, path_type=Path)
 DEFAULT_ARMS = "base,base@0.2,base@0.8,influence"
 SHOWN = (
     "dc_exact", "dc_ast", "dc_near", "dc_approach", "pass_first", "pass_lead", "distinct_exact", "distinct_ast",
@@ -64,17 +63,15 @@ SHOWN = (
 @click.option("--no-kl", is_flag=True, help="Leave out the average KL, which costs a pass of every adapter.")
 @click.option("--no-train", is_flag=True, help="Refuse arms whose adapters are not there.")
 @click.option(
-    "--samples", type=click.IntRange(min=1), metavar="N", help="Samples to train arms on.  [default: all imported]"
+    "--samples", type=options.Whole(min=1), metavar="N", help="Samples to train arms on.  [default: all imported]"
 )
-@click.option(
-    "--anchors", type=click.Path(path_type=Path), help="JSONL of anchors to train arms with.  [default: bundled]"
-)
+@click.option("--anchors", type=options.PATH, help="JSONL of anchors to train arms with.  [default: bundled]")
 @options.of_config(FinetuneConfig, "finetune", only=("steps", "rank", "alpha"))
 @options.seed
 @options.allow_package
 @options.unsafe_no_sandbox
 @options.executor
-@click.option("--export", "export_path", type=_EXPORT, metavar="FILE", help="File for all of it as JSON.")
+@click.option("--export", "export_path", type=options.FILE, metavar="FILE", help="File for all of it as JSON.")
 @options.as_json
 def evaluate(
     data: Path | None,

@@ -1,6 +1,8 @@
 """Click options: those that a stage's config describes, and those that several commands have. Imports nothing heavy."""
 
 import functools
+import math
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, fields
@@ -94,12 +96,46 @@ def _param_type(kind: Any, option: Option) -> "click.ParamType[Any]":
         return click.Choice(get_args(kind))
     if kind is int:
         low, high = (None if bound is None else int(bound) for bound in (option.low, option.high))
-        return click.IntRange(low, high)
+        return Whole(low, high)
     if kind is float:
-        return click.FloatRange(option.low, option.high, min_open=option.is_open)
+        return _Finite(option.low, option.high, min_open=option.is_open)
     if kind is Path:
-        return click.Path(path_type=Path)
+        return PATH
     return click.BOOL if kind is bool else click.STRING
+
+
+class Whole(click.IntRange):
+    """A whole number that the store can hold."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number."""
+        number = super().convert(value, param, ctx)
+        if number > _LARGEST:
+            self.fail(f"{value} is more than {_LARGEST}", param, ctx)
+        return number
+
+
+class _Finite(click.FloatRange):
+    """A number that can be computed with; `nan` is in every range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number", param, ctx)
+        return number
+
+
+class _NamedPath(click.Path):
+    """A path; an empty one, as of a shell's variable that is not set, would mean the folder one is in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not os.fspath(value):
+            self.fail("it is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = _NamedPath(path_type=Path)
+FILE = _NamedPath(dir_okay=False, path_type=Path)
 
 
 class Duration(click.ParamType[float]):
@@ -120,6 +156,7 @@ class Duration(click.ParamType[float]):
         return float(total)
 
 
+_LARGEST = 2**63 - 1
 _LONGEST_S = 7 * 24 * 3600
 
 k = of_field(PartitionConfig, "k")
@@ -139,11 +176,11 @@ quantization = click.option(
     "--quantization", type=click.Choice(QUANTIZATIONS), default="auto", show_default=True, help="Precision of the base."
 )
 seed = click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of everything that is drawn.")
-limit = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N samples.  [default: all]")
+limit = click.option("--limit", type=Whole(min=1), metavar="N", help="At most N samples.  [default: all]")
 n_seeds = click.option(
-    "--seeds", "n_seeds", type=click.IntRange(min=1), metavar="N", help="Synthesize of at most N seeds.  [default: all]"
+    "--seeds", "n_seeds", type=Whole(min=1), metavar="N", help="Synthesize of at most N seeds.  [default: all]"
 )
-limit_seeds = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N seeds.  [default: all]")
+limit_seeds = click.option("--limit", type=Whole(min=1), metavar="N", help="At most N seeds.  [default: all]")
 language = click.option(
     "--language",
     default="python",
@@ -151,12 +188,8 @@ language = click.option(
     callback=lambda _, __, value: value.strip().lower(),  # as samples are kept
     help="Language of the samples.",
 )
-anchors = click.option(
-    "--anchors", "anchors_path", type=click.Path(path_type=Path), help="JSONL of own anchors.  [default: bundled]"
-)
-data = click.option(
-    "--data", envvar="SPA_DATA", type=click.Path(path_type=Path), help="Folder of the benchmarks.  [env: SPA_DATA]"
-)
+anchors = click.option("--anchors", "anchors_path", type=PATH, help="JSONL of own anchors.  [default: bundled]")
+data = click.option("--data", envvar="SPA_DATA", type=PATH, help="Folder of the benchmarks.  [env: SPA_DATA]")
 hub = click.option("--hub", is_flag=True, help="Download humaneval and mbpp-sanitized where nothing else has them.")
 unsafe_no_sandbox = click.option("--unsafe-no-sandbox", is_flag=True, help="Run programs even where no sandbox works.")
 allow_package = click.option(
@@ -206,7 +239,7 @@ _ray_address = click.option(
 _workers = click.option(
     "--workers",
     "n_workers",
-    type=click.IntRange(min=1),
+    type=Whole(min=1),
     metavar="N",
     help="ray: processes that hold the base.  [default: one for each GPU, else for each core]",
 )

@@ -8,14 +8,14 @@ import click
 
 from spa_lsp.errors import BadInput
 from spa_lsp.storage.whole_files import written_whole
+from trainer.cli import options
 
 _RUN = re.compile("[0-9a-f]{4,64}")
-_PATH = click.Path(path_type=Path)
 
 
 @click.command("report", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("sources", metavar="[RUN|EXPORT]...", nargs=-1)
-@click.option("--html", "html_path", type=_PATH, metavar="FILE", help="Write one page that opens from disk.")
+@click.option("--html", "html_path", type=options.PATH, metavar="FILE", help="Write one page that opens from disk.")
 @click.option("--markdown", "is_markdown", is_flag=True, help="Print the tables.  [default without --html]")
 def report_command(sources: tuple[str, ...], html_path: Path | None, is_markdown: bool) -> None:
     """Show an evaluation: tables, plots, and the alternatives of every problem side by side.

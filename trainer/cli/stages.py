@@ -41,7 +41,7 @@ _from_outcomes = click.option(
 
 
 @click.command("import")
-@click.argument("path", metavar="[FILE]", type=click.Path(path_type=Path), required=False)
+@click.argument("path", metavar="[FILE]", type=options.PATH, required=False)
 @_from_outcomes
 @_common
 def import_samples(path: Path | None, from_outcomes: bool, limit: int | None, seed: int, as_json: bool) -> None:
@@ -193,7 +193,7 @@ def publish(config: PublishConfig, limit: int | None, as_json: bool, **asked: An
 
 
 @click.command()
-@click.argument("path", metavar="[FILE]", type=click.Path(path_type=Path), required=False)
+@click.argument("path", metavar="[FILE]", type=options.PATH, required=False)
 @_from_outcomes
 @options.of_config(SourcesConfig, "sources")
 @options.of_config(SynthesizeConfig, "synthesize", only=("recipe", "responses"))
@@ -248,6 +248,9 @@ def run(
 
     if path is None and not from_outcomes and sources == SourcesConfig():
         raise click.UsageError("give a FILE, --from-outcomes, --from DIR or --package NAME")
+    of_seeds = {"--seeds": "n_seeds", "--recipe": "synthesize_recipe", "--responses": "synthesize_responses"}
+    if sources == SourcesConfig() and (idle := [flag for flag, name in of_seeds.items() if options.is_given(name)]):
+        raise click.UsageError(f"{' and '.join(idle)} need --from DIR or --package NAME")
     says_how = ("attribute_method", "attribute_differences", "partition_method")
     request = RunRequest(
         path=path,

@@ -45,7 +45,7 @@ def synthesize(sources: SourcesConfig, as_json: bool, **asked: Any) -> None:
 
 @click.command()
 @click.option("--repo", "repository", metavar="DIR|NAME", help="All that came from a repository or a package.")
-@click.option("--file", "file", type=click.Path(path_type=Path), help="All that came from a file of a repository.")
+@click.option("--file", "file", type=options.PATH, help="All that came from a file of a repository.")
 @options.as_json
 def forget(repository: str | None, file: Path | None, as_json: bool) -> None:
     """Remove synthesized samples and all that was made of them, so that no page of the store keeps them.

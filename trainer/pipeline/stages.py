@@ -54,7 +54,7 @@ from trainer.pipeline.stage_rows import (
 )
 from trainer.rows.build_set import build_set, has_adapter_files
 from trainer.rows.records import content_id
-from trainer.rows.runs import StageResult, begin_run, find_run, finish_run
+from trainer.rows.runs import StageResult, begin_run, find_run, finish_run, unless_refused
 from trainer.rows.stages import (
     ATTRIBUTE,
     FINETUNE,
@@ -197,33 +197,8 @@ def run_partition(
     run = begin_run(db, PARTITION, settings, parents=parents, seed=seed, is_of_arm=is_of_arm)
     if run.is_finished:
         return StageResult(run=run, was_done=True)
-    sample_ids, influence = load_influence(db, source, limit, within)
-    columns = columns_of_parts(influence, config)
-    chosen = comparable_items(influence[:, columns], config.normalize)
-    is_embedded = config.method == "kmeans" and source.figures.method == "embedding"
-    tasks = _tasks(problems_of(db, sample_ids)) if config.method == "solutions" else []
-    embeddings = embedding_rows(db, source, sample_ids) if is_embedded else None
-    members = _members(chosen.mean(axis=2), config, tasks, embeddings)
-    names, labels = _part_names(source, columns, config)
-    sizes = part_sizes(members[:, 1], names, config)
-    own, by_chance = (None, None) if is_embedded else stabilities(chosen, config, seed, tasks)  # no item is asked
-    figures = PartitionFigures(
-        sizes=sizes,
-        smallest_share=min(sizes.values()) / len(sample_ids),
-        largest_share=max(sizes.values()) / len(sample_ids),
-        moved_share=moved_share(members[:, 1], chosen.mean(axis=2), config),
-        stability=own,
-        stability_by_chance=by_chance,
-        names=names,
-        labels=labels,
-        attribute_method=source.figures.method,
-        n_tasks=len(tasks) or None,
-        n_tasks_of_two=len(with_several(tasks)) or None,
-    )
-    if warning := advice(figures, influence[:, columns], source, settings, seed, tasks):
-        logger.warning("%s", warning)
-        figures = replace(figures, advice=warning)
-    rows = [(sample_ids[n], part) for n, part in members.tolist()]
+    with unless_refused(db, run):
+        figures, rows = _divide(db, source, settings, within=within, seed=seed)
     return StageResult(run=finish_with_rows(db, run, figures, "part_members", "part", rows), was_done=False)
 
 
@@ -273,7 +248,7 @@ def run_publish(db: Database, config: PublishConfig, *, run_id: str | None = Non
     check_temperature(config.temperature)
     source = source_run(db, FINETUNE, run_id)
     partitioned = find_run(db, PARTITION, source.parents.partition_run)
-    name = config.name or f"{partitioned.figures.attribute_method}-{source.id[:8]}"
+    name = config.name if config.name is not None else f"{partitioned.figures.attribute_method}-{source.id[:8]}"
     base = installed_base(find_base(source.settings.base))
     data = data_record(db, partitioned)
     adapter_set, files = build_set(
@@ -320,6 +295,40 @@ def _column_correlation(influence: NDArray[np.float32]) -> float:
     if len(influence) < 2 or Q < 2 or not influence.std(axis=0).all():
         return 1.0
     return float((np.corrcoef(influence.T).sum() - Q) / (Q * (Q - 1)))
+
+
+def _divide(
+    db: Database, source: AttributeRun, settings: PartitionSettings, *, within: str | None, seed: int
+) -> tuple[PartitionFigures, list[tuple[str, int]]]:
+    """The figures of a division, and the part of every sample."""
+    config = settings.partition
+    sample_ids, influence = load_influence(db, source, settings.limit, within)
+    columns = columns_of_parts(influence, config)
+    chosen = comparable_items(influence[:, columns], config.normalize)
+    is_embedded = config.method == "kmeans" and source.figures.method == "embedding"
+    tasks = _tasks(problems_of(db, sample_ids)) if config.method == "solutions" else []
+    embeddings = embedding_rows(db, source, sample_ids) if is_embedded else None
+    members = _members(chosen.mean(axis=2), config, tasks, embeddings)
+    names, labels = _part_names(source, columns, config)
+    sizes = part_sizes(members[:, 1], names, config)
+    own, by_chance = (None, None) if is_embedded else stabilities(chosen, config, seed, tasks)  # no item is asked
+    figures = PartitionFigures(
+        sizes=sizes,
+        smallest_share=min(sizes.values()) / len(sample_ids),
+        largest_share=max(sizes.values()) / len(sample_ids),
+        moved_share=moved_share(members[:, 1], chosen.mean(axis=2), config),
+        stability=own,
+        stability_by_chance=by_chance,
+        names=names,
+        labels=labels,
+        attribute_method=source.figures.method,
+        n_tasks=len(tasks) or None,
+        n_tasks_of_two=len(with_several(tasks)) or None,
+    )
+    if warning := advice(figures, influence[:, columns], source, settings, seed, tasks):
+        logger.warning("%s", warning)
+        figures = replace(figures, advice=warning)
+    return figures, [(sample_ids[n], part) for n, part in members.tolist()]
 
 
 def _tasks(problems: Sequence[str]) -> list[list[int]]:

@@ -7,6 +7,7 @@ That makes the table the cache. Not the work itself: a stage asks `begin_run`, s
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import cache
@@ -16,6 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlite_utils import Database
 
+from spa_lsp.errors import BadInput
 from trainer.rows.records import canonical, content_id, plain, read_record
 
 # raise it when a stage's rows change their meaning: older runs are then not found again
@@ -104,6 +106,17 @@ def begin_run(
         if not is_of_arm:
             db.table("runs").update(run_id, {"called": _now(), "is_of_arm": False})
     return find_run(db, stage, run_id)
+
+
+@contextmanager
+def unless_refused(db: Database, run: AnyRun) -> Iterator[None]:
+    """A run whose settings do not suit its data leaves no row: no later call of it could go on."""
+    try:
+        yield
+    except BadInput:
+        with db.atomic():
+            db.table("runs").delete(run.id)
+        raise
 
 
 def finished_run(

@@ -20,7 +20,7 @@ from spa_lsp.storage.sqlite_file import explained, file_of
 from spa_lsp.storage.store import json_sha256, load_manifests, transaction
 from trainer.rows.build_set import runs_dir
 from trainer.rows.runs import list_records
-from trainer.rows.stages import ATTRIBUTE, EVALUATE, FINETUNE, PARTITION, PUBLISH
+from trainer.rows.stages import ATTRIBUTE, EVALUATE, FINETUNE, PARTITION, PUBLISH, SIZES
 
 _OF_SAMPLE = ("gradients", "task_solutions", "dataset_samples")
 _OF_RUN = ("influence", "part_members")  # computed of all samples together: of those that stay they are computed anew
@@ -90,6 +90,8 @@ def _remove(db: Database, seeds: Sequence[tuple[str, str]]) -> Forgotten:
     for run_id, seed_id in seeds:
         db.execute("DELETE FROM seed_snippets WHERE run_id = ? AND id = ?", [run_id, seed_id])
     _remove_empty(db, {run_id for run_id, _ in seeds})
+    if seeds:  # they name folders, and go on only with the very samples that there were
+        db.execute("DELETE FROM runs WHERE stage = ?", [SIZES.name])
     return replace(found, repositories=tuple(row["repository"] for row in db.query(_REPOSITORIES)))
 
 

@@ -64,8 +64,8 @@ def _top_of(folder: Path) -> Path:
         raise NotFound(f"there is no folder {folder}; give one of a Git repository")
     top = run_git(os.fsencode(folder), "rev-parse", "--show-toplevel")
     if not top:
-        way_out = "run `git init` and `git add` there, or name a package with --package"
-        raise BadInput(f"{folder} is in no Git repository of this user; {way_out}")
+        way_out = "see what `git status` says there, run `git init` and `git add`, or name a package with --package"
+        raise BadInput(f"{folder} is in no Git repository with files of this user; {way_out}")
     if not _is_text(os.fsdecode(top)):
         raise BadInput(f"the name of the folder {top.decode(errors='replace').strip()} is not UTF-8; rename it")
     return Path(os.fsdecode(top.removesuffix(b"\n")))
@@ -158,7 +158,7 @@ def _read(path: Path) -> tuple[str, str]:
     try:
         text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError:
-        return "", "binary"
+        return "", "no UTF-8"
     lines = text.split("\n")
     is_generated = any(_GENERATED.search(line) for line in lines[:10] if line.lstrip().startswith(("#", '"', "'")))
     return (text, "generated") if is_generated or max(map(len, lines)) > _MAX_LINE else (text, "")

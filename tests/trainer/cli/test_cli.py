@@ -69,7 +69,15 @@ def test_help_shows_an_example(command):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["import"], ["nonsense"], ["attribute", "--method", "magic"], ["partition", "--k", "0"], ["run", "--limit", "x"]],
+    [
+        ["import"],
+        ["nonsense"],
+        ["attribute", "--method", "magic"],
+        ["partition", "--k", "0"],
+        ["run", "--limit", "x"],
+        ["run", "samples.jsonl", "--seeds", "5"],
+        ["run", "--from-outcomes", "--recipe", "all"],
+    ],
 )
 def test_misuse_exits_with_2(arguments):
     assert trainer(*arguments).exit_code == 2
@@ -259,6 +267,11 @@ def test_more_parts_than_anchors_is_one_sentence(attributed):
 
 def test_more_parts_than_samples_is_one_sentence(attributed):
     assert "only 5 samples" in sentence(trainer("partition", "--limit", "5"))
+
+
+def test_a_partition_that_was_refused_leaves_no_run(attributed):  # (#14)
+    assert trainer("partition", "--k", 9).exit_code == 1
+    assert [run["stage"] for run in json.loads(trainer("status", "--json").stdout)["runs"]] == ["attribute"]
 
 
 def test_partition_goes_on_from_the_run_asked_for_last(attributed):

@@ -19,6 +19,7 @@ class Config:
     method: Literal["all"] | Literal["a", "b"] = option("all", "Method.")
     name: str | None = option(None, "Name.", metavar="NAME")
     folders: tuple[Path, ...] = option((), "Folders.")
+    steps: int = option(20, "Steps.", low=1)
     inner: int = 7
 
 
@@ -50,6 +51,19 @@ def test_every_kind_of_field_is_an_option():
 @pytest.mark.parametrize("wrong", [("--rank", "10"), ("--learning-rate", "0"), ("--method", "c"), ("--inner", "1")])
 def test_what_a_field_does_not_allow_is_misuse(wrong):
     assert "Usage:" in ask(*wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (("--learning-rate", "nan"), "no finite number"),
+        (("--learning-rate", "inf"), "no finite number"),
+        (("--steps", "9223372036854775808"), "is more than"),
+        (("--folders", ""), "it is empty"),
+    ],
+)
+def test_what_can_be_no_value_is_misuse(wrong, words):  # #14
+    assert words in ask(*wrong)
 
 
 def test_a_command_may_take_some_fields_and_rename_them():

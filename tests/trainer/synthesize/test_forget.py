@@ -26,7 +26,15 @@ from trainer.pipeline.stage_rows import read_status
 from trainer.pipeline.stages import open_trainer, run_attribute, run_finetune, run_partition, run_publish
 from trainer.pipeline.synthesis import run_synthesize
 from trainer.rows.runs import begin_run, find_run, latest_run
-from trainer.rows.stages import EVALUATE, FINETUNE, EvaluateParents, EvaluateSettings
+from trainer.rows.stages import (
+    EVALUATE,
+    FINETUNE,
+    SIZES,
+    EvaluateParents,
+    EvaluateSettings,
+    SizesParents,
+    SizesSettings,
+)
 from trainer.synthesize.forget import forget, forgotten_sets
 
 pytestmark = pytest.mark.usefixtures("sandbox", "tiny_base")
@@ -257,6 +265,24 @@ def test_nothing_names_one_of_two_repositories_that_was_forgotten(folder, make_r
         forget(db, file=folder / MARKER / "one.py")
         forget(db, file=folder / MARKER / "two.py")
         assert len(load_samples(db)) > 0 and traces() == []
+
+
+# #14
+def test_no_call_with_a_budget_names_what_was_forgotten(folder):
+    asked = SizesSettings(
+        budget_s=60.0,
+        base=BASE,
+        attribute=AttributeConfig(),
+        partition=PartitionConfig(),
+        finetune=FinetuneConfig(),
+        items=ITEMS,
+        sources=(f"{folder / MARKER} at a commit",),
+    )
+    with open_trainer() as db:
+        synthesize(db, folder)
+        begin_run(db, SIZES, asked, parents=SizesParents(samples="s", base="b"), seed=0)
+        forget(db, repository=str(folder))
+    assert traces() == []
 
 
 # #14

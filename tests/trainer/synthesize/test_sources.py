@@ -46,7 +46,7 @@ def test_only_the_folder_that_is_named_is_read(make_repository):
         ("long.py", f"x = '{'a' * 2000}'\n", "generated"),
         ("big.py", CODE + "#" * (1 << 20), "too large"),
         ("blob.py", b"\0\1\2", "binary"),
-        ("latin.py", "# é".encode("latin-1"), "binary"),
+        ("latin.py", "# é".encode("latin-1"), "no UTF-8"),
         (".aws/keys.py", CODE, "secret file"),
     ],
 )
@@ -89,6 +89,12 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 def test_a_folder_outside_any_repository_is_refused(tmp_path):
     with pytest.raises(BadInput, match="in no Git repository"):
         read(tmp_path)
+
+
+def test_a_repository_without_a_folder_of_files_is_not_taken_for_none(make_repository, tmp_path):  # #14
+    git(tmp_path, "clone", "--bare", str(make_repository({"a.py": CODE})), str(tmp_path / "bare.git"))
+    with pytest.raises(BadInput, match="no Git repository with files.* what `git status` says"):
+        read(tmp_path / "bare.git")
 
 
 def test_an_empty_repository_is_refused(tmp_path):

@@ -13,8 +13,11 @@ from trainer.configs import ItemsConfig, SourcesConfig, SynthesizeConfig
 from trainer.data.samples import load_samples, make_items
 from trainer.pipeline.stages import open_trainer
 from trainer.pipeline.synthesis import run_synthesize
+from trainer.rows.runs import begin_run
+from trainer.rows.stages import SYNTHESIZE, SynthesizeParents, SynthesizeSettings
 from trainer.synthesize import stage
 from trainer.synthesize.contamination import Known
+from trainer.synthesize.rows import begin_dataset
 
 pytestmark = pytest.mark.usefixtures("sandbox", "tiny_base")
 BASE = "tiny-qwen2"
@@ -186,6 +189,19 @@ def test_benchmarks_that_come_later_take_back_what_they_have(db, project, canned
     assert figures.outcomes == {"kept": 1, "contaminated: name of a task": 1} and figures.decontaminated == ("mbpp",)
     assert not any("`clamp(" in sample.problem for sample in load_samples(db)) and len(load_samples(db)) == 2
     assert len(canned.asked) == n_asked
+
+
+def test_on_a_full_disk_the_data_set_is_not_lost(config):  # #14
+    settings = SynthesizeSettings(synthesize=config, base=BASE, quantization="fp32")
+    with open_trainer():
+        pass  # the tables are there already
+    with open_trainer() as db:
+        run = begin_run(db, SYNTHESIZE, settings, parents=SynthesizeParents(base="b"), seed=0)
+        db.execute("VACUUM")  # no free pages are left
+        (n_pages,) = db.execute("PRAGMA page_count").fetchone()
+        db.execute(f"PRAGMA max_page_count = {n_pages}").fetchall()
+        begin_dataset(db, run)
+        assert rows(db, "datasets", "id, name") == [(run.id, "synthesized")]
 
 
 def test_a_repository_of_nothing_usable_says_what_there_was(db, make_repository, canned, config):
