@@ -37,6 +37,7 @@ from trainer.rows.records import content_id
 
 MAX_BEGUN = 60  # characters; then the server anchors anew
 _FIELDS = ("lang", "problem", "solution")
+_MAX_LANG = 80
 WEIGHT, BEFORE, ACCEPTED = "sample_weight", "accepted_after", "accepted_text"  # that a row may have besides
 _COLUMNS = (
     f"id, lang, problem, solution, ifnull(json_extract(extra, '$.{WEIGHT}'), 1.0) AS weight,"
@@ -292,6 +293,8 @@ def _parse_line(line: bytes) -> dict[str, Any]:
         raise ValueError(f"not an object but {type(row).__name__}")
     for field in _FIELDS:
         _check_field(row, field)
+    if not row["lang"].strip().isprintable() or len(row["lang"]) > _MAX_LANG:  # commands print it
+        raise ValueError("field 'lang' is not the name of a language")
     weight = row.get(WEIGHT, 1)
     if type(weight) not in (int, float) or not 0 <= weight <= sys.float_info.max:
         raise ValueError(f"field '{WEIGHT}' is {weight!r:.40}, not a finite number of 0 or more")

@@ -174,6 +174,8 @@ def test_blank_lines_windows_lines_and_a_byte_order_mark_are_no_fault(db, tmp_pa
         (row(lang=""), "field 'lang' is empty"),
         (row(problem=" \n"), "field 'problem' is empty"),
         (row(solution=None), "field 'solution' is not text but NoneType"),
+        (row(lang="\x1b[2J"), "field 'lang' is not the name of a language"),
+        (row(lang="x" * 100), "field 'lang' is not the name of a language"),
         (row(solution="\ud800"), "field 'solution' has half a surrogate pair"),
         (row(accepted_text="\ud800"), "field 'accepted_text' has half a surrogate pair"),
         (row(problem="p").encode()[:-3] + b'\xff"}', "not UTF-8"),
