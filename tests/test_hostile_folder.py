@@ -69,6 +69,7 @@ trainer rank mine {BASE} --limit 20
 trainer judge --hub --canonical humaneval
 trainer bench evaluate {BASE} --set mine
 trainer bench sandbox
+trainer bench synthesize {BASE} --exercises 1 --responses 2 --new-tokens 2
 trainer bench train {BASE} --k 2
 trainer report
 """.strip().splitlines()

@@ -91,7 +91,7 @@ def test_no_held_out_loss_is_shown_where_nothing_is_held_out(divided):  # #14
 
 def test_weights_of_samples_are_part_of_the_runs_key(divided, tmp_path):
     first = trainer_json("finetune", *SMALL)[0]
-    (tmp_path / "again.jsonl").write_text(row(3, sample_weight=3))
+    (tmp_path / "again.jsonl").write_text("\n".join(row(n, sample_weight=1 + n) for n in range(12)))  # whichever are drawn
     trainer("import", tmp_path / "again.jsonl")
     again = trainer_json("finetune", *SMALL)[0]
     assert (first["parents"]["weights"], again["was_done"]) == (None, False)
