@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from spa_lsp.errors import BadInput
@@ -42,7 +42,7 @@ class Costs:
 
 
 def measure_costs(samples: Sequence[Sample], anchors: Sequence[Anchor], request: RunRequest) -> Costs:
-    """Load the base, take one batch of gradients and one step, each on items of middling length, and time them.
+    """Load the base, take one batch of gradients and a pass of a step, each on items of middling length, and time them.
 
     Each is done twice and the second time counts: the first one also pays for what torch prepares.
 
@@ -72,8 +72,8 @@ def measure_costs(samples: Sequence[Sample], anchors: Sequence[Anchor], request:
         fitting = [item for each in own for item in each]
         widest = sorted(fitting, key=lambda item: item.n_tokens)[-k:]
         at_once = finetune.at_once or adapters_at_once(base, bank, widest, finetune.activation)
-        every = middling(fitting, k * finetune.accumulate)
-        step_s = _second(lambda: _step(base, bank, every, finetune, at_once=at_once, seed=seed))
+        every = middling(fitting, k)
+        step_s = finetune.accumulate * _second(lambda: _pass(base, bank, every, finetune, at_once=at_once, seed=seed))
         shown.advance()
         one = every[len(every) // 2]
         held_out_s = _second(lambda: (adapter_losses(base, bank, one, finetune.activation), base_losses(base, [one])))
@@ -119,13 +119,13 @@ def _gradient_seconds(
     return [seconds / config.batch for seconds in found]
 
 
-def _step(
+def _pass(
     base: LoadedBase, bank: AdapterBank, items: list[TokenItem], config: FinetuneConfig, *, at_once: int, seed: int
 ) -> None:
-    """One step in as many passes as the training makes of it."""
+    """A step of one item for each adapter: on a slow machine a whole one, done twice, would take minutes."""
     shares = [items[row :: bank.n_adapters] for row in range(bank.n_adapters)]
-    plan = plan_steps(shares, n_steps=1, accumulate=config.accumulate, seed=seed)
-    train(base, bank, plan, config, at_once=at_once)
+    plan = plan_steps(shares, n_steps=1, accumulate=1, seed=seed)
+    train(base, bank, plan, replace(config, accumulate=1), at_once=at_once)
 
 
 def _second(work: Callable[[], object]) -> float:
