@@ -1,6 +1,7 @@
 """What clients ask for beside completions: commands, the panel, the ordinary menu."""
 
 import asyncio
+import sys
 import threading
 
 import pytest
@@ -197,7 +198,7 @@ async def test_the_panel_says_why_it_is_empty_where_nothing_is_offered():
 
 
 async def test_the_panel_says_that_the_engine_starts_or_loads(front):
-    starting = Front()
+    starting = Front((sys.executable, "-c", "import time; time.sleep(10)"))
     await starting.initialize()
     starting.open(CODE)
     assert await why_empty(starting) == ("starting", "the engine is starting")
