@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from spa_lsp.errors import BadInput
@@ -12,14 +12,14 @@ from spa_lsp.progress import progress
 from trainer.attribute.anchors import Anchor
 from trainer.attribute.gradients import sample_gradients, warm_up
 from trainer.attribute.stage import anchor_items
-from trainer.configs import BASE_METHODS, AttributeConfig, FinetuneConfig, ItemsConfig
+from trainer.configs import BASE_METHODS, AttributeConfig, ItemsConfig
 from trainer.data.items import TokenItem, check_layouts, token_items
 from trainer.data.samples import Sample, make_items, spread
 from trainer.pipeline.request import RunRequest
 from trainer.train.group_work import new_bank
 from trainer.train.loss import adapter_losses, base_losses
 from trainer.train.memory import adapters_at_once
-from trainer.train.training import plan_steps, train
+from trainer.train.training import train
 
 _MAX_SAMPLES = 64  # whose items are looked at
 
@@ -73,7 +73,8 @@ def measure_costs(samples: Sequence[Sample], anchors: Sequence[Anchor], request:
         widest = sorted(fitting, key=lambda item: item.n_tokens)[-k:]
         at_once = finetune.at_once or adapters_at_once(base, bank, widest, finetune.activation)
         every = middling(fitting, k)
-        step_s = finetune.accumulate * _second(lambda: _pass(base, bank, every, finetune, at_once=at_once, seed=seed))
+        one_pass = [[every]]  # of a step: on a slow machine a whole one, done twice, would take minutes
+        step_s = finetune.accumulate * _second(lambda: train(base, bank, one_pass, finetune, at_once=at_once))
         shown.advance()
         one = every[len(every) // 2]
         held_out_s = _second(lambda: (adapter_losses(base, bank, one, finetune.activation), base_losses(base, [one])))
@@ -117,15 +118,6 @@ def _gradient_seconds(
         items = middling(kind, config.batch)
         found.append(_second(partial(sample_gradients, base, bank, items, config, seed=seed)))
     return [seconds / config.batch for seconds in found]
-
-
-def _pass(
-    base: LoadedBase, bank: AdapterBank, items: list[TokenItem], config: FinetuneConfig, *, at_once: int, seed: int
-) -> None:
-    """A step of one item for each adapter: on a slow machine a whole one, done twice, would take minutes."""
-    shares = [items[row :: bank.n_adapters] for row in range(bank.n_adapters)]
-    plan = plan_steps(shares, n_steps=1, accumulate=1, seed=seed)
-    train(base, bank, plan, replace(config, accumulate=1), at_once=at_once)
 
 
 def _second(work: Callable[[], object]) -> float:
