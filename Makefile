@@ -9,10 +9,11 @@ BIN := $(VENV)/bin
 demo: base
 	$(BIN)/spa-lsp demo
 
+# Where tests count or kill under load, one runs at a time; the others run on up to four cores.
 test: venv
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4
 	$(BIN)/pytest -m 'protocol or liveness' --quick
-	$(BIN)/pytest -m hostile
+	$(BIN)/pytest -m hostile -n auto --maxprocesses 4
 	$(BIN)/pytest -m 'slow and (resume or store)'
 	$(BIN)/spa-lsp models pull
 	$(BIN)/pytest -m 'model and not editors' --quick

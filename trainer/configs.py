@@ -21,9 +21,10 @@ Recipe = Literal["behaviour", "self-align", "oss-instruct"]
 # datainf, lissa (the paper's), cosine, less: of gradients · embedding: of hidden states · bm25: of words · approach: of
 # the means of a program (`for`, `.append`, recursion) · random: of nothing
 AttributeMethod = Literal["datainf", "lissa", "cosine", "less", "embedding", "bm25", "approach", "random"]
-BASE_METHODS: tuple[AttributeMethod, ...] = ("datainf", "lissa", "cosine", "less", "embedding")  # that ask a base
+GRADIENT_METHODS: tuple[AttributeMethod, ...] = ("datainf", "lissa", "cosine", "less")
+BASE_METHODS: tuple[AttributeMethod, ...] = (*GRADIENT_METHODS, "embedding")  # that ask a base
 # balanced: parts of one size, each sample where it helps most · argmax: the paper's, of any size · kmeans: parts of one
-# size, alike in their influence · solutions: of each task's solutions every part gets one · whole: no division, every
+# size, alike in their influence · solutions: of each task's solutions every part gets one · whole: no partition, every
 # adapter gets all samples
 PartitionMethod = Literal["balanced", "argmax", "kmeans", "solutions", "whole"]
 Normalize = Literal["none", "zscore", "rank", "contrast"]
@@ -37,7 +38,10 @@ ALL_LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """What a command line says of a field: its help, its bounds (`is_open`: without the lower one) and its name."""
+    """What a command line says of a field: its help, its bounds (`is_open`: without the lower one) and its name.
+
+    `only_with` are another field and the values of it without which this one has no effect.
+    """
 
     help: str
     low: float | None = None
@@ -45,6 +49,7 @@ class Option:
     is_open: bool = False
     metavar: str | None = None
     flag: str | None = None  # where it is not called as the field
+    only_with: tuple[str, tuple[str, ...]] | None = None
 
 
 def option(
@@ -56,11 +61,12 @@ def option(
     is_open: bool = False,
     metavar: str | None = None,
     flag: str | None = None,
+    only_with: tuple[str, tuple[str, ...]] | None = None,
     is_in_key: bool = True,
     is_added: bool = False,
 ) -> Any:
     """A field of a config that commands have as an option."""
-    shown = Option(help=help, low=low, high=high, is_open=is_open, metavar=metavar, flag=flag)
+    shown = Option(help=help, low=low, high=high, is_open=is_open, metavar=metavar, flag=flag, only_with=only_with)
     return field(default=default, metadata={"option": shown, "is_in_key": is_in_key, "is_added": is_added})
 
 
@@ -126,23 +132,48 @@ class AttributeConfig:
 
     method: AttributeMethod = option("datainf", "Method of attribution.")
     # LESS warms up on 5 % of the data; a converged adapter destroys the signal
-    warmup_samples: int = option(48, "Gradients: samples of the warm-up adapter.", low=1)
+    warmup_samples: int = option(
+        48, "Gradients: samples of the warm-up adapter.", low=1, only_with=("method", GRADIENT_METHODS)
+    )
     warmup_rank: int = 4
-    learning_rate: float = option(5e-4, "Gradients: learning rate of the warm-up adapter.", low=0, is_open=True)
+    learning_rate: float = option(
+        5e-4,
+        "Gradients: learning rate of the warm-up adapter.",
+        low=0,
+        is_open=True,
+        only_with=("method", GRADIENT_METHODS),
+    )
     projected: int = 8  # columns kept of each LoRA gradient: 4 x 8 numbers per tensor
     batch: int = 8  # samples per backward pass
     # its gradient would cost too much
     max_tokens: int = option(
-        220, "Gradients: samples whose shortest item is longer are left out.", low=1, flag="--gradient-tokens"
+        220,
+        "Gradients and embeddings: samples whose shortest item is longer are left out.",
+        low=1,
+        flag="--gradient-tokens",
+        only_with=("method", BASE_METHODS),
     )
     # λ, DataInf's own constant
-    damping: float = option(0.1, "datainf: share of the mean squared gradient.", low=0, is_open=True)
+    damping: float = option(
+        0.1, "datainf: share of the mean squared gradient.", low=0, is_open=True, only_with=("method", ("datainf",))
+    )
     differences: bool = option(
-        False, "Gradients and embeddings: less their mean over the solutions of the same task.", is_added=True
+        False,
+        "Gradients and embeddings: less their mean over the solutions of the same task.",
+        only_with=("method", BASE_METHODS),
+        is_added=True,
     )
     # as many as LESS has; the cost is as many times that of datainf
-    checkpoints: int = option(4, "less: points of the warm-up at which gradients are taken.", low=1, is_added=True)
-    layer: Literal["middle", "last"] = option("last", "embedding: the base's layer.", is_added=True)
+    checkpoints: int = option(
+        4,
+        "less: points of the warm-up at which gradients are taken.",
+        low=1,
+        only_with=("method", ("less",)),
+        is_added=True,
+    )
+    layer: Literal["middle", "last"] = option(
+        "last", "embedding: the base's layer.", only_with=("method", ("embedding",)), is_added=True
+    )
 
 
 # Of the sets that are published. Sampled, the shipped set has half as much again that is distinct and correct as
@@ -190,10 +221,19 @@ class FinetuneConfig:
         is_added=True,
     )
     mcl_epsilon: float = option(
-        0.1, "mcl: share of an item that all others learn together.", low=0, high=1, is_added=True
+        0.1,
+        "mcl: share of an item that all others learn together.",
+        low=0,
+        high=1,
+        only_with=("objective", ("mcl",)),
+        is_added=True,
     )
     mcl_load: float = option(
-        1.5, "mcl: items that one adapter may win, as a multiple of its fair share.", low=1, is_added=True
+        1.5,
+        "mcl: items that one adapter may win, as a multiple of its fair share.",
+        low=1,
+        only_with=("objective", ("mcl",)),
+        is_added=True,
     )
     shared_rank: int = option(0, "Of the rank so much is one core that all adapters share.", low=0, is_added=True)
     evaluate_every: int = option(

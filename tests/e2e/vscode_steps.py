@@ -43,7 +43,10 @@ def accepted():
 
 
 def front_of(workbench):
-    """The process of the language server."""
-    programs = {str(workbench.program)}
-    found = [each for each in psutil.process_iter(["cmdline"]) if programs & set(each.info["cmdline"] or [])]
-    return next(each for each in found if "--stdio" in each.info["cmdline"])
+    """The process of the language server, once there is one."""
+
+    def found():
+        named = (each for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"])
+        return [each for each in named if {str(workbench.program), "--stdio"} <= set(each.info["cmdline"])]
+
+    return eventually(found, "there is no language server")[0]

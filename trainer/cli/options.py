@@ -37,16 +37,20 @@ def of_config(
     """
     chosen = [each for each in fields(config) if "option" in each.metadata and (not only or each.name in only)]
     parameters = {each.name: f"{argument}_{each.name}" for each in chosen}
+    named = {each.name: (flags or {}).get(each.name) or _flag(each) for each in chosen}
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
         def with_config(*args: Any, **values: Any) -> Any:
-            own = {name: values.pop(parameter) for name, parameter in parameters.items()}
-            return command(*args, **values, **{argument: config(**own)})
+            made = config(**{name: values.pop(parameter) for name, parameter in parameters.items()})
+            for each in chosen:
+                if is_given(parameters[each.name]):
+                    _check_effect(made, each, named)
+            return command(*args, **values, **{argument: made})
 
         decorated: Callable[..., Any] = with_config
         for each in reversed(chosen):
-            decorated = _option(config, each, parameters[each.name], (flags or {}).get(each.name))(decorated)
+            decorated = _option(config, each, parameters[each.name], named[each.name])(decorated)
         return decorated
 
     return decorate
@@ -55,7 +59,7 @@ def of_config(
 def of_field(config: type, name: str) -> Callable[[_Command], _Command]:
     """The option of one field of a config; the command gets its value under the field's name."""
     (found,) = (each for each in fields(config) if each.name == name)
-    return _option(config, found, name, None)
+    return _option(config, found, name, _flag(found))
 
 
 def is_given(parameter: str) -> bool:
@@ -63,11 +67,25 @@ def is_given(parameter: str) -> bool:
     return click.get_current_context().get_parameter_source(parameter) is not ParameterSource.DEFAULT
 
 
-def _option(config: type, each: "Field[Any]", parameter: str, flag: str | None) -> Callable[[_Command], _Command]:
+def _flag(each: "Field[Any]") -> str:
+    option: Option = each.metadata["option"]
+    return option.flag or f"--{each.name.replace('_', '-')}"
+
+
+def _check_effect(config: Any, given: "Field[Any]", flags: Mapping[str, str]) -> None:
+    """Refuse an option that was given and that does nothing beside the others."""
+    option: Option = given.metadata["option"]
+    other, values = option.only_with or ("", ())
+    if other in flags and getattr(config, other) not in values:
+        beside, way_out = f"{flags[other]} {getattr(config, other)}", f"{flags[other]} {' or '.join(values)}"
+        raise click.UsageError(f"{flags[given.name]} does nothing with {beside}; leave it out, or pass {way_out}")
+
+
+def _option(config: type, each: "Field[Any]", parameter: str, flag: str) -> Callable[[_Command], _Command]:
     option: Option = each.metadata["option"]
     kind, is_many = _kind(get_type_hints(config)[each.name])
     return click.option(
-        flag or option.flag or f"--{each.name.replace('_', '-')}",
+        flag,
         parameter,
         type=_param_type(kind, option),
         default=each.default,

@@ -1,6 +1,6 @@
-"""Whether a division gives more than chance: random ones of the same sizes, and what a part's own adapter is worth.
+"""Whether a partition gives more than chance: random ones of the same sizes, and what a part's own adapter is worth.
 
-Pure; the losses are `trainer.train.trial`'s. A division is `[N, K]`, true where a sample is in a part.
+Pure; the losses are `trainer.train.trial`'s. `Membership` is `[N, K]`, true where a sample is in a part.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,31 +10,31 @@ from numpy.typing import NDArray
 
 from trainer.partition.solutions import Tasks
 
-Division = NDArray[np.bool_]
+Membership = NDArray[np.bool_]
 Losses = NDArray[np.float64]
 
 N_DEALS = 1000
 LEVEL = 0.05  # of that share a chance is too good to be one
 
 
-def random_by_sample(division: Division, is_held: NDArray[np.bool_], rng: np.random.Generator) -> Division:
+def random_by_sample(membership: Membership, is_held: NDArray[np.bool_], rng: np.random.Generator) -> Membership:
     """The samples dealt out anew: every part has as many as before, of those that are held out and of the others."""
-    dealt = division.copy()
+    dealt = membership.copy()
     for group in (is_held, ~is_held):
-        dealt[group] = rng.permutation(division[group])
+        dealt[group] = rng.permutation(membership[group])
     return dealt
 
 
-def random_by_solution(division: Division, tasks: Tasks, rng: np.random.Generator) -> Division:
+def random_by_solution(membership: Membership, tasks: Tasks, rng: np.random.Generator) -> Membership:
     """The parts of each task changed about: every part has one solution of it as before, but any of them."""
-    dealt = division.copy()
+    dealt = membership.copy()
     for task in tasks:
         rows = list(task)
-        dealt[rows] = division[rows][:, rng.permutation(division.shape[1])]
+        dealt[rows] = membership[rows][:, rng.permutation(membership.shape[1])]
     return dealt
 
 
-def item_advantages(losses: Losses, is_own: Division) -> NDArray[np.float64]:
+def item_advantages(losses: Losses, is_own: Membership) -> NDArray[np.float64]:
     """How much lower each held-out item's loss is under its own part's adapter than under the others, `[N]`.
 
     What makes an item hard, or an adapter good, for all alike is no advantage and is taken off first (both means of
@@ -65,16 +65,16 @@ def of_tasks(values: NDArray[np.float64], tasks: Tasks) -> list[float]:
     return [scale * float(values[list(task)].sum()) for task in tasks]
 
 
-def of_parts(values: NDArray[np.float64], is_own: Division) -> list[float | None]:
+def of_parts(values: NDArray[np.float64], is_own: Membership) -> list[float | None]:
     """The mean over the items of each part; None where it has none."""
     return [float(values[own].mean()) if own.any() else None for own in is_own.T]
 
 
-def share_of_chance(losses: Losses, is_own: Division, deal: Callable[[Division], Division]) -> float:
+def share_of_chance(losses: Losses, is_own: Membership, deal: Callable[[Membership], Membership]) -> float:
     """How often the held-out items, dealt out anew to the same adapters, give as high a mean advantage.
 
-    The exact test of random divisions, at no cost; random divisions that are trained too also show how far apart parts
-    lie that nobody chose.
+    The exact test of random partitions, at no cost; some that are trained too also show how far apart parts lie that
+    nobody chose.
     """
     found = item_advantages(losses, is_own).mean()
     n_as_high = sum(item_advantages(losses, deal(is_own)).mean() >= found for _ in range(N_DEALS))
@@ -82,5 +82,5 @@ def share_of_chance(losses: Losses, is_own: Division, deal: Callable[[Division],
 
 
 def is_more_than_chance(advantage: float, low: float, random: Sequence[float], chance: float) -> bool:
-    """Above each of the random divisions and surely (`low` is the interval's end) above their mean, and no chance."""
+    """Above each of the random partitions and surely (`low` is the interval's end) above their mean, and no chance."""
     return advantage > max(random) and low > float(np.mean(random)) and chance <= LEVEL

@@ -31,7 +31,7 @@ def with_several(tasks: Tasks) -> list[Sequence[int]]:
 
 
 def most_have_several(tasks: Tasks) -> bool:
-    """Whether a division by solution has something to divide in more than half of the tasks."""
+    """Whether a partition by solution has something to divide in more than half of the tasks."""
     return 2 * len(with_several(tasks)) > len(tasks)
 
 

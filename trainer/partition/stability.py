@@ -1,4 +1,4 @@
-"""How much a division can be trusted: how much of it survives when other query items are asked."""
+"""How much a partition can be trusted: how much of it survives when other query items are asked."""
 
 from collections.abc import Callable
 
@@ -26,7 +26,7 @@ def stability(
 
     `item_influence` is `[N, K, items]`; each of 20 bootstraps draws the items of every anchor anew and then calls
     `on_draw`. The mean adjusted Rand index; for `solutions` the share of what parts get of tasks with several
-    solutions, of at most 200 of these. None when there is one item, or one part, or no division.
+    solutions, of at most 200 of these. None when there is one item, or one part, or no partition.
     """
     K, n_items = item_influence.shape[1:]
     several = with_several(tasks)[:_MAX_TASKS]

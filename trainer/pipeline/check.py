@@ -1,7 +1,7 @@
 """`trainer partition check`: whether a partition gives more than chance, seen after a short training.
 
 Its parts and random ones of the same sizes are trained alike on the same samples; then the same held-out samples are
-asked of all adapters. Every division so has the same budget and the same seeds, and only differs in who learns what.
+asked of all adapters. Every partition so has the same budget and the same seeds, and only differs in who learns what.
 """
 
 import shutil
@@ -19,7 +19,7 @@ from trainer.configs import CheckConfig, FinetuneConfig, ItemsConfig
 from trainer.data.samples import Sample, split_holdout, weights_digest
 from trainer.evaluate.figures.bootstrap import Estimate, estimate
 from trainer.partition.advantage import (
-    Division,
+    Membership,
     is_more_than_chance,
     item_advantages,
     of_parts,
@@ -49,7 +49,7 @@ from trainer.train.starting import check_ranks
 if TYPE_CHECKING:
     from trainer.train.group_work import Trained
 
-_FEW_TASKS = 12  # held out; with fewer also a good division may pass for chance
+_FEW_TASKS = 12  # held out; with fewer also a good partition may pass for chance
 
 Checked = StageResult[CheckSettings, CheckParents, CheckFigures]
 
@@ -103,7 +103,7 @@ def _check(
     parts: Mapping[int, Sequence[Sample]],
     finetune: FinetuneConfig,  # the run's has not what changes no figure, as `at_once`
 ) -> CheckFigures:
-    from trainer.train.trial import trial_items, try_divisions  # torch
+    from trainer.train.trial import trial_items, try_partitions  # torch
 
     settings, config = run.settings, run.settings.check
     all_samples = list({sample.id: sample for own in parts.values() for sample in own}.values())
@@ -111,13 +111,13 @@ def _check(
     samples = [sample for sample in all_samples if sample.id in items]
     if not samples:
         raise BadInput(f"no sample has an item of at most {settings.items.max_tokens} tokens; raise --max-tokens")
-    division = _division(samples, list(parts.values()))
-    is_held = _held_out(samples, division, config, run.seed)
+    membership = _membership(samples, list(parts.values()))
+    is_held = _held_out(samples, membership, config, run.seed)
     tasks = tasks_of(problems_of(db, [sample.id for sample in samples]))
     deal = _deal(source, np.random.default_rng(run.seed))
-    divisions = [division, *(deal(division, is_held, tasks) for _ in range(config.n_random))]
-    trained = try_divisions(
-        [_ids(samples, own & ~is_held[:, None]) for own in divisions],
+    memberships = [membership, *(deal(membership, is_held, tasks) for _ in range(config.n_random))]
+    trained = try_partitions(
+        [_ids(samples, own & ~is_held[:, None]) for own in memberships],
         [sample.id for sample, held in zip(samples, is_held, strict=True) if held],
         items,
         finetune,
@@ -127,22 +127,24 @@ def _check(
     )
     numbers = {n: place for place, n in enumerate(np.flatnonzero(is_held).tolist())}
     held_tasks = [own for task in tasks if (own := [numbers[n] for n in task if n in numbers])]
-    return _figures(db, run, source, trained, [own[is_held] for own in divisions], held_tasks)
+    return _figures(db, run, source, trained, [own[is_held] for own in memberships], held_tasks)
 
 
-def _deal(source: PartitionRun, rng: np.random.Generator) -> Callable[[Division, NDArray[np.bool_], Tasks], Division]:
-    """What makes a random division of the same sizes of one."""
+def _deal(
+    source: PartitionRun, rng: np.random.Generator
+) -> Callable[[Membership, NDArray[np.bool_], Tasks], Membership]:
+    """What makes a random partition of the same sizes of one."""
     is_by_solution = source.settings.partition.method == "solutions"
 
-    def deal(division: Division, is_held: NDArray[np.bool_], tasks: Tasks) -> Division:
+    def deal(membership: Membership, is_held: NDArray[np.bool_], tasks: Tasks) -> Membership:
         if is_by_solution:
-            return random_by_solution(division, tasks, rng)
-        return random_by_sample(division, is_held, rng)
+            return random_by_solution(membership, tasks, rng)
+        return random_by_sample(membership, is_held, rng)
 
     return deal
 
 
-def _division(samples: Sequence[Sample], parts: Sequence[Sequence[Sample]]) -> Division:
+def _membership(samples: Sequence[Sample], parts: Sequence[Sequence[Sample]]) -> Membership:
     """Which sample is in which part, `[N, K]`."""
     members = [{sample.id for sample in own} for own in parts]
     return np.array([[sample.id in own for own in members] for sample in samples], dtype=np.bool_).reshape(
@@ -150,9 +152,9 @@ def _division(samples: Sequence[Sample], parts: Sequence[Sequence[Sample]]) -> D
     )
 
 
-def _held_out(samples: Sequence[Sample], division: Division, config: CheckConfig, seed: int) -> NDArray[np.bool_]:
+def _held_out(samples: Sequence[Sample], membership: Membership, config: CheckConfig, seed: int) -> NDArray[np.bool_]:
     """Whole tasks that none is trained on, of those whose solutions are not in all parts, `[N]`."""
-    telling = [sample for sample, own in zip(samples, division, strict=True) if not own.all()]
+    telling = [sample for sample, own in zip(samples, membership, strict=True) if not own.all()]
     _, held = split_holdout(telling, config=ItemsConfig(holdout=config.held_out), seed=seed)
     if len({sample.problem for sample in held}) < 2:
         raise BadInput(
@@ -163,8 +165,8 @@ def _held_out(samples: Sequence[Sample], division: Division, config: CheckConfig
     return np.array([sample.id in ids for sample in samples], dtype=np.bool_)
 
 
-def _ids(samples: Sequence[Sample], division: Division) -> list[list[str]]:
-    return [[sample.id for sample, own in zip(samples, part, strict=True) if own] for part in division.T]
+def _ids(samples: Sequence[Sample], membership: Membership) -> list[list[str]]:
+    return [[sample.id for sample, own in zip(samples, part, strict=True) if own] for part in membership.T]
 
 
 def _figures(
@@ -172,7 +174,7 @@ def _figures(
     run: CheckRun,
     source: PartitionRun,
     trained: "Sequence[Trained]",
-    owns: Sequence[Division],
+    owns: Sequence[Membership],
     tasks: Tasks,
 ) -> CheckFigures:
     losses = [np.array(each.held_out, dtype=np.float64) for each in trained]

@@ -1,4 +1,4 @@
-"""What the parts of a division are about: the words and the means that set each apart, typical samples, a label.
+"""What the parts of a partition are about: the words and the means that set each apart, typical samples, a label.
 
 Only reads. Words are counted once per sample; how telling one is, is its log odds against the other parts. So are the
 means by which its code gets to a result (`trainer.evaluate.sameness.approach`), which tell parts by solution apart.

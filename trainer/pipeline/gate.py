@@ -1,4 +1,4 @@
-"""Whether a division can be trusted, and what to do where it cannot: bootstraps of the query items against chance."""
+"""Whether a partition can be trusted, and what to do where it cannot: bootstraps of the query items against chance."""
 
 import shlex
 from dataclasses import replace
@@ -12,7 +12,7 @@ from trainer.partition.solutions import Tasks
 from trainer.partition.stability import N_BOOTSTRAPS, chance_stability, stability
 from trainer.rows.stages import AttributeRun, PartitionFigures, PartitionSettings
 
-LEAST_SIGNAL = 0.1  # stability above chance; below, most of the division is an accident of the query items
+LEAST_SIGNAL = 0.1  # stability above chance; below, most of the partition is an accident of the query items
 ID_LENGTH = 12  # of a run's id in a command
 _TINY_SHARE = 0.25  # of the samples that a part of equal size would have
 _MAX_TRIED = 2000  # samples on which other ways are tried
@@ -21,7 +21,7 @@ _MAX_TRIED = 2000  # samples on which other ways are tried
 def stabilities(
     influence: Influence, config: PartitionConfig, seed: int, tasks: Tasks = ()
 ) -> tuple[float | None, float | None]:
-    """Of the parts, and by chance; influence `[N, K, items]` as the division saw it."""
+    """Of the parts, and by chance; influence `[N, K, items]` as the partition saw it."""
     with progress("bootstraps", 2 * N_BOOTSTRAPS) as shown:
         own = stability(influence, config, seed=seed, tasks=tasks, on_draw=shown.advance)
         by_chance = chance_stability(influence, config, seed=seed, tasks=tasks, on_draw=shown.advance)

@@ -28,6 +28,7 @@ from trainer.pipeline.stages import (
 )
 from trainer.pipeline.synthesis import Synthesized, run_synthesize
 from trainer.pipeline.time_budget import TimeBudget, begin_budget, give_way
+from trainer.synthesize.stage import never_over
 from trainer.train.starting import check_n_parts, check_ranks, part_names, set_to_go_on_from, taken_over
 
 
@@ -116,7 +117,7 @@ def _synthesize(db: Database, request: RunRequest, budget: TimeBudget | None) ->
         data=request.data,
         limit=request.n_seeds,
         seed=request.seed,
-        is_over=budget.are_samples_over if budget else lambda: False,
+        is_over=budget.are_samples_over if budget else never_over,
     )
 
 

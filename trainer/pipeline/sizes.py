@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from trainer.pipeline.costs import Costs
 
 GRADIENT_SHARE = 0.35  # of the time; the rest is training
-SPARE_SHARE = 0.1  # for publishing, the division, and a machine that is busier later than it was when measured
+SPARE_SHARE = 0.1  # for publishing, the partition, and a machine that is busier later than it was when measured
 HELD_OUT_SHARE = 0.1  # for the held-out loss at the end
 CHECKS_SHARE = 0.2  # for that and the checks on the way, where there are some
 MIN_PER_PART = 4  # samples; a part of fewer is learned by heart

@@ -110,7 +110,7 @@ def embedding_rows(db: Database, run: AttributeRun, sample_ids: Sequence[str]) -
 def load_parts(db: Database, run: PartitionRun, limit: int | None) -> dict[int, list[Sample]]:
     """The samples of each part of a partition run in the order of their import, at most `limit` of each.
 
-    Where the run made no division (`whole`), each part has all samples.
+    Where the run made no partition (`whole`), each part has all samples.
 
     Raises:
         BadInput: a part is empty.

@@ -235,11 +235,15 @@ def run_finetune(
     run = begin_run(db, FINETUNE, settings, parents=parents, seed=seed, is_of_arm=is_of_arm)
     if run.is_finished and has_adapter_files(run):
         return StageResult(run=run, was_done=True)
-    from trainer.train.finetune import finetune  # torch
+    from spa_lsp.lm.load import load_tokens  # torch
+    from trainer.train.finetune import finetune, items_of_parts
     from trainer.train.group_work import Start
 
+    tokens = load_tokens(base_id)
+    with unless_refused(db, run):
+        data = items_of_parts(parts, tokens, items, seed)
     start = Start(adapter_set=init_set, names=starts) if init_set else None
-    figures = finetune(parts, config, items, run, base_id, seed, start, executor)
+    figures = finetune(data, tokens, config, run, seed, start, executor)
     return StageResult(run=finish_run(db, run, figures), was_done=False)
 
 
@@ -300,7 +304,7 @@ def _column_correlation(influence: NDArray[np.float32]) -> float:
 def _divide(
     db: Database, source: AttributeRun, settings: PartitionSettings, *, within: str | None, seed: int
 ) -> tuple[PartitionFigures, list[tuple[str, int]]]:
-    """The figures of a division, and the part of every sample."""
+    """The figures of a partition, and the part of every sample."""
     config = settings.partition
     sample_ids, influence = load_influence(db, source, settings.limit, within)
     columns = columns_of_parts(influence, config)

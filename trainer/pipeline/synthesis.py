@@ -1,6 +1,5 @@
 """The stage before all others: samples from a person's repositories or from packages. The work itself lies below."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -15,7 +14,7 @@ from trainer.rows.runs import StageResult, begin_run, finish_run
 from trainer.rows.stages import SYNTHESIZE, SynthesizeFigures, SynthesizeParents, SynthesizeSettings
 from trainer.synthesize.generation import BatchCompleter
 from trainer.synthesize.making import Load
-from trainer.synthesize.stage import collect, missing_seeds, synthesize
+from trainer.synthesize.stage import IsOver, collect, missing_seeds, never_over, synthesize
 
 Synthesized = StageResult[SynthesizeSettings, SynthesizeParents, SynthesizeFigures]
 
@@ -32,7 +31,7 @@ def run_synthesize(
     seed: int = 0,
     unsafe_no_sandbox: bool = False,
     load: Load | None = None,
-    is_over: Callable[[], bool] = lambda: False,
+    is_over: IsOver = never_over,
     executor: Executor | None = None,
 ) -> Synthesized:
     """Make samples of the first `limit` seeds, or of all; those that the run has done are not done again.

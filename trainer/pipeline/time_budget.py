@@ -77,9 +77,9 @@ class TimeBudget:
         left_s = max(self.clock.left_s, 0.0)
         return f"budget: {format_seconds(left_s)} of {format_seconds(self.clock.budget_s)} left"
 
-    def are_samples_over(self) -> bool:
-        """Whether making samples has had its share of the time."""
-        return self.clock.spent_s > SYNTHESIS_SHARE * self.clock.budget_s
+    def are_samples_over(self, block_s: float) -> bool:
+        """Whether making samples is nearer to its share of the time now than after another block of so many seconds."""
+        return self.clock.spent_s + block_s / 2 > SYNTHESIS_SHARE * self.clock.budget_s
 
     def is_broken(self, db: Database) -> bool:
         """Whether the same call has cut its sizes for the samples that there are, and then not published."""

@@ -201,7 +201,7 @@ class CheckFigures:
     low: float
     high: float
     parts: dict[str, float | None]  # of each part by its name; None: none of its samples is held out
-    random: tuple[float, ...]  # of each random division
+    random: tuple[float, ...]  # of each random partition
     chance: float  # share of other deals of the held-out samples to the same parts that are as good
     is_more_than_chance: bool
     verdict: str  # one sentence for people, with the command that would be better where there is one
@@ -209,7 +209,7 @@ class CheckFigures:
     n_tasks: int  # that these solve
     items_per_adapter: int
     held_out_base: float
-    held_out_mean: float  # of all adapters of the division
+    held_out_mean: float  # of all adapters of the partition
     quantization: str
     device: str
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 from sqlite_utils import Database
 
@@ -37,6 +38,12 @@ BLOCK_SEEDS = 4  # with ten answers each most of a batch; what a break costs, an
 logger = logging.getLogger(__name__)
 
 OnSeeds = Callable[[int], object]
+IsOver = Callable[[float], bool]  # whether to end, where another block is expected to take so many seconds
+
+
+def never_over(_: float) -> bool:
+    """Until all seeds are done."""
+    return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +95,7 @@ def synthesize(
     data_dir: Path | None,
     limit: int | None,
     on_seeds: OnSeeds = lambda _: None,
-    is_over: Callable[[], bool] = lambda: False,
+    is_over: IsOver = never_over,
     executor: Executor | None = None,
     may_be_unsafe: bool = False,
 ) -> SynthesizeFigures:
@@ -117,15 +124,18 @@ def synthesize(
         may_be_unsafe=may_be_unsafe,
     )
 
+    seconds: list[float] = []
+
     def write(made: MadeBlock) -> None:
         _write(db, run, made, filters)
         on_seeds(len(made.block.seeds))
-        if is_over():
+        seconds.append(made.spent.seconds)
+        if is_over(fmean(seconds)):
             raise _Over
 
     blocks = blocks_of(missing_seeds(db, run, found, limit), BLOCK_SEEDS)
     with suppress(_Over):
-        if not is_over():
+        if not is_over(0.0):
             (executor or Local()).run(work, blocks, _InTurn(write).take)
     return SynthesizeFigures(
         n_seeds_found=len(found.seeds),

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from spa_lsp.errors import BadInput
-from spa_lsp.lm.load import load_tokens
+from spa_lsp.lm.load import BaseTokens
 from spa_lsp.progress import progress
 from spa_lsp.storage.checked_files import hash_file
 from trainer.configs import FinetuneConfig, ItemsConfig
-from trainer.data.items import check_layouts, part_items
+from trainer.data.items import PartItems, check_layouts, part_items
 from trainer.data.samples import Sample
 from trainer.executor.held_base import HeldBase
 from trainer.executor.travelling import TravellingSet
@@ -29,12 +29,28 @@ from trainer.train.held_out import held_out_figures
 from trainer.train.training import best_steps
 
 
+def items_of_parts(
+    parts: Mapping[int, Sequence[Sample]], tokens: BaseTokens, config: ItemsConfig, seed: int
+) -> dict[int, PartItems]:
+    """What each part's adapter learns from, and what it is scored on.
+
+    Raises:
+        BadInput: a part has no item that fits, or the base cannot read the items' layout.
+    """
+    check_layouts(tokens, config)
+    n_held = config.holdout // len(parts)
+    found = {part: part_items(samples, tokens, config, n_held=n_held, seed=seed) for part, samples in parts.items()}
+    for part, own in found.items():
+        if not own.train:
+            raise BadInput(f"part {part} has no item of at most {config.max_tokens} tokens; raise --max-tokens")
+    return found
+
+
 def finetune(
-    parts: Mapping[int, Sequence[Sample]],
+    parts: Mapping[int, PartItems],
+    tokens: BaseTokens,
     config: FinetuneConfig,
-    items: ItemsConfig,
     run: FinetuneRun,
-    base_id: str,
     seed: int,
     start: Start | None = None,
     executor: Executor | None = None,
@@ -42,20 +58,12 @@ def finetune(
     """Train and score.
 
     Every adapter gets the same number of items, whatever its part's size, so that small parts are not worse off.
-
-    Raises:
-        BadInput: a part has no item that fits.
     """
-    tokens = load_tokens(base_id)
-    check_layouts(tokens, items)
-    data = [part_items(parts[part], tokens, items, n_held=items.holdout // len(parts), seed=seed) for part in parts]
-    for part, own in zip(parts, data, strict=True):
-        if not own.train:
-            raise BadInput(f"part {part} has no item of at most {items.max_tokens} tokens; raise --max-tokens")
+    data = list(parts.values())
     executor = executor or Local()
     folder = run_folder(run)
     work = Training(
-        base=HeldBase(base_id),
+        base=HeldBase(tokens.base_id),
         data=data,
         config=config,
         seed=seed,

@@ -1,6 +1,6 @@
-"""Short trainings of several divisions of the same samples, and the same held-out items under each one's adapters.
+"""Short trainings of several partitions of the same samples, and the same held-out items under each one's adapters.
 
-The loop is that of the finetune stage. Each division is kept when it is done, so that a broken trial goes on.
+The loop is that of the finetune stage. Each partition is kept when it is done, so that a broken trial goes on.
 """
 
 import json
@@ -31,8 +31,8 @@ def trial_items(samples: Sequence[Sample], items: ItemsConfig, base_id: str, see
     return {sample_id: own for sample_id, own in found.items() if own}
 
 
-def try_divisions(
-    divisions: Sequence[Sequence[Sequence[str]]],
+def try_partitions(
+    partitions: Sequence[Sequence[Sequence[str]]],
     held: Sequence[str],
     items: Items,
     config: FinetuneConfig,
@@ -41,13 +41,13 @@ def try_divisions(
     folder: Path,
     seed: int,
 ) -> list[Trained]:
-    """Of each division how its training went; `held_out` has the losses, in the order of `held`.
+    """Of each partition how its training went; `held_out` has the losses, in the order of `held`.
 
     Args:
-        divisions: the samples that each part is trained on, by their ids.
+        partitions: the samples that each part is trained on, by their ids.
         held: samples that none is trained on; of each the first item is measured.
         items: from `trial_items`.
-        config: what each division gets alike; adapter k of each starts from the same numbers.
+        config: what each partition gets alike; adapter k of each starts from the same numbers.
         base_id: the base.
         folder: for checkpoints and what is done.
         seed: of the adapters and of the order of items.
@@ -57,14 +57,14 @@ def try_divisions(
     """
     base, found = HeldBase(base_id), []
     held_items = tuple(items[sample_id][0] for sample_id in held)
-    for number, division in enumerate(divisions):
-        data = [PartItems(train=tuple(item for own in part for item in items[own]), held=()) for part in division]
+    for number, partition in enumerate(partitions):
+        data = [PartItems(train=tuple(item for own in part for item in items[own]), held=()) for part in partition]
         if not all(own.train for own in data):
             raise BadInput("a part has only samples that are held out; choose a smaller --k, or --method balanced")
-        note(f"partition {number + 1} of {len(divisions)}: {'the one to check' if number == 0 else 'a random one'}")
+        note(f"partition {number + 1} of {len(partitions)}: {'the one to check' if number == 0 else 'a random one'}")
         # every item is measured under all adapters, whatever its part is
         data[0] = replace(data[0], held=held_items)
-        own_folder = folder / f"division-{number}"
+        own_folder = folder / f"partition-{number}"
         work = Training(
             base=base,
             data=data,

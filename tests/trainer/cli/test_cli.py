@@ -274,6 +274,14 @@ def test_a_partition_that_was_refused_leaves_no_run(attributed):  # (#14)
     assert [run["stage"] for run in json.loads(trainer("status", "--json").stdout)["runs"]] == ["attribute"]
 
 
+@pytest.mark.usefixtures("tiny_base")
+def test_a_finetune_that_was_refused_leaves_no_run(attributed):  # (#14)
+    trainer("partition", "--k", 2)
+    assert "raise --max-tokens" in sentence(trainer("finetune", "--base", "tiny-qwen2", "--max-tokens", 16))
+    stages = [run["stage"] for run in json.loads(trainer("status", "--json").stdout)["runs"]]
+    assert stages == ["attribute", "partition"]
+
+
 def test_partition_goes_on_from_the_run_asked_for_last(attributed):
     trainer("attribute", "--method", "random")
     trainer("attribute", "--method", "bm25")

@@ -21,6 +21,7 @@ class Config:
     folders: tuple[Path, ...] = option((), "Folders.")
     steps: int = option(20, "Steps.", low=1)
     inner: int = 7
+    points: int = option(4, "a: points.", low=1, only_with=("method", ("a",)))
 
 
 def ask(*arguments, **options):
@@ -64,6 +65,13 @@ def test_what_a_field_does_not_allow_is_misuse(wrong):
 )
 def test_what_can_be_no_value_is_misuse(wrong, words):  # #14
     assert words in ask(*wrong)
+
+
+def test_what_does_nothing_beside_the_others_is_misuse():  # #14
+    assert ask("--points", "2", "--method", "a").points == 2
+    assert "--points does nothing with --method b; leave it out, or pass --method a" in ask(
+        "--points", "4", "--method", "b"
+    )
 
 
 def test_a_command_may_take_some_fields_and_rename_them():

@@ -98,7 +98,7 @@ def test_a_check_killed_in_its_second_division_goes_on_and_says_the_same(by_topi
     with closing(open_store(write=True)) as db:
         db.table("runs").delete(whole["id"])
     assert killed(4, *asked) == -signal.SIGKILL
-    assert len(list((paths.cache_dir() / "runs").glob("*/division-0/trained.json"))) == 1
+    assert len(list((paths.cache_dir() / "runs").glob("*/partition-0/trained.json"))) == 1
     resumed = trainer_json(*asked)[0]
     assert not resumed["was_done"] and resumed["figures"] == whole["figures"]
 

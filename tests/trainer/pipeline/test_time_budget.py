@@ -247,9 +247,17 @@ def test_samples_are_made_for_their_share_of_the_time():
     seconds = [0.0]
     budget = call(now=lambda: seconds[0])
     seconds[0] = time_budget.SYNTHESIS_SHARE * 3600
-    assert not budget.are_samples_over()
+    assert not budget.are_samples_over(0)
     seconds[0] += 1
-    assert budget.are_samples_over()
+    assert budget.are_samples_over(0)
+
+
+def test_a_block_that_would_end_further_from_the_share_is_not_begun():
+    seconds = [0.0]
+    budget = call(now=lambda: seconds[0])
+    seconds[0] = time_budget.SYNTHESIS_SHARE * 3600 - 100
+    assert not budget.are_samples_over(199)
+    assert budget.are_samples_over(201)
 
 
 @pytest.mark.usefixtures("tiny_base")

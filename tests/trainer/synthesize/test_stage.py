@@ -111,6 +111,15 @@ def test_a_limit_is_where_a_later_call_goes_on(db, project, canned, config):
     assert (first.n_seeds, then.n_seeds) == (1, 2)
 
 
+def test_how_long_a_block_takes_decides_whether_another_is_begun(db, project, canned, config, monkeypatch):
+    monkeypatch.setattr(stage, "BLOCK_SEEDS", 1)
+    expected = []
+    first = synthesize(db, project, canned, config, is_over=lambda next_s: expected.append(next_s) or next_s > 0)
+    assert expected[0] == 0 < expected[1] and len(expected) == 2
+    assert first.run.figures.n_seeds == 1
+    assert synthesize(db, project, canned, config).run.figures.n_seeds == 2
+
+
 def test_what_broke_goes_on_and_gives_the_same(db, project, config, monkeypatch):
     monkeypatch.setattr(stage, "BLOCK_SEEDS", 1)
     with pytest.raises(KeyboardInterrupt):

@@ -129,7 +129,7 @@ def test_a_match_is_true_and_equal_to_nothing():
     assert through_json(match) not in (True, "a", match)
 
 
-@pytest.mark.parametrize("value", [object(), len, lambda: 0, [object()], {1: math}], ids=str)
+@pytest.mark.parametrize("value", [object(), len, lambda: 0, [object()], {1: math}], ids=range(5))
 def test_other_objects_do_not_cross(value):
     with pytest.raises(TypeError, match="the result is or holds a"):
         encode(value, json.dumps)
