@@ -9,12 +9,13 @@ BIN := $(VENV)/bin
 demo: base
 	$(BIN)/spa-lsp demo
 
-# Where tests count or kill under load, one runs at a time; the others run on up to four cores.
+# On up to four cores, but for what counts answers under load or holds the real base in memory.
+ON_CORES := -n auto --maxprocesses 4
 test: venv
-	$(BIN)/pytest -n auto --maxprocesses 4
+	$(BIN)/pytest $(ON_CORES)
 	$(BIN)/pytest -m 'protocol or liveness' --quick
-	$(BIN)/pytest -m hostile -n auto --maxprocesses 4
-	$(BIN)/pytest -m 'slow and (resume or store)'
+	$(BIN)/pytest $(ON_CORES) -m hostile
+	$(BIN)/pytest $(ON_CORES) -m 'slow and (resume or store)'
 	$(BIN)/spa-lsp models pull
 	$(BIN)/pytest -m 'model and not editors' --quick
 
