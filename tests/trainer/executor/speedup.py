@@ -1,6 +1,6 @@
 """How much faster two workers with a thread each are than one, on two cores that nothing else uses.
 
-python -m tests.trainer.executor.speedup --samples FILE --data FOLDER [--base ID]
+python -m tests.trainer.executor.speedup --samples FILE --data FOLDER [--base ID] [--stage attribute]
 
 The start of the workers is not counted: a run is timed from when each of them has had a piece. Pieces are cut smaller
 than usual, so that the end, where one worker waits for the other, is a small part; some minutes on a quiet machine.
@@ -58,6 +58,7 @@ def main():
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--base", default="qwen2.5-coder-0.5b-instruct")
     parser.add_argument("--limit", type=int, default=36, help="Samples, and problems.")
+    parser.add_argument("--stage", choices=("attribute", "evaluate"), help="Only this one.")
     asked = parser.parse_args()
     commands = {
         "attribute": ["attribute", "--limit", asked.limit, "--warmup-samples", 4, "--base", asked.base],
@@ -67,6 +68,8 @@ def main():
         ],
     }
     for name, command in commands.items():
+        if asked.stage not in (None, name):
+            continue
         rates = []
         for n_workers in (1, 2):
             with tempfile.TemporaryDirectory() as home, mock.patch.dict(os.environ, SPA_HOME=home):
