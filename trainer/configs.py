@@ -186,7 +186,11 @@ class PartitionConfig:
     """From influence `[N, Q]` to k disjoint parts."""
 
     method: PartitionMethod = option("balanced", "Method of partition.")
-    normalize: Normalize = option("contrast", "How the anchors' columns are made comparable.")
+    normalize: Normalize = option(
+        "contrast",
+        "How the anchors' columns are made comparable.",
+        only_with=("method", ("balanced", "argmax", "kmeans", "solutions")),
+    )
     k: int = option(8, "Parts, each of which gets an adapter.", low=1, high=64)
 
 

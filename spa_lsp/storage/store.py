@@ -25,7 +25,7 @@ from spa_lsp.storage.sqlite_file import closed_on_error, connect, explained, fil
 APPLICATION_ID = 0x5350414C  # "SPAL"
 SCHEMA_VERSION = 1  # the number of the newest migration below, written to user_version
 CHUNK_BYTES = 1 << 20  # bounded memory with every driver; pysqlite3 has no blobopen
-KEPT_SETS = 3  # published sets per base, so that going back is instant
+KEPT_SETS = 3  # of each name that was published for a base, so that going back is instant
 PAGE_BYTES = 16384  # best for rows of this size (research/reliability.md §3.1)
 
 migrations = Migrations("spa_lsp")
@@ -197,7 +197,8 @@ def publish_set(db: Database, manifest: dict[str, Any], adapters: Mapping[str, b
     """Store a set and make it the published one, in one transaction that ends only when every byte reads back right.
 
     `manifest` is what `adapter_set.to_manifest` makes, and its digest is the id that is returned; `adapters` are the
-    safetensors bytes by name. Publishing a stored set again makes it the newest. Per base the last `KEPT_SETS` stay.
+    safetensors bytes by name. Publishing a stored set again makes it the newest. Of each name the last
+    `KEPT_SETS` for a base stay.
 
     Raises:
         Damaged: the bytes are not those whose sha256 the manifest names; the set published before stays.
@@ -239,8 +240,9 @@ def _insert_adapter(db: Database, set_id: str, record: dict[str, Any], data: byt
 
 def _remove_old_sets(db: Database, base_id: str) -> None:
     db.execute(
-        "DELETE FROM adapter_sets WHERE base_id = :base AND id NOT IN (SELECT set_id FROM published) AND id NOT IN"
-        " (SELECT id FROM adapter_sets WHERE base_id = :base ORDER BY created DESC, rowid DESC LIMIT :kept)",
+        "DELETE FROM adapter_sets WHERE id NOT IN (SELECT set_id FROM published) AND id IN (SELECT id FROM (SELECT id,"
+        " row_number() OVER (PARTITION BY name ORDER BY created DESC, rowid DESC) AS n"
+        " FROM adapter_sets WHERE base_id = :base) WHERE n > :kept)",
         {"base": base_id, "kept": KEPT_SETS},
     )
 

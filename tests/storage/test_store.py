@@ -81,12 +81,20 @@ def test_publishing_a_stored_set_again_makes_it_the_newest(db):
     assert names_in(db) == ["first", "second"]
 
 
-def test_last_three_sets_of_a_base_are_kept_with_their_chunks(db):
+def test_the_last_three_sets_of_a_name_are_kept_with_their_chunks(db):
     for n in range(5):
-        publish(db, name=f"s{n}", seed=n)
-    assert names_in(db) == ["s4", "s3", "s2"]
+        publish(db, name="mine", seed=n)
+    assert names_in(db) == ["mine"] * 3
     assert db["adapters"].count == 9
     assert db["adapter_chunks"].count == 9
+
+
+# #14
+def test_a_set_of_another_name_is_not_removed(db):
+    publish(db, name="work", seed=9)
+    for n in range(5):
+        publish(db, name="hobby", seed=n)
+    assert names_in(db) == ["hobby"] * 3 + ["work"]
 
 
 def test_sets_of_another_base_are_not_removed(db):

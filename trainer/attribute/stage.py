@@ -221,7 +221,8 @@ def _warm_up_path(run: AttributeRun) -> Path:
 
 def _spread(items: Sequence[TokenItem], config: AttributeConfig) -> Sequence[TokenItem]:
     """The items of the warm-up, from all over the samples."""
-    return items[:: max(1, len(items) // config.warmup_samples)][: config.warmup_samples]
+    n = min(len(items), config.warmup_samples)
+    return [items[len(items) * place // n] for place in range(n)]
 
 
 def _batches(queries: Mapping[str, TokenItem], samples: Mapping[str, TokenItem], size: int) -> list[Batch]:

@@ -264,4 +264,7 @@ _workers = click.option(
 
 
 def _executor(name: str, address: str | None, n_workers: int | None) -> Executor:
+    source = click.get_current_context().get_parameter_source("ray_address")
+    if name == "local" and source is ParameterSource.COMMANDLINE:  # the variable may be meant for other programs
+        raise click.UsageError("--ray-address needs --executor ray")
     return Ray(address=address, n_workers=n_workers or 0) if name == "ray" else Local()

@@ -24,9 +24,10 @@ def stability(
 ) -> float | None:
     """How much of the partition survives other query items; 1 is all of it. Compare it with `chance_stability`.
 
-    `item_influence` is `[N, K, items]`; each of 20 bootstraps draws the items of every anchor anew and then calls
-    `on_draw`. The mean adjusted Rand index; for `solutions` the share of what parts get of tasks with several
-    solutions, of at most 200 of these. None when there is one item, or one part, or no partition.
+    `item_influence` is `[N, K, items]`; each of 20 bootstraps draws the items of every anchor anew, the same ones where
+    it has several parts, and then calls `on_draw`. The mean adjusted Rand index; for `solutions` the share of what
+    parts get of tasks with several solutions, of at most 200 of these. None when there is one item, or one part, or no
+    partition.
     """
     K, n_items = item_influence.shape[1:]
     several = with_several(tasks)[:_MAX_TASKS]
@@ -34,9 +35,10 @@ def stability(
         return None
     whole = _divided(item_influence.mean(axis=2), config, several)
     rng = np.random.default_rng(seed)
+    first = _first_of_anchor(item_influence)
     agreements = []
     for _ in range(N_BOOTSTRAPS):
-        draw = rng.integers(n_items, size=(1, K, n_items))
+        draw = rng.integers(n_items, size=(1, K, n_items))[:, first]
         other = _divided(np.take_along_axis(item_influence, draw, axis=2).mean(axis=2), config, several)
         is_by_solution = config.method == "solutions"
         agreements.append(float((whole == other).mean()) if is_by_solution else adjusted_rand_index(whole, other))
@@ -56,8 +58,14 @@ def chance_stability(
 
     It is not 0, because a bootstrap shares items with the whole.
     """
-    dealt = np.random.default_rng(seed).permuted(item_influence, axis=0)
+    dealt = np.random.default_rng(seed).permuted(item_influence, axis=0)[:, _first_of_anchor(item_influence)]
     return stability(dealt, config, seed=seed, tasks=tasks, on_draw=on_draw)
+
+
+def _first_of_anchor(item_influence: Influence) -> list[int]:
+    """For each of K columns the first one that is the same: by solution an anchor may have several parts."""
+    columns = [column.tobytes() for column in item_influence.transpose(1, 0, 2)]
+    return [columns.index(column) for column in columns]
 
 
 def _divided(influence: Influence, config: PartitionConfig, tasks: Tasks) -> Assignment:

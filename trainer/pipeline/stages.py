@@ -151,7 +151,8 @@ def run_attribute(
         anchors=anchors_digest(anchors, has_tasks=config.differences),
         base=find_base(base_id).sha256 if config.method in BASE_METHODS else None,
     )
-    settings = AttributeSettings(attribute=config, items=items)
+    of_influence = replace(items, holdout=ItemsConfig.holdout)  # what is held out later changes no gradient
+    settings = AttributeSettings(attribute=config, items=of_influence)
     run = begin_run(db, ATTRIBUTE, settings, parents=parents, seed=seed, is_of_arm=is_of_arm)
     if run.is_finished:
         return StageResult(run=run, was_done=True)

@@ -3,29 +3,46 @@
 Only reads. A run is stale when something that it was made of has changed since, and then so is all that was made of it.
 """
 
+import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sqlite_utils import Database
 
 from spa_lsp import paths
+from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.errors import Damaged
+from trainer.configs import as_options
 from trainer.rows.build_set import has_adapter_files
-from trainer.rows.runs import Stage, latest_run
-from trainer.rows.stages import ATTRIBUTE, FINETUNE, PARTITION, PUBLISH, AttributeRun, FinetuneRun
+from trainer.rows.runs import AnyRun, Stage, latest_run
+from trainer.rows.stages import (
+    ATTRIBUTE,
+    FINETUNE,
+    PARTITION,
+    PUBLISH,
+    AttributeRun,
+    AttributeSettings,
+    FinetuneRun,
+    FinetuneSettings,
+    PartitionSettings,
+)
 
 _Reasons = Callable[[Database, Any, dict[str, str]], list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageState:
-    """The newest finished run of a stage ("" for none), and why it is stale; with no reason it is fresh."""
+    """The newest finished run of a stage ("" for none), and why it is stale; with no reason it is fresh.
+
+    `options` are those with which the stage would do the same on what there is now.
+    """
 
     stage: str
     run_id: str
     reasons: tuple[str, ...]
+    options: tuple[str, ...] = ()
 
 
 def stage_states(db: Database) -> list[StageState]:
@@ -35,17 +52,17 @@ def stage_states(db: Database) -> list[StageState]:
     for stage, reasons_of in _CHAIN:
         state = _state(db, stage, reasons_of, newest)
         if state.run_id and not state.reasons and states and states[-1].reasons:
-            state = StageState(stage=state.stage, run_id=state.run_id, reasons=(f"{states[-1].stage} is stale",))
+            state = replace(state, reasons=(f"{states[-1].stage} is stale",))
         newest[stage.name] = state.run_id
         states.append(state)
     return states
 
 
 def next_step(states: list[StageState], *, has_samples: bool) -> str | None:
-    """The command that would do most now; None when all is done."""
+    """The command that would do most now, as the stage was asked before; None when all is done."""
     if not has_samples:
         return "trainer import FILE"
-    return next((f"trainer {state.stage}" for state in states if state.reasons), None)
+    return next((shlex.join(["trainer", state.stage, *state.options]) for state in states if state.reasons), None)
 
 
 def folder_bytes(folder: Path) -> int:
@@ -65,7 +82,30 @@ def _state(db: Database, stage: "Stage[Any, Any, Any]", reasons_of: _Reasons, ne
         return StageState(stage=stage.name, run_id="", reasons=(str(error),))
     if run is None:
         return StageState(stage=stage.name, run_id="", reasons=("it has not run yet",))
-    return StageState(stage=stage.name, run_id=run.id, reasons=tuple(reasons_of(db, run, newest)))
+    reasons, options = tuple(reasons_of(db, run, newest)), tuple(_options_of(run))
+    return StageState(stage=stage.name, run_id=run.id, reasons=reasons, options=options)
+
+
+def _options_of(run: AnyRun) -> list[str]:
+    """What the run was asked for that is not the default."""
+    settings = run.settings
+    match settings:
+        case AttributeSettings():
+            language = run.figures.language
+            typed = [*as_options(settings.attribute), *as_options(settings.items)]
+            typed += [] if language == "python" else ["--language", language]
+        case PartitionSettings():
+            typed = [*as_options(settings.partition), *_limit(settings.limit)]
+        case FinetuneSettings():
+            typed = [*as_options(settings.finetune), *as_options(settings.items), *_limit(settings.limit)]
+            typed += [] if settings.base == DEFAULT_BASE else ["--base", settings.base]
+        case _:
+            typed = [*as_options(settings), *_limit(settings.limit)]
+    return [*typed, *(["--seed", str(run.seed)] if run.seed else [])]
+
+
+def _limit(limit: int | None) -> list[str]:
+    return [] if limit is None else ["--limit", str(limit)]
 
 
 def _attribute_reasons(db: Database, run: AttributeRun, newest: dict[str, str]) -> list[str]:

@@ -18,7 +18,9 @@ _LICENCE = re.compile(
     r"|permission is hereby granted|without warrant|gnu general public",
     re.IGNORECASE,
 )
-_AUTHOR = re.compile(r"^\s*(?:__(?:author|maintainer|email|credits|copyright)__\s*=|#?\s*:?@?(?:author|maintainer)s?:)")
+_AUTHOR = re.compile(
+    r"^\s*(?:__(?:author|maintainer|email|credits|copyright)__\s*=|#?\s*:?@?(?i:author|maintainer)s?:)"
+)
 _AUTHOR_NAME = re.compile(r"^\s*__(?:author|maintainer|email|credits|copyright)__\s*=", re.MULTILINE)
 _EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}\b")
 _OWN_EMAIL = re.compile(r".+@(?:.+\.)?example\.(?:com|org|net)$")

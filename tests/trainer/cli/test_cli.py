@@ -359,6 +359,15 @@ def test_status_names_the_next_stage(attributed):  # (#14)
     assert states()["partition"] == ["it has not run yet"] and states()["attribute"] == []
 
 
+def test_the_next_stage_is_to_do_what_it_did_before(attributed, tmp_path):  # (#14)
+    trainer("partition", "--method", "argmax", "--k", "3")
+    (tmp_path / "more.jsonl").write_text(row(99))
+    trainer("import", tmp_path / "more.jsonl")
+    assert trainer("status").stdout.splitlines()[-1] == "next: trainer attribute --method bm25"
+    trainer("attribute", "--method", "bm25")
+    assert trainer("status").stdout.splitlines()[-1] == "next: trainer partition --method argmax --k 3"
+
+
 def test_status_says_that_samples_came_since(attributed, tmp_path):  # (#14)
     (tmp_path / "more.jsonl").write_text(row(99))
     trainer("import", tmp_path / "more.jsonl")

@@ -1,5 +1,6 @@
 """Parts by solution: the best balanced choice, checked against trying all of them. (#14)"""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -94,6 +95,15 @@ def test_noise_is_as_stable_as_chance():
     influence = styled(60, 0)
     own, chance = (f(influence, CONFIG, seed=0, tasks=TASKS) for f in (stability, chance_stability))
     assert own == pytest.approx(chance, abs=0.1)
+
+
+# #14
+def test_an_anchor_of_two_parts_is_asked_for_both_with_the_same_items():
+    influence = np.repeat(styled(60, 3), 2, axis=1)  # [N, 6, 4]
+    tasks = [[*one, *other] for one, other in zip(TASKS[::2], TASKS[1::2], strict=True)]
+    own = stability(influence, replace(CONFIG, k=6), seed=0, tasks=tasks)
+    with_other_items = influence + 1e-6 * np.random.default_rng(1).normal(size=influence.shape).astype(np.float32)
+    assert own > stability(with_other_items, replace(CONFIG, k=6), seed=0, tasks=tasks) + 0.1
 
 
 def test_without_a_choice_there_is_no_stability():

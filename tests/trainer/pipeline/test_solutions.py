@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -126,6 +127,14 @@ def test_a_run_publishes_adapters_of_a_partition_by_solution(anchors, tmp_path):
     records = trainer_json("run", tmp_path / "a.jsonl", *options)
     assert records[2]["figures"]["sizes"] == {"loops": 7, "short": 7}
     assert records[-1]["stage"] == "publish" and not records[-1]["was_done"]
+
+
+# #14
+def test_how_many_samples_are_held_out_later_makes_no_other_influence(db, anchors):
+    insert(db, n_tasks=6)
+    config = AttributeConfig(method="approach")
+    run_attribute(db, config, ITEMS, anchors_path=anchors)
+    assert run_attribute(db, config, replace(ITEMS, holdout=2), anchors_path=anchors).was_done
 
 
 @pytest.mark.usefixtures("tiny_base")

@@ -73,6 +73,7 @@ def test_code_that_only_looks_personal_stays(code):
     [
         ("x = 1  # ask jane@corp.de\n", "x = 1  # ask user@example.com\n"),
         ('def f():\n    """Mine.\n\n    :author: Jane\n    """\n', 'def f():\n    """Mine.\n\n\n    """\n'),
+        ("x = 1\n# Authors: Jane Doe\n", "x = 1\n\n"),
         ("hosts = ['8.8.4.4', 0]\n", "hosts = ['192.0.2.1', 0]\n"),
         (f"x = 0x{'f' * 6000}  # jane@corp.de\n", f"x = 0x{'f' * 6000}  # user@example.com\n"),
     ],

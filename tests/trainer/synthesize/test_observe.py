@@ -77,6 +77,12 @@ def test_what_differs_from_run_to_run_is_not_recorded():
     assert observe(replace(seed, text=drawn), rng_seed=0) == []
 
 
+# #14
+def test_the_order_of_a_set_is_not_recorded():
+    assert cases_of(function("    return list(set(n))\n", "n: list[str]")) == []
+    assert cases_of(function("    return sorted(set(n))\n", "n: list[str]")) != []
+
+
 def test_a_function_that_changes_its_arguments_is_not_recorded():
     assert cases_of(function("    n.append(len(n))\n    return len(n)\n", "n: list[int]")) == []
 

@@ -49,18 +49,19 @@ def run_program(
     cpu_s: float = Limits.cpu_s,
     memory_bytes: int = Limits.memory_bytes,
     output_bytes: int = Limits.output_bytes,
+    hash_seed: int = 0,
 ) -> Outcome:
     """Run `source` as a program of its own, confined; about 30 ms. Limits that it reaches are outcomes, not errors.
 
     `memory` is a MemoryError that it did not handle or more than `memory_bytes` in all its processes together, `killed`
     a signal (a crash) or more output than allowed, and `sandbox_error` says that it never started, which is no fault of
-    the program.
+    the program. `hash_seed` decides the order of sets of strings.
 
     Raises:
         Unavailable: see `backend.require_backend`.
     """
     limits = Limits(wall_s=wall_s, cpu_s=cpu_s, memory_bytes=memory_bytes, output_bytes=output_bytes)
-    return run(source, require_backend(), limits)
+    return run(source, require_backend(), limits, hash_seed=hash_seed)
 
 
 _describe = functools.cache(describe)

@@ -63,6 +63,7 @@ def start(
     stdin: "int | IO[bytes]",
     stdout: int,
     entry_point: str = "",
+    hash_seed: int = 0,
 ) -> "subprocess.Popen[bytes]":
     """A process that reads a program of so many bytes from its stdin and runs it; what it has to say is its stderr.
 
@@ -73,7 +74,9 @@ def start(
         stdin: begins with the program.
         stdout: what the program prints, on stdout and stderr.
         entry_point: a function that is to answer calls; without one the program is run once, as `__main__`.
+        hash_seed: decides the order of sets of strings.
     """
+    environment = ENVIRONMENT | {"PYTHONHASHSEED": str(hash_seed)}
     settings = {
         "n_source_bytes": n_source_bytes,
         "rlimits": rlimits(limits, is_alone=backend.is_alone),
@@ -84,14 +87,14 @@ def start(
     # not -I, with which the seed of hashes in ENVIRONMENT would be ignored; there is no other variable
     python = [backend.interpreter.path, "-s", "-S", "-c", inside(backend.kind, is_served=bool(entry_point))]
     user = None if backend.keeps_user else UNPRIVILEGED_ID
-    with _prefix(backend) as (prefix, descriptors):
+    with _prefix(backend, environment) as (prefix, descriptors):
         return subprocess.Popen(
             [*prefix, *python, repr(settings)],
             stdin=stdin,
             stdout=stdout,
             stderr=subprocess.PIPE,
             cwd="/",
-            env=ENVIRONMENT,  # --clearenv is not enough: /proc/1/environ inside is bwrap's own
+            env=environment,  # --clearenv is not enough: /proc/1/environ inside is bwrap's own
             start_new_session=True,
             pass_fds=descriptors,
             user=user,
@@ -128,7 +131,7 @@ def inside(kind: BackendKind, *, is_served: bool) -> str:
 
 
 @contextmanager
-def _prefix(backend: Backend) -> Iterator[tuple[list[str], list[int]]]:
+def _prefix(backend: Backend, environment: dict[str, str]) -> Iterator[tuple[list[str], list[int]]]:
     """What stands before the interpreter, and the descriptors that it needs, which are ours to close."""
     if backend.kind != "bubblewrap":
         yield [], []
@@ -142,7 +145,7 @@ def _prefix(backend: Backend) -> Iterator[tuple[list[str], list[int]]]:
             backend.interpreter.prefix,
             packages=_package_paths(backend),
             seccomp_fd=descriptor,
-            environment=ENVIRONMENT,
+            environment=environment,
         )
         yield command, [descriptor]
     finally:

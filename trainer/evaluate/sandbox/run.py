@@ -16,7 +16,7 @@ from trainer.evaluate.sandbox.outcome import Outcome, classify
 from trainer.evaluate.sandbox.process import Backend, start
 
 
-def run(source: str, backend: Backend, limits: Limits) -> Outcome:
+def run(source: str, backend: Backend, limits: Limits, *, hash_seed: int = 0) -> Outcome:
     """Run `source` as a program of its own. Limits that it reaches are outcomes, not errors."""
     nonce = secrets.token_hex(16).encode()
     text = source.encode("utf-8", "surrogatepass")
@@ -25,7 +25,14 @@ def run(source: str, backend: Backend, limits: Limits) -> Outcome:
         inbox.write(text + nonce)
         inbox.seek(0)
         try:
-            process = start(backend, n_source_bytes=len(text), limits=limits, stdin=inbox, stdout=subprocess.PIPE)
+            process = start(
+                backend,
+                n_source_bytes=len(text),
+                limits=limits,
+                stdin=inbox,
+                stdout=subprocess.PIPE,
+                hash_seed=hash_seed,
+            )
         except OSError as failure:
             return Outcome(kind="sandbox_error", seconds=time.monotonic() - started, error=str(failure))
     captured = capture(process, deadline=started + limits.wall_s, limits=limits)
