@@ -8,7 +8,7 @@ import ast
 import secrets
 from collections.abc import Sequence
 
-from trainer.evaluate.sandbox import run_program
+from trainer.evaluate.sandbox import Limits, run_program
 from trainer.synthesize.cases import MAX_RESULT, Case, called, is_telling
 from trainer.synthesize.clean import mask_personal
 from trainer.synthesize.inputs import Arguments, candidate_inputs
@@ -18,7 +18,7 @@ MAX_CASES = 24
 MIN_CASES = 5
 MAX_RAISES = 3
 CALL_S = 0.5
-_WALL_S, _CPU_S, _OUTPUT_BYTES = 15.0, 6.0, 1 << 20
+_LIMITS = Limits(wall_s=15.0, cpu_s=6.0, output_bytes=1 << 20)
 # of a call that makes no sense, unless the function says itself that it raises this
 _MISUSE = frozenset("TypeError AttributeError NameError RecursionError MemoryError TimeoutError SystemExit".split())
 
@@ -77,7 +77,7 @@ def _run(seed: Seed, inputs: Sequence[Arguments], *, hash_seed: int) -> list[str
     mark = secrets.token_hex(8)
     call = f"\n_spa_record({mark!r}, {seed.entry_point!r}, {list(inputs)!r}, {CALL_S}, {MAX_RESULT})\n"
     program = seed.text + _RECORD + call
-    outcome = run_program(program, wall_s=_WALL_S, cpu_s=_CPU_S, output_bytes=_OUTPUT_BYTES, hash_seed=hash_seed)
+    outcome = run_program(program, _LIMITS, hash_seed=hash_seed)
     return [line.removeprefix(mark) for line in outcome.output.split("\n") if line.startswith(mark)]
 
 

@@ -26,6 +26,8 @@ __all__ = [
     "run_program",
 ]
 
+_LIMITS = Limits()
+
 
 def require_sandbox(*, may_be_none: bool = False, packages: Sequence[str] = ()) -> str:
     """Try the sandbox with a program that attempts escapes, once per process; the answer describes it.
@@ -42,25 +44,16 @@ def require_sandbox(*, may_be_none: bool = False, packages: Sequence[str] = ()) 
     return _describe(require_backend())
 
 
-def run_program(
-    source: str,
-    *,
-    wall_s: float = Limits.wall_s,
-    cpu_s: float = Limits.cpu_s,
-    memory_bytes: int = Limits.memory_bytes,
-    output_bytes: int = Limits.output_bytes,
-    hash_seed: int = 0,
-) -> Outcome:
+def run_program(source: str, limits: Limits = _LIMITS, *, hash_seed: int = 0) -> Outcome:
     """Run `source` as a program of its own, confined; about 30 ms. Limits that it reaches are outcomes, not errors.
 
-    `memory` is a MemoryError that it did not handle or more than `memory_bytes` in all its processes together, `killed`
+    `memory` is a MemoryError that it did not handle or more than `limits` allow in all its processes together, `killed`
     a signal (a crash) or more output than allowed, and `sandbox_error` says that it never started, which is no fault of
     the program. `hash_seed` decides the order of sets of strings.
 
     Raises:
         Unavailable: see `backend.require_backend`.
     """
-    limits = Limits(wall_s=wall_s, cpu_s=cpu_s, memory_bytes=memory_bytes, output_bytes=output_bytes)
     return run(source, require_backend(), limits, hash_seed=hash_seed)
 
 
