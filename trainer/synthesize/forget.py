@@ -143,8 +143,8 @@ _ONLY_HERE = (
 
 
 def _runs_that_saw(db: Database, sample_ids: Sequence[str]) -> list[Record]:
-    """Runs that have rows of these samples, and all that go on from them."""
-    saw: set[str] = set()
+    """Runs that have rows of these samples, or may have begun to learn of them, and all that go on from them."""
+    saw = {row[0] for row in db.execute(_WARMED_UP)} if sample_ids else set()
     for table in ("gradients", *_OF_RUN):
         query = f"SELECT DISTINCT run_id FROM {table} WHERE sample_id IN (SELECT value FROM json_each(?))"
         saw |= set(_column(db, query, sample_ids))
@@ -152,6 +152,9 @@ def _runs_that_saw(db: Database, sample_ids: Sequence[str]) -> list[Record]:
     while more := {run["id"] for run in runs if saw & _made_of(run)} - saw:  # an arm is older than what trained it
         saw |= more
     return [run for run in runs if run["id"] in saw]
+
+# a broken attribution has its warm-up adapter before its first row of a sample
+_WARMED_UP = f"SELECT id FROM runs WHERE stage = '{ATTRIBUTE.name}' AND status = 'running' AND forgotten = ''"
 
 
 def _made_of(run: Record) -> set[str]:

@@ -74,6 +74,13 @@ def test_a_sample_whose_items_are_too_long_is_left_out_alone(db):
     assert np.isfinite(np.delete(influence, 5, axis=0)).all()
 
 
+# #14
+def test_the_warm_up_learns_of_no_sample_that_is_left_out(db):
+    without = run_stage(db, key="without")
+    influence = run_stage(db, samples=[make_sample(99, length=18), *SAMPLES], key="with")
+    np.testing.assert_array_equal(influence[1:], without)
+
+
 class Broken(Exception):
     pass
 

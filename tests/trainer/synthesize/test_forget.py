@@ -9,6 +9,7 @@ from spa_lsp import paths
 from spa_lsp.errors import Busy
 from spa_lsp.storage.store import load_manifests, open_store
 from tests.trainer.synthesize.conftest import CLAMP, CannedBase
+from trainer.attribute import gradients
 from trainer.configs import (
     AttributeConfig,
     Budget,
@@ -61,6 +62,15 @@ def planted(n):
 @pytest.fixture
 def folder(make_repository):
     return make_repository({f"{MARKER}/one.py": planted(1), f"{MARKER}/two.py": planted(2), "helpers.py": CLAMP})
+
+
+@pytest.fixture
+def anchors(tmp_path):
+    """Some that the tiny base can read."""
+    anchor = {"anchor": "p", "label": "p", "layout": "infill", "instruction": "", "suffix": "", "completion": "1\n"}
+    path = tmp_path / "anchors.jsonl"
+    path.write_text("\n".join(json.dumps({**anchor, "prefix": f"{name} = "}) for name in "abc"))
+    return path
 
 
 def synthesize(db, *folders):
@@ -131,12 +141,9 @@ def test_what_was_trained_on_it_goes_and_the_set_is_marked(folder):
 
 
 # #14
-def test_the_arms_of_an_evaluation_that_learned_of_it_go_too(folder, tmp_path):
+def test_the_arms_of_an_evaluation_that_learned_of_it_go_too(folder, anchors):
     """An arm's run begins before the runs that train it."""
     (entry,) = parse_arms("lexical", k=1)
-    anchor = {"anchor": "p", "label": "p", "layout": "infill", "instruction": "", "suffix": "", "completion": "1\n"}
-    anchors = tmp_path / "anchors.jsonl"
-    anchors.write_text("\n".join(json.dumps({**anchor, "prefix": f"{name} = "}) for name in "abc"))
     budget = Budget(finetune=FinetuneConfig(steps=1, rank=2, accumulate=1), items=ITEMS, anchors_path=anchors)
     with open_trainer() as db:
         synthesize(db, folder)
@@ -293,3 +300,16 @@ def test_a_published_set_tells_licences_and_counts_and_no_folder(folder):
         (manifest,) = load_manifests(db)
     assert manifest["data"]["sources"] == [{"name": "own repository", "licence": "unknown", "n_samples": n_samples}]
     assert str(folder) not in json.dumps(manifest) and folder.name not in json.dumps(manifest)
+
+
+# #14
+def test_a_warm_up_whose_attribution_broke_before_its_first_sample_goes(folder, anchors, monkeypatch):
+    config = AttributeConfig(method="datainf", warmup_samples=2, warmup_rank=2, projected=2, max_tokens=400)
+    with open_trainer() as db:
+        synthesize(db, folder)
+        with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+            broken.setattr(gradients, "sample_gradients", Mock(side_effect=KeyboardInterrupt))
+            run_attribute(db, config, ITEMS, base_id=BASE, anchors_path=anchors)
+        assert any((paths.cache_dir() / "runs").rglob("*.safetensors"))
+        assert forget(db, repository=str(folder)).again == ("attribute",)
+    assert not any((paths.cache_dir() / "runs").iterdir())
