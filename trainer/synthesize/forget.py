@@ -65,8 +65,15 @@ def forget(db: Database, *, repository: str = "", file: Path | None = None) -> F
 
 
 def forgotten_sets(db: Database) -> list[dict[str, Any]]:
-    """The stored sets that have seen what was forgotten since."""
-    return list(db.query("SELECT set_id, name, base_id, forgotten FROM forgotten_sets ORDER BY forgotten, name"))
+    """The stored sets that have seen what was forgotten since, without those that another has taken the name of."""
+    return list(db.query(_FORGOTTEN_SETS))
+
+
+_FORGOTTEN_SETS = (
+    "SELECT set_id, name, base_id, forgotten FROM forgotten_sets WHERE set_id ="
+    " (SELECT id FROM adapter_sets WHERE name = forgotten_sets.name AND base_id = forgotten_sets.base_id"
+    " ORDER BY created DESC, rowid DESC LIMIT 1) ORDER BY forgotten, name"
+)
 
 
 def _seeds(db: Database, repository: str, file: Path | None) -> list[tuple[str, str]]:

@@ -303,6 +303,28 @@ def test_a_published_set_tells_licences_and_counts_and_no_folder(folder):
 
 
 # #14
+def test_a_set_that_was_trained_anew_is_no_longer_named(folder):
+    with open_trainer() as db:
+        synthesize(db, folder)
+        train(db)
+        forget(db, file=folder / MARKER / "one.py")
+        (folder / MARKER / "one.py").unlink()
+        synthesize(db, folder)
+        train(db)
+        assert forgotten_sets(db) == []
+
+
+# #14
+def test_a_set_that_came_out_the_same_is_no_longer_named(folder):
+    with open_trainer() as db:
+        synthesize(db, folder)
+        first = train(db).run.figures.set_id
+        forget(db, repository=str(folder))
+        synthesize(db, folder)
+        assert train(db).run.figures.set_id == first and forgotten_sets(db) == []
+
+
+# #14
 def test_a_warm_up_whose_attribution_broke_before_its_first_sample_goes(folder, anchors, monkeypatch):
     config = AttributeConfig(method="datainf", warmup_samples=2, warmup_rank=2, projected=2, max_tokens=400)
     with open_trainer() as db:
