@@ -83,10 +83,9 @@ def known_texts(db: Database) -> list[str]:
     return [f"{row['problem']}\n{row['solution']}" for row in db.query(query, [LANGUAGE])]
 
 
-def kept_tasks(db: Database, run: SynthesizeRun) -> frozenset[tuple[str, str]]:
-    """Seed and id of the tasks that runs with other settings have made: this one may add solutions to them."""
-    rows = db.query("SELECT seed_id, id FROM tasks WHERE run_id != ?", [run.id])
-    return frozenset((row["seed_id"], row["id"]) for row in rows)
+def kept_tasks(db: Database) -> frozenset[tuple[str, str]]:
+    """Seed and id of all tasks: a run that has not done the seed, or has to do it again, may add solutions to it."""
+    return frozenset((row["seed_id"], row["id"]) for row in db.query("SELECT seed_id, id FROM tasks"))
 
 
 def write_block(db: Database, run: SynthesizeRun, block: Sequence[Made], masked: dict[str, int], spent: Spent) -> None:

@@ -113,7 +113,7 @@ def synthesize(
         logger.warning("not compared with benchmarks that are not here: %s; pass --data", ", ".join(known.missing))
     begin_dataset(db, run)
     drop_contaminated(db, run, known)
-    filters = Filters(known=known, seen=Seen(known_texts(db)), kept=kept_tasks(db, run))
+    filters = Filters(known=known, seen=Seen(known_texts(db)), kept=kept_tasks(db))
     work = Making(
         base_id=run.settings.base,
         quantization=run.settings.quantization,

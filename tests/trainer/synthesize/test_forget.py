@@ -8,7 +8,7 @@ import pytest
 from spa_lsp import paths
 from spa_lsp.errors import Busy
 from spa_lsp.storage.store import load_manifests, open_store
-from tests.trainer.synthesize.conftest import CLAMP, CannedBase
+from tests.trainer.synthesize.conftest import CLAMP, RIGHT, CannedBase
 from trainer.attribute import gradients
 from trainer.configs import (
     AttributeConfig,
@@ -76,6 +76,12 @@ def anchors(tmp_path):
 def synthesize(db, *folders):
     config = SynthesizeConfig(recipe="behaviour", responses=5)
     return run_synthesize(db, config, SourcesConfig(folders=folders), base_id=BASE, load=lambda *_: CannedBase())
+
+
+def synthesize_more(db, folder):
+    """With other settings: its solutions are added to the tasks of `synthesize`."""
+    config = SynthesizeConfig(recipe="behaviour", responses=15)
+    return run_synthesize(db, config, SourcesConfig(folders=(folder,)), base_id=BASE, load=lambda *_: CannedBase())
 
 
 def train(db):
@@ -300,6 +306,49 @@ def test_a_published_set_tells_licences_and_counts_and_no_folder(folder):
         (manifest,) = load_manifests(db)
     assert manifest["data"]["sources"] == [{"name": "own repository", "licence": "unknown", "n_samples": n_samples}]
     assert str(folder) not in json.dumps(manifest) and folder.name not in json.dumps(manifest)
+
+
+@pytest.fixture
+def moved(make_repository, tmp_path):
+    """A function under two folders: one run has a solution of it from the old one, another run more from the new."""
+    old = make_repository({"helpers.py": CLAMP}, "old")
+    few = SynthesizeConfig(recipe="behaviour", responses=1)
+    base = CannedBase(bodies={"clamp": RIGHT[:1]})
+    with open_trainer() as db:
+        run_synthesize(db, few, SourcesConfig(folders=(old,)), base_id=BASE, load=lambda *_: base)
+        new = old.rename(tmp_path / "new")
+        synthesize_more(db, new)
+        yield db, old, new
+
+
+def repositories(db):
+    return [row["name"] for row in db.query("SELECT json_extract(extra, '$.origin.repository') AS name FROM samples")]
+
+
+# #14
+def test_solutions_of_a_later_run_to_an_older_task_go_with_their_repository(moved):
+    db, old, new = moved
+    n_new = repositories(db).count(str(new))
+    assert forget(db, repository=str(new)).n_samples == n_new > 0
+    assert set(repositories(db)) == {str(old)}
+
+
+# #14
+def test_a_run_that_found_what_is_forgotten_makes_it_anew(moved):
+    db, old, new = moved
+    n_samples = len(load_samples(db))
+    forget(db, repository=str(old))
+    assert set(repositories(db)) == {str(new)}
+    then = synthesize_more(db, new).run.figures
+    assert then.outcomes == {"kept": 2} and then.n_samples == len(load_samples(db)) == n_samples
+
+
+# #14
+def test_what_waits_to_be_made_anew_is_forgotten_too(moved):
+    db, old, new = moved
+    forget(db, repository=str(old))
+    assert forget(db, repository=str(new)).n_tasks == 2
+    assert load_samples(db) == [] and forget(db, repository="/nowhere").repositories == ()
 
 
 # #14
