@@ -137,6 +137,7 @@ def synthesize(
     with suppress(_Over):
         if not is_over(0.0):
             (executor or Local()).run(work, blocks, _InTurn(write).take)
+    drop_contaminated(db, run, known)  # solutions of other runs, which the tasks had already
     return SynthesizeFigures(
         n_seeds_found=len(found.seeds),
         left_out=found.left_out,
