@@ -77,7 +77,7 @@ def base_stage(
     short = {sample_id: item for sample_id, item in chosen.items() if item.n_tokens <= config.max_tokens}
     if config.differences:
         _check_differences([sample for sample in samples if sample.id in short])
-    spread = _spread(list(chosen.values()), config)
+    spread = _spread(list(short.values()), config)  # whose learned samples have rows, for `forget`
     computed = _vectors(db, HeldBase(base_id), dict(asked), short, spread, config, run, executor or Local())
     found = computed.vectors
     is_known = [sample.id in short and bool(np.isfinite(found[sample.id]).all()) for sample in samples]

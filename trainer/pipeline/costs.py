@@ -62,11 +62,10 @@ def measure_costs(samples: Sequence[Sample], anchors: Sequence[Anchor], request:
         shown.advance()
         shortest = [min(each, key=lambda item: item.n_tokens) for each in own if each]
         short = [item for item in shortest if item.n_tokens <= attribute.max_tokens]
+        asked = short or shortest
         warm_up_s = gradient_s = anchor_s = 0.0
         if is_base_asked:
-            warm_up_s, gradient_s, anchor_s = _gradient_seconds(
-                base, shortest, [short or shortest, of_anchors], attribute, seed
-            )
+            warm_up_s, gradient_s, anchor_s = _gradient_seconds(base, asked, [asked, of_anchors], attribute, seed)
         shown.advance()
         bank = new_bank(base, finetune, n_adapters=k, seed=seed)
         fitting = [item for each in own for item in each]

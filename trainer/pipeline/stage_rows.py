@@ -34,6 +34,7 @@ from trainer.rows.runs import (
 )
 from trainer.rows.stages import AttributeRun, PartitionRun
 from trainer.synthesize.forget import forgotten_sets
+from trainer.synthesize.origins import ORIGINS
 
 OWN_REPOSITORY = "own repository"
 
@@ -150,10 +151,8 @@ def data_record(db: Database, partitioned: PartitionRun) -> dict[str, Any]:
 
 def _sources(db: Database, partitioned: PartitionRun) -> list[dict[str, Any]]:
     query = (
-        "SELECT repository, licence, count(DISTINCT part_members.sample_id) AS n FROM part_members "
-        "JOIN task_solutions ON task_solutions.sample_id = part_members.sample_id JOIN tasks ON tasks.id = task_id "
-        "JOIN seed_snippets ON seed_snippets.run_id = tasks.run_id AND seed_snippets.id = seed_id "
-        "WHERE part_members.run_id = ? GROUP BY repository, licence"
+        f"SELECT repository, licence, count(DISTINCT sample_id) AS n FROM part_members JOIN ({ORIGINS}) AS origins "
+        "USING (sample_id) WHERE part_members.run_id = ? GROUP BY repository, licence"
     )
     n_samples: Counter[tuple[str, str]] = Counter()
     for row in db.query(query, [partitioned.id]):

@@ -261,6 +261,8 @@ def run_publish(db: Database, config: PublishConfig, *, run_id: str | None = Non
     )
     run = begin_run(db, PUBLISH, replace(config, name=name), parents=PublishParents(finetune_run=source.id), seed=seed)
     set_id = publish_set(db, adapter_set, files)
+    with db.atomic():  # trained anew, it may have come out the same
+        db.execute("DELETE FROM forgotten_sets WHERE set_id = ?", [set_id])
     figures = PublishFigures(set_id=set_id, name=name, base=base.id, n_bytes=sum(map(len, files.values())))
     return StageResult(run=finish_run(db, run, figures), was_done=run.is_finished)
 

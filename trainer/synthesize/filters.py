@@ -19,7 +19,7 @@ class Filters:
 
     known: Known
     seen: Seen
-    kept: frozenset[tuple[str, str]] = frozenset()  # tasks of other runs, by seed and own id: no copies of themselves
+    kept: frozenset[tuple[str, str]] = frozenset()  # tasks of the store, by seed and own id: no copies of themselves
 
 
 def clean_seed(seed: Seed, known: Known, counts: Counter[str]) -> tuple[Seed | None, str]:

@@ -21,6 +21,7 @@ from spa_lsp.storage.store import json_sha256, load_manifests, transaction
 from trainer.rows.build_set import runs_dir
 from trainer.rows.runs import list_records
 from trainer.rows.stages import ATTRIBUTE, EVALUATE, FINETUNE, PARTITION, PUBLISH, SIZES
+from trainer.synthesize.origins import places, samples_of
 
 _OF_SAMPLE = ("gradients", "task_solutions", "dataset_samples")
 _OF_RUN = ("influence", "part_members")  # computed of all samples together: of those that stay they are computed anew
@@ -65,19 +66,26 @@ def forget(db: Database, *, repository: str = "", file: Path | None = None) -> F
 
 
 def forgotten_sets(db: Database) -> list[dict[str, Any]]:
-    """The stored sets that have seen what was forgotten since."""
-    return list(db.query("SELECT set_id, name, base_id, forgotten FROM forgotten_sets ORDER BY forgotten, name"))
+    """The stored sets that have seen what was forgotten since, without those that another has taken the name of."""
+    return list(db.query(_FORGOTTEN_SETS))
+
+
+_FORGOTTEN_SETS = (
+    "SELECT set_id, name, base_id, forgotten FROM forgotten_sets WHERE set_id ="
+    " (SELECT id FROM adapter_sets WHERE name = forgotten_sets.name AND base_id = forgotten_sets.base_id"
+    " ORDER BY created DESC, rowid DESC LIMIT 1) ORDER BY forgotten, name"
+)
 
 
 def _seeds(db: Database, repository: str, file: Path | None) -> list[tuple[str, str]]:
     """Run and id of all seeds that are meant."""
     where = os.path.realpath(file) if file else os.path.realpath(repository)
-    rows = db.query("SELECT run_id, id, repository, path FROM seed_snippets")
+    rows = places(db)
     if file:
         chosen = [row for row in rows if os.path.join(row["repository"], row["path"]) in (where, str(file))]
     else:
         chosen = [row for row in rows if _is_meant(row["repository"], repository, where)]
-    return [(row["run_id"], row["id"]) for row in chosen]
+    return [(row["run_id"], row["seed_id"]) for row in chosen]
 
 
 def _is_meant(stored: str, repository: str, where: str) -> bool:
@@ -87,45 +95,42 @@ def _is_meant(stored: str, repository: str, where: str) -> bool:
 
 def _remove(db: Database, seeds: Sequence[tuple[str, str]]) -> Forgotten:
     found = remove_made(db, seeds)
-    for run_id, seed_id in seeds:
-        db.execute("DELETE FROM seed_snippets WHERE run_id = ? AND id = ?", [run_id, seed_id])
+    _execute(db, f"DELETE FROM seed_snippets WHERE (run_id, id) IN ({_PAIRS})", seeds)
     _remove_empty(db, {run_id for run_id, _ in seeds})
     if seeds:  # they name folders, and go on only with the very samples that there were
         db.execute("DELETE FROM runs WHERE stage = ?", [SIZES.name])
-    return replace(found, repositories=tuple(row["repository"] for row in db.query(_REPOSITORIES)))
+    return replace(found, repositories=tuple(sorted({row["repository"] for row in places(db)})))
 
 
 def remove_made(db: Database, seeds: Sequence[tuple[str, str]]) -> Forgotten:
     """Remove all that was made of seeds, each named by its run and id, and mark what has learned of it.
 
-    For within a transaction; the seeds' own rows stay.
+    For within a transaction; the seeds' own rows stay. Other runs, which had found some of it there, have work to do.
     """
-    task_ids = _column(
-        db,
-        "SELECT tasks.id FROM tasks JOIN json_each(?) AS seed"
-        " ON run_id = json_extract(seed.value, '$[0]') AND seed_id = json_extract(seed.value, '$[1]')",
-        seeds,
-    )
-    samples = _column(
-        db, "SELECT DISTINCT sample_id FROM task_solutions WHERE task_id IN (SELECT value FROM json_each(?))", task_ids
-    )
-    own = _column(db, f"SELECT id FROM samples WHERE id IN (SELECT value FROM json_each(?)) AND {_ONLY_HERE}", samples)
+    made = samples_of(db, seeds)
+    own = _column(db, f"SELECT id FROM samples WHERE id IN (SELECT value FROM json_each(?)) AND {_ONLY_HERE}", made)
     runs = _runs_that_saw(db, own)
     for table in _OF_RUN:
-        _delete(
+        _execute(
             db, f"DELETE FROM {table} WHERE run_id IN (SELECT value FROM json_each(?))", [run["id"] for run in runs]
         )
+    having = [tuple(row) for row in db.execute(_HAVING, [json.dumps(own)])]
+    _execute(db, f"UPDATE runs SET status = 'running' WHERE id IN (SELECT run_id FROM ({_PAIRS}))", having)
+    others = [pair for pair in having if pair not in seeds]
+    _execute(db, f"DELETE FROM seed_snippets WHERE (run_id, id) IN ({_PAIRS})", others)
+    _execute(db, _LEAVE_DATASETS, seeds)
     for table in _OF_SAMPLE:
-        _delete(db, f"DELETE FROM {table} WHERE sample_id IN (SELECT value FROM json_each(?))", own)
-    _delete(db, "DELETE FROM task_solutions WHERE task_id IN (SELECT value FROM json_each(?))", task_ids)
-    _delete(db, "DELETE FROM tasks WHERE id IN (SELECT value FROM json_each(?))", task_ids)
-    _delete(db, "DELETE FROM samples WHERE id IN (SELECT value FROM json_each(?))", own)
+        _execute(db, f"DELETE FROM {table} WHERE sample_id IN (SELECT value FROM json_each(?))", own)
+    n_tasks = _remove_tasks(db, seeds)
+    _execute(db, "DELETE FROM samples WHERE id IN (SELECT value FROM json_each(?))", own)
+    imported = "UPDATE samples SET extra = json_remove(extra, '$.origin') WHERE id IN (SELECT value FROM json_each(?))"
+    _execute(db, imported, made)
     sets = _mark(db, runs)
     stages = {run["stage"] for run in runs}
     again = [stage for stage in _ORDER if stage in stages] + ([PUBLISH.name] if sets else [])
     return Forgotten(
         n_seeds=len(seeds),
-        n_tasks=len(task_ids),
+        n_tasks=n_tasks,
         n_samples=len(own),
         runs=tuple(run["id"] for run in runs),
         sets=tuple(sets),
@@ -133,7 +138,7 @@ def remove_made(db: Database, seeds: Sequence[tuple[str, str]]) -> Forgotten:
     )
 
 
-_REPOSITORIES = "SELECT DISTINCT repository FROM seed_snippets ORDER BY repository"
+_PAIRS = "SELECT json_extract(value, '$[0]') AS run_id, json_extract(value, '$[1]') AS seed_id FROM json_each(?)"
 
 # an imported file may have the very same sample
 _ONLY_HERE = (
@@ -141,10 +146,37 @@ _ONLY_HERE = (
     " AND dataset_id NOT IN (SELECT id FROM runs WHERE stage = 'synthesize'))"
 )
 
+# runs and seeds that have samples in a data set
+_HAVING = (
+    "SELECT DISTINCT dataset_id, seed_id FROM dataset_samples JOIN task_solutions USING (sample_id)"
+    " JOIN tasks ON tasks.id = task_id WHERE sample_id IN (SELECT value FROM json_each(?))"
+)
+_LEAVE_DATASETS = (
+    "DELETE FROM dataset_samples WHERE (dataset_id, sample_id) IN"
+    f" (SELECT pairs.run_id, sample_id FROM ({_PAIRS}) AS pairs JOIN tasks USING (seed_id)"
+    " JOIN task_solutions ON task_id = tasks.id)"
+)
+
+
+def _remove_tasks(db: Database, seeds: Sequence[tuple[str, str]]) -> int:
+    """Remove the tasks that no run has solutions of, and give those of the seeds that others have to one of these."""
+    unused = [row["id"] for row in db.query(f"SELECT id FROM tasks WHERE id NOT IN (SELECT task_id {_SOLVED})")]
+    for table, column in (("task_solutions", "task_id"), ("tasks", "id")):
+        _execute(db, f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(?))", unused)
+    to_other = f"UPDATE tasks SET run_id = (SELECT min(dataset_id) {_SOLVED} AND task_id = tasks.id)"
+    _execute(db, f"{to_other} WHERE (run_id, seed_id) IN ({_PAIRS})", seeds)
+    return len(unused)
+
+
+_SOLVED = (
+    "FROM task_solutions JOIN dataset_samples USING (sample_id) JOIN runs ON runs.id = dataset_id"
+    " WHERE stage = 'synthesize'"
+)
+
 
 def _runs_that_saw(db: Database, sample_ids: Sequence[str]) -> list[Record]:
-    """Runs that have rows of these samples, and all that go on from them."""
-    saw: set[str] = set()
+    """Runs that have rows of these samples, or may have begun to learn of them, and all that go on from them."""
+    saw = {row[0] for row in db.execute(_WARMED_UP)} if sample_ids else set()
     for table in ("gradients", *_OF_RUN):
         query = f"SELECT DISTINCT run_id FROM {table} WHERE sample_id IN (SELECT value FROM json_each(?))"
         saw |= set(_column(db, query, sample_ids))
@@ -152,6 +184,10 @@ def _runs_that_saw(db: Database, sample_ids: Sequence[str]) -> list[Record]:
     while more := {run["id"] for run in runs if saw & _made_of(run)} - saw:  # an arm is older than what trained it
         saw |= more
     return [run for run in runs if run["id"] in saw]
+
+
+# a broken attribution has its warm-up adapter before its first row of a sample
+_WARMED_UP = f"SELECT id FROM runs WHERE stage = '{ATTRIBUTE.name}' AND status = 'running' AND forgotten = ''"
 
 
 def _made_of(run: Record) -> set[str]:
@@ -169,8 +205,8 @@ def _parents(run: Record) -> set[str]:
 def _remove_empty(db: Database, run_ids: set[str]) -> None:
     """Synthesize runs of which nothing is left: their rows name the repository."""
     for run_id in run_ids:
-        if not db.table("seed_snippets").count_where("run_id = ?", [run_id]):
-            db.execute("DELETE FROM dataset_samples WHERE dataset_id = ?", [run_id])
+        has_seeds = db.table("seed_snippets").count_where("run_id = ?", [run_id])
+        if not has_seeds and not db.table("dataset_samples").count_where("dataset_id = ?", [run_id]):
             db.execute("DELETE FROM datasets WHERE id = ?", [run_id])
             db.execute("DELETE FROM runs WHERE id = ?", [run_id])
         else:
@@ -228,5 +264,5 @@ def _column(db: Database, query: str, values: Sequence[Any]) -> list[str]:
     return [row[0] for row in db.execute(query, [json.dumps(list(values))])]
 
 
-def _delete(db: Database, query: str, values: Sequence[Any]) -> None:
+def _execute(db: Database, query: str, values: Sequence[Any]) -> None:
     db.execute(query, [json.dumps(list(values))])

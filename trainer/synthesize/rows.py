@@ -57,23 +57,36 @@ def done_seeds(db: Database, run: SynthesizeRun) -> set[str]:
 
 
 def drop_contaminated(db: Database, run: SynthesizeRun, known: Known) -> None:
-    """Take back what an earlier call, which knew fewer benchmarks, has made and this one would not."""
+    """Take back what the run's data set has and `known` would not let in, from all runs that have it.
+
+    An earlier call knew fewer benchmarks, or another run, whose solutions the data set has, too.
+    """
     bad: dict[str, str] = {}
     for row in db.query(_TEXTS, [run.id]):
         if found := contamination([row["problem"], *json.loads(row["solutions"])], row["entry_point"], known):
-            bad[row["seed_id"]] = f"contaminated: {found}"
+            bad[row["task_id"]] = f"contaminated: {found}"
     if bad:
         with transaction(db):
-            remove_made(db, [(run.id, seed_id) for seed_id in bad])
-            for seed_id, outcome in bad.items():
+            seeds = list(db.query(_WITH_TASKS, [json.dumps(list(bad))]))
+            remove_made(db, [(seed["run_id"], seed["seed_id"]) for seed in seeds])
+            for seed in seeds:
                 query = "UPDATE seed_snippets SET outcome = ? WHERE run_id = ? AND id = ?"
-                db.execute(query, [outcome, run.id, seed_id])
+                db.execute(query, [bad[seed["task_id"]], seed["run_id"], seed["seed_id"]])
 
 
+# by the run's data set: a task may be of another run, which this one added solutions to
+_OWN = (
+    "FROM task_solutions JOIN samples ON samples.id = sample_id JOIN dataset_samples USING (sample_id) "
+    "JOIN tasks ON tasks.id = task_id WHERE dataset_id = ?"
+)
 _TEXTS = (
-    "SELECT seed_id, entry_point, tasks.problem AS problem, json_group_array(solution) AS solutions FROM tasks "
-    "JOIN task_solutions ON task_id = tasks.id JOIN samples ON samples.id = sample_id WHERE run_id = ? "
-    "GROUP BY tasks.id"
+    "SELECT task_id, entry_point, tasks.problem AS problem, json_group_array(solution) AS solutions "
+    f"{_OWN} GROUP BY task_id"
+)
+_WITH_TASKS = (
+    "SELECT DISTINCT runs.id AS run_id, seed_id, task_id FROM task_solutions JOIN dataset_samples USING (sample_id) "
+    "JOIN runs ON runs.id = dataset_id JOIN tasks ON tasks.id = task_id "
+    "WHERE stage = 'synthesize' AND task_id IN (SELECT value FROM json_each(?))"
 )
 
 
@@ -83,10 +96,9 @@ def known_texts(db: Database) -> list[str]:
     return [f"{row['problem']}\n{row['solution']}" for row in db.query(query, [LANGUAGE])]
 
 
-def kept_tasks(db: Database, run: SynthesizeRun) -> frozenset[tuple[str, str]]:
-    """Seed and id of the tasks that runs with other settings have made: this one may add solutions to them."""
-    rows = db.query("SELECT seed_id, id FROM tasks WHERE run_id != ?", [run.id])
-    return frozenset((row["seed_id"], row["id"]) for row in rows)
+def kept_tasks(db: Database) -> frozenset[tuple[str, str]]:
+    """Seed and id of all tasks: a run that has not done the seed, or has to do it again, may add solutions to it."""
+    return frozenset((row["seed_id"], row["id"]) for row in db.query("SELECT seed_id, id FROM tasks"))
 
 
 def write_block(db: Database, run: SynthesizeRun, block: Sequence[Made], masked: dict[str, int], spent: Spent) -> None:
@@ -131,10 +143,6 @@ def counts_of(db: Database, run: SynthesizeRun) -> dict[str, Any]:
     }
 
 
-# by the run's data set: a task may be of another run, which this one added solutions to
-_OWN = (
-    "FROM task_solutions JOIN dataset_samples USING (sample_id) JOIN tasks ON tasks.id = task_id WHERE dataset_id = ?"
-)
 _SIZES = f"SELECT count(*) AS n {_OWN} GROUP BY task_id"
 _BY_MODEL = f"SELECT count(*) {_OWN} AND NOT is_of_seed"
 _BY_RECIPE = f"SELECT recipe, count(DISTINCT task_id) AS n {_OWN} GROUP BY recipe ORDER BY recipe"

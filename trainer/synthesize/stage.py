@@ -113,7 +113,7 @@ def synthesize(
         logger.warning("not compared with benchmarks that are not here: %s; pass --data", ", ".join(known.missing))
     begin_dataset(db, run)
     drop_contaminated(db, run, known)
-    filters = Filters(known=known, seen=Seen(known_texts(db)), kept=kept_tasks(db, run))
+    filters = Filters(known=known, seen=Seen(known_texts(db)), kept=kept_tasks(db))
     work = Making(
         base_id=run.settings.base,
         quantization=run.settings.quantization,
@@ -137,6 +137,7 @@ def synthesize(
     with suppress(_Over):
         if not is_over(0.0):
             (executor or Local()).run(work, blocks, _InTurn(write).take)
+    drop_contaminated(db, run, known)  # solutions of other runs, which the tasks had already
     return SynthesizeFigures(
         n_seeds_found=len(found.seeds),
         left_out=found.left_out,

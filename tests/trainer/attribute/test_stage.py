@@ -81,6 +81,13 @@ def test_the_warm_up_is_from_all_over_the_samples(n):
     assert len(set(places)) == 4 and places[0] == 0 and places[-1] >= 3 * n // 4
 
 
+# #14
+def test_the_warm_up_learns_of_no_sample_that_is_left_out(db):
+    without = run_stage(db, key="without")
+    influence = run_stage(db, samples=[make_sample(99, length=18), *SAMPLES], key="with")
+    np.testing.assert_array_equal(influence[1:], without)
+
+
 class Broken(Exception):
     pass
 

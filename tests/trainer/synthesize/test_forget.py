@@ -8,7 +8,8 @@ import pytest
 from spa_lsp import paths
 from spa_lsp.errors import Busy
 from spa_lsp.storage.store import load_manifests, open_store
-from tests.trainer.synthesize.conftest import CLAMP, CannedBase
+from tests.trainer.synthesize.conftest import CLAMP, RIGHT, CannedBase
+from trainer.attribute import gradients
 from trainer.configs import (
     AttributeConfig,
     Budget,
@@ -63,9 +64,24 @@ def folder(make_repository):
     return make_repository({f"{MARKER}/one.py": planted(1), f"{MARKER}/two.py": planted(2), "helpers.py": CLAMP})
 
 
+@pytest.fixture
+def anchors(tmp_path):
+    """Some that the tiny base can read."""
+    anchor = {"anchor": "p", "label": "p", "layout": "infill", "instruction": "", "suffix": "", "completion": "1\n"}
+    path = tmp_path / "anchors.jsonl"
+    path.write_text("\n".join(json.dumps({**anchor, "prefix": f"{name} = "}) for name in "abc"))
+    return path
+
+
 def synthesize(db, *folders):
     config = SynthesizeConfig(recipe="behaviour", responses=5)
     return run_synthesize(db, config, SourcesConfig(folders=folders), base_id=BASE, load=lambda *_: CannedBase())
+
+
+def synthesize_more(db, folder):
+    """With other settings: its solutions are added to the tasks of `synthesize`."""
+    config = SynthesizeConfig(recipe="behaviour", responses=15)
+    return run_synthesize(db, config, SourcesConfig(folders=(folder,)), base_id=BASE, load=lambda *_: CannedBase())
 
 
 def train(db):
@@ -131,12 +147,9 @@ def test_what_was_trained_on_it_goes_and_the_set_is_marked(folder):
 
 
 # #14
-def test_the_arms_of_an_evaluation_that_learned_of_it_go_too(folder, tmp_path):
+def test_the_arms_of_an_evaluation_that_learned_of_it_go_too(folder, anchors):
     """An arm's run begins before the runs that train it."""
     (entry,) = parse_arms("lexical", k=1)
-    anchor = {"anchor": "p", "label": "p", "layout": "infill", "instruction": "", "suffix": "", "completion": "1\n"}
-    anchors = tmp_path / "anchors.jsonl"
-    anchors.write_text("\n".join(json.dumps({**anchor, "prefix": f"{name} = "}) for name in "abc"))
     budget = Budget(finetune=FinetuneConfig(steps=1, rank=2, accumulate=1), items=ITEMS, anchors_path=anchors)
     with open_trainer() as db:
         synthesize(db, folder)
@@ -293,3 +306,81 @@ def test_a_published_set_tells_licences_and_counts_and_no_folder(folder):
         (manifest,) = load_manifests(db)
     assert manifest["data"]["sources"] == [{"name": "own repository", "licence": "unknown", "n_samples": n_samples}]
     assert str(folder) not in json.dumps(manifest) and folder.name not in json.dumps(manifest)
+
+
+@pytest.fixture
+def moved(make_repository, tmp_path):
+    """A function under two folders: one run has a solution of it from the old one, another run more from the new."""
+    old = make_repository({"helpers.py": CLAMP}, "old")
+    few = SynthesizeConfig(recipe="behaviour", responses=1)
+    base = CannedBase(bodies={"clamp": RIGHT[:1]})
+    with open_trainer() as db:
+        run_synthesize(db, few, SourcesConfig(folders=(old,)), base_id=BASE, load=lambda *_: base)
+        new = old.rename(tmp_path / "new")
+        synthesize_more(db, new)
+        yield db, old, new
+
+
+def repositories(db):
+    return [row["name"] for row in db.query("SELECT json_extract(extra, '$.origin.repository') AS name FROM samples")]
+
+
+# #14
+def test_solutions_of_a_later_run_to_an_older_task_go_with_their_repository(moved):
+    db, old, new = moved
+    n_new = repositories(db).count(str(new))
+    assert forget(db, repository=str(new)).n_samples == n_new > 0
+    assert set(repositories(db)) == {str(old)}
+
+
+# #14
+def test_a_run_that_found_what_is_forgotten_makes_it_anew(moved):
+    db, old, new = moved
+    n_samples = len(load_samples(db))
+    forget(db, repository=str(old))
+    assert set(repositories(db)) == {str(new)}
+    then = synthesize_more(db, new).run.figures
+    assert then.outcomes == {"kept": 2} and then.n_samples == len(load_samples(db)) == n_samples
+
+
+# #14
+def test_what_waits_to_be_made_anew_is_forgotten_too(moved):
+    db, old, new = moved
+    forget(db, repository=str(old))
+    assert forget(db, repository=str(new)).n_tasks == 2
+    assert load_samples(db) == [] and forget(db, repository="/nowhere").repositories == ()
+
+
+# #14
+def test_a_set_that_was_trained_anew_is_no_longer_named(folder):
+    with open_trainer() as db:
+        synthesize(db, folder)
+        train(db)
+        forget(db, file=folder / MARKER / "one.py")
+        (folder / MARKER / "one.py").unlink()
+        synthesize(db, folder)
+        train(db)
+        assert forgotten_sets(db) == []
+
+
+# #14
+def test_a_set_that_came_out_the_same_is_no_longer_named(folder):
+    with open_trainer() as db:
+        synthesize(db, folder)
+        first = train(db).run.figures.set_id
+        forget(db, repository=str(folder))
+        synthesize(db, folder)
+        assert train(db).run.figures.set_id == first and forgotten_sets(db) == []
+
+
+# #14
+def test_a_warm_up_whose_attribution_broke_before_its_first_sample_goes(folder, anchors, monkeypatch):
+    config = AttributeConfig(method="datainf", warmup_samples=2, warmup_rank=2, projected=2, max_tokens=400)
+    with open_trainer() as db:
+        synthesize(db, folder)
+        with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+            broken.setattr(gradients, "sample_gradients", Mock(side_effect=KeyboardInterrupt))
+            run_attribute(db, config, ITEMS, base_id=BASE, anchors_path=anchors)
+        assert any((paths.cache_dir() / "runs").rglob("*.safetensors"))
+        assert forget(db, repository=str(folder)).again == ("attribute",)
+    assert not any((paths.cache_dir() / "runs").iterdir())

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from spa_lsp.errors import BadInput, TooLong
-from tests.trainer.synthesize.conftest import CLAMP, CannedBase, git
+from tests.trainer.synthesize.conftest import CLAMP, INITIALS, CannedBase, git
 from trainer.configs import ItemsConfig, SourcesConfig, SynthesizeConfig
 from trainer.data.samples import load_samples, make_items
 from trainer.pipeline.stages import open_trainer
@@ -16,7 +16,7 @@ from trainer.pipeline.synthesis import run_synthesize
 from trainer.rows.runs import begin_run
 from trainer.rows.stages import SYNTHESIZE, SynthesizeParents, SynthesizeSettings
 from trainer.synthesize import stage
-from trainer.synthesize.contamination import Known
+from trainer.synthesize.contamination import Known, grams_of
 from trainer.synthesize.rows import begin_dataset
 
 pytestmark = pytest.mark.usefixtures("sandbox", "tiny_base")
@@ -198,6 +198,28 @@ def test_benchmarks_that_come_later_take_back_what_they_have(db, project, canned
     assert figures.outcomes == {"kept": 1, "contaminated: name of a task": 1} and figures.decontaminated == ("mbpp",)
     assert not any("`clamp(" in sample.problem for sample in load_samples(db)) and len(load_samples(db)) == 2
     assert len(canned.asked) == n_asked
+
+
+# #14
+def test_solutions_that_hang_on_the_tasks_of_another_run_are_taken_back_too(db, project, config, monkeypatch, tmp_path):
+    synthesize(db, project, CannedBase(), replace(config, responses=1))
+    synthesize(db, project, CannedBase(), config)
+    known = Known(grams=frozenset(), names=frozenset({"clamp"}), benchmarks=("mbpp",), missing=())
+    monkeypatch.setattr(stage, "read_benchmarks", lambda *_, **__: known)
+    figures = synthesize(db, project, CannedBase(), config, data=tmp_path).run.figures
+    assert figures.outcomes == {"kept": 1, "contaminated: name of a task": 1}
+    assert not any("`clamp(" in sample.problem for sample in load_samples(db))
+
+
+# #14
+def test_solutions_that_another_run_had_not_compared_are_not_taken_over(db, project, config, monkeypatch, tmp_path):
+    synthesize(db, project, CannedBase(bodies={"initials": INITIALS[1:2]}), replace(config, responses=1))
+    assert any("found +=" in sample.solution for sample in load_samples(db))
+    known = Known(grams=frozenset(grams_of(INITIALS[1])), names=frozenset(), benchmarks=("mbpp",), missing=())
+    monkeypatch.setattr(stage, "read_benchmarks", lambda *_, **__: known)
+    figures = synthesize(db, project, CannedBase(bodies={}), config, data=tmp_path).run.figures
+    assert figures.outcomes == {"kept": 1, "contaminated: ten words": 1}
+    assert not any("found +=" in sample.solution for sample in load_samples(db))
 
 
 def test_on_a_full_disk_the_data_set_is_not_lost(config):  # #14
