@@ -151,7 +151,7 @@ def first_section(answers: Sequence[Any]) -> dict[str, Any] | None:
 
     The client's tree holds settings of its own extension beside ours, so what is unknown is left out without a word.
     """
-    known = set(Settings.__dataclass_fields__)
+    known = {*Settings.__dataclass_fields__, FOLDER_KEY}
     for answer in answers:
         if isinstance(answer, dict):
             return {name: value for name, value in answer.items() if to_snake_case(name) in known}

@@ -81,6 +81,18 @@ async def test_a_client_that_gives_nothing_is_asked_at_the_start():
     assert client.messages == []
 
 
+# issue 15: they were left out as unknown, a project's privacy with them
+async def test_what_a_client_has_from_a_folder_counts_when_it_is_asked():
+    client = Front()
+    theirs = {"recordOutcomes": False, "ignore": ["*.x"]}
+    client.replies["workspace/configuration"] = [{"workspace": theirs, "maxTokens": 5}, None, None]
+    await client.initialize(capabilities=ASKED)
+    client.notify("workspace/didChangeConfiguration", {"settings": None})
+    await eventually(lambda: client.server.settings.max_tokens == 5)
+    kept = client.server.settings
+    assert (kept.record_outcomes, kept.ignore, client.messages) == (False, ("*.x",), [])
+
+
 async def test_a_client_that_says_only_that_something_changed_is_asked():
     client = Front()
     client.replies["workspace/configuration"] = [None, {"stop": "single"}, None]
