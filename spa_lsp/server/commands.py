@@ -80,7 +80,9 @@ def clear_cache(ls: SpaServer, *arguments: Any) -> None:
 
 
 def reload_adapters(ls: SpaServer, *arguments: Any) -> None:
-    """Ask anew: the engine looks at every request which set is selected or published."""
+    """Ask anew: the engine looks at every request which set is selected or published; it may be one of another base."""
+    ls.configuration.find_base()
+    ls.use_settings()
     ls.offering.clear()
     ls.link.ask_names()
 
@@ -89,6 +91,8 @@ async def restart_engine(ls: SpaServer, *arguments: Any) -> None:
     """End the engine, for all windows, and start another; also one that was given up after many deaths."""
     ls.leave_engine()
     await asyncio.to_thread(stop_engine_of, ls.settings.base, ls.settings.quantization)
+    ls.configuration.find_base()
+    ls.use_settings()
     ls.link.start()
 
 
