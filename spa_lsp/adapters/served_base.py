@@ -2,12 +2,14 @@
 
 from contextlib import closing
 
-from spa_lsp.adapters.finding import list_sets
+from spa_lsp import paths
+from spa_lsp.adapters.finding import list_sets, places_stamp
 from spa_lsp.adapters.selection import read_selection
 from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.bases.choice import best_base
 from spa_lsp.errors import NotFound, SpaError
 from spa_lsp.storage import store
+from spa_lsp.storage.whole_files import Stamp, file_stamp
 
 
 def served_base(setting: str | None, set_name: str | None = None) -> str:
@@ -28,6 +30,11 @@ def served_base(setting: str | None, set_name: str | None = None) -> str:
     except SpaError:  # the person's own catalog
         return DEFAULT_BASE
     return min(having) if set_name and having and best not in having else best
+
+
+def served_stamp() -> tuple[Stamp, ...]:
+    """What is another when a base came or went, or a set was published or chosen; six calls of `stat`, no reading."""
+    return (*places_stamp(""), file_stamp(paths.bases_dir()))
 
 
 def _personal() -> set[str]:

@@ -58,6 +58,7 @@ class RemoteLink:
         self._clock = clock
         self._engine: RemoteEngine | None = None
         self._local: Local | None = None
+        self._n_asking_local = 0
         self._n_failures = 0
         self._asked_again_at = 0.0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -98,7 +99,12 @@ class RemoteLink:
         if result is not None or self._open_local is None or self._is_closed:
             return result
         self._local = self._local or self._open_local()
-        return await self._local.complete(request, on_alternative)
+        self._n_asking_local += 1
+        try:
+            return await self._local.complete(request, on_alternative)
+        finally:
+            self._n_asking_local -= 1
+            self._leave_local()
 
     async def _until_closed(self, asking: "asyncio.Task[CompletionResult | None]") -> CompletionResult | None:
         """What it gives; None if it was cancelled by `close`, and not by who waits."""
@@ -141,7 +147,14 @@ class RemoteLink:
 
     def _succeed(self, names: Names) -> None:
         self._n_failures, self.is_connected = 0, True
+        self._leave_local()
         self._on_event(names)
+
+    def _leave_local(self) -> None:
+        """Let the engine here end when the server answers again: it has a base in memory."""
+        if self._local and self.is_connected and not self._n_asking_local:
+            self._local.close()
+            self._local = None
 
     def _fail(self, error: SpaError) -> None:
         pause_s = PAUSES_S[min(self._n_failures, len(PAUSES_S) - 1)]

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from spa_lsp import errors
@@ -32,7 +33,8 @@ def tell(kind: EventKind, ls: SpaServer, arguments: Any) -> None:
     if shown := ls.offering.answers.latest(outcome.set_id, outcome.index, uri):
         outcome = replace(outcome, set_sha256=shown[1].alternative.set_sha256 or None)
         uri = shown[0].spot.uri
-    recorded = _recorded(ls, uri)
+    is_recorded = partial(_recorded, ls, uri)
+    recorded = is_recorded()
     if kind == "accepted":
         _look_ahead(ls, outcome, uri, is_learned=bool(recorded))
     elif kind in ("shown", "partial"):
@@ -40,14 +42,19 @@ def tell(kind: EventKind, ls: SpaServer, arguments: Any) -> None:
     elif kind == "dismissed":
         ls.offering.dismissed(outcome.set_id, outcome.index, uri)
     if recorded:
-        ls.recorder.add(outcome, uri=uri, with_text=recorded == "text")
+        ls.recorder.add(outcome, uri=uri, is_recorded=is_recorded)
     if kind == "accepted" and recorded == "text":
         documents = ls.protocol.documents
-        ls.recorder.watch(outcome, uri=uri, text_now=lambda: found.text if (found := documents.get(uri)) else None)
+
+        def text_now() -> str | None:
+            return found.text if is_recorded() == "text" and (found := documents.get(uri)) else None
+
+        ls.recorder.watch(outcome, uri=uri, text_now=text_now)
 
 
 def _recorded(ls: SpaServer, uri: str) -> bool | str:
-    """What may be recorded of a document; of one that is not open what may be recorded of all."""
+    """What may be recorded now of a document; of one that is not open what may be recorded of all."""
+    ls.configuration.refresh()
     if document := ls.protocol.documents.get(uri):
         return ls.configuration.settings_of(document.file_uri).record_outcomes
     found = {each.record_outcomes for each in ls.configuration.all_settings}
@@ -73,7 +80,9 @@ def clear_cache(ls: SpaServer, *arguments: Any) -> None:
 
 
 def reload_adapters(ls: SpaServer, *arguments: Any) -> None:
-    """Ask anew: the engine looks at every request which set is selected or published."""
+    """Ask anew: the engine looks at every request which set is selected or published; it may be one of another base."""
+    ls.configuration.find_base()
+    ls.use_settings()
     ls.offering.clear()
     ls.link.ask_names()
 
@@ -82,6 +91,8 @@ async def restart_engine(ls: SpaServer, *arguments: Any) -> None:
     """End the engine, for all windows, and start another; also one that was given up after many deaths."""
     ls.leave_engine()
     await asyncio.to_thread(stop_engine_of, ls.settings.base, ls.settings.quantization)
+    ls.configuration.find_base()
+    ls.use_settings()
     ls.link.start()
 
 

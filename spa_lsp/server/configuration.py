@@ -1,6 +1,7 @@
 """The settings of one front while it lives: the client's, those of files that may change, and what a command chose."""
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,13 +9,15 @@ from typing import Any
 
 from lsprotocol import types
 
-from spa_lsp.adapters.served_base import served_base
+from spa_lsp.adapters.served_base import served_base, served_stamp
 from spa_lsp.settings.files import Signature, read_layers, signature
 from spa_lsp.settings.schema import Layer, Resolved, Settings, resolve, to_snake_case
+from spa_lsp.storage.whole_files import Stamp
 from spa_lsp.workspace.folders import folder_of
 from spa_lsp.workspace.ignores import uri_path, why_uri_ignored
 
 SECTIONS = ("spaLsp", "spa-lsp", "spa_lsp")  # under which clients keep our settings in a tree of theirs
+LOOK_EVERY_S = 10.0  # for another base: the trainer writes to the store all the time, and a look takes up to 0.1 s
 FOLDER_KEY = "workspace"  # of the settings that a client has from files of the folder, which anyone can have written
 
 
@@ -31,6 +34,9 @@ class Configuration:
         self._client: Any = None
         self._chosen: dict[str, Any] = {}
         self._read_at: list[Signature] = []
+        self._read_layers: list[Resolved] = []  # of each root, with `auto` where that is the base
+        self._found_at: tuple[Stamp, ...] = ()
+        self._looked_at_s = 0.0
         self._by_folder: dict[Path, Settings] = {}
         self._told: set[str] = set()
 
@@ -61,9 +67,21 @@ class Configuration:
         self._read()
 
     def refresh(self) -> None:
-        """Read the files again if one changed; a few microseconds if none did."""
+        """Read the files again if one changed; a few microseconds if none did. Now and then see which base is meant."""
         if self._signatures() != self._read_at:
             self._read()
+        elif time.monotonic() >= self._looked_at_s + LOOK_EVERY_S:
+            self._looked_at_s = time.monotonic()
+            if served_stamp() != self._found_at:
+                self.find_base()
+
+    def find_base(self) -> None:
+        """See which base `auto` means now: another may have been pulled, or have got a set."""
+        self._found_at, self._looked_at_s = served_stamp(), time.monotonic()
+        found = [_with_base(each) for each in self._read_layers]
+        complaints = dict.fromkeys(complaint for each in found for complaint in each.complaints)
+        self.resolved = replace(found[0], complaints=tuple(complaints))
+        self._by_folder = {folder: each.settings for folder, each in zip(self.folders, found, strict=False)}
 
     def set_client(self, values: Any) -> None:
         """The client's settings are these from now on."""
@@ -113,10 +131,8 @@ class Configuration:
 
     def _read(self) -> None:
         self._read_at = self._signatures()  # before the files: a change in between is seen the next time
-        found = [_with_base(self._resolve(folder)) for folder in self._roots]
-        complaints = dict.fromkeys(complaint for each in found for complaint in each.complaints)
-        self.resolved = replace(found[0], complaints=tuple(complaints))
-        self._by_folder = {folder: each.settings for folder, each in zip(self.folders, found, strict=False)}
+        self._read_layers = [self._resolve(folder) for folder in self._roots]
+        self.find_base()
 
     def _resolve(self, folder: Path | None) -> Resolved:
         layers, problems = read_layers(folder)
@@ -151,7 +167,7 @@ def first_section(answers: Sequence[Any]) -> dict[str, Any] | None:
 
     The client's tree holds settings of its own extension beside ours, so what is unknown is left out without a word.
     """
-    known = set(Settings.__dataclass_fields__)
+    known = {*Settings.__dataclass_fields__, FOLDER_KEY}
     for answer in answers:
         if isinstance(answer, dict):
             return {name: value for name, value in answer.items() if to_snake_case(name) in known}

@@ -102,27 +102,35 @@ class Recorder:
         self._on_screen: asyncio.TimerHandle | None = None
         self._texts: OrderedDict[tuple[str, str, int, str], tuple[str, str]] = OrderedDict()
 
-    def add(self, outcome: Outcome, *, uri: str, with_text: bool) -> None:
-        """Note what became of an alternative; one that stays on the screen untouched counts as rejected in a while."""
+    def add(self, outcome: Outcome, *, uri: str, is_recorded: Callable[[], bool | str]) -> None:
+        """Note what became of an alternative; one that stays on the screen untouched counts as rejected in a while.
+
+        `is_recorded` says what the user lets be stored at the time, "text" with the text.
+        """
         if self._on_screen:
             self._on_screen.cancel()
             self._on_screen = None
         text = self._texts.get((uri, outcome.set_id, outcome.index, outcome.adapter))
-        if outcome.kind == "accepted" and with_text and text:
+        if outcome.kind == "accepted" and text and is_recorded() == "text":
             outcome = replace(outcome, prefix=text[0], text=text[1])
         self._put(outcome)
         if outcome.kind == "shown":
+            rejected = replace(outcome, kind="rejected")
             loop = asyncio.get_running_loop()
-            self._on_screen = loop.call_later(REJECTED_AFTER_S, self._put, replace(outcome, kind="rejected"))
+            self._on_screen = loop.call_later(REJECTED_AFTER_S, self._put_if_recorded, rejected, is_recorded)
 
     def watch(self, outcome: Outcome, *, uri: str, text_now: Callable[[], str | None]) -> None:
-        """Note a while after it was accepted whether the text was edited; a document that was closed tells nothing.
+        """Note a while after it was accepted whether the text was edited; no text of then tells nothing.
 
-        Only where the user lets text be stored: without it nobody could say what was edited.
+        Only where the user lets text be stored, now and then: without it nobody could say what was edited.
         """
         if text := self._texts.get((uri, outcome.set_id, outcome.index, outcome.adapter)):
             edited = replace(outcome, kind="edited", prefix=text[0], text=text[1])
             asyncio.get_running_loop().call_later(KEPT_AFTER_S, self._put_if_edited, edited, text_now)
+
+    def _put_if_recorded(self, outcome: Outcome, is_recorded: Callable[[], bool | str]) -> None:
+        if is_recorded():
+            self._put(outcome)
 
     def _put_if_edited(self, edited: Outcome, text_now: Callable[[], str | None]) -> None:
         now = text_now()

@@ -15,7 +15,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, BinaryIO, NoReturn, Protocol
 
-MAX_MESSAGE_BYTES = 64 << 20
+MAX_MESSAGE_BYTES = 64 << 20  # that of a huge file: a longer one is dropped, and the others are served
+MAX_DROPPED_BYTES = 1 << 30  # a length above it is none: who waited for so many would hear nothing any more
+PIECE_BYTES = 1 << 20  # of what is dropped
 MAX_HEADER_BYTES = 4096
 MAX_UNHANDLED = 256  # messages that were read ahead; the client has to wait with more
 MAX_UNREAD_BYTES = 64 << 20  # of answers that the client does not read
@@ -27,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 _CONTENT_LENGTH = re.compile(rb"content-length:[ \t]*(\d{1,15})[ \t]*\r\n", re.IGNORECASE)
 _HEADER = re.compile(rb"[\w-]+:[^\r\n]*\r\n")
+# before or behind the parameters; in a text that they hold the quotes are escaped
+_CHANGE = re.compile(rb'"method"\s*:\s*"(text|notebook)Document\\?/didChange"')
+_NAMED_WITHIN = 256  # bytes of either end
 
 
 class WireError(ValueError):
@@ -53,15 +58,25 @@ def take_stdout() -> BinaryIO:
 
 
 def read_message(stream: IO[bytes]) -> bytes | None:
-    """The body of the next message; None at the end of the stream.
+    """The body of the next message that is not too long; None at the end of the stream.
 
     Raises:
-        WireError: no usable header, a body over `MAX_MESSAGE_BYTES`, or an end in the middle.
+        WireError: no usable header, an end in the middle, or a change of a document that is too long: without it we
+            would go by another text than the client. When we are started again, it tells us all.
     """
+    while (length := _read_length(stream)) is not None:
+        if length <= MAX_MESSAGE_BYTES:
+            return _read_bytes(stream, length)
+        _drop(stream, length)
+    return None
+
+
+def _read_length(stream: IO[bytes]) -> int | None:
+    """How long the next body is; None at the end of the stream."""
     length = None
     while line := stream.readline(MAX_HEADER_BYTES):
         if line == b"\r\n" and length is not None:
-            return _read_body(stream, length)
+            return length
         if match := _CONTENT_LENGTH.fullmatch(line):
             length = int(match[1])
         elif not _HEADER.fullmatch(line):
@@ -69,6 +84,28 @@ def read_message(stream: IO[bytes]) -> bytes | None:
     if length is not None:
         raise WireError("the stream ended in a header")
     return None
+
+
+def _read_bytes(stream: IO[bytes], length: int) -> bytes:
+    data = stream.read(length)
+    if len(data) < length:
+        raise WireError("the stream ended in a message")
+    return data
+
+
+def _drop(stream: IO[bytes], length: int) -> None:
+    too_long = f"a message of {length} bytes is over the limit of {MAX_MESSAGE_BYTES}"
+    if length > MAX_DROPPED_BYTES:
+        raise WireError(too_long)
+    tail = head = _read_bytes(stream, min(length, PIECE_BYTES))
+    n_left = length - len(head)
+    while n_left:
+        piece = _read_bytes(stream, min(n_left, PIECE_BYTES))
+        n_left -= len(piece)
+        tail = tail[-_NAMED_WITHIN:] + piece
+    if _CHANGE.search(head[:_NAMED_WITHIN]) or _CHANGE.search(tail[-_NAMED_WITHIN:]):
+        raise WireError(too_long)
+    logger.warning("%s; it is left out", too_long)
 
 
 class Writer:
@@ -159,15 +196,6 @@ def watch_parent(process_id: int | None) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
-
-
-def _read_body(stream: IO[bytes], length: int) -> bytes:
-    if length > MAX_MESSAGE_BYTES:
-        raise WireError(f"a message of {length} bytes is over the limit of {MAX_MESSAGE_BYTES}")
-    body = stream.read(length)
-    if len(body) < length:
-        raise WireError("the stream ended in a message")
-    return body
 
 
 def _is_alive(process_id: int) -> bool:

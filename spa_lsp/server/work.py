@@ -157,19 +157,23 @@ class Work:
                 return self._finish(replace(answer, is_late=is_late))
         if is_lead_alone:
             await asyncio.sleep(self.order.others_after_s - (time.monotonic() - self._began))
-        more = await self._ask_others(result, n_wanted)
+        more = await self._ask_others(result, n_wanted, is_lead_alone=is_lead_alone)
         async with self._ranking:  # without others, too: something may have been shown meanwhile
             answer = await self._answer([*result.alternatives, *more], adapter_set=result.adapter_set)
             return self._finish(replace(answer, offers=answer.offers[: request.k]))
 
-    async def _ask_others(self, result: CompletionResult, k: int) -> tuple[Alternative, ...]:
-        """Alternatives of adapters that were not asked before, as far as there are any."""
+    async def _ask_others(self, result: CompletionResult, k: int, *, is_lead_alone: bool) -> tuple[Alternative, ...]:
+        """Alternatives that were not asked for before, as far as there are any."""
+        names = await self._names(result.adapter_set)
         asked = {alternative.adapter for alternative in result.alternatives}
-        others = [name for name in await self._names(result.adapter_set) if name not in asked]
-        if not others:
+        others = [name for name in names if name not in asked]
+        if others:
+            lead = self._lead.adapter if self._lead else ""
+            request = replace(self.order.request, adapters=tuple(others[:k]), k=None, lead_first=False, behind=lead)
+        elif is_lead_alone and not names:  # it was no set, after all, or one that cannot be found: the lead comes again
+            request = self.order.request
+        else:
             return ()
-        lead = self._lead.adapter if self._lead else ""
-        request = replace(self.order.request, adapters=tuple(others[:k]), k=None, lead_first=False, behind=lead)
         if request.deadline_s is not None:  # one for both
             left_s = request.deadline_s - (time.monotonic() - self._began)
             if left_s <= 0:
@@ -178,12 +182,13 @@ class Work:
         more = await self._complete(request, self._add)
         if more is None or more.is_cancelled or more.adapter_set != result.adapter_set:
             return ()
-        return more.alternatives
+        known = [_row(alternative) for alternative in result.alternatives]
+        return tuple(each for each in more.alternatives if _row(each) not in known)
 
     def _add(self, alternative: Alternative) -> None:
         if not self._found:
             self._so_far = alternative.text
-        if alternative.finish == "growing":
+        if alternative.finish == "growing" or _row(alternative) in map(_row, self._found):
             return
         if not self._found:
             self._lead = alternative if self.order.request.lead_first else None
@@ -219,6 +224,11 @@ def _note_failure(task: asyncio.Task[Answer | None]) -> None:
     """Who waits raises it too; but maybe nobody waits."""
     if not task.cancelled() and (error := task.exception()):
         logger.debug("a work failed: %s", type(error).__name__)
+
+
+def _row(alternative: Alternative) -> tuple[str, int]:
+    """The same for what is told again."""
+    return alternative.adapter, alternative.index
 
 
 def _is_late(result: CompletionResult) -> bool:

@@ -13,7 +13,8 @@ from spa_lsp.storage.whole_files import file_stamp
 WORKSPACE_NAME = ".spa-lsp.toml"
 PYPROJECT_NAME = "pyproject.toml"
 PYPROJECT_TABLE = "spa-lsp"
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 18  # `tomllib` takes about a second for it
+MAX_DOTS_WORK = 1_000_000  # about a second, too: it walks all parts of a key and its table for each part and line
 
 Signature = tuple[tuple[int, int] | None, ...]
 
@@ -61,15 +62,20 @@ def check_file(path: Path, *, is_workspace: bool) -> list[str]:
 
 def _read(path: Path, problems: list[str], *, is_workspace: bool = False) -> Layer | None:
     """The layer of a file; None when there is none, when it says nothing of us, and when it cannot be read."""
+    is_pyproject = path.name == PYPROJECT_NAME
     try:
-        values = tomllib.loads(_read_text(path))
+        data = _read_bytes(path)
+        if is_pyproject and PYPROJECT_TABLE.encode() not in data:
+            return None
+        _check_dots(data)
+        values = tomllib.loads(data.decode("utf-8-sig"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
-        if path.name != PYPROJECT_NAME:  # that one is not ours, and others complain about it
+        if not is_pyproject:  # that one is not ours, and others complain about it
             problems.append(f"{path} cannot be read ({error}); its settings are not used")
         return None
-    if path.name == PYPROJECT_NAME:
+    if is_pyproject:
         tool = values.get("tool")
         values = tool.get(PYPROJECT_TABLE) if isinstance(tool, dict) else None  # type: ignore[assignment]  # checked in resolve
         if values is None:
@@ -77,7 +83,7 @@ def _read(path: Path, problems: list[str], *, is_workspace: bool = False) -> Lay
     return Layer(source=str(path), values=values, is_file=True, is_workspace=is_workspace)
 
 
-def _read_text(path: Path) -> str:
+def _read_bytes(path: Path) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe in a workspace must not hang us
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -85,4 +91,11 @@ def _read_text(path: Path) -> str:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise ValueError(f"it is longer than {MAX_BYTES} bytes")
-    return data.decode("utf-8-sig")
+    return data
+
+
+def _check_dots(data: bytes) -> None:
+    """Raises ValueError: to parse it could take minutes."""
+    n_dots = [line.count(b".") for line in data.split(b"\n")]
+    if max(n_dots) * (sum(n_dots) + len(n_dots)) > MAX_DOTS_WORK:
+        raise ValueError(f"a line has {max(n_dots)} dots")

@@ -7,6 +7,7 @@ import re
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from typing import Any, Literal
 
 from spa_lsp.completion import StopPolicy
@@ -17,6 +18,7 @@ STOP_POLICIES = ("auto", "multi", "single", "none")
 AUTO: Literal["auto"] = "auto"  # chosen by what this machine can do, or by where the cursor stands
 TRIGGERS = ("automatic", "manual")
 DEFAULT = "default"  # the source of what nobody set
+MAX_COMPLAINTS = 5  # of one layer: each is shown to the user, and anyone can have written the file
 
 # What a file in the workspace may set: anyone can have written it. Nothing that costs the machine (other bases, memory,
 # processes), and privacy only narrower: `ignore` without `!`, `record_outcomes` only false.
@@ -145,24 +147,29 @@ def _apply(layer: Layer, values: dict[str, Any], sources: dict[str, str], compla
         kind = type(layer.values).__name__
         complaints.append(f"{where}the settings are not an object but {kind}; all defaults are kept")
         return
+    n_refused = 0
     for key, value in layer.values.items():
         name = to_snake_case(str(key))
         if name in _RULES and value is None:  # not set, as JSON says it
             continue
         refusal = _refusal(layer, key, name, value)
         if refusal:
-            complaints.append(where + refusal + (_kept(name, values, sources) if name in _RULES else ""))
+            n_refused += 1
+            if n_refused <= MAX_COMPLAINTS:
+                complaints.append(where + refusal + (_kept(name, values, sources) if name in _RULES else ""))
             continue
         value = tuple(value) if isinstance(value, list) else value
         is_added = name == "ignore" or (layer.is_workspace and name == "disabled_languages")
         values[name] = (*values[name], *value) if is_added else value
         sources[name] = f"{sources[name]}, {layer.source}" if is_added and sources[name] != DEFAULT else layer.source
+    if n_refused > MAX_COMPLAINTS:
+        complaints.append(f"{where}and {n_refused - MAX_COMPLAINTS} more settings cannot be used")
 
 
 def _refusal(layer: Layer, key: Any, name: str, value: Any) -> str:
     """Why the layer's value cannot be used; empty when it can."""
     if name not in _RULES:
-        return f"unknown setting {key!r}; known: {', '.join(to_camel_case(known) for known in names())}"
+        return f"unknown setting {reprlib.repr(key)}; known: {_known()}"
     wanted, is_good = _RULES[name]
     if not is_good(value) and name in _SECRET:
         return f"setting {key!r} must be {wanted}"
@@ -181,11 +188,17 @@ def _refusal(layer: Layer, key: Any, name: str, value: Any) -> str:
     return ""
 
 
+@cache
+def _known() -> str:
+    return ", ".join(map(to_camel_case, names()))
+
+
 def _kept(name: str, values: Mapping[str, Any], sources: Mapping[str, str]) -> str:
     value = values[name]
     if name in _SECRET and sources[name] != DEFAULT:
         return f"; that of {sources[name]} is kept"
-    return f"; its default {value!r} is kept" if sources[name] == DEFAULT else f"; {value!r} of {sources[name]} is kept"
+    said = reprlib.repr(value)
+    return f"; its default {said} is kept" if sources[name] == DEFAULT else f"; {said} of {sources[name]} is kept"
 
 
 def _is_text(value: Any) -> bool:

@@ -32,10 +32,15 @@ class Engine:
 
     is_closed = False
 
+    def __init__(self):
+        self.is_free = asyncio.Event()
+        self.is_free.set()
+
     def close(self):
         self.is_closed = True
 
     async def complete(self, request, on_alternative=None):
+        await self.is_free.wait()
         return HERE
 
 
@@ -94,6 +99,31 @@ async def test_the_engine_here_answers_meanwhile_where_it_is_asked_to(linked):
     assert len(problems) == 1 and "meanwhile the engine here answers" in str(problems[0])
     link.close()
     assert engine.is_closed
+
+
+# issue 15: it stayed loaded for good
+async def test_the_engine_here_is_left_when_the_server_answers_again(linked):
+    engines = []
+    fake, link, _, _, now = await linked(open_local=lambda: engines.append(Engine()) or engines[-1], status=500)
+    await link.complete(REQUEST)
+    fake.status, now.s = 200, PAUSES_S[0]
+    assert await link.complete(REQUEST) != HERE and engines[0].is_closed
+    fake.status = 500
+    assert await link.complete(REQUEST) == HERE and not engines[1].is_closed
+
+
+# issue 15
+async def test_but_not_before_it_has_answered_what_it_was_asked(linked):
+    engine = Engine()
+    fake, link, _, _, now = await linked(open_local=lambda: engine, status=500)
+    engine.is_free.clear()
+    waiting = asyncio.create_task(link.complete(REQUEST))
+    await eventually(lambda: link._n_asking_local)
+    fake.status, now.s = 200, PAUSES_S[0]
+    await link.complete(REQUEST)
+    assert not engine.is_closed
+    engine.is_free.set()
+    assert await waiting == HERE and engine.is_closed
 
 
 async def test_a_server_that_answers_needs_no_engine_here(linked):

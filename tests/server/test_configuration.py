@@ -5,15 +5,20 @@ from pathlib import Path
 import pytest
 
 from spa_lsp import paths
+from spa_lsp.adapters.selection import select_set
+from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.outcomes.file import write
 from spa_lsp.outcomes.records import Outcome
+from spa_lsp.server import configuration
 from spa_lsp.server.configuration import Configuration, first_section, section_of
 from spa_lsp.workspace import ignores
 from spa_lsp.workspace.folders import folder_of
 from tests.fakes import SOME_TEXTS, FakeCompleter, beside, engine_status
 from tests.server.conftest import eventually
 from tests.server.front import CAPABILITIES, Front
+from tests.tiny_set import make_adapters, make_set
 
+LARGE = "qwen2.5-coder-1.5b-instruct"
 CODE = "def add(a, b):\n    \n"
 ASKED = {**CAPABILITIES, "workspace": {"configuration": True}}
 
@@ -81,6 +86,18 @@ async def test_a_client_that_gives_nothing_is_asked_at_the_start():
     assert client.messages == []
 
 
+# issue 15: they were left out as unknown, a project's privacy with them
+async def test_what_a_client_has_from_a_folder_counts_when_it_is_asked():
+    client = Front()
+    theirs = {"recordOutcomes": False, "ignore": ["*.x"]}
+    client.replies["workspace/configuration"] = [{"workspace": theirs, "maxTokens": 5}, None, None]
+    await client.initialize(capabilities=ASKED)
+    client.notify("workspace/didChangeConfiguration", {"settings": None})
+    await eventually(lambda: client.server.settings.max_tokens == 5)
+    kept = client.server.settings
+    assert (kept.record_outcomes, kept.ignore, client.messages) == (False, ("*.x",), [])
+
+
 async def test_a_client_that_says_only_that_something_changed_is_asked():
     client = Front()
     client.replies["workspace/configuration"] = [None, {"stop": "single"}, None]
@@ -94,6 +111,52 @@ async def test_another_base_is_another_engine(front):
     before = client.server.link
     client.notify("workspace/didChangeConfiguration", {"settings": {"base": "other"}})
     await eventually(lambda: client.server.link is not before)
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """The bases that count as pulled."""
+    ids = {DEFAULT_BASE}
+    monkeypatch.setattr("spa_lsp.bases.choice.is_ready", lambda base: base.id in ids)
+    return ids
+
+
+async def auto_front():
+    client = Front()
+    await client.initialize(settings={"base": "auto"})
+    client.open(CODE)
+    return client
+
+
+# issue 15: `models pull` says that it is served from now on
+async def test_a_base_that_was_pulled_meanwhile_is_served_soon(here, monkeypatch):
+    monkeypatch.setattr(configuration, "LOOK_EVERY_S", 0.0)
+    client = await auto_front()
+    assert client.server.settings.base == DEFAULT_BASE
+    here.add(LARGE)
+    (paths.bases_dir() / LARGE).mkdir(parents=True)
+    await client.items(1, 4)
+    assert client.server.settings.base == LARGE
+
+
+# issue 15
+async def test_a_set_that_was_chosen_meanwhile_decides_about_the_base(here, monkeypatch):
+    monkeypatch.setattr(configuration, "LOOK_EVERY_S", 0.0)
+    here.add(LARGE)
+    client = await auto_front()
+    before = client.server.link
+    select_set(make_set(make_adapters(), base_id=DEFAULT_BASE))
+    await client.items(1, 4)
+    assert client.server.settings.base == DEFAULT_BASE and client.server.link is not before
+
+
+# issue 15
+@pytest.mark.parametrize("command", ["reloadAdapters", "restartEngine"])
+async def test_these_commands_look_for_the_base_though_no_file_is_another(here, command):
+    client = await auto_front()
+    here.add(LARGE)
+    await client.call("workspace/executeCommand", {"command": f"spa-lsp.{command}", "arguments": []})
+    assert client.server.settings.base == LARGE
 
 
 async def test_the_same_complaint_is_shown_once(front, tmp_path):

@@ -17,7 +17,7 @@ from spa_lsp.engine.watchdog import Watchdog
 from spa_lsp.outcomes import file as outcomes
 from spa_lsp.outcomes.records import Answered
 from spa_lsp.server import context, work
-from spa_lsp.server.stdio import MAX_MESSAGE_BYTES
+from spa_lsp.server.stdio import MAX_DROPPED_BYTES
 from tests.fakes import PATIENCE_S, SLOW, FakeCompleter
 from tests.server.conftest import eventually
 from tests.server.test_torture import SECRET, SILENT_S
@@ -125,14 +125,14 @@ async def test_no_thread_for_the_ranking_and_the_server_is_deaf_meanwhile(front,
     assert heard[0] == has_guard
 
 
-NO_LENGTH = "import spa_lsp.server.stdio as stdio\nstdio.MAX_MESSAGE_BYTES = 10**15"
+NO_LENGTH = "import spa_lsp.server.stdio as stdio\nstdio.MAX_DROPPED_BYTES = 10**15"
 NO_LOG_FILTER = "import logging\nlogging.basicConfig(level=1)\nlogging.CRITICAL = 0"
 
 
 @pytest.mark.protocol
 def test_no_cap_of_messages_and_the_server_is_deaf_after_a_wrong_length(start):
     client = start(before=NO_LENGTH)
-    client.send_bytes(b"Content-Length: %d\r\n\r\n{}" % (MAX_MESSAGE_BYTES + 1))
+    client.send_bytes(b"Content-Length: %d\r\n\r\n{}" % (MAX_DROPPED_BYTES + 1))
     with pytest.raises(subprocess.TimeoutExpired):
         client.process.wait(SILENT_S)
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from spa_lsp import paths
 from spa_lsp.outcomes import file as outcomes
-from spa_lsp.server import feedback
+from spa_lsp.server import commands, feedback
 from tests.fakes import FakeCompleter
 from tests.server.front import Front
 
@@ -113,6 +114,34 @@ async def test_what_is_edited_soon_after_it_was_accepted_is_noted(front, monkeyp
     client.server.recorder.flush()
     rows = outcomes.read_outcomes()
     assert [row["kind"] for row in rows] == kinds and {row["text"] for row in rows} <= {"return a + b", None}
+
+
+# issue 15
+@pytest.mark.parametrize("setting", ["true", "false"])
+async def test_text_that_was_forbidden_meanwhile_is_not_stored(front, monkeypatch, tmp_path, setting):
+    monkeypatch.setattr(feedback, "KEPT_AFTER_S", 0)
+    own = paths.config_dir() / "config.toml"
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.write_text('record_outcomes = "text"\n')
+    client = await front()
+    client.open(CODE)
+    command = (await client.items(1, 4))[0]["command"]
+    commands.tell("accepted", client.server, command["arguments"][0])
+    own.write_text(f"record_outcomes = {setting}\n")
+    await client.ask("no/such")  # a turn of the event loop
+    client.server.recorder.flush()
+    assert [row["kind"] for row in outcomes.read_outcomes()] == ["accepted"]
+
+
+# issue 15
+async def test_nothing_is_rejected_when_the_user_has_forbidden_it_meanwhile(monkeypatch):
+    monkeypatch.setattr(feedback, "REJECTED_AFTER_S", 0.0)
+    client = Front()
+    await client.initialize()
+    client.notify("spa-lsp/didShow", NAMED)
+    client.notify("workspace/didChangeConfiguration", {"settings": {"recordOutcomes": False}})
+    await client.ask("no/such")  # a turn of the event loop
+    assert await noted(client) == [("shown", "a2", None)]
 
 
 async def test_answers_are_noted_with_their_time(front):

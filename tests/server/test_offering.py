@@ -33,6 +33,7 @@ class Engine:
         self.finish = "stop"
         self.tokens_per_s = 0.0  # as it says
         self.adapter = ""  # that all say they are; empty: each its own
+        self.adapter_set = "s"  # as it says
         self.so_far = ""  # of the lead, told at once
         self.gates = {name: asyncio.Event() for name in texts}
         if not is_held:
@@ -66,11 +67,11 @@ class Engine:
             if on_alternative:
                 on_alternative(found[-1])
         return CompletionResult(
-            **NAMES, adapter_set="s", alternatives=tuple(found), prompt_tokens_per_s=self.tokens_per_s
+            **NAMES, adapter_set=self.adapter_set, alternatives=tuple(found), prompt_tokens_per_s=self.tokens_per_s
         )
 
     async def names(self, adapter_set):
-        return tuple(self.texts)
+        return tuple(self.texts) if adapter_set else ()
 
 
 def neighbours():
@@ -634,6 +635,21 @@ async def test_where_the_lead_comes_before_the_next_key_the_others_are_asked_for
     assert (lead.k, lead.lead_first, others.adapters, others.lead_first) == (1, True, ("a2", "a3"), False)
     assert (lead.behind, others.behind) == ("", "a1")
     assert any(0.1 < seconds <= 0.2 for seconds in waited)
+
+
+# issue 15: after "no set" was chosen the first place got one alternative, for good
+async def test_where_the_lead_is_of_no_set_though_one_was_believed_all_are_asked_for(monkeypatch):
+    sleep = asyncio.sleep
+    monkeypatch.setattr("asyncio.sleep", lambda seconds: sleep(0))
+    engine = Engine()
+    engine.adapter_set = ""
+    desk = Desk(engine)
+    typing_at(desk, 0.2, answer_s=0.1)
+    answer = await desk.ask()
+    assert ([offer.text for offer in answer.offers], answer.adapter_set) == (list(TEXTS.values()), "")
+    lead, every = engine.asked
+    assert (lead.k, every.k, every.adapters, every.behind) == (1, None, (), "")
+    assert [len(offer.same) for offer in answer.offers] == [0, 0, 0]
 
 
 async def test_a_key_before_that_costs_the_engine_nothing():

@@ -59,6 +59,39 @@ def test_a_message_at_the_limit_is_not_over_it():
         read(b"Content-Length: %d\r\n\r\n" % MAX_MESSAGE_BYTES)
 
 
+def framed(body):
+    return b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Messages are too long from some hundred bytes on."""
+    monkeypatch.setattr(stdio, "MAX_MESSAGE_BYTES", 600)
+    monkeypatch.setattr(stdio, "PIECE_BYTES", 100)
+
+
+# issue 15: the server ended, and with it the service for all other files
+@pytest.mark.parametrize("length", [601, 700, 750, 5000])
+def test_a_message_that_is_too_long_is_left_out_and_the_next_one_is_read(small, caplog, length):
+    text = '{"method":"textDocument/didOpen","params":{"text":"\\"method\\":\\"textDocument/didChange\\"'
+    assert read(framed(text.encode().ljust(length)) + framed(b"{}")) == b"{}"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"a message of {length} bytes is over the limit of 600; it is left out"
+    ]
+
+
+# issue 15
+@pytest.mark.parametrize(
+    "name", [b"textDocument/didChange", b"textDocument\\/didChange", b"notebookDocument/didChange"]
+)
+@pytest.mark.parametrize("is_name_first", [True, False])
+def test_a_change_that_cannot_be_taken_over_ends_the_stream(small, name, is_name_first):
+    members = [b'"method":"%s"' % name, b'"params":"%s"' % (b"x" * 1000)]
+    body = b"{%s}" % b",".join(members if is_name_first else reversed(members))
+    with pytest.raises(WireError, match="over the limit"):
+        read(framed(body) + framed(b"{}"))
+
+
 class Sluggish(io.RawIOBase):
     """Takes three bytes at a time, as a full pipe may."""
 

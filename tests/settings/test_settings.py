@@ -78,6 +78,23 @@ def test_an_unknown_key_is_reported_with_the_known_ones():
     assert found.settings == Settings() and "'maxToken'" in found.complaints[0] and "maxTokens" in found.complaints[0]
 
 
+# issue 15: each is a message that the user sees
+def test_of_many_complaints_about_a_layer_a_few_are_told():
+    found = resolve([Layer(**OF_WORKSPACE, values={f"key{n}": n for n in range(20_000)} | {"maxTokens": 9})])
+    assert (found.settings.max_tokens, len(found.complaints)) == (9, 6)
+    assert found.complaints[-1] == "w.toml: and 19995 more settings cannot be used"
+
+
+# issue 15
+def test_long_keys_and_values_are_told_in_part():
+    found = of_client({"k" * 10_000: 1, "ignore": ["i" * 200] * 1000, "stop": "s" * 10_000})
+    again = resolve(
+        [Layer(source="client", values={"ignore": ["i" * 200] * 1000}), Layer(**OF_USER, values={"ignore": 1})]
+    )
+    assert all(len(complaint) < 1000 for complaint in (*found.complaints, *again.complaints))
+    assert (len(found.complaints), len(again.complaints)) == (2, 1)
+
+
 @pytest.mark.parametrize("options", [[], "x", 3])
 def test_options_of_another_kind_are_reported(options):
     found = of_client(options)
@@ -176,6 +193,35 @@ def test_a_file_that_cannot_be_read_is_reported(tmp_path, text):
     write(tmp_path / ".spa-lsp.toml", text)
     found = read_settings(tmp_path)
     assert found.settings == Settings() and ".spa-lsp.toml cannot be read" in found.complaints[0]
+
+
+# issue 15: the server froze at its start, some of them for minutes
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a." * 100_000 + "a = 1",
+        f"[{'a.' * 3000}a]\n" + "".join(f"b{n} = 1\n" for n in range(20_000)),
+        "x = [" + ", ".join("{" + "a." * 1000 + "a = 1}" for _ in range(100)) + "]",
+        "".join(f"x{n}.{'a.' * 500}a = 1\n" for n in range(200)),
+    ],
+)
+def test_keys_of_very_many_parts_are_refused(tmp_path, text):
+    write(tmp_path / ".spa-lsp.toml", text)
+    (complaint,) = read_settings(tmp_path).complaints
+    assert "dots" in complaint and len(complaint) < 500
+
+
+# issue 15
+def test_a_long_string_full_of_dots_is_no_such_key(tmp_path):
+    write(tmp_path / "pyproject.toml", f'[project]\ndescription = "{"." * 500}"\n[tool.spa-lsp]\nmax_tokens = 9\n')
+    assert read_settings(tmp_path).settings.max_tokens == 9
+
+
+# issue 15
+def test_a_pyproject_that_does_not_name_us_is_not_parsed(tmp_path, monkeypatch):
+    monkeypatch.setattr("tomllib.loads", lambda text: pytest.fail("parsed"))
+    write(tmp_path / "pyproject.toml", "a." * 100_000 + "a = 1")
+    assert read_settings(tmp_path).complaints == ()
 
 
 @pytest.mark.parametrize("text", ["max_tokens = ", "tool = 3", "[tool.other]\nx = 1", ""])

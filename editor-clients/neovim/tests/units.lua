@@ -169,4 +169,15 @@ function M.the_servers_alternatives_carry_the_accept_command()
   same(alternatives.facts(found.command), facts)
 end
 
+-- issue 15: a line of a .gitignore ran as code in `%!`
+function M.nothing_in_a_status_line_is_code()
+  local client, of = server.client, refusal.of
+  server.client = function() return { id = 1 } end
+  refusal.of = function() return 'ignored by *[%{execute("let g:ran = 1")}y]' end
+  local is_good, shown = pcall(vim.api.nvim_eval_statusline, "%!v:lua.require'spa_lsp'.statusline()", {})
+  server.client, refusal.of = client, of
+  assert(is_good, shown)
+  same({ vim.g.ran, shown.str }, { nil, 'spa: ignored by *[％{execute("let g:ran = 1")}y]' })
+end
+
 return M

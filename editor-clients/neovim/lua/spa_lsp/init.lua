@@ -51,9 +51,9 @@ function M.toggle(what)
   require('spa_lsp.display').refresh_all()
 end
 
---- For a status line: "2/5 · label" while something is shown, else why it serves nothing here or what the server does; '' where it does not run.
+--- What a status line is to say of the current buffer, word by word.
 ---@return string
-function M.statusline()
+local function status()
   local bufnr = vim.api.nvim_get_current_buf()
   local server = require('spa_lsp.server')
   local client = server.client(bufnr)
@@ -71,8 +71,15 @@ function M.statusline()
   if message then
     return 'spa: ' .. message
   end
-  local status = server.status[client.id]
-  return 'spa: ' .. (status and status.state or 'ready') .. server.way_out(client)
+  local said = server.status[client.id]
+  return 'spa: ' .. (said and said.state or 'ready') .. server.way_out(client)
+end
+
+--- For a status line: "2/5 · label" while something is shown, else why it serves nothing here or what the server does; '' where it does not run.
+---@return string
+function M.statusline()
+  -- labels and rules are words of others, and in 'statusline' a % may run code: `%%` would be shown doubled in `%{}`
+  return (status():gsub('%%', '％'))
 end
 
 return M
