@@ -30,7 +30,7 @@ from trainer.attribute.vector_work import WARM_UP, Batch, BatchVectors, Vectors,
 from trainer.attribute.vectors import Vector, load_vectors, write_vectors
 from trainer.configs import AttributeConfig, ItemsConfig
 from trainer.data.items import TokenItem, check_layouts, token_items
-from trainer.data.samples import Sample, make_items
+from trainer.data.samples import Sample, make_items, spread
 from trainer.executor.held_base import HeldBase
 from trainer.executor.work import Executor, Local, blocks
 from trainer.partition.solutions import tasks_of, with_several, without_topic
@@ -77,8 +77,8 @@ def base_stage(
     short = {sample_id: item for sample_id, item in chosen.items() if item.n_tokens <= config.max_tokens}
     if config.differences:
         _check_differences([sample for sample in samples if sample.id in short])
-    spread = _spread(list(short.values()), config)  # whose learned samples have rows, for `forget`
-    computed = _vectors(db, HeldBase(base_id), dict(asked), short, spread, config, run, executor or Local())
+    warm = spread(list(short.values()), config.warmup_samples)  # of what has rows, for `forget`
+    computed = _vectors(db, HeldBase(base_id), dict(asked), short, warm, config, run, executor or Local())
     found = computed.vectors
     is_known = [sample.id in short and bool(np.isfinite(found[sample.id]).all()) for sample in samples]
     known = [sample for sample, is_one in zip(samples, is_known, strict=True) if is_one]
@@ -217,12 +217,6 @@ def _write_files(path: Path, files: Mapping[str, bytes]) -> None:
 
 def _warm_up_path(run: AttributeRun) -> Path:
     return run_folder(run) / WARM_UP
-
-
-def _spread(items: Sequence[TokenItem], config: AttributeConfig) -> Sequence[TokenItem]:
-    """The items of the warm-up, from all over the samples."""
-    n = min(len(items), config.warmup_samples)
-    return [items[len(items) * place // n] for place in range(n)]
 
 
 def _batches(queries: Mapping[str, TokenItem], samples: Mapping[str, TokenItem], size: int) -> list[Batch]:

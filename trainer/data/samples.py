@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
@@ -36,6 +36,7 @@ from trainer.data.row_files import MAX_LINE_BYTES, MAX_LINE_CHARACTERS, OnBytes,
 from trainer.rows.records import content_id
 
 MAX_BEGUN = 60  # characters; then the server anchors anew
+_T = TypeVar("_T")
 _FIELDS = ("lang", "problem", "solution")
 _MAX_LANG = 80
 WEIGHT, BEFORE, ACCEPTED = "sample_weight", "accepted_after", "accepted_text"  # that a row may have besides
@@ -180,9 +181,10 @@ def split_holdout(samples: Sequence[Sample], *, config: ItemsConfig, seed: int) 
     return train, [sample for sample in samples if sample.id in held]
 
 
-def spread(samples: Sequence[Sample], n: int) -> Sequence[Sample]:
-    """At most `n` of the samples, from all over them."""
-    return samples[:: max(1, -(-len(samples) // n))]
+def spread(items: Sequence[_T], n: int) -> list[_T]:
+    """At most `n` of the items, from all over them."""
+    n = min(n, len(items))
+    return [items[len(items) * place // n] for place in range(n)]
 
 
 def make_items(sample: Sample, *, config: ItemsConfig, seed: int) -> list[Item]:

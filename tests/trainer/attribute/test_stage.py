@@ -75,13 +75,6 @@ def test_a_sample_whose_items_are_too_long_is_left_out_alone(db):
 
 
 # #14
-@pytest.mark.parametrize("n", [4, 5, 7, 8, 23])
-def test_the_warm_up_is_from_all_over_the_samples(n):
-    places = stage._spread(list(range(n)), CONFIG)
-    assert len(set(places)) == 4 and places[0] == 0 and places[-1] >= 3 * n // 4
-
-
-# #14
 def test_the_warm_up_learns_of_no_sample_that_is_left_out(db):
     without = run_stage(db, key="without")
     influence = run_stage(db, samples=[make_sample(99, length=18), *SAMPLES], key="with")

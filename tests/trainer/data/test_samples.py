@@ -17,6 +17,7 @@ from trainer.data.samples import (
     load_samples,
     make_items,
     split_holdout,
+    spread,
 )
 from trainer.rows.tables import MIGRATIONS
 
@@ -424,3 +425,10 @@ def test_parts_with_other_solutions_of_the_same_tasks_hold_out_the_same_tasks():
         for each in ([replace(own, problem=f"problem {n}") for n, own in enumerate(part)] for part in parts)
     ]
     assert len(held[0]) == 4 and held[0] == held[1]
+
+
+# #14
+@pytest.mark.parametrize("n", [3, 4, 5, 7, 8, 23])
+def test_what_is_spread_is_from_all_over(n):
+    places = spread(range(n), 4)
+    assert len(set(places)) == min(n, 4) and places[0] == 0 and places[-1] >= n // 2
