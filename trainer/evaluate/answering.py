@@ -32,6 +32,7 @@ class EvaluationSettings:
     base_id: str
     quantization: str = "auto"
     max_tokens: int | None = None
+    begun_chars: int | None = None  # at most so many stand behind the anchor of an infilling; None: no anchor
     seed: int = 0  # of sampling; every problem gets its own from it
     allow_packages: tuple[str, ...] = ()  # what programs may import besides the standard library
 

@@ -227,3 +227,13 @@ def test_infillings_are_asked_from_an_anchor_some_characters_back(tiny_options, 
     monkeypatch.setattr("trainer.cli.evaluate.anchor_back", lambda problem, most: asked.append(most) or problem)
     assert invoke(*tiny_options, "--arms", "base", "--begun-chars", "40").exit_code == 0
     assert asked == [40, 40]
+
+
+# #15
+@pytest.mark.usefixtures("sandbox", "tiny_base")
+def test_an_evaluation_with_begun_characters_is_kept_beside_the_one_without(tiny_options):
+    for options in ([], ["--begun-chars", "40"]):
+        assert invoke(*tiny_options, "--arms", "base", *options).exit_code == 0
+    kept = [json.loads(path.read_text()) for path in find_evaluation(None).parent.glob("*.json")]
+    assert {own["settings"]["begun_chars"] for own in kept} == {None, 40}
+    assert len({own["benchmarks"][0]["arms"][0]["run_id"] for own in kept}) == 1

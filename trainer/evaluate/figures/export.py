@@ -1,8 +1,9 @@
 """The export of an evaluation: one JSON document with all that a report needs. Makes plain data, computes no figure.
 
     {"format": 1,
-     "settings": {"base", "quantization", "device", "sandbox", "k", "seed", "max_tokens", "top_p",
-                  "allow_packages": [NAME], "budget": {...},
+     "settings": {"base", "quantization", "device", "sandbox", "k", "seed", "max_tokens",
+                  "begun_chars": as asked with --begun-chars | null, "top_p", "allow_packages": [NAME],
+                  "budget": {...},
                   "versions": {package: version}, "git_commit", "machine": {"processor", "n_cores", "memory_gib"}},
      "benchmarks": [
        {"name", "n_problems",
@@ -125,6 +126,7 @@ def _settings(
         "k": max(result.entry.k for result in results[0].arms),
         "seed": settings.seed,
         "max_tokens": settings.max_tokens,
+        "begun_chars": settings.begun_chars,
         "top_p": TOP_P,
         "allow_packages": list(settings.allow_packages),
         "budget": budget,
