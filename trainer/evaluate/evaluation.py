@@ -50,6 +50,7 @@ class ArmResult:
     adapter_set: AdapterSet | None
     run: EvaluateRun
     attempts: dict[str, list[Attempt]]
+    tasks: dict[str, str]  # of each problem, see `Problem.task`
     orders: dict[str, list[int]]  # the places that an editor shows, in its order; of infillings
     values: Values
     figures: dict[str, Estimate]
@@ -74,18 +75,19 @@ def arm_result(
         adapter_set: what answered; None for the base.
         version: of the judge whose judgements count.
     """
-    ids = [problem_id(problem) for problem in problems]
-    attempts = load_attempts(db, run, ids, version=version)
+    tasks = {problem_id(problem): problem.task for problem in problems}
+    attempts = load_attempts(db, run, list(tasks), version=version)
     orders = shown_orders(db, run, problems, ranker=adapter_set.ranker if adapter_set else {})
     values = values_of(attempts, is_code=problems[0].layout != "choice", orders=orders, has_lead=entry.is_served)
-    figures = estimates_of(values, attempts)
+    figures = estimates_of(values, attempts, tasks)
     headline = {name: figures[name].mean for name in HEADLINE if name in figures}
-    run = finish_run(db, run, EvaluateFigures(n_problems=len(ids), **headline))
+    run = finish_run(db, run, EvaluateFigures(n_problems=len(tasks), **headline))
     return ArmResult(
         entry=entry,
         adapter_set=adapter_set,
         run=run,
         attempts=attempts,
+        tasks=tasks,
         orders=orders,
         values=values,
         figures=figures,

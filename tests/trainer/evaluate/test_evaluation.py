@@ -18,6 +18,7 @@ from trainer.evaluate.answering import EvaluationSettings
 from trainer.evaluate.arms import parse_arms
 from trainer.evaluate.benchmarks.problems import anchor_back
 from trainer.evaluate.figures.estimates import likeliest_by_adapter, needed_packages
+from trainer.evaluate.figures.export import differences
 from trainer.evaluate.judge.verdict import Verdict
 from trainer.evaluate.judgements import rules_version
 from trainer.evaluate.served import BLOCK_PROBLEMS, run_arms
@@ -468,3 +469,22 @@ def test_only_the_arm_that_lacks_answers_is_asked(evaluate_arms, problems):
     results = evaluate_arms(model, problems, "base,random")
     assert (model.used, len(model.completer.asked)) == ([results[1].adapter_set.name], 3)
     assert [result.entry.label for result in results] == ["base", "random"]
+
+
+@pytest.fixture
+def gaps(problem):
+    """Two of each of two tasks."""
+    names = ("0/L1", "0/L2", "1/L1", "1/L2")
+    return [replace(problem, task_id=f"Multi/HumanEval/{name}", benchmark="infilling-multi") for name in names]
+
+
+# #15
+def test_gaps_of_one_task_are_drawn_together_in_figures_and_in_differences(evaluate, gaps):
+    base = evaluate(FakeCompleter(texts=(BUILTIN,)), gaps, "base")
+    evaluate(FakeCompleter(texts=(WRONG,)), gaps[:2])
+    influence = evaluate(FakeCompleter(texts=(BUILTIN,)), gaps)  # all wrong in the first task, all right in the second
+    assert [vars(influence.figures[name]) for name in ("pass_at_1", "pass_at_1_min")] == [
+        {"mean": 0.5, "low": 0, "high": 1, "standard_error": pytest.approx(error, abs=0.01)} for error in (0.5, 0.35)
+    ]
+    (found,) = [own for own in differences([base, influence]) if own["figure"] == "pass_at_1"]
+    assert (found["mean"], found["low"], found["high"]) == (-0.5, -1, 0)

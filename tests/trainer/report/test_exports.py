@@ -186,12 +186,12 @@ def test_what_evaluate_writes_is_read(tmp_path):
         Problem(task_id=f"made-up/{n}", prefix="def f(a):\n    ", solution="return a", canary="tweet") for n in (1, 2)
     ]
     attempts = {own.task_id: [attempt(own, 0, verdict="pass"), attempt(own, 1, verdict="fail")] for own in problems}
-    values = values_of(attempts, is_code=True)
+    values, tasks = values_of(attempts, is_code=True), {own.task_id: own.task for own in problems}
     run = Run(id="r1", stage=EVALUATE, is_finished=False, settings=None, parents=EvaluateParents(), seed=0, found=None,
               versions={}, git_commit=None, record={})  # fmt: skip
     arms = [
-        ArmResult(entry=entry, adapter_set=None, run=run, attempts=attempts, orders={own: [1] for own in attempts},
-                  values=values, figures=estimates_of(values, attempts))
+        ArmResult(entry=entry, adapter_set=None, run=run, attempts=attempts, tasks=tasks,
+                  orders={own: [1] for own in attempts}, values=values, figures=estimates_of(values, attempts, tasks))
         for entry in parse_arms("base@0.2,base@0.8", k=2)
     ]  # fmt: skip
     result = BenchmarkResult(name="made-up", problems=problems, arms=arms)
