@@ -237,3 +237,13 @@ def test_an_evaluation_with_begun_characters_is_kept_beside_the_one_without(tiny
     kept = [json.loads(path.read_text()) for path in find_evaluation(None).parent.glob("*.json")]
     assert {own["settings"]["begun_chars"] for own in kept} == {None, 40}
     assert len({own["benchmarks"][0]["arms"][0]["run_id"] for own in kept}) == 1
+
+
+# #15
+@pytest.mark.usefixtures("sandbox", "tiny_set")
+def test_kl_left_out_once_is_measured_by_a_call_without_no_kl(tiny_options):
+    options = [*tiny_options, "--arms", "influence=mine", "--k", "3", "--no-train", "--json"]
+    before, after = (json.loads(invoke(*options, *more).stdout) for more in (["--no-kl"], []))
+    figures = [own["benchmarks"][0]["arms"][0]["figures"] for own in (before, after)]
+    assert "average_kl" not in figures[0] and figures[1].pop("average_kl")["mean"] > 0
+    assert figures[0] == figures[1]

@@ -56,6 +56,10 @@ class FakeModel:
     base_id: str = "fake-base"
     used: list[Any] = field(default_factory=list)
 
+    @property
+    def made_with(self):
+        return NAMES["quantization"], NAMES["device"]
+
     def use(self, adapter_set):
         self.used.append(adapter_set.name if adapter_set else "base")
 
@@ -398,6 +402,40 @@ def test_kl_is_not_measured_where_there_is_no_greedy_set(evaluate, problems, arm
 def test_kl_is_not_measured_where_it_is_not_wanted(evaluate, problems):
     result = evaluate(FakeCompleter(texts=TEXTS), problems[:1], measured={"average_kl": pytest.fail}, has_kl=False)
     assert "average_kl" not in result.figures
+
+
+# #15
+def test_kl_that_was_not_wanted_before_is_measured_on_the_stored_completions(evaluate, problems):
+    evaluate(FakeCompleter(texts=TEXTS), problems[:2], has_kl=False)
+    wanted = {"average_kl": lambda request, text: TEXTS.index(text) + request.seed / 2**40}
+    at_once = evaluate(FakeCompleter(texts=TEXTS), problems, "random", measured=wanted)
+    completer = FakeCompleter(texts=TEXTS)
+    result = evaluate(completer, problems, measured=wanted)
+    assert len(completer.asked) == 1 and len(result.values["average_kl"]) == 3
+    assert result.values["average_kl"] == at_once.values["average_kl"]
+    again = evaluate(FakeCompleter(), problems, measured={"average_kl": pytest.fail})
+    assert again.figures == result.figures
+
+
+# #15
+def test_kl_of_some_problems_is_no_figure_of_all(evaluate, problems):
+    evaluate(FakeCompleter(texts=TEXTS), problems[:1], measured={"average_kl": lambda *_: 0.25})
+    result = evaluate(FakeCompleter(texts=TEXTS), problems, has_kl=False)
+    assert "average_kl" not in result.figures
+
+
+# #15
+def test_kl_in_another_precision_is_not_mixed_in(evaluate, problems, monkeypatch):
+    evaluate(FakeCompleter(texts=TEXTS), problems, has_kl=False)
+    monkeypatch.setitem(NAMES, "quantization", "nf4")
+    with pytest.raises(BadInput, match="in fp32 on cpu, these are in nf4 on cpu; pass --quantization fp32"):
+        evaluate(FakeCompleter(texts=TEXTS), problems, measured={"average_kl": lambda *_: 0.25})
+
+
+# #15
+def test_an_answer_without_text_has_no_kl_to_come_later(evaluate, problems):
+    evaluate(FakeCompleter(texts=("", "")), problems, has_kl=False)
+    evaluate(FakeCompleter(), problems, measured={"average_kl": pytest.fail})
 
 
 @pytest.fixture
