@@ -130,6 +130,7 @@ def evaluate(
         base_id=base_id,
         quantization=quantization,
         max_tokens=max_tokens,
+        begun_chars=begun_chars,
         seed=seed,
         allow_packages=tuple(sorted(set(allow_packages))),
     )

@@ -1,6 +1,6 @@
 """The work of an evaluation: problems in, completions and their judgements out. Knows no store and no figures.
 
-A piece are the problems that one arm is asked together, or one whose completions are only judged anew.
+A piece are the problems that one arm is asked together, or one whose completions are only judged anew, or measured.
 """
 
 import zlib
@@ -32,6 +32,7 @@ class EvaluationSettings:
     base_id: str
     quantization: str = "auto"
     max_tokens: int | None = None
+    begun_chars: int | None = None  # at most so many stand behind the anchor of an infilling; None: no anchor
     seed: int = 0  # of sampling; every problem gets its own from it
     allow_packages: tuple[str, ...] = ()  # what programs may import besides the standard library
 
@@ -64,6 +65,15 @@ class ToJudge:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ToMeasure:
+    """A problem whose completions lack the average KL on one of their texts."""
+
+    arm: int
+    problem: Problem
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Answered:
     """What an arm wrote for a problem."""
 
@@ -79,12 +89,26 @@ class Judged:
     judgements: Sequence[Judgement]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """The average KL on stored completions, and the quantization and device of what measured it."""
+
+    arm: int
+    problem_id: str
+    average_kl: float | None
+    made_with: tuple[str, str]
+
+
 class Model(Protocol):
     """The model behind all arms, see `served.Served`."""
 
     @property
     def base_id(self) -> str:
         """Of all arms."""
+
+    @property
+    def made_with(self) -> tuple[str, str]:
+        """Quantization and device."""
 
     def use(self, adapter_set: AdapterSet | None) -> None:
         """Answer with this set from now on."""
@@ -118,7 +142,7 @@ class Answering:
         """As `Work.base_id`."""
         return self.model.base_id if self.asks else None
 
-    def start(self, n_threads: int | None) -> Do[ToAnswer | ToJudge, Answered | Judged]:
+    def start(self, n_threads: int | None) -> Do[ToAnswer | ToJudge | ToMeasure, Answered | Judged | Measured]:
         """As `Work.start`."""
         if n_threads is not None:
             use_threads(n_threads)
@@ -127,14 +151,28 @@ class Answering:
                 raise BadInput("the worker would judge by other rules; install there what the driver has")
         return self._do
 
-    def _do(self, piece: ToAnswer | ToJudge, give: Give[Answered | Judged]) -> None:
+    def _do(self, piece: ToAnswer | ToJudge | ToMeasure, give: Give[Answered | Judged | Measured]) -> None:
         if isinstance(piece, ToJudge):
             found = judgements(piece.problem, piece.completions, self.version)
             give(Judged(arm=piece.arm, judgements=found))
+        elif isinstance(piece, ToMeasure):
+            give(self._measure(piece))
         else:
             self._ask(piece, give)
 
-    def _ask(self, piece: ToAnswer, give: Give[Answered | Judged]) -> None:
+    def _measure(self, piece: ToMeasure) -> Measured:
+        entry, own = self.arms[piece.arm]
+        adapter_set = own.adapter_set if own else None
+        self.model.use(adapter_set)
+        request = _request(piece.problem, entry, self.settings, adapter_set)
+        return Measured(
+            arm=piece.arm,
+            problem_id=problem_id(piece.problem),
+            average_kl=self.model.average_kl(request, piece.text),
+            made_with=self.model.made_with,
+        )
+
+    def _ask(self, piece: ToAnswer, give: Give[Answered | Judged | Measured]) -> None:
         """Complete problems and judge them, one after the other as the answers come.
 
         Raises:
@@ -144,12 +182,13 @@ class Answering:
         adapter_set = own.adapter_set if own else None
         self.model.use(adapter_set)
         requests = [_request(problem, entry, self.settings, adapter_set) for problem in piece.problems]
-        has_pairs = adapter_set is not None and entry.n_rows > 1 and entry.temperature == 0
+        is_measured = self.has_kl and has_pairs(entry, adapter_set)
 
         def note(number: int, result: CompletionResult) -> None:
             problem, answer = piece.problems[number], _answer(result)
-            if self.has_kl and has_pairs:
-                answer = _with_kl(requests[number], answer, self.model)
+            if is_measured:
+                text = measured_text(problem, [item.text for item in result.alternatives], self.settings)
+                answer = replace(answer, average_kl=self.model.average_kl(requests[number], text) if text else None)
             completions = _completions(problem, _with_likelihoods(problem, answer, self.model))
             give(Answered(arm=piece.arm, completions=completions))
             give(Judged(arm=piece.arm, judgements=judgements(problem, completions, self.version)))
@@ -157,17 +196,20 @@ class Answering:
         self.model.complete_many(requests, on_result=note)
 
 
+def has_pairs(entry: ArmEntry, adapter_set: AdapterSet | None) -> bool:
+    """Whether an arm has an average KL: several adapters that answer greedily."""
+    return adapter_set is not None and adapter_set.k > 1 and entry.n_rows > 1 and entry.temperature == 0
+
+
+def measured_text(problem: Problem, texts: Sequence[str], settings: EvaluationSettings) -> str:
+    """The answer of one adapter, drawn by the problem's seed, that the KL is measured on: all would cost k times."""
+    return texts[_seed(problem, settings) % len(texts)]
+
+
 def _answer(result: CompletionResult) -> ArmAnswer:
     if not result.alternatives:
         raise Unavailable("no completion came back; run again to go on there")
     return ArmAnswer(result=result, seconds=result.timing.total_ms / 1000)
-
-
-def _with_kl(request: CompletionRequest, answer: ArmAnswer, model: Model) -> ArmAnswer:
-    """With the KL on the greedy answer of one adapter, drawn by the problem's seed: all of them would cost k times."""
-    alternatives = answer.result.alternatives
-    text = alternatives[request.seed % len(alternatives)].text
-    return replace(answer, average_kl=model.average_kl(request, text) if text else None)
 
 
 def _with_likelihoods(problem: Problem, answer: ArmAnswer, model: Model) -> ArmAnswer:
@@ -195,8 +237,12 @@ def _request(
         stop=stop_of(problem),
         temperature=entry.temperature,
         top_p=TOP_P if entry.temperature else 1.0,
-        seed=settings.seed ^ zlib.crc32(problem.task_id.encode()),  # not its place, which changes with --limit
+        seed=_seed(problem, settings),
     )
+
+
+def _seed(problem: Problem, settings: EvaluationSettings) -> int:
+    return settings.seed ^ zlib.crc32(problem.task_id.encode())  # not its place, which changes with --limit
 
 
 def stop_of(problem: Problem) -> StopPolicy:

@@ -1,4 +1,7 @@
-"""Completions: what was asked of a model and what came back, a row each, never changed. Judges nothing."""
+"""Completions: what was asked of a model and what came back, a row each. Judges nothing.
+
+A row is never changed, but that its average KL may come later, after an evaluation without.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -61,6 +64,12 @@ def known_problems(db: Database, run: EvaluateRun) -> set[str]:
 def write_completions(db: Database, run: EvaluateRun, completions: Sequence[Completion]) -> None:
     """Add those of a problem, in the transaction of the caller."""
     db.table("completions").insert_all({"run_id": run.id, **asdict(each)} for each in completions)
+
+
+def write_average_kl(db: Database, run: EvaluateRun, of_problem: str, value: float | None) -> None:
+    """Add what was not measured with the completions of a problem, in the transaction of the caller."""
+    query = "UPDATE completions SET average_kl = ? WHERE run_id = ? AND problem_id = ?"
+    db.execute(query, [value, run.id, of_problem])
 
 
 def load_completions(db: Database, run: EvaluateRun, of_problem: str) -> list[Completion]:

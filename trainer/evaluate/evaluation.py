@@ -14,16 +14,16 @@ from spa_lsp.adapters.row_plan import BRANCHES
 from spa_lsp.completion import TOP_P
 from spa_lsp.errors import BadInput
 from spa_lsp.storage.store import transaction
-from trainer.evaluate.answering import MAX_TOKENS, Answered, EvaluationSettings, Judged, stop_of
+from trainer.evaluate.answering import MAX_TOKENS, Answered, EvaluationSettings, Judged, Measured, stop_of
 from trainer.evaluate.arms import ArmEntry
 from trainer.evaluate.attempts import Attempt, load_attempts
 from trainer.evaluate.benchmarks.problems import Problem
 from trainer.evaluate.completions import (
-    Completion,
     known_problems,
     load_completions,
     made_with,
     problem_id,
+    write_average_kl,
     write_completions,
 )
 from trainer.evaluate.figures.bootstrap import Estimate
@@ -50,6 +50,7 @@ class ArmResult:
     adapter_set: AdapterSet | None
     run: EvaluateRun
     attempts: dict[str, list[Attempt]]
+    tasks: dict[str, str]  # of each problem, see `Problem.task`
     orders: dict[str, list[int]]  # the places that an editor shows, in its order; of infillings
     values: Values
     figures: dict[str, Estimate]
@@ -63,6 +64,7 @@ def arm_result(
     *,
     adapter_set: AdapterSet | None,
     version: str,
+    has_kl: bool,
 ) -> ArmResult:
     """The figures over all problems given, which have been answered and judged; they are noted with the run.
 
@@ -73,19 +75,23 @@ def arm_result(
         entry: the arm.
         adapter_set: what answered; None for the base.
         version: of the judge whose judgements count.
+        has_kl: whether the average KL is a figure; then all completions have it.
     """
-    ids = [problem_id(problem) for problem in problems]
-    attempts = load_attempts(db, run, ids, version=version)
+    tasks = {problem_id(problem): problem.task for problem in problems}
+    attempts = load_attempts(db, run, list(tasks), version=version)
     orders = shown_orders(db, run, problems, ranker=adapter_set.ranker if adapter_set else {})
     values = values_of(attempts, is_code=problems[0].layout != "choice", orders=orders, has_lead=entry.is_served)
-    figures = estimates_of(values, attempts)
+    if not has_kl:
+        values.pop("average_kl", None)  # perhaps some problems have it, of other calls
+    figures = estimates_of(values, attempts, tasks)
     headline = {name: figures[name].mean for name in HEADLINE if name in figures}
-    run = finish_run(db, run, EvaluateFigures(n_problems=len(ids), **headline))
+    run = finish_run(db, run, EvaluateFigures(n_problems=len(tasks), **headline))
     return ArmResult(
         entry=entry,
         adapter_set=adapter_set,
         run=run,
         attempts=attempts,
+        tasks=tasks,
         orders=orders,
         values=values,
         figures=figures,
@@ -106,7 +112,7 @@ def shown_orders(
     return found
 
 
-def write_rows(db: Database, runs: Sequence[EvaluateRun], rows: Sequence[Answered | Judged]) -> None:
+def write_rows(db: Database, runs: Sequence[EvaluateRun], rows: Sequence[Answered | Judged | Measured]) -> None:
     """Write what arms answered and what is said of it, all or none; `runs` are those of all arms.
 
     Raises:
@@ -117,8 +123,11 @@ def write_rows(db: Database, runs: Sequence[EvaluateRun], rows: Sequence[Answere
             run = runs[row.arm]
             if isinstance(row, Judged):
                 write_judgements(db, run, row.judgements)
+            elif isinstance(row, Measured):
+                _check_precision(db, run, row.made_with)
+                write_average_kl(db, run, row.problem_id, row.average_kl)
             else:
-                _check_precision(db, run, row.completions)
+                _check_precision(db, run, (row.completions[0].quantization, row.completions[0].device))
                 write_completions(db, run, row.completions)
 
 
@@ -164,8 +173,8 @@ def _others(adapter_set: AdapterSet | None) -> str:
     return BRANCHES if adapter_set is None or adapter_set.activation == "completion" else ""  # else samples, as ever
 
 
-def _check_precision(db: Database, run: EvaluateRun, completions: Sequence[Completion]) -> None:
-    before, now = made_with(db, run), (completions[0].quantization, completions[0].device)
+def _check_precision(db: Database, run: EvaluateRun, now: tuple[str, str]) -> None:
+    before = made_with(db, run)
     if before and before != now:
         raise BadInput(
             f"the store holds completions of {run.settings.arm} in {' on '.join(before)}, these are in "

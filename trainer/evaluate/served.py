@@ -10,10 +10,22 @@ from sqlite_utils import Database
 from spa_lsp.adapters.manifest import AdapterSet
 from spa_lsp.completion import CompletionRequest, CompletionResult
 from spa_lsp.progress import progress
-from trainer.evaluate.answering import Answered, Answering, EvaluationSettings, Judged, Model, ToAnswer, ToJudge
+from trainer.evaluate.answering import (
+    Answered,
+    Answering,
+    EvaluationSettings,
+    Judged,
+    Measured,
+    Model,
+    ToAnswer,
+    ToJudge,
+    ToMeasure,
+    has_pairs,
+    measured_text,
+)
 from trainer.evaluate.arms import ArmEntry
 from trainer.evaluate.benchmarks.problems import Problem
-from trainer.evaluate.completions import problem_id
+from trainer.evaluate.completions import load_completions, problem_id
 from trainer.evaluate.evaluation import ArmResult, arm_result, arm_run, missing_problems, write_rows
 from trainer.evaluate.figures.metrics import average_kl
 from trainer.evaluate.judgements import rules_version, unjudged
@@ -64,6 +76,7 @@ def run_arms(
         for arm, run in enumerate(runs)
         for problem, completions in unjudged(db, run, problems, version=version)
     ]
+    to_measure = list(_to_measure(db, runs, problems, sets, settings)) if has_kl else []
     work = Answering(
         model=model,
         arms=[(entry, TravellingSet(found) if found else None) for entry, found in sets],
@@ -71,20 +84,20 @@ def run_arms(
         version=version,
         has_kl=has_kl,
         may_be_unsafe=may_be_unsafe,
-        asks=bool(to_answer),
+        asks=bool(to_answer or to_measure),
     )
-    n_missing = sum(len(piece.problems) for piece in to_answer)
+    n_missing = sum(len(piece.problems) for piece in to_answer) + len(to_measure)
     with progress(problems[0].benchmark, n_missing, "answers") if n_missing else nullcontext() as bar:
 
-        def take(rows: Sequence[Answered | Judged]) -> None:
+        def take(rows: Sequence[Answered | Judged | Measured]) -> None:
             write_rows(db, runs, rows)
             if bar:
-                bar.advance(sum(isinstance(row, Answered) for row in rows))
+                bar.advance(sum(not isinstance(row, Judged) for row in rows))
 
-        pieces: list[ToAnswer | ToJudge] = [*to_judge, *to_answer]
+        pieces: list[ToAnswer | ToJudge | ToMeasure] = [*to_judge, *to_measure, *to_answer]
         (executor or Local()).run(work, pieces, take)
     return [
-        arm_result(db, run, problems, entry, adapter_set=adapter_set, version=version)
+        arm_result(db, run, problems, entry, adapter_set=adapter_set, version=version, has_kl=has_kl)
         for run, (entry, adapter_set) in zip(runs, sets, strict=True)
     ]
 
@@ -97,6 +110,23 @@ def _to_answer(db: Database, runs: Sequence[EvaluateRun], problems: Sequence[Pro
             yield ToAnswer(arm=arm, problems=own)
 
 
+def _to_measure(
+    db: Database,
+    runs: Sequence[EvaluateRun],
+    problems: Sequence[Problem],
+    sets: Sequence[tuple[ArmEntry, AdapterSet | None]],
+    settings: EvaluationSettings,
+) -> Iterator[ToMeasure]:
+    """What was answered without the average KL; an answer without text has none."""
+    for arm, (run, own) in enumerate(zip(runs, sets, strict=True)):
+        for problem in problems if has_pairs(*own) else ():
+            completions = load_completions(db, run, problem_id(problem))
+            if completions and completions[0].average_kl is None:
+                text = measured_text(problem, [each.text for each in completions], settings)
+                if text:
+                    yield ToMeasure(arm=arm, problem=problem, text=text)
+
+
 class Served:
     """The completer of all arms: loads the base when the first answer is wanted, then swaps sets."""
 
@@ -107,6 +137,12 @@ class Served:
 
     def __reduce__(self) -> tuple[type["Served"], tuple[str, str]]:
         return Served, (self.base_id, self._quantization)  # it travels without the base
+
+    @property
+    def made_with(self) -> tuple[str, str]:
+        """As `Model.made_with`."""
+        base = self._ready().base
+        return base.quantization, base.device
 
     def use(self, adapter_set: AdapterSet | None) -> None:
         """Answer with this set from now on; None: there are only base rows."""

@@ -113,6 +113,7 @@ class Comparison:
     base: str
     quantization: str
     n_problems: int
+    begun_chars: int | None
     arms: Sequence[Arm]
     differences: Sequence[Difference]
     sources: Sequence[str]
@@ -187,6 +188,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _comparisons(document: Mapping[str, Any], source: str) -> list[tuple[str, Comparison]]:
     """The benchmarks of one export, each with the key of what it can be put together with."""
     settings = _typed(document["settings"], dict)
+    begun_chars = settings.get("begun_chars")  # older exports do not say
     found = []
     for own in _typed(document["benchmarks"], list):
         arms = [_arm(arm) for arm in own["arms"]]
@@ -195,13 +197,14 @@ def _comparisons(document: Mapping[str, Any], source: str) -> list[tuple[str, Co
             base=_typed(settings["base"], str),
             quantization=_typed(settings["quantization"], str),
             n_problems=_count(own["n_problems"]),
+            begun_chars=None if begun_chars is None else _count(begun_chars),
             arms=arms,
             differences=[_difference(difference, settings) for difference in own["differences"]],
             sources=[source],
         )
         asked = sorted({problem.task_id for arm in arms for problem in arm.problems}) or settings.get("seed")
         key = [comparison.benchmark, comparison.base, comparison.quantization, comparison.n_problems, asked]
-        found.append((json.dumps([*key, settings.get("max_tokens")]), comparison))
+        found.append((json.dumps([*key, settings.get("max_tokens"), begun_chars]), comparison))
     return found
 
 

@@ -88,7 +88,8 @@ def heading(comparison: Comparison) -> str:
     """What was asked of whom."""
     n = comparison.n_problems
     problems = "1 problem" if n == 1 else f"{n} problems"
-    return f"{comparison.benchmark}, {problems}, {comparison.base} in {comparison.quantization}"
+    begun = f", --begun-chars {comparison.begun_chars}" if comparison.begun_chars else ""
+    return f"{comparison.benchmark}, {problems}, {comparison.base} in {comparison.quantization}{begun}"
 
 
 def markdown(report: Report) -> str:

@@ -16,7 +16,8 @@ from trainer.rows.records import content_id
 def evaluation_path(document: Mapping[str, Any]) -> Path:
     """Where an export is kept: the same command, called again, has the same place."""
     asked = [[own["name"], own["n_problems"], [arm["run_id"] for arm in own["arms"]]] for own in document["benchmarks"]]
-    return _folder() / f"{content_id(asked)[:16]}.json"
+    begun_chars = document["settings"].get("begun_chars")  # no part of a run, which has problems with and without
+    return _folder() / f"{content_id([*asked, begun_chars] if begun_chars else asked)[:16]}.json"
 
 
 def find_evaluation(run_id: str | None) -> Path:

@@ -227,3 +227,23 @@ def test_infillings_are_asked_from_an_anchor_some_characters_back(tiny_options, 
     monkeypatch.setattr("trainer.cli.evaluate.anchor_back", lambda problem, most: asked.append(most) or problem)
     assert invoke(*tiny_options, "--arms", "base", "--begun-chars", "40").exit_code == 0
     assert asked == [40, 40]
+
+
+# #15
+@pytest.mark.usefixtures("sandbox", "tiny_base")
+def test_an_evaluation_with_begun_characters_is_kept_beside_the_one_without(tiny_options):
+    for options in ([], ["--begun-chars", "40"]):
+        assert invoke(*tiny_options, "--arms", "base", *options).exit_code == 0
+    kept = [json.loads(path.read_text()) for path in find_evaluation(None).parent.glob("*.json")]
+    assert {own["settings"]["begun_chars"] for own in kept} == {None, 40}
+    assert len({own["benchmarks"][0]["arms"][0]["run_id"] for own in kept}) == 1
+
+
+# #15
+@pytest.mark.usefixtures("sandbox", "tiny_set")
+def test_kl_left_out_once_is_measured_by_a_call_without_no_kl(tiny_options):
+    options = [*tiny_options, "--arms", "influence=mine", "--k", "3", "--no-train", "--json"]
+    before, after = (json.loads(invoke(*options, *more).stdout) for more in (["--no-kl"], []))
+    figures = [own["benchmarks"][0]["arms"][0]["figures"] for own in (before, after)]
+    assert "average_kl" not in figures[0] and figures[1].pop("average_kl")["mean"] > 0
+    assert figures[0] == figures[1]

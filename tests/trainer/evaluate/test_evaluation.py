@@ -18,6 +18,7 @@ from trainer.evaluate.answering import EvaluationSettings
 from trainer.evaluate.arms import parse_arms
 from trainer.evaluate.benchmarks.problems import anchor_back
 from trainer.evaluate.figures.estimates import likeliest_by_adapter, needed_packages
+from trainer.evaluate.figures.export import differences
 from trainer.evaluate.judge.verdict import Verdict
 from trainer.evaluate.judgements import rules_version
 from trainer.evaluate.served import BLOCK_PROBLEMS, run_arms
@@ -54,6 +55,10 @@ class FakeModel:
     log_likelihoods: Callable[[Any], dict[str, list[float]]] = lambda _: {}
     base_id: str = "fake-base"
     used: list[Any] = field(default_factory=list)
+
+    @property
+    def made_with(self):
+        return NAMES["quantization"], NAMES["device"]
 
     def use(self, adapter_set):
         self.used.append(adapter_set.name if adapter_set else "base")
@@ -399,6 +404,40 @@ def test_kl_is_not_measured_where_it_is_not_wanted(evaluate, problems):
     assert "average_kl" not in result.figures
 
 
+# #15
+def test_kl_that_was_not_wanted_before_is_measured_on_the_stored_completions(evaluate, problems):
+    evaluate(FakeCompleter(texts=TEXTS), problems[:2], has_kl=False)
+    wanted = {"average_kl": lambda request, text: TEXTS.index(text) + request.seed / 2**40}
+    at_once = evaluate(FakeCompleter(texts=TEXTS), problems, "random", measured=wanted)
+    completer = FakeCompleter(texts=TEXTS)
+    result = evaluate(completer, problems, measured=wanted)
+    assert len(completer.asked) == 1 and len(result.values["average_kl"]) == 3
+    assert result.values["average_kl"] == at_once.values["average_kl"]
+    again = evaluate(FakeCompleter(), problems, measured={"average_kl": pytest.fail})
+    assert again.figures == result.figures
+
+
+# #15
+def test_kl_of_some_problems_is_no_figure_of_all(evaluate, problems):
+    evaluate(FakeCompleter(texts=TEXTS), problems[:1], measured={"average_kl": lambda *_: 0.25})
+    result = evaluate(FakeCompleter(texts=TEXTS), problems, has_kl=False)
+    assert "average_kl" not in result.figures
+
+
+# #15
+def test_kl_in_another_precision_is_not_mixed_in(evaluate, problems, monkeypatch):
+    evaluate(FakeCompleter(texts=TEXTS), problems, has_kl=False)
+    monkeypatch.setitem(NAMES, "quantization", "nf4")
+    with pytest.raises(BadInput, match="in fp32 on cpu, these are in nf4 on cpu; pass --quantization fp32"):
+        evaluate(FakeCompleter(texts=TEXTS), problems, measured={"average_kl": lambda *_: 0.25})
+
+
+# #15
+def test_an_answer_without_text_has_no_kl_to_come_later(evaluate, problems):
+    evaluate(FakeCompleter(texts=("", "")), problems, has_kl=False)
+    evaluate(FakeCompleter(), problems, measured={"average_kl": pytest.fail})
+
+
 @pytest.fixture
 def question(problem):
     fields = {"layout": "choice", "instruction": "Which?", "options": ("A", "B"), "answer": "B", "benchmark": "own"}
@@ -468,3 +507,22 @@ def test_only_the_arm_that_lacks_answers_is_asked(evaluate_arms, problems):
     results = evaluate_arms(model, problems, "base,random")
     assert (model.used, len(model.completer.asked)) == ([results[1].adapter_set.name], 3)
     assert [result.entry.label for result in results] == ["base", "random"]
+
+
+@pytest.fixture
+def gaps(problem):
+    """Two of each of two tasks."""
+    names = ("0/L1", "0/L2", "1/L1", "1/L2")
+    return [replace(problem, task_id=f"Multi/HumanEval/{name}", benchmark="infilling-multi") for name in names]
+
+
+# #15
+def test_gaps_of_one_task_are_drawn_together_in_figures_and_in_differences(evaluate, gaps):
+    base = evaluate(FakeCompleter(texts=(BUILTIN,)), gaps, "base")
+    evaluate(FakeCompleter(texts=(WRONG,)), gaps[:2])
+    influence = evaluate(FakeCompleter(texts=(BUILTIN,)), gaps)  # all wrong in the first task, all right in the second
+    assert [vars(influence.figures[name]) for name in ("pass_at_1", "pass_at_1_min")] == [
+        {"mean": 0.5, "low": 0, "high": 1, "standard_error": pytest.approx(error, abs=0.01)} for error in (0.5, 0.35)
+    ]
+    (found,) = [own for own in differences([base, influence]) if own["figure"] == "pass_at_1"]
+    assert (found["mean"], found["low"], found["high"]) == (-0.5, -1, 0)

@@ -1,10 +1,15 @@
 """Reading exports, and putting together what belongs together."""
 
+from pathlib import Path
+
 import pytest
 
 from spa_lsp.errors import BadInput, NotFound, TooNew
 from tests.trainer.report import example
 from trainer.report.exports import FORMAT, read_report
+from trainer.report.tables import heading
+
+MODELS = Path(__file__).parents[3] / "models"
 
 
 def labels(comparison):
@@ -50,6 +55,32 @@ def test_exports_of_other_bases_stay_apart(export):
     other = example.usual()
     other["settings"]["base"] = "large"
     assert len(read_report([export(), export(other, "other.json")]).comparisons) == 2
+
+
+# #15
+def test_the_same_arms_with_and_without_begun_characters_keep_their_figures(export):
+    plain, begun = example.usual(), example.usual()
+    begun["settings"]["begun_chars"] = 40
+    begun["benchmarks"][0]["arms"][0]["figures"]["pass_at_1"] = example.figure(0.25)
+    found = read_report([export(plain, "plain.json"), export(begun, "begun.json")]).comparisons
+    assert [own.arms[0].figures["pass_at_1"].mean for own in found] == [0.53, 0.25]
+    assert list(map(heading, found)) == [
+        "made-up, 3 problems, tiny in fp32",
+        "made-up, 3 problems, tiny in fp32, --begun-chars 40",
+    ]
+
+
+# #15
+def test_an_export_from_before_begun_characters_were_named_goes_with_those_without(export):
+    older, plain = example.usual(2), example.usual(4)
+    plain["settings"]["begun_chars"] = None
+    assert len(read_report([export(older, "older.json"), export(plain, "plain.json")]).comparisons) == 1
+
+
+# #15
+@pytest.mark.parametrize("path", sorted(MODELS.rglob("figures-*.json")), ids=lambda path: path.name)
+def test_published_figures_are_still_read(path):
+    assert [own.begun_chars for own in read_report([path]).comparisons][0] is None
 
 
 def test_arms_with_one_label_and_other_runs_are_told_apart(export):
@@ -155,12 +186,12 @@ def test_what_evaluate_writes_is_read(tmp_path):
         Problem(task_id=f"made-up/{n}", prefix="def f(a):\n    ", solution="return a", canary="tweet") for n in (1, 2)
     ]
     attempts = {own.task_id: [attempt(own, 0, verdict="pass"), attempt(own, 1, verdict="fail")] for own in problems}
-    values = values_of(attempts, is_code=True)
+    values, tasks = values_of(attempts, is_code=True), {own.task_id: own.task for own in problems}
     run = Run(id="r1", stage=EVALUATE, is_finished=False, settings=None, parents=EvaluateParents(), seed=0, found=None,
               versions={}, git_commit=None, record={})  # fmt: skip
     arms = [
-        ArmResult(entry=entry, adapter_set=None, run=run, attempts=attempts, orders={own: [1] for own in attempts},
-                  values=values, figures=estimates_of(values, attempts))
+        ArmResult(entry=entry, adapter_set=None, run=run, attempts=attempts, tasks=tasks,
+                  orders={own: [1] for own in attempts}, values=values, figures=estimates_of(values, attempts, tasks))
         for entry in parse_arms("base@0.2,base@0.8", k=2)
     ]  # fmt: skip
     result = BenchmarkResult(name="made-up", problems=problems, arms=arms)

@@ -10,7 +10,7 @@ from trainer.evaluate.benchmarks.evalplus import load_humaneval_plus, load_mbpp,
 from trainer.evaluate.benchmarks.hub import FromHub
 from trainer.evaluate.benchmarks.mbpp_gaps import load_mbpp_gaps
 from trainer.evaluate.benchmarks.own import load_own
-from trainer.evaluate.benchmarks.problems import Problem, eligible, in_rounds, read_infilling
+from trainer.evaluate.benchmarks.problems import INFILLING, Problem, eligible, in_rounds, read_infilling
 
 CodeBenchmark = Literal[
     "humaneval",
@@ -56,7 +56,7 @@ def load_benchmark(
     problems = _load_all(name, data_dir, from_hub)
     if limit is None:
         return problems
-    if name == "infilling-multi" or name == "infilling-single":
+    if name in INFILLING:
         return in_rounds(eligible(problems), seed=seed)[:limit]
     return random.Random(seed).sample(problems, len(problems))[:limit]
 

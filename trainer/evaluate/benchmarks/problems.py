@@ -34,6 +34,7 @@ HOW_TO_GET = (
     "get the *.jsonl.gz files of https://github.com/openai/human-eval-infilling (folder data/, commit 88062ff9) "
     f"into DIR/{FOLDER}/ and pass --data DIR or set SPA_DATA=DIR"
 )
+INFILLING = tuple(f"infilling-{kind}" for kind in FILES)
 MIN_BEGUN = 5  # characters behind an anchor
 MIDDLE_LINES = (2, 8)  # non-blank lines of a multi-line middle; longer ones no small base writes
 LIMITS = Limits(wall_s=20.0, cpu_s=8.0)  # the slowest known solution of MBPP takes 3 s of processor time
@@ -75,6 +76,12 @@ class Problem:
         """The program as the judge runs it, with what its test calls."""
         program = self.program(completion)
         return f"{program}\n\n{self.probe}" if self.probe else program
+
+    @property
+    def task(self) -> str:
+        """What it shares with other problems of its benchmark: of HumanEval-Infilling a task, else it stands alone."""
+        # "MultiLineInfilling/HumanEval/0/L0_L5" without its lines
+        return self.task_id.rsplit("/", 1)[0] if self.benchmark in INFILLING else self.task_id
 
     @property
     def compared(self) -> str:
@@ -146,6 +153,5 @@ def _is_middle_in_range(problem: Problem) -> bool:
 def _group_by_task(problems: Sequence[Problem]) -> list[list[Problem]]:
     groups: dict[str, list[Problem]] = {}
     for problem in problems:
-        task = problem.task_id.rsplit("/", 1)[0]  # "MultiLineInfilling/HumanEval/0/L0_L5" without its lines
-        groups.setdefault(task, []).append(problem)
+        groups.setdefault(problem.task, []).append(problem)
     return list(groups.values())

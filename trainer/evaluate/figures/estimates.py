@@ -54,14 +54,22 @@ def values_of(
     return {name: own for name, own in found.items() if not name.endswith(NEEDS_SHARE) or any(own.values())}
 
 
-def estimates_of(values: Values, attempts: Mapping[str, Sequence[Attempt]]) -> dict[str, Estimate]:
-    """The figures over all problems, and the least adapter's pass@1."""
-    found = {name: estimate(list(own.values())) for name, own in values.items()}
+def estimates_of(
+    values: Values, attempts: Mapping[str, Sequence[Attempt]], tasks: Mapping[str, str]
+) -> dict[str, Estimate]:
+    """The figures over all problems, and the least adapter's pass@1; `tasks` has the task of each problem."""
+    found = {name: estimate_of(own, tasks) for name, own in values.items()}
     by_adapter = passes_by_adapter(attempts)
     judged = [key for key in attempts if by_adapter and all(key in own for own in by_adapter.values())]
     if judged:
-        found[MINIMUM] = minimum_estimate([[own[key] for key in judged] for own in by_adapter.values()])
+        columns = [[own[key] for key in judged] for own in by_adapter.values()]
+        found[MINIMUM] = minimum_estimate(columns, tasks=[tasks[key] for key in judged])
     return found
+
+
+def estimate_of(values: Mapping[str, float], tasks: Mapping[str, str]) -> Estimate:
+    """A figure over the problems that have it."""
+    return estimate(list(values.values()), tasks=[tasks[key] for key in values])
 
 
 def needed_packages(attempts: Mapping[str, Sequence[Attempt]]) -> dict[str, int]:

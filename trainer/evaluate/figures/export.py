@@ -1,8 +1,9 @@
 """The export of an evaluation: one JSON document with all that a report needs. Makes plain data, computes no figure.
 
     {"format": 1,
-     "settings": {"base", "quantization", "device", "sandbox", "k", "seed", "max_tokens", "top_p",
-                  "allow_packages": [NAME], "budget": {...},
+     "settings": {"base", "quantization", "device", "sandbox", "k", "seed", "max_tokens",
+                  "begun_chars": as asked with --begun-chars | null, "top_p", "allow_packages": [NAME],
+                  "budget": {...},
                   "versions": {package: version}, "git_commit", "machine": {"processor", "n_cores", "memory_gib"}},
      "benchmarks": [
        {"name", "n_problems",
@@ -28,10 +29,11 @@ before the server's work on the text; `stops_share`, `n_tokens` (a completion's 
 `average_kl` (nats per token, greedy sets only), `accuracy_loglik` (of questions with options, beside `pass_at_1`, which
 is that of the generated answers). Questions have the level `exact` alone and no `parse_share`: their answers are no
 programs.
-`low` and `high` bound the 95 % bootstrap interval over problems, paired in `differences`, which are `first - second`.
+`low` and `high` bound the 95 % bootstrap interval over problems, paired in `differences`, which are `first - second`;
+gaps of one HumanEval task are drawn together.
 A `verdict` is `needs numpy` where a program was not judged for want of a package; figures of what is right leave such
 completions out, and `needs_share` is their share, where there are any.
-`standard_error` is null for a single problem. A class is a number within its problem, null for no class. `shown_as` is
+`standard_error` is null for a single task. A class is a number within its problem, null for no class. `shown_as` is
 an alternative's place in the order in which an editor shows them, from 0; null where it shows it not at all, and for
 all that is no infilling.
 """
@@ -50,8 +52,14 @@ from trainer.evaluate.answering import EvaluationSettings
 from trainer.evaluate.arms import pairs
 from trainer.evaluate.benchmarks.problems import Problem
 from trainer.evaluate.evaluation import ArmResult
-from trainer.evaluate.figures.bootstrap import estimate, paired_bootstrap
-from trainer.evaluate.figures.estimates import COMPARED, likeliest_by_adapter, needed_packages, passes_by_adapter
+from trainer.evaluate.figures.bootstrap import paired_bootstrap
+from trainer.evaluate.figures.estimates import (
+    COMPARED,
+    estimate_of,
+    likeliest_by_adapter,
+    needed_packages,
+    passes_by_adapter,
+)
 from trainer.evaluate.sameness.distinct import LEVELS
 
 FORMAT = 1
@@ -125,6 +133,7 @@ def _settings(
         "k": max(result.entry.k for result in results[0].arms),
         "seed": settings.seed,
         "max_tokens": settings.max_tokens,
+        "begun_chars": settings.begun_chars,
         "top_p": TOP_P,
         "allow_packages": list(settings.allow_packages),
         "budget": budget,
@@ -176,6 +185,7 @@ def _arm(result: ArmResult, problems: Sequence[Problem]) -> dict[str, Any]:
 
 
 def _by_adapter(result: ArmResult) -> list[dict[str, Any]]:
+    tasks = result.tasks
     labels = {attempt.adapter: attempt.label for own in result.attempts.values() for attempt in own}
     sizes = (
         {own.name: own.figures.get("n_samples") for own in result.adapter_set.adapters} if result.adapter_set else {}
@@ -189,7 +199,7 @@ def _by_adapter(result: ArmResult) -> list[dict[str, Any]]:
             "adapter": adapter,
             "label": labels[adapter],
             "n_samples": sizes.get(adapter),
-            **{name: asdict(estimate(list(own[adapter].values()))) for name, own in figures.items() if adapter in own},
+            **{name: asdict(estimate_of(own[adapter], tasks)) for name, own in figures.items() if adapter in own},
         }
         for adapter in figures["pass_at_1"]
     ]
@@ -221,6 +231,7 @@ def differences(arms: Sequence[ArmResult]) -> list[dict[str, Any]]:
             values = [by_label[entry.label].values.get(name, {}) for entry in (first, second)]
             common = [key for key in values[0] if key in values[1]]
             if common:
-                interval = paired_bootstrap(*([own[key] for key in common] for own in values))
+                tasks = [by_label[first.label].tasks[key] for key in common]
+                interval = paired_bootstrap(*([own[key] for key in common] for own in values), tasks=tasks)
                 found.append({"first": first.label, "second": second.label, "figure": name, **asdict(interval)})
     return found

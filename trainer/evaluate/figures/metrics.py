@@ -27,8 +27,8 @@ def dc_at_k(keys: Keys, passes: Sequence[bool]) -> int:
     return distinct_at_k([key for key, has_passed in zip(keys, passes, strict=True) if has_passed])
 
 
-def utility_at_k(keys: Keys, passes: Sequence[bool], *, patience: float = PATIENCE) -> float:
-    """What a reader gets who looks at the next one with chance `patience`; 1 when all k are right and different.
+def utility_at_k(keys: Keys, passes: Sequence[bool]) -> float:
+    """What a reader gets who looks at the next one with chance `PATIENCE`; 1 when all k are right and different.
 
     A completion of a class seen before earns nothing, nor does one that fails: (1-p)/(1-pᵏ) Σᵢ pⁱ⁻¹ newᵢ passᵢ.
 
@@ -39,8 +39,8 @@ def utility_at_k(keys: Keys, passes: Sequence[bool], *, patience: float = PATIEN
     for place, (key, has_passed) in enumerate(zip(keys, passes, strict=True)):
         if key is not None and key not in seen:
             seen.add(key)
-            total += patience**place * has_passed
-    return total * (1 - patience) / (1 - patience ** len(passes))
+            total += PATIENCE**place * has_passed
+    return total * (1 - PATIENCE) / (1 - PATIENCE ** len(passes))
 
 
 def pass_at_1(passes: Sequence[bool]) -> float:

@@ -47,7 +47,8 @@ def test_another_file_is_refused_with_both_hashes(tmp_path):
 @pytest.fixture
 def many(problem):
     """Twelve problems of four tasks, in no order."""
-    many = [dataclasses.replace(problem, task_id=f"Own/{n // 3}/L{n % 3}") for n in range(12)]
+    gap = dataclasses.replace(problem, benchmark="infilling-multi")
+    many = [dataclasses.replace(gap, task_id=f"Own/{n // 3}/L{n % 3}") for n in range(12)]
     return random.Random(0).sample(many, 12)
 
 
