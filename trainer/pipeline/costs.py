@@ -44,7 +44,7 @@ class Costs:
 def measure_costs(samples: Sequence[Sample], anchors: Sequence[Anchor], request: RunRequest) -> Costs:
     """Load the base, take one batch of gradients and a pass of a step, each on items of middling length, and time them.
 
-    Each is done twice and the second time counts: the first one also pays for what torch prepares.
+    Each is done before, a pass on the shortest items: the first time also pays for what torch prepares.
 
     Raises:
         BadInput: the base cannot infill and items or anchors ask for it, or no item fits.
@@ -71,9 +71,10 @@ def measure_costs(samples: Sequence[Sample], anchors: Sequence[Anchor], request:
         fitting = [item for each in own for item in each]
         widest = sorted(fitting, key=lambda item: item.n_tokens)[-k:]
         at_once = finetune.at_once or adapters_at_once(base, bank, widest, finetune.activation)
-        every = middling(fitting, k)
-        one_pass = [[every]]  # of a step: on a slow machine a whole one, done twice, would take minutes
-        step_s = finetune.accumulate * _second(lambda: train(base, bank, one_pass, finetune, at_once=at_once))
+        every, brief = middling(fitting, k), [min(fitting, key=lambda item: item.n_tokens)] * k
+        train_pass = partial(_train_pass, base, bank, finetune, at_once)
+        train_pass(brief)  # pays for what torch prepares; the pass that counts takes a minute on a slow machine
+        step_s = finetune.accumulate * _seconds(lambda: train_pass(every))
         shown.advance()
         one = every[len(every) // 2]
         held_out_s = _second(lambda: (adapter_losses(base, bank, one, finetune.activation), base_losses(base, [one])))
@@ -119,9 +120,20 @@ def _gradient_seconds(
     return [seconds / config.batch for seconds in found]
 
 
+def _train_pass(
+    base: LoadedBase, bank: AdapterBank, config: FinetuneConfig, at_once: int, items: Sequence[TokenItem]
+) -> None:
+    """The pass of a step, in which each adapter has one of the items."""
+    train(base, bank, [[items]], config, at_once=at_once)
+
+
 def _second(work: Callable[[], object]) -> float:
     """Seconds of the second run."""
     work()
+    return _seconds(work)
+
+
+def _seconds(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started

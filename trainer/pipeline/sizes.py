@@ -63,7 +63,7 @@ def fit(
     Raises:
         BadInput: not even the smallest run ends in time; the message says what does. The set has too many adapters.
     """
-    k = _n_parts(request, n_samples)
+    k = n_parts(request, n_samples)
     step_s = costs.step_s * k / request.partition.k
     most = request.most_steps or MAX_STEPS
     least = min(MIN_STEPS, most)
@@ -95,7 +95,12 @@ def fit(
     )
 
 
-def _n_parts(request: RunRequest, n_samples: int) -> int:
+def n_parts(request: RunRequest, n_samples: int) -> int:
+    """How many parts so few samples can have.
+
+    Raises:
+        BadInput: the set that is gone on from has more adapters than there are samples.
+    """
     k, set_name = request.partition.k, request.finetune.init_from
     if set_name is None:
         return min(k, max(MIN_K, n_samples // MIN_PER_PART))

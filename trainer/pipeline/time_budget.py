@@ -22,7 +22,7 @@ from trainer.configs import SourcesConfig
 from trainer.data.samples import Sample
 from trainer.pipeline.choice import choose_ways, method_without_gradients
 from trainer.pipeline.request import RunRequest
-from trainer.pipeline.sizes import fit
+from trainer.pipeline.sizes import fit, n_parts
 from trainer.pipeline.stage_rows import usable_samples
 from trainer.rows.records import content_id
 from trainer.rows.runs import begin_run, finish_run, finished_run
@@ -116,6 +116,8 @@ class TimeBudget:
         return usable_samples(db, request.items, request.language, request.limit, request.seed)
 
     def _fit(self, samples: Sequence[Sample], anchors: Sequence[Anchor], request: RunRequest) -> SizesFigures:
+        k = n_parts(request, len(samples))  # as many adapters are measured
+        request = replace(request, partition=replace(request.partition, k=k))
         costs = self.measure(samples, anchors, request)
         return fit(
             costs,
