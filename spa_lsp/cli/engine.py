@@ -18,9 +18,7 @@ def engine() -> None:
 
 
 @engine.command()
-@click.option(
-    "--base", "base_id", metavar="ID", default=Settings.base, show_default=True, help="Base, see spa-lsp models list."
-)
+@click.option("--base", "base_id", metavar="ID", help="Base, see spa-lsp models list.  [default: the best here]")
 @click.option("--set", "set_name", metavar="ID", help="Adapter set; '' is none.  [default: the one in use]")
 @click.option("--quantization", type=click.Choice(QUANTIZATIONS), default=Settings.quantization, show_default=True)
 @click.option(
@@ -33,15 +31,17 @@ def engine() -> None:
 @click.option("--max-memory-mb", type=click.IntRange(min=100), metavar="MB", help="End when more memory is resident.")
 @click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
 def start(
-    base_id: str, set_name: str | None, quantization: str, idle_s: float, max_memory_mb: int | None, as_json: bool
+    base_id: str | None, set_name: str | None, quantization: str, idle_s: float, max_memory_mb: int | None, as_json: bool
 ) -> None:
     """Start the engine of a base, if it is not there, and wait until it has loaded.
 
     \b
         spa-lsp engine start
     """
+    from spa_lsp.cli._completer import own_base
     from spa_lsp.engine.client import EngineClient
 
+    base_id = own_base(base_id, set_name)
     with progress(f"load {base_id}", 100, "%") as shown:
         done = 0
 

@@ -4,6 +4,8 @@ from contextlib import closing
 import pytest
 from click.testing import CliRunner
 
+from spa_lsp import paths
+from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.cli import main
 from spa_lsp.engine import private_socket, supervisor
 from spa_lsp.engine.client import EngineClient
@@ -78,6 +80,36 @@ def test_start_waits_until_the_engine_has_loaded(path, monkeypatch):
     assert result.exit_code == 0 and status["state"] == "ready"
     assert json.loads(run("start", "--base", "fake-base", "--json").stdout)[0]["pid"] == status["pid"]
     run("stop")
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Engines of any base that a command starts; their bases, as they are started."""
+    bases = []
+
+    def command(base_id, _set_name, quantization, *_):
+        bases.append(base_id)
+        return fake_engine_command(supervisor.socket_path(base_id, quantization))
+
+    monkeypatch.setattr(supervisor, "engine_command", command)
+    yield bases
+    run("stop")
+
+
+# #15
+@pytest.mark.parametrize("named", [(), ("--base", "auto")])
+def test_start_without_a_base_starts_the_engine_that_an_editor_would_ask(started, named):
+    (status,) = json.loads(run("start", *named, "--json").stdout)
+    assert started == [DEFAULT_BASE] and status["socket"] == str(supervisor.socket_path(DEFAULT_BASE, "auto"))
+    assert len(json.loads(run("status", "--json").stdout)) == 1
+    assert run("stop").output.startswith("stopped the engine of ")
+
+
+# #15
+def test_start_without_a_base_goes_by_the_users_own_file(started):
+    paths.config_dir().mkdir(parents=True)
+    (paths.config_dir() / "config.toml").write_text('base = "fake-base"\n')
+    assert run("start").exit_code == 0 and started == ["fake-base"]
 
 
 def test_start_fails_with_the_engines_own_reason(path, monkeypatch):
