@@ -54,7 +54,7 @@ def complete(
     stop: StopPolicy | Literal["auto"],
     base_id: str | None,
     set_name: str | None,
-    quantization: str,
+    quantization: str | None,
     engine: str | None,
     is_local: bool,
     as_json: bool,

@@ -38,7 +38,7 @@ def demo(
     max_tokens: int,
     base_id: str | None,
     set_name: str | None,
-    quantization: str,
+    quantization: str | None,
     engine: str | None,
     is_local: bool,
     as_json: bool,

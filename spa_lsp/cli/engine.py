@@ -9,7 +9,7 @@ import click
 
 from spa_lsp.errors import NotFound
 from spa_lsp.progress import BYTES, format_amount, format_seconds, progress
-from spa_lsp.settings.schema import QUANTIZATIONS, Settings
+from spa_lsp.settings.schema import QUANTIZATIONS
 
 
 @click.group()
@@ -18,31 +18,33 @@ def engine() -> None:
 
 
 @engine.command()
-@click.option("--base", "base_id", metavar="ID", help="Base, see spa-lsp models list.  [default: the best here]")
-@click.option("--set", "set_name", metavar="ID", help="Adapter set; '' is none.  [default: the one in use]")
-@click.option("--quantization", type=click.Choice(QUANTIZATIONS), default=Settings.quantization, show_default=True)
-@click.option(
-    "--idle-s",
-    type=click.FloatRange(min=1),
-    default=Settings.engine_idle_s,
-    show_default=True,
-    help="End after so many seconds without a client.",
-)
+@click.option("--base", "base_id", metavar="ID", help="Base, see spa-lsp models list.")
+@click.option("--set", "set_name", metavar="ID", help="Adapter set; '' is none.")
+@click.option("--quantization", type=click.Choice(QUANTIZATIONS), help="Precision of the base.")
+@click.option("--idle-s", type=click.FloatRange(min=1), help="End after so many seconds without a client.")
 @click.option("--max-memory-mb", type=click.IntRange(min=100), metavar="MB", help="End when more memory is resident.")
 @click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
 def start(
-    base_id: str | None, set_name: str | None, quantization: str, idle_s: float, max_memory_mb: int | None, as_json: bool
+    base_id: str | None,
+    set_name: str | None,
+    quantization: str | None,
+    idle_s: float | None,
+    max_memory_mb: int | None,
+    as_json: bool,
 ) -> None:
     """Start the engine of a base, if it is not there, and wait until it has loaded.
+
+    Options that are left out are as your own settings say.
 
     \b
         spa-lsp engine start
     """
-    from spa_lsp.cli._completer import own_base
+    from spa_lsp.cli._completer import choose_model, own_settings
     from spa_lsp.engine.client import EngineClient
 
-    base_id = own_base(base_id, set_name)
-    with progress(f"load {base_id}", 100, "%") as shown:
+    own = own_settings()
+    model = choose_model(base_id, set_name, quantization)
+    with progress(f"load {model.base_id}", 100, "%") as shown:
         done = 0
 
         def on_loading(stage: str, fraction: float) -> None:
@@ -51,7 +53,12 @@ def start(
             done = round(fraction * 100)
 
         client = EngineClient.connect(
-            base_id, set_name, quantization, idle_s=idle_s, max_memory_mb=max_memory_mb, on_loading=on_loading
+            model.base_id,
+            model.set_name,
+            model.quantization,
+            idle_s=own.engine_idle_s if idle_s is None else idle_s,
+            max_memory_mb=max_memory_mb or own.max_memory_mb or None,
+            on_loading=on_loading,
         )
         with closing(client):
             client.wait_until_loaded()

@@ -84,15 +84,15 @@ def test_start_waits_until_the_engine_has_loaded(path, monkeypatch):
 
 @pytest.fixture
 def started(monkeypatch):
-    """Engines of any base that a command starts; their bases, as they are started."""
-    bases = []
+    """Engines of any base that a command starts; what they are started with."""
+    found = []
 
-    def command(base_id, _set_name, quantization, *_):
-        bases.append(base_id)
+    def command(base_id, set_name, quantization, *limits):
+        found.append((base_id, set_name, quantization, *limits))
         return fake_engine_command(supervisor.socket_path(base_id, quantization))
 
     monkeypatch.setattr(supervisor, "engine_command", command)
-    yield bases
+    yield found
     run("stop")
 
 
@@ -100,16 +100,26 @@ def started(monkeypatch):
 @pytest.mark.parametrize("named", [(), ("--base", "auto")])
 def test_start_without_a_base_starts_the_engine_that_an_editor_would_ask(started, named):
     (status,) = json.loads(run("start", *named, "--json").stdout)
-    assert started == [DEFAULT_BASE] and status["socket"] == str(supervisor.socket_path(DEFAULT_BASE, "auto"))
+    assert started[0][0] == DEFAULT_BASE and status["socket"] == str(supervisor.socket_path(DEFAULT_BASE, "auto"))
     assert len(json.loads(run("status", "--json").stdout)) == 1
     assert run("stop").output.startswith("stopped the engine of ")
 
 
 # #15
-def test_start_without_a_base_goes_by_the_users_own_file(started):
+def test_start_goes_by_the_users_own_file_unless_it_is_told(started):
+    own = [
+        'base = "fake-base"',
+        'adapter_set = ""',
+        'quantization = "nf4"',
+        "engine_idle_s = 30",
+        "max_memory_mb = 50000",
+    ]
     paths.config_dir().mkdir(parents=True)
-    (paths.config_dir() / "config.toml").write_text('base = "fake-base"\n')
-    assert run("start").exit_code == 0 and started == ["fake-base"]
+    (paths.config_dir() / "config.toml").write_text("\n".join(own))
+    assert run("start").exit_code == 0
+    told = ["--set", "a", "--quantization", "int8", "--idle-s", "40", "--max-memory-mb", "60000"]
+    assert run("start", *told).exit_code == 0
+    assert started == [("fake-base", "", "nf4", 30, 50000), ("fake-base", "a", "int8", 40, 60000)]
 
 
 def test_start_fails_with_the_engines_own_reason(path, monkeypatch):
