@@ -260,6 +260,39 @@ def test_without_a_base_the_one_of_the_own_settings_answers():
 
 
 # #15
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [(".env", "built-in: *.env"), ("hidden.py", ".gitignore: hidden.py"), ("a/mine.py", "setting ignore: /a/")],
+)
+def test_a_file_that_a_rule_names_is_refused_before_anything_is_asked(engine, tmp_path, name, rule):
+    set_own('engine = "http://127.0.0.1:1"\n')  # nobody listens there
+    (tmp_path / ".gitignore").write_text("hidden.py\n")
+    (tmp_path / ".spa-lsp.toml").write_text('ignore = ["/a/"]\n')
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(CODE)
+    result = complete(f"{path}:2:5", "--engine", "local", status=1)
+    assert result.output == f"Error: {path} is left alone ({rule}); choose another file, or change that rule\n"
+    assert complete(f"{path}:2:5", status=1).output == result.output and engine.asked == []
+
+
+# #15
+def test_a_link_does_not_lead_to_a_file_that_a_rule_names(engine, tmp_path, file):
+    (tmp_path / ".env").write_text(CODE)
+    file.unlink()
+    file.symlink_to(tmp_path / ".env")
+    assert "built-in: *.env" in complete(f"{file}:2:5", status=1).output and engine.asked == []
+
+
+# #15
+def test_the_own_settings_may_take_back_a_secret(engine, tmp_path):
+    set_own('ignore = ["!.env"]\n')
+    (tmp_path / ".env").write_text(CODE)
+    complete(f"{tmp_path / '.env'}:2:5")
+    assert len(engine.asked) == 1
+
+
+# #15
 @pytest.mark.parametrize("set_name", ["", "mine"])
 def test_set_and_precision_are_those_of_the_own_settings_unless_they_are_named(set_name):
     set_own(f'adapter_set = "{set_name}"\nquantization = "nf4"\n')
