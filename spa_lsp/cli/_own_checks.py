@@ -118,6 +118,9 @@ def check_engine() -> Finding:
     from spa_lsp.engine.client import has_own_store, running_engines
 
     running = running_engines()
+    if silent := next((each for each in running if each["state"] == "silent"), None):
+        text = f"process {silent['pid']} does not answer at {silent['socket']}"
+        return Finding(name="engine", state="note", text=text, fix="spa-lsp engine stop", details=silent)
     status = next(filter(has_own_store, running), None)
     n_others = sum(1 for each in running if not has_own_store(each))
     others = f"; engines of another store or cache: {n_others}" if n_others else ""

@@ -80,7 +80,8 @@ def stop(base_id: str | None) -> None:
     found = _running(base_id)
     for status in found:
         stop_engine(Path(status["socket"]))
-        click.echo(f"stopped the engine of {status['base']}, process {status['pid']}")
+        which = f"of {status['base']}" if status["base"] else "that did not answer"
+        click.echo(f"stopped the engine {which}, process {status['pid']}")
     if not found:
         click.echo("no engine is running")
 
@@ -101,9 +102,12 @@ def show_status(base_id: str | None, as_json: bool) -> None:
 
 
 def _running(base_id: str | None) -> list[dict[str, Any]]:
+    """Those of a base, or all; of one that does not answer, the socket says whether it is of that base."""
     from spa_lsp.engine.client import running_engines
+    from spa_lsp.engine.supervisor import socket_path
 
-    return [status for status in running_engines() if base_id in (None, status["base"])]
+    places = {str(socket_path(base_id, quantization)) for quantization in QUANTIZATIONS} if base_id else set()
+    return [each for each in running_engines() if base_id in (None, each["base"]) or each["socket"] in places]
 
 
 def _show(statuses: list[dict[str, Any]], *, as_json: bool) -> None:
@@ -117,7 +121,9 @@ def _show(statuses: list[dict[str, Any]], *, as_json: bool) -> None:
 
 
 def to_text(status: dict[str, Any]) -> str:
-    """One engine on three lines."""
+    """One engine on three lines, one that does not answer on two."""
+    if status["state"] == "silent":
+        return f"silent: process {status['pid']} does not answer; end it: spa-lsp engine stop\n  {status['socket']}"
     state = f"loading, {status['load_fraction']:.0%}" if status["state"] == "loading" else status["state"]
     failure = f": {status['error']}" if status["error"] else ""
     precision = f"{status['quantization']} ({status['kernel']})" if status.get("kernel") else status["quantization"]

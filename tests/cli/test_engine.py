@@ -1,16 +1,20 @@
 import json
-from contextlib import closing
+import os
+import signal
+from contextlib import closing, suppress
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
 from spa_lsp import paths
 from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.cli import main
+from spa_lsp.cli._own_checks import check_engine
 from spa_lsp.engine import private_socket, supervisor
 from spa_lsp.engine.client import EngineClient
 from spa_lsp.errors import NotFound
-from tests.fakes import FakeCompleter, engine_in_thread, fake_engine_command
+from tests.fakes import PATIENCE_S, FakeCompleter, engine_in_thread, fake_engine_command
 
 
 @pytest.fixture
@@ -66,6 +70,41 @@ def test_status_shows_why_an_engine_could_not_load(path):
 def test_stop_ends_the_engine(engine, path):
     assert "stopped the engine of fake-base" in run("stop").output
     assert private_socket.try_connect(path) is None
+
+
+@pytest.fixture
+def silent(path, monkeypatch):
+    """The process of an engine that hears and answers nothing."""
+    monkeypatch.setattr("spa_lsp.engine.client._STATUS_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("spa_lsp.engine.client._STOP_TIMEOUT_S", 0.2)
+    with closing(EngineClient(path, command=fake_engine_command(path))) as client:
+        pid = client.status()["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    yield psutil.Process(pid)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+# #15
+@pytest.mark.parametrize("named", [(), ("--base", "fake-base")])
+def test_an_engine_that_does_not_answer_is_shown_and_stopped(silent, path, named):
+    assert run("status", *named).output.startswith(f"silent: process {silent.pid} does not answer")
+    (status,) = json.loads(run("status", *named, "--json").output)
+    assert status == {"state": "silent", "base": "", "pid": silent.pid, "socket": str(path)}
+    assert run("stop", *named).output == f"stopped the engine that did not answer, process {silent.pid}\n"
+    silent.wait(PATIENCE_S)
+
+
+# #15
+def test_an_engine_that_does_not_answer_is_none_of_another_base(silent):
+    assert run("stop", "--base", "other").output == "no engine is running\n"
+    assert silent.is_running()
+
+
+# #15
+def test_the_doctor_says_how_to_end_an_engine_that_does_not_answer(silent):
+    found = check_engine()
+    assert (found.state, found.fix) == ("note", "spa-lsp engine stop") and str(silent.pid) in found.text
 
 
 def test_stop_may_name_a_base(engine, path):
