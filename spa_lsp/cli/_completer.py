@@ -74,7 +74,7 @@ def model_options(command: _Command) -> _Command:
         is_flag=True,
         help="Load the base in this process, for this one call, instead of asking the engine.",
     )
-    return _served_by(default=None, shown="the best here")(engine(local(command)))
+    return _served_by(base_id=None, quantization=None, shown="what your own settings say")(engine(local(command)))
 
 
 def _check_engine(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -89,25 +89,25 @@ def bench_options(command: _Command) -> _Command:
     """The options `--base`, `--set` and `--quantization` of a measurement: of the base that the goals are for."""
     from spa_lsp.bases.catalog import DEFAULT_BASE
 
-    return _served_by(default=DEFAULT_BASE, shown=DEFAULT_BASE)(command)
+    return _served_by(base_id=DEFAULT_BASE, quantization=Settings.quantization)(command)
 
 
-def _served_by(*, default: str | None, shown: str) -> Callable[[_Command], _Command]:
+def _served_by(*, base_id: str | None, quantization: str | None, shown: str = "") -> Callable[[_Command], _Command]:
+    """The three options with these defaults; where those are None, `shown` is what the help says instead."""
     options = (
         click.option(
             "--base",
             "base_id",
             metavar="ID",
-            default=default,
-            help=f"Base, see spa-lsp models list.  [default: {shown}]",
+            default=base_id,
+            help=f"Base, see spa-lsp models list.  [default: {base_id or shown}]",
         ),
         click.option("--set", "set_name", metavar="ID", help="Adapter set; '' is none.  [default: the one in use]"),
         click.option(
             "--quantization",
             type=click.Choice(QUANTIZATIONS),
-            default="auto",
-            show_default=True,
-            help="Precision of the base.",
+            default=quantization,
+            help=f"Precision of the base.  [default: {quantization or shown}]",
         ),
     )
 
@@ -139,25 +139,40 @@ def max_tokens_option(default: int) -> Callable[[_Command], _Command]:
 
 
 def choose_model(
-    base_id: str | None, set_name: str | None, quantization: str, *, engine: str | None = None, is_local: bool = False
+    base_id: str | None = None,
+    set_name: str | None = None,
+    quantization: str | None = None,
+    *,
+    engine: str | None = None,
+    is_local: bool = False,
 ) -> Model:
-    """The model that the options name; without a base the one that an editor would be served by."""
+    """The model that the options name; what they leave open is as the user's own settings have it."""
+    from spa_lsp.adapters.served_base import served_base
+
+    own = own_settings()
+    set_name = _own_set(own, base_id) if set_name is None else set_name
     return Model(
-        base_id=own_base(base_id, set_name),
+        base_id=served_base(base_id or own.base, set_name),
         set_name=set_name,
-        quantization=quantization,
+        quantization=quantization or own.quantization,
         is_local=is_local,
         engine=engine,
     )
 
 
-def own_base(base_id: str | None = None, set_name: str | None = None) -> str:
-    """The base that is named, else the one that the user's own settings mean."""
-    from spa_lsp.adapters.served_base import served_base
+def own_settings() -> Settings:
+    """What the user's own file says: a command has no editor and no workspace."""
     from spa_lsp.settings.files import read_settings
 
-    own = read_settings(None).settings
-    return served_base(base_id or own.base, set_name or own.adapter_set)
+    return read_settings(None).settings
+
+
+def _own_set(own: Settings, base_id: str | None) -> str | None:
+    """The set of the user's own file; where a command names another base than that means, the set is not for it."""
+    from spa_lsp.adapters.served_base import served_base
+
+    is_own_base = served_base(base_id or own.base, own.adapter_set) == served_base(own.base, own.adapter_set)
+    return own.adapter_set if own.adapter_set == "" or is_own_base else None
 
 
 @contextmanager
@@ -180,7 +195,7 @@ def open_completer(model: Model) -> Iterator[ReadyCompleter]:
         return
     check_model(model)
     with _Notice(f"loading {model.base_id}", about_s=LOAD_S) as notice:
-        ready = _load_here(model, notice.tell) if model.is_local else _connect(model, notice.tell)
+        ready = _load_here(model, notice.tell) if model.is_local else _connect(model, settings, notice.tell)
     try:
         yield ready
     finally:
@@ -190,12 +205,10 @@ def open_completer(model: Model) -> Iterator[ReadyCompleter]:
 
 
 def _engine_settings(model: Model) -> Settings:
-    """Of the user's own file what is about a server elsewhere, with what the command says of it."""
-    from spa_lsp.settings.files import read_settings
-
+    """The user's own settings, with what the command says of base, set and engine."""
     if model.is_local:
         return Settings()
-    own = read_settings(None).settings
+    own = own_settings()
     settings = replace(own, base=model.base_id, adapter_set=model.set_name)
     return with_engine(settings, model.engine) if model.engine else settings
 
@@ -251,11 +264,18 @@ def _load_here(model: Model, tell: Callable[[str, float], None]) -> ReadyComplet
     return ReadyCompleter(completer, (time.perf_counter() - started) * 1000)
 
 
-def _connect(model: Model, tell: Callable[[str, float], None]) -> ReadyCompleter:
+def _connect(model: Model, settings: Settings, tell: Callable[[str, float], None]) -> ReadyCompleter:
     from spa_lsp.engine.client import EngineClient
 
     started = time.perf_counter()
-    client = EngineClient.connect(model.base_id, model.set_name, model.quantization, on_loading=tell)
+    client = EngineClient.connect(
+        model.base_id,
+        model.set_name,
+        model.quantization,
+        idle_s=settings.engine_idle_s,
+        max_memory_mb=settings.max_memory_mb or None,
+        on_loading=tell,
+    )
     try:
         if client.status()["state"] == "ready":
             return ReadyCompleter(client, 0.0)

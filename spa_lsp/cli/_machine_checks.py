@@ -125,10 +125,10 @@ def check_memory(quantization: str) -> Finding:
 
     from spa_lsp.bases.catalog import find_base
     from spa_lsp.bases.choice import memory_needed
-    from spa_lsp.cli._completer import own_base
+    from spa_lsp.cli._completer import choose_model
 
     memory = psutil.virtual_memory()
-    needed = memory_needed(find_base(own_base()), quantization)
+    needed = memory_needed(find_base(choose_model().base_id), quantization)
     text = (
         f"{memory.available / GB:.1f} of {memory.total / GB:.1f} GB free, the engine needs about {needed / GB:.1f} GB"
     )

@@ -13,11 +13,11 @@ def check_base() -> Finding:
     """Whether the base that is served lies here converted, which others do, and what a larger one would bring."""
     from spa_lsp.bases.catalog import DEFAULT_BASE, find_base, installed_base, is_ready, load_catalog
     from spa_lsp.bases.choice import what_larger_brings
-    from spa_lsp.cli._completer import own_base
+    from spa_lsp.cli._completer import choose_model
     from spa_lsp.errors import NotFound
 
     ready = [base.id for base in load_catalog().values() if is_ready(base)]
-    served = own_base()
+    served = choose_model().base_id
     details = {"default": DEFAULT_BASE, "ready": ready, "served": served}
     try:
         installed = installed_base(find_base(served))
@@ -81,20 +81,23 @@ def check_set() -> Finding:
     """Whether the set that completions use is whole and fits the base that is served."""
     from spa_lsp.adapters import finding, selection
     from spa_lsp.adapters.transfer import verify_set
-    from spa_lsp.cli._completer import own_base
+    from spa_lsp.cli._completer import choose_model
     from spa_lsp.errors import NotFound
 
-    base_id = own_base()
+    model = choose_model()
+    if model.set_name == "":
+        return Finding(name="set", text=f"none, as your own settings say: {model.base_id} alone answers")
     try:
-        found = finding.find_set(None, base_id)
-    except NotFound as error:  # the base alone still answers
-        return Finding(name="set", state="note", text=error.what, fix=error.way_out)
+        found = finding.find_set(model.set_name, model.base_id)
+    except NotFound as error:  # the base alone still answers, but where a set is asked for by name
+        return Finding(name="set", state="bad" if model.set_name else "note", text=error.what, fix=error.way_out)
     details = {"name": found.name, "source": finding.source_of(found), "k": found.k, "set_id": found.set_id}
     problems = [f"{verdict.file}: {verdict.problem}" for verdict in verify_set(found) if verdict.problem]
     if problems:
         text = f"{found.name} ({details['source']}): {problems[0]}"
         return Finding(name="set", state="bad", text=text, fix="spa-lsp adapters use ANOTHER", details=details)
-    chosen = "chosen" if base_id in selection.read_selection() else "by default"
+    is_chosen = model.set_name or model.base_id in selection.read_selection()
+    chosen = "chosen" if is_chosen else "by default"
     text = f"{found.name} ({details['source']}, {chosen}), {found.k} adapters for {found.base_id}"
     return Finding(name="set", text=text, details=details)
 
@@ -115,6 +118,9 @@ def check_engine() -> Finding:
     from spa_lsp.engine.client import has_own_store, running_engines
 
     running = running_engines()
+    if silent := next((each for each in running if each["state"] == "silent"), None):
+        text = f"process {silent['pid']} does not answer at {silent['socket']}"
+        return Finding(name="engine", state="note", text=text, fix="spa-lsp engine stop", details=silent)
     status = next(filter(has_own_store, running), None)
     n_others = sum(1 for each in running if not has_own_store(each))
     others = f"; engines of another store or cache: {n_others}" if n_others else ""
@@ -146,8 +152,8 @@ def check_server() -> Finding:
 
 def _server_settings() -> "Settings | None":
     """The user's settings where they name a server in place of the engine."""
+    from spa_lsp.cli._completer import own_settings
     from spa_lsp.settings.engine_url import LOCAL
-    from spa_lsp.settings.files import read_settings
 
-    settings = read_settings(None).settings
+    settings = own_settings()
     return None if settings.engine == LOCAL else settings

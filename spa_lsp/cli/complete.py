@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from spa_lsp.cli import _completer as shared
+from spa_lsp.cli._ignored import refuse_ignored
 from spa_lsp.completion import CompletionRequest, CompletionResult, StopPolicy
 from spa_lsp.settings.schema import AUTO, STOP_POLICIES, Settings
 from spa_lsp.text.site import Site
@@ -54,7 +55,7 @@ def complete(
     stop: StopPolicy | Literal["auto"],
     base_id: str | None,
     set_name: str | None,
-    quantization: str,
+    quantization: str | None,
     engine: str | None,
     is_local: bool,
     as_json: bool,
@@ -68,6 +69,7 @@ def complete(
         spa-lsp complete src/cart.py:12:5
         spa-lsp complete src/cart.py:12:5 -k 3 --json
     """
+    refuse_ignored(place.path)
     text = read_text(place.path)
     site = _site(text, offset_of(text, place), language_of(place.path))
     request = CompletionRequest(

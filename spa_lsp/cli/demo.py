@@ -4,14 +4,16 @@ import itertools
 import json
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from spa_lsp.cli import _completer as shared
+from spa_lsp.cli._ignored import refuse_ignored
 from spa_lsp.cli.complete import to_json
 from spa_lsp.completion import Alternative, CompletionRequest, CompletionResult
-from spa_lsp.text.marked_text import MarkedText, bundled_texts, find_text
+from spa_lsp.text.marked_text import MarkedText, bundled_texts, find_text, is_bundled
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +40,7 @@ def demo(
     max_tokens: int,
     base_id: str | None,
     set_name: str | None,
-    quantization: str,
+    quantization: str | None,
     engine: str | None,
     is_local: bool,
     as_json: bool,
@@ -55,6 +57,8 @@ def demo(
     from spa_lsp.bases.choice import what_larger_brings
     from spa_lsp.cli._terminal import is_terminal
 
+    if name and not is_bundled(name):
+        refuse_ignored(Path(name))
     texts = [find_text(name)] if name else bundled_texts()
     model = shared.choose_model(base_id, set_name, quantization, engine=engine, is_local=is_local)
     with shared.open_completer(model) as ready:

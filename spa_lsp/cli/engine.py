@@ -9,7 +9,7 @@ import click
 
 from spa_lsp.errors import NotFound
 from spa_lsp.progress import BYTES, format_amount, format_seconds, progress
-from spa_lsp.settings.schema import QUANTIZATIONS, Settings
+from spa_lsp.settings.schema import QUANTIZATIONS
 
 
 @click.group()
@@ -18,31 +18,33 @@ def engine() -> None:
 
 
 @engine.command()
-@click.option(
-    "--base", "base_id", metavar="ID", default=Settings.base, show_default=True, help="Base, see spa-lsp models list."
-)
-@click.option("--set", "set_name", metavar="ID", help="Adapter set; '' is none.  [default: the one in use]")
-@click.option("--quantization", type=click.Choice(QUANTIZATIONS), default=Settings.quantization, show_default=True)
-@click.option(
-    "--idle-s",
-    type=click.FloatRange(min=1),
-    default=Settings.engine_idle_s,
-    show_default=True,
-    help="End after so many seconds without a client.",
-)
+@click.option("--base", "base_id", metavar="ID", help="Base, see spa-lsp models list.")
+@click.option("--set", "set_name", metavar="ID", help="Adapter set; '' is none.")
+@click.option("--quantization", type=click.Choice(QUANTIZATIONS), help="Precision of the base.")
+@click.option("--idle-s", type=click.FloatRange(min=1), help="End after so many seconds without a client.")
 @click.option("--max-memory-mb", type=click.IntRange(min=100), metavar="MB", help="End when more memory is resident.")
 @click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
 def start(
-    base_id: str, set_name: str | None, quantization: str, idle_s: float, max_memory_mb: int | None, as_json: bool
+    base_id: str | None,
+    set_name: str | None,
+    quantization: str | None,
+    idle_s: float | None,
+    max_memory_mb: int | None,
+    as_json: bool,
 ) -> None:
     """Start the engine of a base, if it is not there, and wait until it has loaded.
+
+    Options that are left out are as your own settings say.
 
     \b
         spa-lsp engine start
     """
+    from spa_lsp.cli._completer import choose_model, own_settings
     from spa_lsp.engine.client import EngineClient
 
-    with progress(f"load {base_id}", 100, "%") as shown:
+    own = own_settings()
+    model = choose_model(base_id, set_name, quantization)
+    with progress(f"load {model.base_id}", 100, "%") as shown:
         done = 0
 
         def on_loading(stage: str, fraction: float) -> None:
@@ -51,7 +53,12 @@ def start(
             done = round(fraction * 100)
 
         client = EngineClient.connect(
-            base_id, set_name, quantization, idle_s=idle_s, max_memory_mb=max_memory_mb, on_loading=on_loading
+            model.base_id,
+            model.set_name,
+            model.quantization,
+            idle_s=own.engine_idle_s if idle_s is None else idle_s,
+            max_memory_mb=max_memory_mb or own.max_memory_mb or None,
+            on_loading=on_loading,
         )
         with closing(client):
             client.wait_until_loaded()
@@ -73,7 +80,8 @@ def stop(base_id: str | None) -> None:
     found = _running(base_id)
     for status in found:
         stop_engine(Path(status["socket"]))
-        click.echo(f"stopped the engine of {status['base']}, process {status['pid']}")
+        which = f"of {status['base']}" if status["base"] else "that did not answer"
+        click.echo(f"stopped the engine {which}, process {status['pid']}")
     if not found:
         click.echo("no engine is running")
 
@@ -94,9 +102,12 @@ def show_status(base_id: str | None, as_json: bool) -> None:
 
 
 def _running(base_id: str | None) -> list[dict[str, Any]]:
+    """Those of a base, or all; of one that does not answer, the socket says whether it is of that base."""
     from spa_lsp.engine.client import running_engines
+    from spa_lsp.engine.supervisor import socket_path
 
-    return [status for status in running_engines() if base_id in (None, status["base"])]
+    places = {str(socket_path(base_id, quantization)) for quantization in QUANTIZATIONS} if base_id else set()
+    return [each for each in running_engines() if base_id in (None, each["base"]) or each["socket"] in places]
 
 
 def _show(statuses: list[dict[str, Any]], *, as_json: bool) -> None:
@@ -110,7 +121,9 @@ def _show(statuses: list[dict[str, Any]], *, as_json: bool) -> None:
 
 
 def to_text(status: dict[str, Any]) -> str:
-    """One engine on three lines."""
+    """One engine on three lines, one that does not answer on two."""
+    if status["state"] == "silent":
+        return f"silent: process {status['pid']} does not answer; end it: spa-lsp engine stop\n  {status['socket']}"
     state = f"loading, {status['load_fraction']:.0%}" if status["state"] == "loading" else status["state"]
     failure = f": {status['error']}" if status["error"] else ""
     precision = f"{status['quantization']} ({status['kernel']})" if status.get("kernel") else status["quantization"]

@@ -27,7 +27,7 @@ def generate(
     temperature: float | None,
     base_id: str | None,
     set_name: str | None,
-    quantization: str,
+    quantization: str | None,
     engine: str | None,
     is_local: bool,
     as_json: bool,

@@ -79,9 +79,9 @@ def pull(base_id: str, force: bool, discard_source: bool, for_training: bool) ->
 
 
 def _who_is_served(base: Base) -> str:
-    from spa_lsp.cli._completer import own_base
+    from spa_lsp.cli._completer import choose_model
 
-    served = own_base()
+    served = choose_model().base_id
     if served == base.id:
         return f"{served} is served from now on, where the settings name no other"
     return f"{served} is served here, where the settings name no other; choose this one with base = {base.id!r}"

@@ -19,7 +19,7 @@ from spa_lsp.engine import supervisor, wire
 from spa_lsp.engine.channel import POLL_S, Channel, ConnectionLost, open_channel
 from spa_lsp.engine.events import Event, Failed, Found, Loading, Result, Status
 from spa_lsp.engine.link import EngineLink, OnEvent
-from spa_lsp.engine.private_socket import try_connect
+from spa_lsp.engine.private_socket import peer_pid, try_connect
 from spa_lsp.errors import SpaError, Unavailable
 
 IDLE_S = 1800.0
@@ -233,7 +233,7 @@ def stop_engine_of(base_id: str, quantization: str) -> None:
 
 
 def running_engines() -> list[dict[str, Any]]:
-    """The status of every engine of this user, whatever store it has."""
+    """The status of every engine of this user, whatever store it has; `silent` is one that does not answer."""
     found = [_run(_ask_status(path)) for path in sorted(paths.runtime_dir().glob("*.sock"))]
     return [status for status in found if status is not None]
 
@@ -270,7 +270,9 @@ async def _ask_status(path: Path) -> dict[str, Any] | None:
     try:
         async with asyncio.timeout(_STATUS_TIMEOUT_S):
             answer = await channel.ask({"type": "status"})
-    except (ConnectionLost, TimeoutError):
+    except TimeoutError:
+        return {"state": "silent", "base": "", "pid": peer_pid(sock), "socket": str(path)}
+    except ConnectionLost:
         return None
     finally:
         channel.close()

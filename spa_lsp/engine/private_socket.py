@@ -58,9 +58,15 @@ def listen(path: Path) -> socket.socket:
     return listener
 
 
+def peer_pid(connection: socket.socket) -> int:
+    """The process at the other end; 0 where that cannot be known."""
+    pid, _ = _peer(connection) or (0, 0)
+    return pid
+
+
 def kill_peer(connection: socket.socket) -> bool:
     """End the process at the other end, which does not answer any more; whether that was possible."""
-    pid, _ = _peer(connection) or (0, 0)
+    pid = peer_pid(connection)
     if pid in (0, os.getpid()):
         return False
     logger.warning("killing the engine, process %d, which does not answer", pid)

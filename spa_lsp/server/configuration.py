@@ -9,7 +9,9 @@ from typing import Any
 
 from lsprotocol import types
 
+from spa_lsp.adapters.finding import find_served_set
 from spa_lsp.adapters.served_base import served_base, served_stamp
+from spa_lsp.errors import SpaError
 from spa_lsp.settings.files import Signature, read_layers, signature
 from spa_lsp.settings.schema import Layer, Resolved, Settings, resolve, to_snake_case
 from spa_lsp.storage.whole_files import Stamp
@@ -138,8 +140,10 @@ class Configuration:
         layers, problems = read_layers(folder)
         own, theirs = _divided(self._client)
         client = [Layer(source="client", values=own), Layer(source="client", values=theirs, is_workspace=True)]
-        found = resolve([*layers, *client, Layer(source="command", values=self._chosen)])
-        return replace(found, complaints=(*problems, *found.complaints))
+        layers = [*layers, *client, Layer(source="command", values=self._chosen)]
+        found = resolve(layers)
+        own_set = resolve([layer for layer in layers if not layer.is_workspace]).settings.adapter_set
+        return replace(found, complaints=(*problems, *found.complaints), own_set=own_set)
 
 
 def _divided(values: Any) -> tuple[Any, Any]:
@@ -150,8 +154,16 @@ def _divided(values: Any) -> tuple[Any, Any]:
 
 
 def _with_base(found: Resolved) -> Resolved:
-    """The settings with a base of the catalog in the place of `auto`."""
-    base = served_base(found.settings.base, found.settings.adapter_set)
+    """The settings with a base in the place of `auto`; a workspace's set does not choose it, and has to fit it."""
+    base, wanted = served_base(found.settings.base, found.own_set), found.settings.adapter_set
+    try:
+        if wanted != found.own_set:
+            find_served_set(wanted, base)
+    except SpaError as error:
+        where = found.sources["adapter_set"]
+        complaint = f"{where} asks for a set that is not served: {error.what}; the one in use is kept"
+        kept = replace(found.settings, base=base, adapter_set=found.own_set)
+        return replace(found, settings=kept, complaints=(*found.complaints, complaint))
     return replace(found, settings=replace(found.settings, base=base))
 
 

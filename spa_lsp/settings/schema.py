@@ -105,6 +105,7 @@ class Resolved:
     settings: Settings = field(default_factory=Settings)
     sources: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(names(), DEFAULT))
     complaints: tuple[str, ...] = ()
+    own_set: str | None = None  # the adapter set that is asked for by others than the workspace
 
 
 def names() -> list[str]:

@@ -24,13 +24,18 @@ def bundled_texts() -> list[MarkedText]:
     return [_bundled_text(name) for name in BUNDLED]
 
 
+def is_bundled(name: str) -> bool:
+    """Whether this names a file of the demo, with or without its ending; any other is the path of a file."""
+    return name in BUNDLED or f"{name}.py" in BUNDLED
+
+
 def find_text(name: str) -> MarkedText:
     """A bundled file by its name, else the file at this path.
 
     Raises:
         NotFound: neither. BadInput: it cannot be read, or does not hold exactly one mark.
     """
-    if name in BUNDLED or f"{name}.py" in BUNDLED:
+    if is_bundled(name):
         return _bundled_text(name if name in BUNDLED else f"{name}.py")
     path = Path(name)
     if not path.exists():

@@ -14,11 +14,13 @@ from spa_lsp.adapters import selection, writing
 from spa_lsp.bases.catalog import find_base, installed_base
 from spa_lsp.cli import main
 from spa_lsp.cli._completer import _Notice, choose_model
+from spa_lsp.engine import supervisor
 from spa_lsp.engine.client import running_engines
+from spa_lsp.engine.supervisor import socket_path
 from spa_lsp.errors import BadInput
 from spa_lsp.storage import store
 from tests.conftest import TINY_ID
-from tests.fakes import FakeCompleter
+from tests.fakes import FakeCompleter, fake_engine_command
 
 CODE = "def add(a, b):\n    \n\n\nprint(add(1, 2))\n"
 
@@ -246,9 +248,78 @@ def test_the_temperature_is_that_of_the_set_unless_one_is_given(engine, file, op
     assert engine.asked[0].temperature == wanted
 
 
+def set_own(text):
+    paths.config_dir().mkdir(parents=True)
+    (paths.config_dir() / "config.toml").write_text(text)
+
+
 def test_without_a_base_the_one_of_the_own_settings_answers():
-    config = paths.config_dir() / "config.toml"
-    config.parent.mkdir(parents=True)
-    config.write_text('base = "smollm2-135m-instruct"\n')
+    set_own('base = "smollm2-135m-instruct"\n')
     assert choose_model(None, None, "auto").base_id == "smollm2-135m-instruct"
     assert choose_model("another", None, "auto").base_id == "another"
+
+
+# #15
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [(".env", "built-in: *.env"), ("hidden.py", ".gitignore: hidden.py"), ("a/mine.py", "setting ignore: /a/")],
+)
+def test_a_file_that_a_rule_names_is_refused_before_anything_is_asked(engine, tmp_path, name, rule):
+    set_own('engine = "http://127.0.0.1:1"\n')  # nobody listens there
+    (tmp_path / ".gitignore").write_text("hidden.py\n")
+    (tmp_path / ".spa-lsp.toml").write_text('ignore = ["/a/"]\n')
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(CODE)
+    result = complete(f"{path}:2:5", "--engine", "local", status=1)
+    assert result.output == f"Error: {path} is left alone ({rule}); choose another file, or change that rule\n"
+    assert complete(f"{path}:2:5", status=1).output == result.output and engine.asked == []
+
+
+# #15
+def test_a_link_does_not_lead_to_a_file_that_a_rule_names(engine, tmp_path, file):
+    (tmp_path / ".env").write_text(CODE)
+    file.unlink()
+    file.symlink_to(tmp_path / ".env")
+    assert "built-in: *.env" in complete(f"{file}:2:5", status=1).output and engine.asked == []
+
+
+# #15
+def test_the_own_settings_may_take_back_a_secret(engine, tmp_path):
+    set_own('ignore = ["!.env"]\n')
+    (tmp_path / ".env").write_text(CODE)
+    complete(f"{tmp_path / '.env'}:2:5")
+    assert len(engine.asked) == 1
+
+
+# #15
+@pytest.mark.parametrize("set_name", ["", "mine"])
+def test_set_and_precision_are_those_of_the_own_settings_unless_they_are_named(set_name):
+    set_own(f'adapter_set = "{set_name}"\nquantization = "nf4"\n')
+    assert (choose_model().set_name, choose_model().quantization) == (set_name, "nf4")
+    named = choose_model(None, "other", "int8")
+    assert (named.set_name, named.quantization) == ("other", "int8")
+
+
+# #15
+@pytest.mark.parametrize(("set_name", "wanted"), [("mine", None), ("", "")])
+def test_a_named_base_does_not_get_the_own_set_of_another(set_name, wanted):
+    set_own(f'base = "smollm2-135m-instruct"\nadapter_set = "{set_name}"\n')
+    assert choose_model("another").set_name == wanted
+    assert choose_model("smollm2-135m-instruct").set_name == set_name
+
+
+# #15
+def test_an_engine_that_a_command_starts_has_the_limits_of_the_own_settings(file, monkeypatch):
+    record_base()
+    set_own("engine_idle_s = 30\nmax_memory_mb = 50000\n")
+    started = []
+
+    def command(base_id, _set_name, quantization, idle_s, max_memory_mb):
+        started.append((idle_s, max_memory_mb))
+        return fake_engine_command(socket_path(base_id, quantization))
+
+    monkeypatch.setattr(supervisor, "engine_command", command)
+    complete(f"{file}:2:5")
+    CliRunner().invoke(main, ["engine", "stop"])
+    assert started == [(30, 50000)]

@@ -187,6 +187,14 @@ def test_the_engine_gets_the_text_around_the_mark(engine):
     assert (request.k, request.max_tokens) == (2, 9)
 
 
+# #15
+def test_a_file_that_a_rule_names_is_refused_before_anything_is_asked(engine, tmp_path):
+    (tmp_path / ".gitignore").write_text("hidden.py\n")
+    (tmp_path / "hidden.py").write_text("x = ‸\n")
+    result = demo("--file", tmp_path / "hidden.py", status=1)
+    assert "is left alone (.gitignore: hidden.py)" in result.output and engine.asked == []
+
+
 def test_without_a_base_the_demo_says_how_to_get_one():
     result = CliRunner().invoke(main, ["demo"])
     assert result.exit_code == 1

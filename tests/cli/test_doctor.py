@@ -48,6 +48,11 @@ def ship(folder, made):
     return writing.write_set(folder / made.base_id / made.name, made, make_adapters())
 
 
+def set_own(text):
+    paths.config_dir().mkdir(parents=True)
+    (paths.config_dir() / "config.toml").write_text(text)
+
+
 def pretend_base_is_here(*, sha256=None):
     """The record of the default base and its files, one byte each."""
     base = find_base(DEFAULT_BASE)
@@ -243,6 +248,29 @@ def test_set_in_use_is_named(shipped):
 def test_no_set_is_a_note_because_the_base_still_answers(shipped):
     found = check_set()
     assert (found.state, bool(found.fix)) == ("note", True)
+
+
+# #15
+def test_the_set_is_the_one_that_the_own_settings_name(shipped):
+    ship(shipped, make_default_set(name="default"))
+    ship(shipped, make_default_set(name="second"))
+    set_own('adapter_set = "second"')
+    assert check_set().text.startswith("second (shipped, chosen)")
+
+
+# #15
+def test_no_set_is_fine_where_the_own_settings_want_none(shipped):
+    ship(shipped, make_default_set(name="default"))
+    set_own('adapter_set = ""')
+    found = check_set()
+    assert found.state == "ok" and "as your own settings say" in found.text
+
+
+# #15
+def test_a_set_that_the_own_settings_name_and_that_is_not_here_is_bad(shipped):
+    set_own('adapter_set = "gone"')
+    found = check_set()
+    assert found.state == "bad" and "no adapter set 'gone'" in found.text
 
 
 def test_chosen_set_that_is_gone_is_a_note_with_the_way_back(shipped):

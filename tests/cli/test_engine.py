@@ -1,14 +1,20 @@
 import json
-from contextlib import closing
+import os
+import signal
+from contextlib import closing, suppress
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
+from spa_lsp import paths
+from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.cli import main
+from spa_lsp.cli._own_checks import check_engine
 from spa_lsp.engine import private_socket, supervisor
 from spa_lsp.engine.client import EngineClient
 from spa_lsp.errors import NotFound
-from tests.fakes import FakeCompleter, engine_in_thread, fake_engine_command
+from tests.fakes import PATIENCE_S, FakeCompleter, engine_in_thread, fake_engine_command
 
 
 @pytest.fixture
@@ -66,6 +72,41 @@ def test_stop_ends_the_engine(engine, path):
     assert private_socket.try_connect(path) is None
 
 
+@pytest.fixture
+def silent(path, monkeypatch):
+    """The process of an engine that hears and answers nothing."""
+    monkeypatch.setattr("spa_lsp.engine.client._STATUS_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("spa_lsp.engine.client._STOP_TIMEOUT_S", 0.2)
+    with closing(EngineClient(path, command=fake_engine_command(path))) as client:
+        pid = client.status()["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    yield psutil.Process(pid)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+# #15
+@pytest.mark.parametrize("named", [(), ("--base", "fake-base")])
+def test_an_engine_that_does_not_answer_is_shown_and_stopped(silent, path, named):
+    assert run("status", *named).output.startswith(f"silent: process {silent.pid} does not answer")
+    (status,) = json.loads(run("status", *named, "--json").output)
+    assert status == {"state": "silent", "base": "", "pid": silent.pid, "socket": str(path)}
+    assert run("stop", *named).output == f"stopped the engine that did not answer, process {silent.pid}\n"
+    silent.wait(PATIENCE_S)
+
+
+# #15
+def test_an_engine_that_does_not_answer_is_none_of_another_base(silent):
+    assert run("stop", "--base", "other").output == "no engine is running\n"
+    assert silent.is_running()
+
+
+# #15
+def test_the_doctor_says_how_to_end_an_engine_that_does_not_answer(silent):
+    found = check_engine()
+    assert (found.state, found.fix) == ("note", "spa-lsp engine stop") and str(silent.pid) in found.text
+
+
 def test_stop_may_name_a_base(engine, path):
     assert run("stop", "--base", "other").output == "no engine is running\n"
     engine.status()
@@ -78,6 +119,46 @@ def test_start_waits_until_the_engine_has_loaded(path, monkeypatch):
     assert result.exit_code == 0 and status["state"] == "ready"
     assert json.loads(run("start", "--base", "fake-base", "--json").stdout)[0]["pid"] == status["pid"]
     run("stop")
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Engines of any base that a command starts; what they are started with."""
+    found = []
+
+    def command(base_id, set_name, quantization, *limits):
+        found.append((base_id, set_name, quantization, *limits))
+        return fake_engine_command(supervisor.socket_path(base_id, quantization))
+
+    monkeypatch.setattr(supervisor, "engine_command", command)
+    yield found
+    run("stop")
+
+
+# #15
+@pytest.mark.parametrize("named", [(), ("--base", "auto")])
+def test_start_without_a_base_starts_the_engine_that_an_editor_would_ask(started, named):
+    (status,) = json.loads(run("start", *named, "--json").stdout)
+    assert started[0][0] == DEFAULT_BASE and status["socket"] == str(supervisor.socket_path(DEFAULT_BASE, "auto"))
+    assert len(json.loads(run("status", "--json").stdout)) == 1
+    assert run("stop").output.startswith("stopped the engine of ")
+
+
+# #15
+def test_start_goes_by_the_users_own_file_unless_it_is_told(started):
+    own = [
+        'base = "fake-base"',
+        'adapter_set = ""',
+        'quantization = "nf4"',
+        "engine_idle_s = 30",
+        "max_memory_mb = 50000",
+    ]
+    paths.config_dir().mkdir(parents=True)
+    (paths.config_dir() / "config.toml").write_text("\n".join(own))
+    assert run("start").exit_code == 0
+    told = ["--set", "a", "--quantization", "int8", "--idle-s", "40", "--max-memory-mb", "60000"]
+    assert run("start", *told).exit_code == 0
+    assert started == [("fake-base", "", "nf4", 30, 50000), ("fake-base", "a", "int8", 40, 60000)]
 
 
 def test_start_fails_with_the_engines_own_reason(path, monkeypatch):

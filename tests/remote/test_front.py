@@ -160,6 +160,16 @@ async def test_a_command_asks_the_server_and_says_so(catalog, tmp_path):
     assert "return a + b" in result.stdout and f"text goes to 127.0.0.1:{fake.port}" in result.stderr
 
 
+# #15
+async def test_a_command_leaves_out_the_set_as_the_own_settings_do(install, tmp_path):
+    install(activation="completion")  # which no server can serve
+    (tmp_path / "a.py").write_text("def add(a, b):\n\n")
+    async with serving() as fake:
+        set_own(engine=fake.url, adapter_set="", base=TINY_ID)
+        result = await asyncio.to_thread(CliRunner().invoke, main, ["complete", f"{tmp_path / 'a.py'}:2:1"])
+    assert result.exit_code == 0 and "return a + b" in result.stdout, result.output
+
+
 async def complete_by(url, tmp_path):
     (tmp_path / "a.py").write_text("def add(a, b):\n\n")
     command = ["complete", f"{tmp_path / 'a.py'}:2:1", "--base", TINY_ID, "--set", "", "--engine", url]

@@ -6,6 +6,7 @@ import pytest
 
 from spa_lsp import paths
 from spa_lsp.adapters.selection import select_set
+from spa_lsp.adapters.writing import write_set
 from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.outcomes.file import write
 from spa_lsp.outcomes.records import Outcome
@@ -267,3 +268,46 @@ def test_a_log_holds_no_path_below_the_workspace(folders, text, hidden):
 def test_a_document_of_another_machine_lies_in_no_folder_of_this_one():
     assert folder_of("vscode-remote://ssh-remote+host/w/a.py", [Path("/w")]) is None
     assert folder_of("vscode-notebook-cell:/w/a.ipynb#W1", [Path("/w")]) == Path("/w")
+
+
+def place_set(base_id, name):
+    adapters = make_adapters()
+    made = make_set(adapters, base_id=base_id, name=name)
+    write_set(paths.user_sets_dir() / base_id / name, made, adapters)
+
+
+# #15
+@pytest.mark.parametrize("is_file", [True, False])
+async def test_a_set_that_a_folder_asks_for_does_not_change_the_base(here, tmp_path, is_file):
+    here.add(LARGE)
+    place_set(DEFAULT_BASE, "small")
+    (tmp_path / ".spa-lsp.toml").write_text('adapter_set = "small"\n' if is_file else "")
+    client = Front()
+    theirs = {} if is_file else {"workspace": {"adapterSet": "small"}}
+    await client.initialize(settings={"base": "auto", **theirs}, root=tmp_path)
+    assert (client.server.settings.base, client.server.settings.adapter_set) == (LARGE, None)
+    (message,) = client.messages
+    assert f"'small' was made for {DEFAULT_BASE}, the base is {LARGE}; the one in use is kept" in message
+
+
+# #15
+async def test_a_set_that_a_folder_asks_for_and_that_fits_is_served(here, tmp_path):
+    here.add(LARGE)
+    place_set(LARGE, "large")
+    (tmp_path / ".spa-lsp.toml").write_text('adapter_set = "large"\n')
+    client = Front()
+    await client.initialize(settings={"base": "auto"}, root=tmp_path)
+    assert (client.server.settings.base, client.server.settings.adapter_set) == (LARGE, "large")
+    assert client.messages == []
+
+
+# #15
+async def test_a_set_that_the_user_asks_for_changes_the_base_whatever_the_folder_says(here, tmp_path):
+    here.add(LARGE)
+    place_set(DEFAULT_BASE, "small")
+    paths.config_dir().mkdir(parents=True)
+    (paths.config_dir() / "config.toml").write_text('adapter_set = "small"\n')
+    (tmp_path / ".spa-lsp.toml").write_text('adapter_set = ""\n')
+    client = Front()
+    await client.initialize(settings={"base": "auto"}, root=tmp_path)
+    assert (client.server.settings.base, client.server.settings.adapter_set) == (DEFAULT_BASE, "")

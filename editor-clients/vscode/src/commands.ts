@@ -7,7 +7,7 @@ import type { Panel } from './panel';
 import { readSetting, selectBase, selectSet, writeSetting } from './picks';
 import { pullModel } from './pull';
 import type { Server } from './server';
-import { toggled } from './settings';
+import { namedBase, toggled } from './settings';
 import type { Tracker } from './tracker';
 
 export interface Parts {
@@ -88,7 +88,7 @@ async function pull({ server, notices, log }: Parts, base: unknown): Promise<voi
     notices.showAgain();
     return;
   }
-  const wanted = typeof base === 'string' ? base : String(readSetting('base') ?? '');
+  const wanted = namedBase(typeof base === 'string' ? base : readSetting('base'));
   if (await pullModel(server.program, wanted, log)) {
     notices.forget();
     await server.restart();

@@ -4,7 +4,7 @@ import * as vscode from 'vscode';
 import { runJson } from './cli';
 import { isRecord } from './protocol';
 import type { Server } from './server';
-import { explicitValue } from './settings';
+import { explicitValue, namedBase } from './settings';
 
 interface Pick extends vscode.QuickPickItem {
   /** What the setting becomes; undefined removes it. */
@@ -13,8 +13,7 @@ interface Pick extends vscode.QuickPickItem {
 
 /** Choose the adapter set among those for the base in use. */
 export async function selectSet(server: Server): Promise<void> {
-  const configured = vscode.workspace.getConfiguration('spaLsp').get<string | null>('base');
-  const base = server.status.base ?? configured;
+  const base = server.status.base ?? namedBase(readSetting('base'));
   const rows = await list(server, ['adapters', 'list', ...(base ? ['--base', base] : [])]);
   const picks = rows.map((row) => ({
     label: String(row['name']),

@@ -34,6 +34,11 @@ export function explicitValue(inspected: Inspected | undefined): unknown {
   return inspected?.workspaceFolderValue ?? inspected?.workspaceValue ?? inspected?.globalValue;
 }
 
+/** The base that a command of the program is to be told; empty where the program is to choose, as `auto` says, too. */
+export function namedBase(value: unknown): string {
+  return typeof value === 'string' && value !== 'auto' ? value : '';
+}
+
 /** The lists to write, so that a language is off that was on, or on that was off. The user's and the folder's add up. */
 export function toggled(inspected: Inspected | undefined, language: string): { globalValue?: string[]; workspaceValue?: string[] } {
   const before = { globalValue: texts(inspected?.globalValue), workspaceValue: texts(inspected?.workspaceValue) };

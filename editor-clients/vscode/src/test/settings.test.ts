@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { serverOptions, toggled, type Inspected } from '../settings';
+import { namedBase, serverOptions, toggled, type Inspected } from '../settings';
 
 const options = (inspected: Record<string, Inspected>): Record<string, unknown> =>
   serverOptions(Object.keys(inspected), (name) => inspected[name]);
@@ -39,4 +39,9 @@ test('a language is off until no list has it', () => {
   const both = { globalValue: ['go'], workspaceValue: ['go', 'c'] };
   assert.deepEqual(toggled(both, 'go'), { globalValue: [], workspaceValue: ['c'] });
   assert.deepEqual(toggled({ globalValue: ['go'], workspaceValue: [] }, 'c'), { workspaceValue: ['c'] });
+});
+
+// #15
+test('auto names no base that could be fetched or listed', () => {
+  assert.deepEqual(['auto', null, undefined, '', 'smollm2-135m-instruct'].map(namedBase), ['', '', '', '', 'smollm2-135m-instruct']);
 });
