@@ -12,7 +12,7 @@ from spa_lsp.progress import progress
 from trainer.attribute.anchors import Anchor
 from trainer.attribute.gradients import sample_gradients, warm_up
 from trainer.attribute.stage import anchor_items
-from trainer.configs import BASE_METHODS, AttributeConfig, ItemsConfig
+from trainer.configs import BASE_METHODS, AttributeConfig, FinetuneConfig, ItemsConfig
 from trainer.data.items import TokenItem, check_layouts, token_items
 from trainer.data.samples import Sample, make_items, spread
 from trainer.pipeline.request import RunRequest
