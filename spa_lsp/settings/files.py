@@ -3,8 +3,8 @@
 import os
 import stat
 import tomllib
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from spa_lsp import paths
 from spa_lsp.settings.schema import Layer, Resolved, resolve
@@ -46,11 +46,11 @@ def read_layers(root: Path | None) -> tuple[list[Layer], list[str]]:
     return [layer for layer in layers if layer is not None], problems
 
 
-def read_settings(root: Path | None, *, client: Any = None) -> Resolved:
-    """The settings of all files and of the client."""
+def read_settings(root: Path | None) -> Resolved:
+    """The settings of all files."""
     layers, problems = read_layers(root)
-    resolved = resolve([*layers, Layer(source="client", values=client)])
-    return Resolved(settings=resolved.settings, sources=resolved.sources, complaints=(*problems, *resolved.complaints))
+    found = resolve(layers)
+    return replace(found, complaints=(*problems, *found.complaints))
 
 
 def check_file(path: Path, *, is_workspace: bool) -> list[str]:

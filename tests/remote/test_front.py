@@ -16,8 +16,8 @@ from spa_lsp.adapters.row_plan import BASE_ROWS
 from spa_lsp.cli import main
 from spa_lsp.cli._own_checks import check_server
 from spa_lsp.remote.engine import RemoteEngine
-from spa_lsp.settings.files import read_settings
-from spa_lsp.settings.schema import OWN_FILE_KEYS, Settings, to_camel_case
+from spa_lsp.settings.files import read_layers, read_settings
+from spa_lsp.settings.schema import OWN_FILE_KEYS, Layer, Settings, resolve, to_camel_case
 from tests.conftest import TINY_ID
 from tests.remote.fake_server import holds, serving
 from tests.server.conftest import eventually
@@ -125,7 +125,7 @@ def test_a_workspace_cannot_set_where_text_goes(name, tmp_path):
 
 @pytest.mark.parametrize("name", sorted(OWN_FILE_KEYS))
 def test_nor_can_an_editor_whose_settings_a_workspace_may_have_written(name):
-    found = read_settings(None, client={to_camel_case(name): VALUES[name]})
+    found = resolve([Layer(source="client", values={to_camel_case(name): VALUES[name]})])
     assert found.sources[name] == "default" and "only be set in your own file" in found.complaints[0]
 
 
@@ -147,7 +147,8 @@ def test_what_may_be_a_secret_is_not_repeated(value):
 # issue 16
 def test_what_may_be_a_secret_is_not_repeated_where_another_one_is_refused():
     set_own(engine_key="AKIAZQSECRET7")
-    (complaint,) = read_settings(None, client={"engineKey": "SPA_KEY"}).complaints
+    client = Layer(source="client", values={"engineKey": "SPA_KEY"})
+    (complaint,) = resolve([*read_layers(None)[0], client]).complaints
     assert "only be set in your own file" in complaint and "SECRET" not in complaint
 
 

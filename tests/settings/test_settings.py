@@ -177,8 +177,8 @@ def write(path, text):
 def test_files_are_layers(tmp_path):
     own = write(paths.config_dir() / "config.toml", 'base = "b"\nmax_tokens = 9\n')
     write(tmp_path / "pyproject.toml", '[tool.spa-lsp]\nmax_tokens = 10\nstop = "single"\n')
-    found = read_settings(tmp_path, client={"stop": "none"})
-    assert found.settings == Settings(base="b", max_tokens=10, stop="none")
+    found = read_settings(tmp_path)
+    assert found.settings == Settings(base="b", max_tokens=10, stop="single")
     assert found.sources["base"] == str(own)
 
 
