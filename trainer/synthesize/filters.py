@@ -40,15 +40,15 @@ def filter_task(made: Made, filters: Filters, counts: Counter[str]) -> Made:
     """What was made, without the task when a filter refuses it."""
     if made.task is None:
         return made
-    is_again = (made.seed.id, made.task.id) in filters.kept
+    task, n_masked = made.task, 0
+    if task.recipe != "behaviour":  # of that one everything is the seed's, which is masked, and code that must stay
+        problem, n_masked = mask_personal(task.problem)
+        task = replace(task, problem=problem)
+    is_again = (made.seed.id, task.id) in filters.kept
     reason = _refusal(made.task, filters, is_again=is_again)
     if reason:
         return replace(made, task=None, reason=reason)
-    task = made.task
-    if task.recipe != "behaviour":  # of that one everything is the seed's, which is masked, and code that must stay
-        problem, n_masked = mask_personal(task.problem)
-        counts["personal data masked"] += n_masked
-        task = replace(task, problem=problem)
+    counts["personal data masked"] += n_masked
     if not is_again:
         filters.seen.add(_text_of(task))
     return replace(made, task=task)

@@ -65,6 +65,17 @@ def test_a_task_like_one_before_it_is_a_near_duplicate():
     assert refusal(made(problem=PROBLEM.replace("negative ones", "negative numbers")), own) == "near-duplicate"
 
 
+# #14
+def test_a_task_whose_problem_was_masked_is_known_again():
+    named = made(problem=f"{PROBLEM} Ask jane@corp.de what it is for.")
+    item = replace(named, task=replace(named.task, recipe="self-align"))
+    own = filters()
+    kept = filter_task(item, own, Counter()).task
+    assert "jane" not in kept.problem
+    assert refusal(item, own) == "near-duplicate"
+    assert refusal(item, replace(own, kept=frozenset({("s", kept.id)}))) == ""
+
+
 def test_a_task_that_only_sounds_alike_is_none():
     own = filters()
     filter_task(made(), own, Counter())
