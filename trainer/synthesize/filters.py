@@ -45,7 +45,9 @@ def filter_task(made: Made, filters: Filters, counts: Counter[str]) -> Made:
         problem, n_masked = mask_personal(task.problem)
         task = replace(task, problem=problem)
     is_again = (made.seed.id, task.id) in filters.kept
-    reason = _refusal(made.task, filters, is_again=is_again)
+    reason = _refusal(made.task, filters.known)
+    if not reason and not is_again and filters.seen.is_near(_text_of(task)):
+        reason = "near-duplicate"
     if reason:
         return replace(made, task=None, reason=reason)
     counts["personal data masked"] += n_masked
@@ -54,7 +56,8 @@ def filter_task(made: Made, filters: Filters, counts: Counter[str]) -> Made:
     return replace(made, task=task)
 
 
-def _refusal(task: Task, filters: Filters, *, is_again: bool) -> str:
+def _refusal(task: Task, known: Known) -> str:
+    """What speaks against a task by itself, as it was written."""
     texts = [task.problem, *(solution.code for solution in task.solutions)]
     if len(task.problem) > MAX_PROBLEM:
         return "too long"
@@ -62,9 +65,8 @@ def _refusal(task: Task, filters: Filters, *, is_again: bool) -> str:
         return "secret"
     if any(mask_code(solution.code) != (solution.code, 0) for solution in task.solutions):
         return "personal data in a solution"  # masked, it would no longer be the program that was judged
-    if found := contamination(texts, task.entry_point, filters.known):
-        return f"contaminated: {found}"
-    return "near-duplicate" if not is_again and filters.seen.is_near(_text_of(task)) else ""
+    found = contamination(texts, task.entry_point, known)
+    return f"contaminated: {found}" if found else ""
 
 
 def _text_of(task: Task) -> str:
