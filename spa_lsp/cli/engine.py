@@ -9,7 +9,7 @@ import click
 
 from spa_lsp.errors import NotFound
 from spa_lsp.progress import BYTES, format_amount, format_seconds, progress
-from spa_lsp.settings.schema import QUANTIZATIONS
+from spa_lsp.settings.schema import AUTO, QUANTIZATIONS
 
 
 @click.group()
@@ -103,9 +103,12 @@ def show_status(base_id: str | None, as_json: bool) -> None:
 
 def _running(base_id: str | None) -> list[dict[str, Any]]:
     """Those of a base, or all; of one that does not answer, the socket says whether it is of that base."""
+    from spa_lsp.cli._completer import choose_model
     from spa_lsp.engine.client import running_engines
     from spa_lsp.engine.supervisor import socket_path
 
+    if base_id == AUTO:
+        base_id = choose_model(base_id).base_id
     places = {str(socket_path(base_id, quantization)) for quantization in QUANTIZATIONS} if base_id else set()
     return [each for each in running_engines() if base_id in (None, each["base"]) or each["socket"] in places]
 

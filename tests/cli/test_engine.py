@@ -141,7 +141,7 @@ def test_start_without_a_base_starts_the_engine_that_an_editor_would_ask(started
     (status,) = json.loads(run("start", *named, "--json").stdout)
     assert started[0][0] == DEFAULT_BASE and status["socket"] == str(supervisor.socket_path(DEFAULT_BASE, "auto"))
     assert len(json.loads(run("status", "--json").stdout)) == 1
-    assert run("stop").output.startswith("stopped the engine of ")
+    assert run("stop", *named).output.startswith("stopped the engine of ")
 
 
 # #15

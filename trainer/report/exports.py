@@ -204,7 +204,8 @@ def _comparisons(document: Mapping[str, Any], source: str) -> list[tuple[str, Co
         )
         asked = sorted({problem.task_id for arm in arms for problem in arm.problems}) or settings.get("seed")
         key = [comparison.benchmark, comparison.base, comparison.quantization, comparison.n_problems, asked]
-        found.append((json.dumps([*key, settings.get("max_tokens"), begun_chars]), comparison))
+        how = [settings.get("max_tokens"), begun_chars, settings.get("allow_packages") or []]
+        found.append((json.dumps([*key, *how]), comparison))
     return found
 
 

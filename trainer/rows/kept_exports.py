@@ -16,8 +16,9 @@ from trainer.rows.records import content_id
 def evaluation_path(document: Mapping[str, Any]) -> Path:
     """Where an export is kept: the same command, called again, has the same place."""
     asked = [[own["name"], own["n_problems"], [arm["run_id"] for arm in own["arms"]]] for own in document["benchmarks"]]
-    begun_chars = document["settings"].get("begun_chars")  # no part of a run, which has problems with and without
-    return _folder() / f"{content_id([*asked, begun_chars] if begun_chars else asked)[:16]}.json"
+    settings = document["settings"]  # no part of a run: the same one has answers, or judgements, with and without
+    how = [value for name in ("begun_chars", "allow_packages") if (value := settings.get(name))]
+    return _folder() / f"{content_id([*asked, *how])[:16]}.json"
 
 
 def find_evaluation(run_id: str | None) -> Path:

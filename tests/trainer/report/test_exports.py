@@ -71,6 +71,15 @@ def test_the_same_arms_with_and_without_begun_characters_keep_their_figures(expo
 
 
 # #15
+def test_the_same_arms_with_and_without_a_package_keep_their_figures(export):
+    plain, allowed = example.usual(), example.usual()
+    allowed["settings"]["allow_packages"] = ["numpy"]
+    assert len(read_report([export(plain, "plain.json"), export(allowed, "allowed.json")]).comparisons) == 2 * len(
+        read_report([export(plain, "plain.json")]).comparisons
+    )
+
+
+# #15
 def test_an_export_from_before_begun_characters_were_named_goes_with_those_without(export):
     older, plain = example.usual(2), example.usual(4)
     plain["settings"]["begun_chars"] = None
@@ -80,7 +89,8 @@ def test_an_export_from_before_begun_characters_were_named_goes_with_those_witho
 # #15
 @pytest.mark.parametrize("path", sorted(MODELS.rglob("figures-*.json")), ids=lambda path: path.name)
 def test_published_figures_are_still_read(path):
-    assert [own.begun_chars for own in read_report([path]).comparisons][0] is None
+    expected = 40 if "begun" in path.name else None
+    assert {own.begun_chars for own in read_report([path]).comparisons} == {expected}
 
 
 def test_arms_with_one_label_and_other_runs_are_told_apart(export):
