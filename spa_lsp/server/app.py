@@ -23,6 +23,7 @@ from spa_lsp.server.offering import Ask, site_at
 from spa_lsp.server.spots import Cursor, is_inside_word
 from spa_lsp.server.state import SpaServer
 from spa_lsp.server.window_size import FOR_RULES
+from spa_lsp.workspace import ignores
 
 FIRST_ITEMS = "spa-lsp/firstItems"
 
@@ -156,7 +157,9 @@ def did_open(ls: SpaServer, params: types.DidOpenTextDocumentParams) -> None:
 
 
 def did_save(ls: SpaServer, params: types.DidSaveTextDocumentParams) -> None:
-    """Where the user was in it may be of use to other documents."""
+    """Where the user was in it may be of use to other documents; the rules of an ignore file count at once."""
+    if params.text_document.uri.rpartition("/")[2] in ignores.IGNORE_FILES:
+        ignores.forget()
     if document := ls.protocol.documents.get(params.text_document.uri):
         ls.offering.neighbours.saved(document)
 

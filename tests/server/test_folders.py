@@ -44,6 +44,17 @@ async def test_a_document_goes_by_the_settings_of_its_folder(front, tmp_path):
     assert await asked_tokens(client, completer, one / "a.py") == 9
 
 
+# #15
+async def test_a_rule_counts_as_soon_as_its_file_is_saved(front, tmp_path):
+    client = await front(root=tmp_path)
+    uri = (tmp_path / "a.py").as_uri()
+    client.open(CODE, uri=uri)
+    assert await client.items(1, 4, uri=uri)
+    (tmp_path / ".gitignore").write_text("a.py\n")
+    client.notify("textDocument/didSave", {"textDocument": {"uri": (tmp_path / ".gitignore").as_uri()}})
+    assert not await client.items(1, 4, uri=uri)
+
+
 async def test_the_innermost_folder_counts(front, tmp_path):
     completer = FakeCompleter()
     one, two = folders(tmp_path, **{"one": "max_tokens = 9", "one/two": "max_tokens = 10"})
