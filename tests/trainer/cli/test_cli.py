@@ -444,7 +444,7 @@ def test_run_does_all_of_it_and_again_nothing(data):
 @pytest.mark.usefixtures("tiny_base")
 def test_run_with_a_budget_says_what_fits_and_publishes(data, monkeypatch):
     monkeypatch.setattr(run, "give_way", lambda: None)  # or all tests after this one had the lowest priority
-    found = Costs(load_s=1, warm_up_s=1, gradient_s=1, gradient_share=1, anchor_s=1, step_s=40, held_out_s=1)
+    found = Costs(load_s=1, warm_up_s=1, gradient_s=1, gradient_share=1, anchor_s=1, step_s=30, held_out_s=1)
     monkeypatch.setattr(costs, "measure_costs", lambda samples, anchors, request: found)
     options = ["--base", "tiny-qwen2", "--method", "bm25", "--rank", "2", "--max-tokens", "400", "--name", "mine"]
     result = trainer("run", data, *options, "--budget", "5m")
@@ -458,7 +458,7 @@ def test_run_with_a_budget_says_what_fits_and_publishes(data, monkeypatch):
 @pytest.mark.parametrize(("given", "steps"), [([], 8), (["--steps", "20"], 8), (["--steps", "3"], 3)])
 def test_a_budget_has_at_most_the_steps_that_were_given(data, monkeypatch, given, steps):
     monkeypatch.setattr(run, "give_way", lambda: None)
-    found = Costs(load_s=1, warm_up_s=1, gradient_s=1, gradient_share=1, anchor_s=1, step_s=40, held_out_s=1)
+    found = Costs(load_s=1, warm_up_s=1, gradient_s=1, gradient_share=1, anchor_s=1, step_s=30, held_out_s=1)
     monkeypatch.setattr(costs, "measure_costs", lambda samples, anchors, request: found)
     options = ["--base", "tiny-qwen2", "--method", "bm25", "--rank", "2", "--max-tokens", "400"]
     assert f"finetune {steps} steps" in trainer("run", data, *options, "--budget", "5m", *given).stderr
