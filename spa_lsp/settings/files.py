@@ -67,12 +67,12 @@ def _read(path: Path, problems: list[str], *, is_workspace: bool = False) -> Lay
         data = _read_bytes(path)
         if is_pyproject and PYPROJECT_TABLE.encode() not in data:
             return None
-        _check_dots(data)
+        _check_size(data)
         values = tomllib.loads(data.decode("utf-8-sig"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
-        if not is_pyproject:  # that one is not ours, and others complain about it
+        if not is_pyproject or isinstance(error, _Refused):  # that one is not ours, others say what is wrong with it
             problems.append(f"{path} cannot be read ({error}); its settings are not used")
         return None
     if is_pyproject:
@@ -88,14 +88,16 @@ def _read_bytes(path: Path) -> bytes:
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError("it is no file")
-        data = file.read(MAX_BYTES + 1)
+        return file.read(MAX_BYTES + 1)
+
+
+class _Refused(ValueError):
+    """A file that could take minutes to parse."""
+
+
+def _check_size(data: bytes) -> None:
     if len(data) > MAX_BYTES:
-        raise ValueError(f"it is longer than {MAX_BYTES} bytes")
-    return data
-
-
-def _check_dots(data: bytes) -> None:
-    """Raises ValueError: to parse it could take minutes."""
+        raise _Refused(f"it is longer than {MAX_BYTES} bytes")
     n_dots = [line.count(b".") for line in data.split(b"\n")]
     if max(n_dots) * (sum(n_dots) + len(n_dots)) > MAX_DOTS_WORK:
-        raise ValueError(f"a line has {max(n_dots)} dots")
+        raise _Refused(f"a line has {max(n_dots)} dots")

@@ -211,6 +211,14 @@ def test_keys_of_very_many_parts_are_refused(tmp_path, text):
     assert "dots" in complaint and len(complaint) < 500
 
 
+# issue 15: else a project's privacy settings were dropped in silence
+@pytest.mark.parametrize("text", ["a." * 10_000 + "a = 1\n", "#\n" * 200_000])
+def test_a_pyproject_of_ours_that_is_not_parsed_is_reported(tmp_path, text):
+    write(tmp_path / "pyproject.toml", f"[tool.spa-lsp]\nrecord_outcomes = false\n[tool.other]\n{text}")
+    (complaint,) = read_settings(tmp_path).complaints
+    assert "pyproject.toml cannot be read" in complaint and "its settings are not used" in complaint
+
+
 # issue 15
 def test_a_long_string_full_of_dots_is_no_such_key(tmp_path):
     write(tmp_path / "pyproject.toml", f'[project]\ndescription = "{"." * 500}"\n[tool.spa-lsp]\nmax_tokens = 9\n')
