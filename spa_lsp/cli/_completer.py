@@ -171,8 +171,10 @@ def _own_set(own: Settings, base_id: str | None) -> str | None:
     """The set of the user's own file; where a command names another base than that means, the set is not for it."""
     from spa_lsp.adapters.served_base import served_base
 
-    is_own_base = served_base(base_id or own.base, own.adapter_set) == served_base(own.base, own.adapter_set)
-    return own.adapter_set if own.adapter_set == "" or is_own_base else None
+    if base_id is None or not own.adapter_set:
+        return own.adapter_set
+    is_own_base = served_base(base_id, own.adapter_set) == served_base(own.base, own.adapter_set)
+    return own.adapter_set if is_own_base else None
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def fit(
     """The largest sizes that end in time: samples first, up to their share, then steps with what remains.
 
     Args:
-        costs: of this machine, for as many adapters as are asked for.
+        costs: of this machine, for as many adapters as `n_parts` gives.
         left_s: until the end.
         n_samples: that there are with code to learn from.
         n_anchor_items: of all anchors.
@@ -64,12 +64,11 @@ def fit(
         BadInput: not even the smallest run ends in time; the message says what does. The set has too many adapters.
     """
     k = n_parts(request, n_samples)
-    step_s = costs.step_s * k / request.partition.k
     most = request.most_steps or MAX_STEPS
     least = min(MIN_STEPS, most)
     usable_s = left_s * (1 - SPARE_SHARE) - costs.load_s
-    if usable_s < least * step_s:
-        needed = format_seconds((least * step_s + costs.load_s) / (1 - SPARE_SHARE))
+    if usable_s < least * costs.step_s:
+        needed = format_seconds((least * costs.step_s + costs.load_s) / (1 - SPARE_SHARE))
         raise BadInput(
             f"{format_seconds(max(left_s, 0))} are left, the smallest run takes {needed}; give a larger --budget"
         )
@@ -77,7 +76,7 @@ def fit(
         costs, usable_s, request.attribute, k=k, n_samples=n_samples, n_anchor_items=n_anchor_items, instead=instead
     )
     trained = _fit_training(
-        replace(costs, step_s=step_s),
+        costs,
         usable_s,
         request.finetune,
         training_s=usable_s - found.seconds,
