@@ -13,7 +13,7 @@ SLOWEST = 60.0
 MEMORY_SHARE = 1 / 3  # of the machine's, for an engine beside an editor and a browser
 # of one parameter, in memory (nf4: half a byte, and what stays in 16 bits)
 PARAMETER_BYTES = {"fp32": 4.0, "bf16": 2.0, "int8": 1.3, "nf4": 0.9}
-ENGINE_BYTES = 600_000_000  # torch, transformers and the caches
+ENGINE_BYTES = 450_000_000  # torch and the caches
 
 
 def memory_needed(base: Base, quantization: str = "int8") -> int:

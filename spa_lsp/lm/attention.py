@@ -9,17 +9,11 @@ Source: bifurcated attention, arXiv:2403.08845, §4.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AttentionInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from spa_lsp.completion import IsCancelled
-
-# Not registered with the mask interface: transformers then makes no mask, and this module sees to causality itself.
-ATTENTION = "spa_shared_prefix"
 
 
 class Interrupted(Exception):
@@ -193,31 +187,6 @@ def attend(
     folded_weights = weights[..., :P].transpose(0, 1).reshape(Hkv, B * G * T, P)
     from_prefix = torch.matmul(folded_weights, prefix_value[0]).view(Hkv, B, G * T, D).transpose(0, 1)
     return (own + from_prefix).reshape(B, H, T, D)
-
-
-def register_attention() -> None:
-    """Make the attention known to transformers under `ATTENTION`; doing it twice is harmless."""
-    AttentionInterface.register(ATTENTION, _shared_prefix_attention)
-
-
-def _shared_prefix_attention(
-    module: Any,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    *,
-    scaling: float,
-    key_values: KeyValues | None = None,
-    **rest: Any,
-) -> tuple[Tensor, None]:
-    """What transformers calls in every layer; without `key_values` it is ordinary SDPA (training, oracles)."""
-    if key_values is None:
-        output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **rest)
-        return output, None
-    if key_values.is_cancelled and key_values.is_cancelled():
-        raise Interrupted
-    return key_values.attend(module.layer_idx, query, key, value, scaling).transpose(1, 2), None
 
 
 def _attend_groups(

@@ -70,7 +70,7 @@ class LocalCompleter:
         self.speed = PromptSpeed()  # measured by `load`
         self.adapter_set: AdapterSet | None = None
         self._bank = AdapterBank(base.model, dtype=base.dtype, device=base.device)
-        self._vocabulary = read_vocabulary(base.tokenizer)
+        self._vocabulary = read_vocabulary(base.tokenizer.pieces())
         self._cache = PrefixCache(base.n_layers)
         self._whole_prompts = WholePrompts(base.n_layers)
         self._leads = Leads[Row]()

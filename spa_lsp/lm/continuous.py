@@ -111,12 +111,7 @@ def _step(base: LoadedBase, bank: AdapterBank | None, going: Sequence[Asked], vo
     ids = torch.tensor([[row.ids[-1] if row.ids else row.last_token] for row in rows], device=base.device)
     key_values = OpenRows(going)
     with bank.on(lanes=_lanes(bank, going, base.device)) if bank else nullcontext():
-        hidden = base.decoder(
-            input_ids=ids,
-            position_ids=key_values.next_positions(1).to(base.device),
-            use_cache=False,
-            key_values=key_values,
-        ).last_hidden_state
+        hidden = base.hidden_states(ids, key_values.next_positions(1).to(base.device), key_values)
     key_values.advance(1)
     tokens = choose(base.logits(hidden[:, -1]), rows, vocabulary)
     for row, token in zip(rows, tokens, strict=True):

@@ -12,12 +12,8 @@ def forward(base: LoadedBase, ids: torch.Tensor, key_values: KeyValues) -> torch
     """Hidden states `[B, T, D]` of the next T tokens of every row; their keys and values are added."""
     T = ids.shape[1]
     positions = key_values.next_positions(T).to(ids.device).expand(ids.shape)
-    hidden: torch.Tensor
-    if T == 1 and base.step is not None:
-        hidden = base.step(ids, positions, key_values)
-    else:
-        output = base.decoder(input_ids=ids, position_ids=positions, use_cache=False, key_values=key_values)
-        hidden = output.last_hidden_state
+    next_states = base.step if T == 1 and base.step is not None else base.hidden_states
+    hidden = next_states(ids, positions, key_values)
     key_values.advance(T)
     return hidden
 

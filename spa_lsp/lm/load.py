@@ -11,17 +11,17 @@ from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils.logging import disable_progress_bar
+from torch import Tensor
 
-from spa_lsp.bases.catalog import FLOATS_NAME, INT8_NAME, Base, find_base, installed_base
-from spa_lsp.errors import Damaged, Unavailable
-from spa_lsp.lm.attention import ATTENTION, register_attention
+from spa_lsp.bases.catalog import FLOATS_NAME, INT8_NAME, Base, find_base, installed_base, pull_again
+from spa_lsp.errors import Damaged
+from spa_lsp.lm.attention import KeyValues
 from spa_lsp.lm.backends import fastest_on_cpu, find_backend, has_bf16
 from spa_lsp.lm.convert import provide
 from spa_lsp.lm.int8_model import build_model
+from spa_lsp.lm.qwen2 import Qwen2
 from spa_lsp.lm.step import CompiledStep, compile_step
+from spa_lsp.lm.tokenizer import Tokenizer, read_tokenizer
 from spa_lsp.prompt import PromptTokens
 
 logger = logging.getLogger(__name__)
@@ -35,8 +35,8 @@ class LoadedBase:
     """A base ready to run; the model is in eval mode and needs no gradients."""
 
     base_id: str
-    model: Any  # a transformers *ForCausalLM
-    tokenizer: Any
+    model: Any  # a `Qwen2`, else a transformers *ForCausalLM
+    tokenizer: Tokenizer
     quantization: Quantization
     device: str
     prompt: PromptTokens
@@ -47,8 +47,21 @@ class LoadedBase:
 
     @property
     def decoder(self) -> Any:
-        """The model without its head: ids in, hidden states `[B, S, D]` out."""
+        """The model without its head; called as transformers' where the base was loaded for training."""
         return self.model.get_decoder()
+
+    def hidden_states(self, ids: Tensor, positions: Tensor, key_values: KeyValues) -> Tensor:
+        """What the decoder makes of ids at positions, `[B, T]` both: `[B, T, D]`.
+
+        Keys and values are added, not counted.
+        """
+        hidden: Tensor
+        if isinstance(self.model, Qwen2):
+            hidden = self.decoder(ids, positions, key_values)
+        else:
+            output = self.decoder(input_ids=ids, position_ids=positions, use_cache=False, key_values=key_values)
+            hidden = output.last_hidden_state
+        return hidden
 
     @property
     def n_layers(self) -> int:
@@ -68,8 +81,7 @@ class LoadedBase:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids, special tokens left out; a character cut in half shows as U+FFFD."""
-        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return text
+        return self.tokenizer.decode(ids)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,14 +132,12 @@ def load_base(
     device = device or pick_device()
     is_auto = quantization == "auto" or (is_training and quantization == "int8" and device == "cpu")
     precision = pick_quantization(device, is_training=is_training) if is_auto else _precision(quantization)
-    register_attention()
-    disable_progress_bar()  # stderr is the editor's log
     is_ours = precision == "int8" and device == "cpu"
     weights = provide(base, INT8_NAME if is_ours else FLOATS_NAME)
     backend = find_backend() if is_ours else None
     try:
-        model = build_model(folder, weights, backend) if backend else _load_model(folder, precision, device)
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model = build_model(folder, weights, backend) if backend else _load_floats(folder, precision, device)
+        tokenizer = read_tokenizer(folder)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise Damaged(
             f"the base in {folder} cannot be loaded ({error}); check it with `spa-lsp models verify {base_id}`, "
@@ -157,7 +167,11 @@ def load_tokens(base_id: str) -> BaseTokens:
         NotFound: no such base, or it was never pulled. Damaged: its files are not complete.
     """
     base = find_base(base_id)
-    tokenizer = AutoTokenizer.from_pretrained(installed_base(base).folder, local_files_only=True)
+    folder = installed_base(base).folder
+    try:
+        tokenizer = read_tokenizer(folder)
+    except (ValueError, OSError) as error:
+        raise Damaged(f"the tokenizer in {folder} cannot be read ({error}); {pull_again(base)}") from error
     return BaseTokens(
         base_id=base_id,
         prompt=prompt_tokens(base, tokenizer),
@@ -166,31 +180,26 @@ def load_tokens(base_id: str) -> BaseTokens:
     )
 
 
-def prompt_tokens(base: Base, tokenizer: Any) -> PromptTokens:
+def prompt_tokens(base: Base, tokenizer: Tokenizer) -> PromptTokens:
     """What the prompts of this base are made of, from its catalog entry and its tokenizer."""
-
-    def encode(text: str) -> list[int]:
-        ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
-        return ids
-
     head, _, tail = base.instruct.partition("{instruction}")
     infill = base.infill
     return PromptTokens(
-        encode=encode,
+        encode=tokenizer.encode,
         fim_prefix=_token_id(tokenizer, infill.prefix) if infill else None,
         fim_suffix=_token_id(tokenizer, infill.suffix) if infill else None,
         fim_middle=_token_id(tokenizer, infill.middle) if infill else None,
         repository=_token_id(tokenizer, infill.repository) if infill and infill.repository else None,
         file=_token_id(tokenizer, infill.file) if infill and infill.file else None,
-        instruct_head=tuple(encode(head)),
-        instruct_tail=tuple(encode(tail)),
+        instruct_head=tuple(tokenizer.encode(head)),
+        instruct_tail=tuple(tokenizer.encode(tail)),
         neutral=base.neutral_tokens,
     )
 
 
-def _token_id(tokenizer: Any, literal: str) -> int:
-    found: int | None = tokenizer.convert_tokens_to_ids(literal)
-    if found is None or found == tokenizer.unk_token_id:
+def _token_id(tokenizer: Tokenizer, literal: str) -> int:
+    found = tokenizer.id_of(literal)
+    if found is None:
         raise Damaged(f"the tokenizer has no token {literal!r}, which the catalog names; pull the base again")
     return found
 
@@ -202,26 +211,7 @@ def _precision(name: str) -> Quantization:
     raise ValueError(f"unknown quantization {name!r}; choose auto, {', '.join(QUANTIZATIONS)}")
 
 
-def _load_model(folder: Path, precision: Quantization, device: str) -> nn.Module:
-    arguments: dict[str, Any] = {
-        "local_files_only": True,
-        "attn_implementation": ATTENTION,
-        "dtype": torch.float32 if precision == "fp32" else torch.bfloat16,
-    }
-    if precision in ("nf4", "int8"):
-        arguments |= {"quantization_config": _bitsandbytes_config(precision), "device_map": {"": device}}
-        model: nn.Module = AutoModelForCausalLM.from_pretrained(folder, **arguments)
-        return model
-    model = AutoModelForCausalLM.from_pretrained(folder, **arguments)
-    return model.to(device)
+def _load_floats(folder: Path, precision: Quantization, device: str) -> Any:
+    from spa_lsp.lm.transformers_model import load_floats  # seconds, which an engine on a CPU does without
 
-
-def _bitsandbytes_config(precision: Quantization) -> Any:
-    try:
-        import bitsandbytes  # noqa: F401  (only needed, and only imported, for these two precisions)
-        from transformers import BitsAndBytesConfig
-    except ImportError as error:
-        raise Unavailable(f"{precision} needs the package bitsandbytes ({error}); use --quantization fp32") from error
-    if precision == "int8":
-        return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)
+    return load_floats(folder, precision, device)

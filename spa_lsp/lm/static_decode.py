@@ -197,10 +197,8 @@ class StaticStep:
         with self._bank.on() if self._has_adapters else nullcontext():
             key_values.hide()
             positions = (self._prefix.length + place)[None].expand(self.ids.shape)
-            output = self._base.decoder(
-                input_ids=self.ids, position_ids=positions, use_cache=False, key_values=key_values
-            )
-        logits = self._base.logits(output.last_hidden_state[:, -1]) + self.bias
+            hidden = self._base.hidden_states(self.ids, positions, key_values)
+        logits = self._base.logits(hidden[:, -1]) + self.bias
         sums = log_sums(logits)
         drawn, is_short = draw(logits, self.temperatures, self.top_p, self.randoms.index_select(0, place)[0])
         tokens = torch.where(self.temperatures > 0, drawn, argmax(logits))

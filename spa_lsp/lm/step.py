@@ -1,6 +1,6 @@
 """One decode step as one call of the compiled kernel (`step.cpp`), where torch needs a thousand small operators.
 
-For int8 bases of Qwen2's kind on a CPU. All others, and prompts, go through transformers' modules: the oracle, too.
+For int8 bases of Qwen2's kind on a CPU. Prompts and steps of several requests go through the modules: the oracle, too.
 """
 
 import ctypes
@@ -14,6 +14,7 @@ from spa_lsp.lm.attention import KeyValues
 from spa_lsp.lm.bank import BankLinear
 from spa_lsp.lm.int8 import Int8Linear
 from spa_lsp.lm.kernel import Kernel
+from spa_lsp.lm.qwen2 import Qwen2
 
 _LINEARS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj")
 _MLP_LINEARS = ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
@@ -37,18 +38,19 @@ class _Step(ctypes.Structure):
 class CompiledStep:
     """The next token of every row of one model."""
 
-    def __init__(self, model: Any, kernel: Kernel) -> None:
+    def __init__(self, model: Qwen2, kernel: Kernel) -> None:
         config = model.config
-        self._decoder, self._kernel = model.get_decoder(), kernel
+        self._decoder: Any = model.get_decoder()
+        self._kernel = kernel
         self._sizes = {
             "n_layers": config.num_hidden_layers,
             "width": config.hidden_size,
             "n_heads": config.num_attention_heads,
             "n_kv_heads": config.num_key_value_heads,
-            "head_width": _head_width(config),
+            "head_width": config.head_dim,
             "mlp_width": config.intermediate_size,
             "epsilon": config.rms_norm_eps,
-            "scaling": _head_width(config) ** -0.5,
+            "scaling": config.head_dim**-0.5,
         }
         names = [name.rpartition(".") for name in (*_LINEARS, *_MLP_LINEARS)]
         # looked up anew in every step: a bank puts its own linears there
@@ -115,20 +117,16 @@ class CompiledStep:
 
 
 def compile_step(model: Any, kernel: Kernel) -> CompiledStep | None:
-    """The step of this model; None where it is not of the one kind that is known."""
+    """The step of this model; None where it is of another kind, or has sizes that the step does not."""
+    if not isinstance(model, Qwen2):
+        return None
     config = model.config
-    is_known = config.model_type == "qwen2" and config.hidden_act == "silu"
-    is_plain = is_known and set(config.layer_types) == {"full_attention"}
-    widths = (config.hidden_size, _head_width(config), config.intermediate_size) if is_known else ()
-    if not is_plain or any(width % _MULTIPLE for width in widths):
+    widths = (config.hidden_size, config.head_dim, config.intermediate_size)
+    if any(width % _MULTIPLE for width in widths):
         return None
     if config.num_attention_heads > _MAX_QUERIES * config.num_key_value_heads:
         return None
     return CompiledStep(model, kernel)
-
-
-def _head_width(config: Any) -> int:
-    return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
 
 
 def _matrix(linear: nn.Module, is_on: bool) -> Sequence[int]:

@@ -3,7 +3,6 @@
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,8 +15,8 @@ class Vocabulary:
     """The tokens that spell something, sorted by what they spell; special tokens spell nothing."""
 
     def __init__(self, spelled: Mapping[int, bytes]) -> None:
-        tokens = sorted((token for token, data in spelled.items() if data), key=spelled.__getitem__)
-        self._spelled = dict(spelled)
+        tokens = sorted(filter(spelled.get, spelled), key=spelled.__getitem__)
+        self._spelled = spelled
         self._sorted = [spelled[token] for token in tokens]
         self._tokens = torch.tensor(tokens, dtype=torch.long)
         self.can_spell_all = all(len(self._equal(bytes([n]))) for n in range(256))
@@ -37,17 +36,15 @@ class Vocabulary:
         return self._tokens[bisect_left(self._sorted, data) : bisect_right(self._sorted, data)]
 
 
-def read_vocabulary(tokenizer: Any) -> Vocabulary:
-    """The vocabulary of a transformers tokenizer: byte-level BPE, else as SentencePiece writes its pieces."""
-    special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
-    vocabulary: dict[str, int] = tokenizer.get_vocab()
-    pieces = {n: piece for piece, n in vocabulary.items() if n not in special and not _FILLER.fullmatch(piece)}
+def read_vocabulary(pieces: Mapping[int, str]) -> Vocabulary:
+    """The vocabulary of a tokenizer's pieces by id: byte-level BPE, else as SentencePiece writes them."""
+    named = {token: piece for token, piece in pieces.items() if not (piece[:4] == "[PAD" and _FILLER.fullmatch(piece))}
     to_byte = _byte_characters()
-    known = set(pieces.values())
+    known = set(named.values())
     if all(character in known for character in to_byte):
         table = {ord(character): byte for character, byte in to_byte.items()}
-        return Vocabulary({token: _byte_level(piece, table) for token, piece in pieces.items()})
-    return Vocabulary({token: _sentencepiece(piece) for token, piece in pieces.items()})
+        return Vocabulary(_byte_level(named, table))
+    return Vocabulary({token: _sentencepiece(piece) for token, piece in named.items()})
 
 
 def _byte_characters() -> dict[str, int]:
@@ -60,11 +57,17 @@ def _byte_characters() -> dict[str, int]:
     return {chr(byte): byte for byte in printable} | {chr(0x100 + n): byte for n, byte in enumerate(others)}
 
 
-def _byte_level(piece: str, table: Mapping[int, int]) -> bytes:
-    try:
-        return piece.translate(table).encode("latin-1")
-    except UnicodeEncodeError:  # a piece in plain text, added by hand
-        return b""
+def _byte_level(pieces: Mapping[int, str], table: Mapping[int, int]) -> dict[int, bytes]:
+    """What byte-level pieces spell; a piece in plain text, added by hand, spells nothing."""
+    known = frozenset(map(chr, table))
+    spelled = {token: piece if known.issuperset(piece) else "" for token, piece in pieces.items()}
+    # one translation for all: a hundred thousand of them take most of a second
+    data, start = "".join(spelled.values()).translate(table).encode("latin-1"), 0
+    found: dict[int, bytes] = {}
+    for token, piece in spelled.items():
+        end = start + len(piece)
+        found[token], start = data[start:end], end
+    return found
 
 
 def _sentencepiece(piece: str) -> bytes:

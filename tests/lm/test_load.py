@@ -13,8 +13,10 @@ from torch import nn
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.errors import Damaged, NotFound
 from spa_lsp.lm import backends, load
+from spa_lsp.lm.attention import KeyValues
 from spa_lsp.lm.backends import has_bf16
 from spa_lsp.lm.completer import LocalCompleter
+from spa_lsp.lm.forward import forward
 from spa_lsp.lm.kernel import NoKernel, find_kernel
 from spa_lsp.lm.load import load_base, pick_quantization
 from tests.conftest import TINY_ID
@@ -126,7 +128,7 @@ def test_every_backend_says_what_the_kernel_says(tiny_base, monkeypatch, backend
 
 def logits(base):
     with torch.inference_mode():
-        return base.model(input_ids=torch.tensor([[7, 8, 9, 10, 11, 12]])).logits
+        return base.logits(forward(base, torch.tensor([[7, 8, 9, 10, 11, 12]]), KeyValues(base.n_layers)))
 
 
 def test_int8_weights_are_mapped_and_not_copied(tiny_base):

@@ -43,8 +43,9 @@ def slow_text(completer, request):
     base = completer.base
     prompt = prompt_of(request, base)
     owed, written, n_own = prompt.owed.encode(), b"", 0
-    vocabulary = read_vocabulary(base.tokenizer)
-    spelled = {token: vocabulary.spell([token]) for token in range(len(base.tokenizer))}
+    pieces = base.tokenizer.pieces()
+    vocabulary = read_vocabulary(pieces)
+    spelled = {token: vocabulary.spell([token]) for token in pieces}
     ids = list(prompt.tokens)
     while n_own < request.max_tokens:
         with torch.inference_mode():
@@ -121,7 +122,7 @@ def test_owed_tokens_take_nothing_of_the_room_for_the_completion(completer):
 
 
 def test_a_special_token_is_never_chosen_to_write_owed_text(completer):
-    special = {completer.base.tokenizer.convert_tokens_to_ids(literal) for literal in SPECIAL_TOKENS}
+    special = {completer.base.tokenizer.id_of(literal) for literal in SPECIAL_TOKENS}
     prompt = prompt_of(drawn("x = '<|fim_middle|>‸'"), completer.base)
     assert prompt.owed and not special & set(prompt.tokens[1 : prompt.tokens.index(completer.base.prompt.fim_suffix)])
 

@@ -1,4 +1,4 @@
-"""The compiled decode step against transformers' modules over the same int8 weights, on every path."""
+"""The compiled decode step against the modules that it stands for, over the same int8 weights, on every path."""
 
 from dataclasses import replace
 
@@ -112,8 +112,8 @@ def test_a_row_whose_numbers_are_not_finite_spoils_no_other(base, bank, adapters
     assert hidden[:, 0].isfinite().all() and hidden[:, 1].isnan().all()
 
 
-def test_an_activation_that_is_not_known_is_left_to_transformers(base, monkeypatch):
-    monkeypatch.setattr(base.model.config, "hidden_act", "gelu")
+def test_sizes_that_the_step_does_not_have_are_left_to_the_modules(base, monkeypatch):
+    monkeypatch.setattr(base.model, "config", replace(base.model.config, intermediate_size=65))
     assert compile_step(base.model, find_kernel()) is None
 
 
