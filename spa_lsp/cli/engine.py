@@ -40,10 +40,16 @@ def start(
         spa-lsp engine start
     """
     from spa_lsp.cli._completer import choose_model, own_settings
-    from spa_lsp.engine.client import EngineClient
+    from spa_lsp.engine.client import EngineClient, running_engines
+    from spa_lsp.engine.supervisor import socket_path
 
     own = own_settings()
     model = choose_model(base_id, set_name, quantization)
+    limits = {"--idle-s": idle_s, "--max-memory-mb": max_memory_mb}
+    told = [name for name, value in limits.items() if value is not None]
+    if told and str(socket_path(model.base_id, model.quantization)) in [each["socket"] for each in running_engines()]:
+        running = f"the engine of {model.base_id} is running already and keeps its limits"
+        click.echo(f"{running}: {' and '.join(told)} count after: spa-lsp engine stop", err=True)
     with progress(f"load {model.base_id}", 100, "%") as shown:
         done = 0
 

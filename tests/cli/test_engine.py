@@ -161,6 +161,15 @@ def test_start_goes_by_the_users_own_file_unless_it_is_told(started):
     assert started == [("fake-base", "", "nf4", 30, 50000), ("fake-base", "a", "int8", 40, 60000)]
 
 
+# #15
+def test_start_says_that_an_engine_which_runs_keeps_its_limits(started):
+    keeps = "is running already and keeps its limits"
+    assert keeps not in run("start", "--base", "fake-base", "--idle-s", "40").stderr
+    assert keeps not in run("start", "--base", "fake-base").stderr
+    told = run("start", "--base", "fake-base", "--idle-s", "50", "--max-memory-mb", "60000").stderr
+    assert f"{keeps}: --idle-s and --max-memory-mb count after: spa-lsp engine stop" in told
+
+
 def test_start_fails_with_the_engines_own_reason(path, monkeypatch):
     missing = "the base fake-base is not on this machine; run: spa-lsp models pull fake-base"
     monkeypatch.setattr(supervisor, "engine_command", lambda *_: fake_engine_command(path, load_error=missing))
