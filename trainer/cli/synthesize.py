@@ -57,11 +57,13 @@ def forget(repository: str | None, file: Path | None, as_json: bool) -> None:
         trainer forget --file ~/code/my-project/secret.py
     """
     from trainer.pipeline.stages import open_trainer
+    from trainer.pipeline.staleness import stage_states
     from trainer.synthesize.forget import forget as forget_all
 
     if bool(repository) == bool(file):
         raise click.UsageError("give either --repo or --file")
     with open_trainer() as db:
+        commands = {state.stage: state.command for state in stage_states(db)}  # of runs that may be marked soon
         found = forget_all(db, repository=repository or "", file=file)
     if as_json:
         click.echo(json.dumps(asdict(found)))
@@ -74,4 +76,4 @@ def forget(repository: str | None, file: Path | None, as_json: bool) -> None:
     if found.sets:
         click.echo(f"these sets have learned of them: {', '.join(found.sets)}")
     if found.again:
-        click.echo(f"to train anew: {', '.join(f'trainer {stage}' for stage in found.again)}")
+        click.echo("\n  ".join(["to train anew:", *(commands[stage] for stage in found.again)]))

@@ -44,6 +44,11 @@ class StageState:
     reasons: tuple[str, ...]
     options: tuple[str, ...] = ()
 
+    @property
+    def command(self) -> str:
+        """The command line that does it again."""
+        return shlex.join(["trainer", self.stage, *self.options])
+
 
 def stage_states(db: Database) -> list[StageState]:
     """All stages that a served set needs, in their order."""
@@ -62,7 +67,7 @@ def next_step(states: list[StageState], *, has_samples: bool) -> str | None:
     """The command that would do most now, as the stage was asked before; None when all is done."""
     if not has_samples:
         return "trainer import FILE"
-    return next((shlex.join(["trainer", state.stage, *state.options]) for state in states if state.reasons), None)
+    return next((state.command for state in states if state.reasons), None)
 
 
 def folder_bytes(folder: Path) -> int:

@@ -53,6 +53,17 @@ def test_forget_says_what_went_and_what_to_train_anew(project):  # noqa: F811
     assert (record["n_samples"], record["again"]) == (2, ["attribute"])
 
 
+def test_forget_names_the_commands_that_train_anew_with_the_options_they_had(project):  # noqa: F811  #14
+    trainer("synthesize", "--from", project, "--recipe", "behaviour", "--responses", 2, *TINY)
+    trainer("attribute", "--method", "random", "--seed", 3)
+    trainer("partition", "--method", "argmax", "--k", 1)
+    said = trainer("forget", "--repo", project).stdout.splitlines()
+    assert said[said.index("to train anew:") + 1 :] == [
+        "  trainer attribute --method random --seed 3",
+        "  trainer partition --method argmax --k 1",
+    ]
+
+
 def test_forget_of_what_is_not_there_names_what_is(project, tmp_path):  # noqa: F811  #14
     trainer("synthesize", "--from", project, "--recipe", "behaviour", "--responses", 2, *TINY)
     said = trainer("forget", "--repo", tmp_path / "typo").stdout
