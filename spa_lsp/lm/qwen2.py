@@ -80,7 +80,7 @@ class Decoder(nn.Module):
         # without random numbers, for which torch would import its compiler, in three seconds
         empty = torch.empty(config.vocab_size, config.hidden_size)
         self.embed_tokens: nn.Module = nn.Embedding.from_pretrained(empty)  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        self.layers = nn.ModuleList(Layer(config, number) for number in range(config.num_hidden_layers))
+        self.layers = nn.ModuleList(Layer(config, layer) for layer in range(config.num_hidden_layers))
         self.norm = RMSNorm(config)
         self.rotary_emb = RotaryEmbedding(config)
 
@@ -97,9 +97,9 @@ class Decoder(nn.Module):
 class Layer(nn.Module):
     """Attention, then the MLP, each on what is normed and added to what came in."""
 
-    def __init__(self, config: Qwen2Config, number: int) -> None:
+    def __init__(self, config: Qwen2Config, layer: int) -> None:
         super().__init__()
-        self.self_attn = Attention(config, number)
+        self.self_attn = Attention(config, layer)
         self.mlp = MLP(config)
         self.input_layernorm = RMSNorm(config)
         self.post_attention_layernorm = RMSNorm(config)
@@ -114,10 +114,10 @@ class Layer(nn.Module):
 class Attention(nn.Module):
     """Queries of H heads, keys and values of fewer; what they look at is in `KeyValues`."""
 
-    def __init__(self, config: Qwen2Config, number: int) -> None:
+    def __init__(self, config: Qwen2Config, layer: int) -> None:
         super().__init__()
         D, width = config.hidden_size, config.head_dim
-        self.number, self.width = number, width
+        self.layer, self.width = layer, width
         self.q_proj = nn.Linear(D, config.num_attention_heads * width)
         self.k_proj = nn.Linear(D, config.num_key_value_heads * width)
         self.v_proj = nn.Linear(D, config.num_key_value_heads * width)
@@ -134,7 +134,7 @@ class Attention(nn.Module):
         value = self._heads(self.v_proj(x))
         if key_values.is_cancelled and key_values.is_cancelled():
             raise Interrupted
-        seen = key_values.attend(self.number, query, key, value, self.width**-0.5)
+        seen = key_values.attend(self.layer, query, key, value, self.width**-0.5)
         mixed: Tensor = self.o_proj(seen.transpose(1, 2).flatten(2))
         return mixed
 
