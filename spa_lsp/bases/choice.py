@@ -14,11 +14,13 @@ MEMORY_SHARE = 1 / 3  # of the machine's, for an engine beside an editor and a b
 # of one parameter, in memory (nf4: half a byte, and what stays in 16 bits)
 PARAMETER_BYTES = {"fp32": 4.0, "bf16": 2.0, "int8": 1.3, "nf4": 0.9}
 ENGINE_BYTES = 450_000_000  # torch and the caches
+TRANSFORMERS_BYTES = 150_000_000  # which int8 does without
 
 
 def memory_needed(base: Base, quantization: str = "int8") -> int:
     """Bytes of an engine with this base."""
-    return int(base.parameters * PARAMETER_BYTES[quantization] + ENGINE_BYTES)
+    modules = ENGINE_BYTES + (0 if quantization == "int8" else TRANSFORMERS_BYTES)
+    return int(base.parameters * PARAMETER_BYTES[quantization] + modules)
 
 
 def is_carried(base: Base) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 
-PACKAGES = ("spa-lsp", "torch", "transformers", "peft", "bitsandbytes", "xllamacpp")
+PACKAGES = ("spa-lsp", "torch", "transformers", "tokenizers", "peft", "bitsandbytes", "xllamacpp")
 
 
 def describe_machine() -> dict[str, Any]:

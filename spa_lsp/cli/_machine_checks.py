@@ -19,6 +19,7 @@ CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
 _PROBE = """
 import json, torch
+import spa_lsp.lm.transformers_model  # which training and other precisions need
 from spa_lsp.lm.backends import describe_cpu
 from spa_lsp.lm.load import pick_device, pick_quantization
 device = pick_device()

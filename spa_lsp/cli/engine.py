@@ -49,7 +49,7 @@ def start(
     told = [name for name, value in limits.items() if value is not None]
     if told and str(socket_path(model.base_id, model.quantization)) in [each["socket"] for each in running_engines()]:
         running = f"the engine of {model.base_id} is running already and keeps its limits"
-        click.echo(f"{running}: {' and '.join(told)} count after: spa-lsp engine stop", err=True)
+        click.echo(f"{running}: {' and '.join(told)} count after: spa-lsp engine stop --base {model.base_id}", err=True)
     with progress(f"load {model.base_id}", 100, "%") as shown:
         done = 0
 

@@ -6,7 +6,7 @@ int8 is our own on a CPU (`int8.py`), mapped into memory, and bitsandbytes' on C
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -47,7 +47,7 @@ class LoadedBase:
 
     @property
     def decoder(self) -> Any:
-        """The model without its head; called as transformers' where the base was loaded for training."""
+        """The model without its head; called as transformers', unless it is that of a `Qwen2`."""
         return self.model.get_decoder()
 
     def hidden_states(self, ids: Tensor, positions: Tensor, key_values: KeyValues) -> Tensor:
@@ -135,8 +135,14 @@ def load_base(
     is_ours = precision == "int8" and device == "cpu"
     weights = provide(base, INT8_NAME if is_ours else FLOATS_NAME)
     backend = find_backend() if is_ours else None
+    if backend:
+        make = partial(build_model, folder, weights, backend)
+    else:
+        from spa_lsp.lm.transformers_model import load_floats  # seconds, which an engine in int8 does without
+
+        make = partial(load_floats, folder, precision, device)
     try:
-        model = build_model(folder, weights, backend) if backend else _load_floats(folder, precision, device)
+        model = make()
         tokenizer = read_tokenizer(folder)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise Damaged(
@@ -170,8 +176,8 @@ def load_tokens(base_id: str) -> BaseTokens:
     folder = installed_base(base).folder
     try:
         tokenizer = read_tokenizer(folder)
-    except (ValueError, OSError) as error:
-        raise Damaged(f"the tokenizer in {folder} cannot be read ({error}); {pull_again(base)}") from error
+    except ValueError as error:
+        raise Damaged(f"the base in {folder} cannot be used ({error}); {pull_again(base)}") from error
     return BaseTokens(
         base_id=base_id,
         prompt=prompt_tokens(base, tokenizer),
@@ -209,9 +215,3 @@ def _precision(name: str) -> Quantization:
         if name == known:
             return known
     raise ValueError(f"unknown quantization {name!r}; choose auto, {', '.join(QUANTIZATIONS)}")
-
-
-def _load_floats(folder: Path, precision: Quantization, device: str) -> Any:
-    from spa_lsp.lm.transformers_model import load_floats  # seconds, which an engine on a CPU does without
-
-    return load_floats(folder, precision, device)

@@ -1,7 +1,7 @@
 """The forward pass of Qwen2 as it is served: RMSNorm, rotary positions, grouped attention, a gated MLP.
 
-Ours because an engine would otherwise wait five seconds for transformers' modules to be imported. They are the oracle
-(`tests/lm/test_qwen2.py`), and everything else goes through them: training, floats, CUDA, other architectures.
+Ours because an engine would otherwise wait four to five seconds for transformers to be imported. It is the oracle
+(`tests/lm/test_qwen2.py`), and everything else goes through it: training, floats, CUDA, other architectures.
 
 Source: arXiv:2407.10671, and transformers' `modeling_qwen2`, whose names of modules adapters and weights have.
 """
@@ -40,22 +40,24 @@ class Qwen2Config:
 
 
 def read_config(folder: Path) -> Qwen2Config | None:
-    """The sizes of the model in this folder; None where it is of another kind, or varies this one.
+    """The sizes of the model in this folder; None where it is of another kind, varies this one, or leaves a size out.
 
     Raises:
-        KeyError: a size is missing. ValueError, OSError: the file cannot be read.
+        ValueError, OSError: the file cannot be read.
     """
-    fields: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    rope = fields.get("rope_parameters") or {}
-    is_plain = rope.get("rope_type") == "default" and set(fields.get("layer_types", ())) == {"full_attention"}
-    if not is_plain or "head_dim" in fields or any(fields.get(name) != value for name, value in _KNOWN.items()):
+    found: Any = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    rope = found.get("rope_parameters") if isinstance(found, dict) else None
+    if not isinstance(rope, dict) or rope.get("rope_type") != "default" or "head_dim" in found:
         return None
-    sizes = {name: fields[name] for name in Qwen2Config.__dataclass_fields__ if name != "rope_theta"}
-    return Qwen2Config(**sizes, rope_theta=rope["rope_theta"])
+    is_known = all(found.get(name) == value for name, value in _KNOWN.items())
+    if not is_known or set(found.get("layer_types") or ()) != {"full_attention"}:
+        return None
+    sizes = {name: (found | rope).get(name) for name in Qwen2Config.__dataclass_fields__}
+    return None if None in sizes.values() else Qwen2Config(**sizes)
 
 
 class Qwen2(nn.Module):
-    """Decoder and head. Made on the meta device; weights come later."""
+    """Decoder and head, for activations in float32. Made on the meta device; weights come later."""
 
     def __init__(self, config: Qwen2Config) -> None:
         super().__init__()

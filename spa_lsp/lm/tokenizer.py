@@ -39,17 +39,26 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     """The tokenizer of the base in this folder.
 
     Raises:
-        ValueError, OSError: its files cannot be read.
+        ValueError: its files cannot be read.
     """
+    try:
+        backend = _read_backend(folder)
+    except ImportError:
+        raise  # transformers': no fault of the files
+    except Exception as error:  # neither package raises anything more precise
+        raise ValueError(f"its tokenizer cannot be read: {error}") from error
+    backend.no_truncation()
+    backend.no_padding()
+    return Tokenizer(backend)
+
+
+def _read_backend(folder: Path) -> tokenizers.Tokenizer:
     config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     if config.get("tokenizer_class") != "Qwen2Tokenizer":
         from transformers import AutoTokenizer  # knows what each kind does besides
 
-        return Tokenizer(AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer)
-    path = folder / "tokenizer.json"
-    try:
-        backend = tokenizers.Tokenizer.from_file(str(path))
-    except Exception as error:  # the package raises nothing more precise
-        raise ValueError(f"{path.name}: {error}") from error
+        known: tokenizers.Tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
+        return known
+    backend = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
     backend.normalizer = normalizers.NFC()  # as Qwen2 was trained; the file that a GGUF gives does not say so
-    return Tokenizer(backend)
+    return backend

@@ -1,6 +1,6 @@
 """Models of transformers, with our attention: for training, floats, CUDA and architectures other than Qwen2's.
 
-Importing this takes longer than all the rest of an engine's start: whoever may do without it imports it when needed.
+Importing this takes longer than loading a base: whoever may do without it imports it when needed.
 """
 
 from pathlib import Path

@@ -15,8 +15,8 @@ class Vocabulary:
     """The tokens that spell something, sorted by what they spell; special tokens spell nothing."""
 
     def __init__(self, spelled: Mapping[int, bytes]) -> None:
-        tokens = sorted(filter(spelled.get, spelled), key=spelled.__getitem__)
-        self._spelled = spelled
+        tokens = sorted((token for token, data in spelled.items() if data), key=spelled.__getitem__)
+        self._spelled = dict(spelled)
         self._sorted = [spelled[token] for token in tokens]
         self._tokens = torch.tensor(tokens, dtype=torch.long)
         self.can_spell_all = all(len(self._equal(bytes([n]))) for n in range(256))

@@ -167,7 +167,7 @@ def test_start_says_that_an_engine_which_runs_keeps_its_limits(started):
     assert keeps not in run("start", "--base", "fake-base", "--idle-s", "40").stderr
     assert keeps not in run("start", "--base", "fake-base").stderr
     told = run("start", "--base", "fake-base", "--idle-s", "50", "--max-memory-mb", "60000").stderr
-    assert f"{keeps}: --idle-s and --max-memory-mb count after: spa-lsp engine stop" in told
+    assert f"{keeps}: --idle-s and --max-memory-mb count after: spa-lsp engine stop --base fake-base" in told
 
 
 def test_start_fails_with_the_engines_own_reason(path, monkeypatch):

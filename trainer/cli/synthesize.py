@@ -57,14 +57,14 @@ def forget(repository: str | None, file: Path | None, as_json: bool) -> None:
         trainer forget --file ~/code/my-project/secret.py
     """
     from trainer.pipeline.stages import open_trainer
-    from trainer.pipeline.staleness import stage_states
+    from trainer.pipeline.staleness import commands_again
     from trainer.synthesize.forget import forget as forget_all
 
     if bool(repository) == bool(file):
         raise click.UsageError("give either --repo or --file")
     with open_trainer() as db:
-        commands = {state.stage: state.command for state in stage_states(db)}  # of runs that may be marked soon
         found = forget_all(db, repository=repository or "", file=file)
+        again = commands_again(db, found.again, found.runs)
     if as_json:
         click.echo(json.dumps(asdict(found)))
         return
@@ -75,5 +75,5 @@ def forget(repository: str | None, file: Path | None, as_json: bool) -> None:
     click.echo(f"forgotten: {found.n_seeds} seeds, {found.n_tasks} tasks, {found.n_samples} samples")
     if found.sets:
         click.echo(f"these sets have learned of them: {', '.join(found.sets)}")
-    if found.again:
-        click.echo("\n  ".join(["to train anew:", *(commands[stage] for stage in found.again)]))
+    if again:
+        click.echo("\n  ".join(["to train anew:", *again]))

@@ -3,8 +3,10 @@
 Only reads. A run is stale when something that it was made of has changed since, and then so is all that was made of it.
 """
 
+import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from spa_lsp.bases.catalog import DEFAULT_BASE
 from spa_lsp.errors import Damaged
 from trainer.configs import as_options
 from trainer.rows.build_set import has_adapter_files
-from trainer.rows.runs import AnyRun, Stage, latest_run
+from trainer.rows.runs import AnyRun, Stage, find_run, latest_run
 from trainer.rows.stages import (
     ATTRIBUTE,
     FINETUNE,
@@ -44,11 +46,6 @@ class StageState:
     reasons: tuple[str, ...]
     options: tuple[str, ...] = ()
 
-    @property
-    def command(self) -> str:
-        """The command line that does it again."""
-        return shlex.join(["trainer", self.stage, *self.options])
-
 
 def stage_states(db: Database) -> list[StageState]:
     """All stages that a served set needs, in their order."""
@@ -67,7 +64,18 @@ def next_step(states: list[StageState], *, has_samples: bool) -> str | None:
     """The command that would do most now, as the stage was asked before; None when all is done."""
     if not has_samples:
         return "trainer import FILE"
-    return next((state.command for state in states if state.reasons), None)
+    return next((_command(state.stage, state.options) for state in states if state.reasons), None)
+
+
+def commands_again(db: Database, stages: Sequence[str], run_ids: Collection[str]) -> list[str]:
+    """The command lines that do stages again, each as the one of these runs did it that was asked for last."""
+    asked = "SELECT stage, id FROM runs WHERE id IN (SELECT value FROM json_each(?)) AND NOT is_of_arm"
+    newest = dict(db.execute(f"{asked} ORDER BY called, rowid", [json.dumps(list(run_ids))]).fetchall())
+    options: dict[str, list[str]] = {}
+    for stage in (stage for stage, _ in _CHAIN if stage.name in newest):
+        with suppress(Damaged):  # another version wrote it
+            options[stage.name] = _options_of(find_run(db, stage, newest[stage.name]))
+    return [_command(stage, options.get(stage, ())) for stage in stages]
 
 
 def folder_bytes(folder: Path) -> int:
@@ -91,12 +99,16 @@ def _state(db: Database, stage: "Stage[Any, Any, Any]", reasons_of: _Reasons, ne
     return StageState(stage=stage.name, run_id=run.id, reasons=reasons, options=options)
 
 
+def _command(stage: str, options: Sequence[str]) -> str:
+    return shlex.join(["trainer", stage, *options])
+
+
 def _options_of(run: AnyRun) -> list[str]:
     """What the run was asked for that is not the default."""
     settings = run.settings
     match settings:
         case AttributeSettings():
-            language = run.figures.language
+            language = run.figures.language if run.is_finished else "python"
             typed = [*as_options(settings.attribute), *as_options(settings.items)]
             typed += [] if language == "python" else ["--language", language]
         case PartitionSettings():

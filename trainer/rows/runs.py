@@ -22,7 +22,10 @@ from trainer.rows.records import canonical, content_id, plain, read_record
 
 # raise it when a stage's rows change their meaning: older runs are then not found again
 FORMAT_VERSION = 1
-_PACKAGES = ("spa-lsp", "torch", "transformers", "peft", "bitsandbytes", "bm25s", "numpy", "sqlite-utils")
+_PACKAGES = (
+    *("spa-lsp", "torch", "transformers", "tokenizers", "peft", "bitsandbytes"),
+    *("bm25s", "numpy", "sqlite-utils"),
+)
 
 Settings = TypeVar("Settings")
 Parents = TypeVar("Parents")

@@ -25,6 +25,7 @@ from trainer.evaluate.arms import parse_arms
 from trainer.pipeline.arm_sets import arm_set
 from trainer.pipeline.stage_rows import read_status
 from trainer.pipeline.stages import open_trainer, run_attribute, run_finetune, run_partition, run_publish
+from trainer.pipeline.staleness import commands_again
 from trainer.pipeline.synthesis import run_synthesize
 from trainer.rows.runs import begin_run, find_run, latest_run
 from trainer.rows.stages import (
@@ -238,6 +239,28 @@ def test_stages_go_on_after_one_of_two_files_was_forgotten(folder):
         forget(db, file=folder / MARKER / "one.py")
         synthesize(db, folder)
         assert train(db).run.is_finished
+
+
+# #14
+def test_what_trains_anew_is_named_with_its_options_after_a_second_file_too(folder, anchors):
+    with open_trainer() as db:
+        synthesize(db, folder)
+        run_attribute(db, AttributeConfig(method="embedding"), ITEMS, base_id=BASE, seed=3, anchors_path=anchors)
+        forget(db, file=folder / MARKER / "one.py")
+        found = forget(db, file=folder / MARKER / "two.py")
+        (again,) = commands_again(db, found.again, found.runs)
+    assert again == "trainer attribute --method embedding --infill-share 1.0 --max-tokens 400 --seed 3"
+
+
+# #14
+def test_options_of_another_run_are_not_those_of_the_one_to_be_done_again(folder):
+    with open_trainer() as db:
+        synthesize(db, folder)
+        run_attribute(db, AttributeConfig(method="bm25"), ITEMS, base_id=BASE)
+        found = forget(db, file=folder / MARKER / "one.py")
+        run_attribute(db, AttributeConfig(method="random"), ITEMS, base_id=BASE)
+        (again,) = commands_again(db, found.again, found.runs)
+    assert again == "trainer attribute --method bm25 --infill-share 1.0 --max-tokens 400"
 
 
 def import_row(db, tmp_path, **changed):
