@@ -17,7 +17,7 @@ from spa_lsp.settings.engine_url import LOCAL, parse_engine_url
 from spa_lsp.settings.schema import QUANTIZATIONS, Settings, with_engine
 
 PATIENCE_S = 2.0  # a wait that is over sooner is not worth a line
-LOAD_S = 20.0  # on two cores, with the default base and its set
+LOAD_S = 10.0  # on two slow cores, with the default base and its set
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
