@@ -34,22 +34,16 @@ def start(
 ) -> None:
     """Start the engine of a base, if it is not there, and wait until it has loaded.
 
-    Options that are left out are as your own settings say.
+    Options that are left out are as your own settings say. Limits that are given count for an engine that runs, too.
 
     \b
         spa-lsp engine start
     """
     from spa_lsp.cli._completer import choose_model, own_settings
-    from spa_lsp.engine.client import EngineClient, running_engines
-    from spa_lsp.engine.supervisor import socket_path
+    from spa_lsp.engine.client import EngineClient
 
     own = own_settings()
     model = choose_model(base_id, set_name, quantization)
-    limits = {"--idle-s": idle_s, "--max-memory-mb": max_memory_mb}
-    told = [name for name, value in limits.items() if value is not None]
-    if told and str(socket_path(model.base_id, model.quantization)) in [each["socket"] for each in running_engines()]:
-        running = f"the engine of {model.base_id} is running already and keeps its limits"
-        click.echo(f"{running}: {' and '.join(told)} count after: spa-lsp engine stop --base {model.base_id}", err=True)
     with progress(f"load {model.base_id}", 100, "%") as shown:
         done = 0
 
@@ -64,6 +58,7 @@ def start(
             model.quantization,
             idle_s=own.engine_idle_s if idle_s is None else idle_s,
             max_memory_mb=max_memory_mb or own.max_memory_mb or None,
+            are_limits_new=(idle_s, max_memory_mb) != (None, None),
             on_loading=on_loading,
         )
         with closing(client):
@@ -85,7 +80,7 @@ def stop(base_id: str | None) -> None:
 
     found = _running(base_id)
     for status in found:
-        stop_engine(Path(status["socket"]))
+        stop_engine(Path(status["socket"]), is_silent=status["state"] == "silent")
         which = f"of {status['base']}" if status["base"] else "that did not answer"
         click.echo(f"stopped the engine {which}, process {status['pid']}")
     if not found:

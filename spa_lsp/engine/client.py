@@ -6,7 +6,7 @@ Nothing here imports torch; the engine is a process of its own, started when it 
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ IDLE_S = 1800.0
 
 _STATUS_TIMEOUT_S = 5.0
 _STOP_TIMEOUT_S = 30.0
+_SILENT_STOP_TIMEOUT_S = 1.0
 
 __all__ = ["EngineClient", "EngineLink", "open_link", "running_engines", "stop_engine"]
 
@@ -46,6 +47,7 @@ class EngineClient:
         *,
         command: Sequence[str] | None = None,
         adapter_set: str | None = None,
+        limits: Mapping[str, float] | None = None,
         on_loading: OnLoading | None = None,
     ) -> None:
         self._path = path
@@ -53,7 +55,7 @@ class EngineClient:
         self._on_loading = on_loading
         self._backoff = supervisor.Backoff()
         self._lock = threading.Lock()
-        self._open = partial(open_channel, path, command=command, adapter_set=adapter_set)
+        self._open = partial(open_channel, path, command=command, adapter_set=adapter_set, limits=limits)
         self._runner = _new_runner()  # its event loop runs during calls only
         try:
             self._channel = self._runner.run(self._open())
@@ -71,6 +73,7 @@ class EngineClient:
         *,
         idle_s: float = IDLE_S,
         max_memory_mb: int | None = None,
+        are_limits_new: bool = False,
         on_loading: OnLoading | None = None,
     ) -> "EngineClient":
         """A client of this user's engine for a base (None: the default one), which is started when there is none.
@@ -81,6 +84,7 @@ class EngineClient:
             quantization: as in `LocalCompleter.load`.
             idle_s: a started engine ends after so many seconds without a client.
             max_memory_mb: and when it has more memory than this.
+            are_limits_new: these two are to be those of an engine that runs already, too.
             on_loading: told the stage and the fraction while a call waits for the base.
 
         Raises:
@@ -89,7 +93,8 @@ class EngineClient:
         base_id = base_id or DEFAULT_BASE
         command = supervisor.engine_command(base_id, adapter_set, quantization, idle_s, max_memory_mb)
         path = supervisor.socket_path(base_id, quantization)
-        return cls(path, command=command, adapter_set=adapter_set, on_loading=on_loading)
+        limits = _limits(idle_s, max_memory_mb) if are_limits_new else None
+        return cls(path, command=command, adapter_set=adapter_set, limits=limits, on_loading=on_loading)
 
     def complete(
         self,
@@ -211,16 +216,19 @@ def open_link(
     """A front's link to the engine of a base; nothing is connected or started until it is asked or told to `start`.
 
     Args, beside those of `EngineClient.connect`:
-        are_limits_new: the last two are to be those of an engine that runs already, too.
         on_problem: told, in the event loop, what only the user can fix.
         on_event: told there how the engine is, see `link.OnEvent`.
         command: starts another engine than the usual one.
     """
     command = command or supervisor.engine_command(base_id, adapter_set, quantization, idle_s, max_memory_mb)
     path = supervisor.socket_path(base_id, quantization)
-    limits = {"idle_s": idle_s, "max_memory_mb": max_memory_mb or 0} if are_limits_new else None
+    limits = _limits(idle_s, max_memory_mb) if are_limits_new else None
     connect = partial(open_channel, path, command=command, adapter_set=adapter_set, limits=limits)
     return EngineLink(lambda on_notice: connect(on_notice=on_notice), on_problem, on_event=on_event)
+
+
+def _limits(idle_s: float, max_memory_mb: int | None) -> dict[str, float]:
+    return {"idle_s": idle_s, "max_memory_mb": max_memory_mb or 0}
 
 
 def stop_engine_of(base_id: str, quantization: str) -> None:
@@ -243,20 +251,22 @@ def has_own_store(status: dict[str, Any]) -> bool:
     return (status.get("store"), status.get("cache")) == supervisor.own_folders()
 
 
-def stop_engine(path: Path) -> None:
+def stop_engine(path: Path, *, is_silent: bool = False) -> None:
     """End the engine at this socket, whoever uses it; does nothing when there is none.
+
+    One that is known to be silent is not waited for.
 
     Raises:
         Unavailable: it did not end, and cannot be killed.
     """
-    _run(_stop(path))
+    _run(_stop(path, _SILENT_STOP_TIMEOUT_S if is_silent else _STOP_TIMEOUT_S))
 
 
-async def _stop(path: Path) -> None:
+async def _stop(path: Path, timeout_s: float) -> None:
     if sock := try_connect(path):
         channel = await Channel.over(sock)
         try:
-            await channel.demand({"type": "stop"}, _STOP_TIMEOUT_S)
+            await channel.demand({"type": "stop"}, timeout_s)
         except ConnectionLost:
             pass  # which is what is wanted
         finally:
