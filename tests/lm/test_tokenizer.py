@@ -1,6 +1,7 @@
 """Our reading of a tokenizer against transformers'."""
 
 import json
+from functools import cache
 
 import pytest
 from transformers import AutoTokenizer
@@ -29,6 +30,11 @@ def both(request):
         folder = request.getfixturevalue("tiny_copy")
     if request.param == "of another kind":
         name_kind(folder, "PreTrainedTokenizerFast")
+    return read_both(folder)
+
+
+@cache  # that of the default base takes seconds
+def read_both(folder):
     return read_tokenizer(folder), AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
