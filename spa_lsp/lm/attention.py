@@ -69,6 +69,15 @@ class KeyValues:
         """Those of other rows over the same prefix; they have nothing of their own yet."""
         return KeyValues(len(self.keys), prefix=self.prefix, groups=self.groups, capacity=self.capacity)
 
+    def raise_if_cancelled(self) -> None:
+        """To be called in every layer.
+
+        Raises:
+            Interrupted: nobody wants the rest.
+        """
+        if self.is_cancelled and self.is_cancelled():
+            raise Interrupted
+
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
         """Store the new tokens and let them look at all before them: `[rows, H, T, D]`."""
         own_key, own_value = self.append(layer, key, value)

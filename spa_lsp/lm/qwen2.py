@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spa_lsp.lm.attention import Interrupted, KeyValues
+from spa_lsp.lm.attention import KeyValues
 
 _KNOWN = {"model_type": "qwen2", "hidden_act": "silu", "use_sliding_window": False}
 
@@ -134,8 +134,7 @@ class Attention(nn.Module):
         query = _rotate(self._heads(self.q_proj(x)), rotation)
         key = _rotate(self._heads(self.k_proj(x)), rotation)
         value = self._heads(self.v_proj(x))
-        if key_values.is_cancelled and key_values.is_cancelled():
-            raise Interrupted
+        key_values.raise_if_cancelled()
         seen = key_values.attend(self.layer, query, key, value, self.width**-0.5)
         mixed: Tensor = self.o_proj(seen.transpose(1, 2).flatten(2))
         return mixed

@@ -13,7 +13,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.utils.logging import disable_progress_bar
 
 from spa_lsp.errors import Unavailable
-from spa_lsp.lm.attention import Interrupted, KeyValues
+from spa_lsp.lm.attention import KeyValues
 
 # Not registered with the mask interface: transformers then makes no mask, and `KeyValues` sees to causality itself.
 ATTENTION = "spa_shared_prefix"
@@ -67,8 +67,7 @@ def _shared_prefix_attention(
     if key_values is None:
         output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **rest)
         return output, None
-    if key_values.is_cancelled and key_values.is_cancelled():
-        raise Interrupted
+    key_values.raise_if_cancelled()
     return key_values.attend(module.layer_idx, query, key, value, scaling).transpose(1, 2), None
 
 

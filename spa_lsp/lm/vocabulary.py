@@ -38,7 +38,7 @@ class Vocabulary:
 
 def read_vocabulary(pieces: Mapping[int, str]) -> Vocabulary:
     """The vocabulary of a tokenizer's pieces by id: byte-level BPE, else as SentencePiece writes them."""
-    named = {token: piece for token, piece in pieces.items() if not (piece[:4] == "[PAD" and _FILLER.fullmatch(piece))}
+    named = {token: piece for token, piece in pieces.items() if not _FILLER.fullmatch(piece)}
     to_byte = _byte_characters()
     known = set(named.values())
     if all(character in known for character in to_byte):

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -42,9 +43,7 @@ def states(base, *, rows=1, bank=None):
         read = [forward(base, chunk, prompt) for chunk in TOKENS.split((40, 20), 1)]
         own = KeyValues(base.n_layers, prefix=prompt)
         ids = torch.arange(2 * rows).view(rows, 2)
-        if bank is None:
-            return [*read, forward(base, ids, own), own.own(0)[0]]
-        with bank.on():
+        with bank.on() if bank else nullcontext():
             return [*read, forward(base, ids, own), own.own(0)[0]]
 
 

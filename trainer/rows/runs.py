@@ -23,8 +23,15 @@ from trainer.rows.records import canonical, content_id, plain, read_record
 # raise it when a stage's rows change their meaning: older runs are then not found again
 FORMAT_VERSION = 1
 _PACKAGES = (
-    *("spa-lsp", "torch", "transformers", "tokenizers", "peft", "bitsandbytes"),
-    *("bm25s", "numpy", "sqlite-utils"),
+    "spa-lsp",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "peft",
+    "bitsandbytes",
+    "bm25s",
+    "numpy",
+    "sqlite-utils",
 )
 
 Settings = TypeVar("Settings")
