@@ -44,7 +44,8 @@ class CompletionRequest:
     path: str = ""  # of the file that is completed; only used with a context
     language: str = ""  # of the text, an LSP language id; empty: not known
     adapters: tuple[str, ...] = ()  # names, in the order wanted; empty: all of the set
-    k: int | None = None  # at most this many alternatives; None: one per adapter, and eight of a base without a set
+    # at most this many alternatives; None: one per adapter, eight of a base without a set or of a set's only adapter
+    k: int | None = None
     # one adapter, the first of `adapters` or the one that leads the set, answers first, greedily and alone, then the
     # others: it is there in a part of the time that all take, and what a deadline cuts are the others, as a rule. They
     # branch off it, see `text.branching`. Here, adapters that act on the prompt are computed together, and told in
@@ -67,7 +68,10 @@ class CompletionRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Alternative:
-    """One completion. `index` is the adapter's place in the set (the row's number for base rows)."""
+    """One completion, which has its `index` for itself.
+
+    That is the adapter's place in the set, 64 more for each time that it was asked before; for base rows the number.
+    """
 
     text: str
     adapter: str

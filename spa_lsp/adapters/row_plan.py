@@ -12,8 +12,8 @@ from spa_lsp.errors import BadInput, NotFound
 from spa_lsp.text.branching import BRANCH_SHARE
 
 MAX_ROWS = 64
-BASE_ROWS = 8  # of the base where there is no set: one alone would be no choice
-BASE_TEMPERATURE = 0.8  # of them, but for the lead
+ONE_MODEL_ROWS = 8  # of the base where there is no set, or of the set's only adapter: one alone would be no choice
+BASE_TEMPERATURE = 0.8  # of the base's, but for the lead
 # how rows behind a lead come about; another way has another name
 BRANCHES = f"branches where the code differs, at {BRANCH_SHARE} of the temperature"
 _SEEDS = 2**32
@@ -25,7 +25,8 @@ class RowPlan:
 
     adapters: tuple[int, ...]
     n_rows: int
-    is_shared: bool  # the adapters leave the prompt alone
+    is_shared: bool  # the prompt is read once for all rows
+    reader: int | None = None  # the adapter that all rows read the prompt under; None: the base alone, or each its own
     has_lead: bool = False  # the first row is greedy and told before all others
     behind: int | None = None  # the adapter that has led already
     temperature: float = 0.0  # where the request names none
@@ -82,21 +83,31 @@ def plan_rows(request: CompletionRequest, adapter_set: AdapterSet | None) -> Row
     if adapter_set is None:
         if request.adapters:
             raise NotFound("no adapter set is loaded; choose one with `spa-lsp adapters use NAME`")
-        n_rows = request.k or BASE_ROWS
+        n_rows = request.k or ONE_MODEL_ROWS
         served_at = BASE_TEMPERATURE if n_rows > 1 else 0.0
         return RowPlan(adapters=(), n_rows=n_rows, is_shared=True, has_lead=request.lead_first, temperature=served_at)
     chosen = _find_adapters(adapter_set, request.adapters)
     if request.lead_first and not request.adapters:
         chosen = tuple(sorted(chosen, key=lambda index: index != adapter_set.lead_index))
+    if _may_repeat(request, adapter_set):
+        chosen *= request.k or ONE_MODEL_ROWS
     chosen = chosen[: request.k]
+    only = chosen[0] if len(set(chosen)) == 1 else None
     return RowPlan(
         adapters=chosen,
         n_rows=len(chosen),
-        is_shared=adapter_set.activation == "completion",
+        is_shared=adapter_set.activation == "completion" or only is not None,
+        reader=only if adapter_set.activation == "all" else None,
         has_lead=request.lead_first,
         behind=_find_adapters(adapter_set, (request.behind,))[0] if request.behind else None,
         temperature=adapter_set.temperature,
     )
+
+
+def _may_repeat(request: CompletionRequest, adapter_set: AdapterSet) -> bool:
+    """Whether the set's only adapter answers in several rows: where these differ."""
+    temperature = adapter_set.temperature if request.temperature is None else request.temperature
+    return adapter_set.k == 1 and not request.adapters and (request.lead_first or temperature > 0)
 
 
 def _find_adapters(adapter_set: AdapterSet, names: Sequence[str]) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from spa_lsp.adapters.manifest import AdapterSet
-from spa_lsp.adapters.row_plan import BASE_ROWS
+from spa_lsp.adapters.row_plan import ONE_MODEL_ROWS
 from spa_lsp.bench.prompts import make_prompt
 from spa_lsp.completion import CompletionRequest, Timing
 from spa_lsp.errors import BadInput
@@ -28,7 +28,7 @@ def count_rows(k: int | None, adapter_set: AdapterSet | None) -> int:
         BadInput: the set has fewer.
     """
     if adapter_set is None:
-        return k or BASE_ROWS
+        return k or ONE_MODEL_ROWS
     if k is not None and k > adapter_set.k:
         raise BadInput(f"-k is {k}, but {adapter_set.name} has {adapter_set.k} adapters; give less, or --set ''")
     return k or adapter_set.k

@@ -72,6 +72,7 @@ class LocalCompleter:
         self._bank = AdapterBank(base.model, dtype=base.dtype, device=base.device)
         self._vocabulary = read_vocabulary(base.tokenizer.pieces())
         self._cache = PrefixCache(base.n_layers)
+        self._read_under: tuple[int, PrefixCache] | None = None
         self._whole_prompts = WholePrompts(base.n_layers)
         self._leads = Leads[Row]()
         self.static = StaticDecoder(base, self._bank, self._vocabulary) if is_static else None
@@ -134,6 +135,7 @@ class LocalCompleter:
     def _load_bank(self, adapters: Sequence[dict[str, Tensor]], scalings: Sequence[float]) -> None:
         self._bank.load(adapters, scalings)
         self._leads.clear()
+        self._read_under = None
         if self.static:
             self.static.clear()
 
@@ -229,7 +231,9 @@ class LocalCompleter:
             check_request(request)
         plans = [plan_rows(request, self.adapter_set) for request in requests]
         is_uniform = len({bool(plan.adapters) for plan in plans}) == 1
-        is_together = is_uniform and all(plan.is_shared and plan.behind is None for plan in plans)
+        is_together = is_uniform and all(
+            plan.is_shared and plan.reader is None and plan.behind is None for plan in plans
+        )
         each = self._together(requests, plans) if is_together else enumerate(map(self.complete, requests))
         found: dict[int, CompletionResult] = {}
         for number, result in each:
@@ -320,15 +324,25 @@ class LocalCompleter:
         """Keys and values of all but the last token for every row; how many came from the cache; False: cancelled."""
         n_layers = self.base.n_layers
         if plan.is_shared:
-            entry = self._cache.entry_for(prompt[:-1])
+            entry = self._cache_under(plan.reader).entry_for(prompt[:-1])
             n_cached = len(entry.tokens)
-            is_whole = prefill(self.base, entry, prompt[:-1], is_cancelled, on_read=self.speed.learn)
+            with self._bank.on() if plan.reader is not None else nullcontext():
+                is_whole = prefill(self.base, entry, prompt[:-1], is_cancelled, on_read=self.speed.learn)
             return KeyValues(n_layers, prefix=entry.key_values, capacity=32), n_cached, is_whole
         key_values = KeyValues(n_layers)
         self._bank.select(torch.tensor(plan.adapters, device=self.base.device))
         with self._bank.on():
             is_whole = prefill_rows(self.base, key_values, prompt[:-1], plan.n_rows, is_cancelled)
         return key_values, 0, is_whole
+
+    def _cache_under(self, reader: int | None) -> PrefixCache:
+        """The prompts read under this adapter, which is selected, or under the base; kept of one adapter at a time."""
+        if reader is None:
+            return self._cache
+        if self._read_under is None or self._read_under[0] != reader:
+            self._read_under = reader, PrefixCache(self.base.n_layers)
+        self._bank.select(torch.tensor([reader], device=self.base.device))
+        return self._read_under[1]
 
     def _decode_in_turn(
         self,

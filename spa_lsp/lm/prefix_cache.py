@@ -1,6 +1,7 @@
-"""Keys and values of prompts seen lately, under the base alone, so that a keystroke costs only the tokens it changed.
+"""Keys and values of prompts seen lately, so that a keystroke costs only the tokens it changed.
 
-The cache does not depend on the adapters: they never act on a prompt (`activation: completion`).
+They are the base's own: adapters do not act on a prompt (`activation: completion`). Where they do, a prompt can be kept
+under one adapter, for rows that are all of that one.
 """
 
 from collections.abc import Callable, Sequence

@@ -87,8 +87,8 @@ def rules_of(request: CompletionRequest, plan: RowPlan) -> RowRules:
 
 def alternative_of(row: Row, plan: RowPlan, adapter_set: AdapterSet | None) -> Alternative:
     """The finished row as an alternative."""
-    index = plan.adapters[row.index] if plan.adapters else row.index
-    info = adapter_set.adapters[index] if plan.adapters and adapter_set else None
+    index = plan.streams[row.index]
+    info = adapter_set.adapters[plan.adapters[row.index]] if plan.adapters and adapter_set else None
     assert row.finish is not None
     if row.finish == "disabled":
         logger.warning("adapter %s gave numbers that are not finite; its alternative is empty", index)

@@ -108,8 +108,8 @@ def _voices(plan: RowPlan, model: Model) -> Iterator[_Voice]:
             yield _Voice(about=about, name=None)
         return
     chosen = model.adapter_set
-    for index in plan.adapters:
-        info = chosen.adapters[index]
+    for adapter, index in zip(plan.adapters, plan.streams, strict=True):
+        info = chosen.adapters[adapter]
         about = {"adapter": info.name, "label": info.label, "index": index, "set_sha256": chosen.set_id}
         yield _Voice(about=about, name=served_name(chosen, info.name))
 

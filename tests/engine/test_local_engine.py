@@ -3,7 +3,7 @@
 import pytest
 
 from spa_lsp.adapters.finding import find_set
-from spa_lsp.adapters.row_plan import BASE_ROWS
+from spa_lsp.adapters.row_plan import ONE_MODEL_ROWS
 from spa_lsp.adapters.selection import select_set
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.engine.client import EngineClient, stop_engine
@@ -41,8 +41,8 @@ def test_one_engine_serves_every_set_by_name(two_sets, path):
     """One test for all: the engine takes seconds to load."""
     assert adapters_that_answer("one") == ("one", ["a1", "a2"])
     assert adapters_that_answer("two") == ("two", ["a3", "a4", "a5"])
-    assert adapters_that_answer("") == ("", ["base"] * BASE_ROWS)
-    assert adapters_that_answer(None) == ("", ["base"] * BASE_ROWS)  # an imported set is never chosen by itself
+    assert adapters_that_answer("") == ("", ["base"] * ONE_MODEL_ROWS)
+    assert adapters_that_answer(None) == ("", ["base"] * ONE_MODEL_ROWS)  # an imported set is never chosen by itself
     select_set(find_set("one", TINY_ID))
     assert adapters_that_answer(None) == ("one", ["a1", "a2"])
     with pytest.raises(NotFound, match="no adapter set 'three'; one, two known"):
@@ -54,7 +54,7 @@ def test_one_engine_serves_every_set_by_name(two_sets, path):
 def test_a_set_that_one_client_misspelt_is_in_the_way_of_no_other(two_sets, path):
     with pytest.raises(NotFound, match="no adapter set 'onne'"):
         adapters_that_answer("onne")  # which starts the engine
-    assert adapters_that_answer("") == ("", ["base"] * BASE_ROWS)
+    assert adapters_that_answer("") == ("", ["base"] * ONE_MODEL_ROWS)
     assert adapters_that_answer("one") == ("one", ["a1", "a2"])
     assert log_path(path).read_text().count("ready: ") == 1
 

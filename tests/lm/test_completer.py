@@ -378,6 +378,31 @@ def test_one_adapter_may_be_asked_for_several_rows_that_draw_apart(completer):
     assert len({alternative.text for alternative in alternatives}) > 1
 
 
+# #15
+@pytest.mark.parametrize("activation", ["completion", "all"])
+def test_the_only_adapter_of_a_set_has_others_behind_its_greedy_answer(completer, files, tmp_path, activation):
+    completer.swap_set(make_set(files, tmp_path, name="several", activation=activation))
+    greedy = completer.complete(replace(REQUEST, adapters=("a2", "a3"), temperature=0.0)).alternatives[1]
+    completer.swap_set(make_set({"a3": files["a3"]}, tmp_path, name="one", activation=activation))
+    found = completer.complete(replace(REQUEST, lead_first=True)).alternatives
+    assert found[0].text == greedy.text and len({each.text for each in found}) == len(found) == 8
+    assert [each.index for each in found] == [
+        64 * n for n in range(8)
+    ]  # each has its own, as the front tells them apart
+
+
+# #15
+def test_a_prompt_that_one_adapter_read_is_kept_for_it_alone(completer, files, tmp_path):
+    def cached(adapter):
+        return completer.complete(replace(REQUEST, adapters=(adapter,))).timing.cached_tokens
+
+    completer.swap_set(make_set(files, tmp_path, name="everywhere", activation="all"))
+    n_prompt = completer.complete(REQUEST).timing.prompt_tokens
+    assert [cached(name) for name in ("a3", "a3", "a2", "a3")] == [0, n_prompt - 1, 0, 0]
+    completer.swap_set(make_set(files, tmp_path, name="another", activation="all"))
+    assert cached("a3") == 0
+
+
 def test_a_given_text_has_log_probabilities_under_every_adapter_warm_or_cold(completer):
     def logprobs(**changes):
         return torch.cat(list(completer.next_token_logprobs(replace(REQUEST, **changes), "a + b")), dim=1)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from spa_lsp.adapters.row_plan import BASE_ROWS
+from spa_lsp.adapters.row_plan import ONE_MODEL_ROWS
 from spa_lsp.completion import CompletionRequest
 from spa_lsp.errors import BadInput, NotFound, Unavailable
 from spa_lsp.remote.engine import RemoteEngine
@@ -164,7 +164,7 @@ async def test_a_redirect_is_not_followed(opened, monkeypatch):
     fake, engine = await opened(settings=ALONE)
     fake.status, fake.error = 307, {"location": fake.url}
     await fails(engine)
-    assert len(fake.asked) == BASE_ROWS
+    assert len(fake.asked) == ONE_MODEL_ROWS
 
 
 async def test_the_key_is_sent_and_in_no_log(opened, monkeypatch, caplog):

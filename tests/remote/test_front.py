@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from spa_lsp import offline, paths
-from spa_lsp.adapters.row_plan import BASE_ROWS
+from spa_lsp.adapters.row_plan import ONE_MODEL_ROWS
 from spa_lsp.cli import main
 from spa_lsp.cli._own_checks import check_server
 from spa_lsp.remote.engine import RemoteEngine
@@ -53,7 +53,7 @@ async def test_alternatives_come_from_the_server(front):
     front, fake = front
     front.open("def add(a, b):\n")
     assert "    return a + b" in [text.rstrip() for text in await front.texts(1, 0)]
-    assert len(fake.asked) == BASE_ROWS
+    assert len(fake.asked) == ONE_MODEL_ROWS
 
 
 async def test_the_status_says_where_text_goes(front):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from spa_lsp.adapters.row_plan import BASE_ROWS
+from spa_lsp.adapters.row_plan import ONE_MODEL_ROWS
 from spa_lsp.completion import CompletionRequest, CompletionResult
 from spa_lsp.engine.events import Busy, Done, Failed, Names, Ready
 from spa_lsp.errors import Unavailable
@@ -136,11 +136,11 @@ async def test_who_waits_when_it_is_closed_gets_nothing_and_the_server_is_left(l
     fake, link, problems, events, _ = await linked()
     holds(fake)
     asking = asyncio.create_task(link.complete(REQUEST))
-    await eventually(lambda: len(fake.asked) == BASE_ROWS)
+    await eventually(lambda: len(fake.asked) == ONE_MODEL_ROWS)
     link.close()
     assert await asking is None and problems == []
     assert [type(each) for each in events] == [Busy, Done]
-    await eventually(lambda: fake.n_left == BASE_ROWS)
+    await eventually(lambda: fake.n_left == ONE_MODEL_ROWS)
 
 
 # issue 16
@@ -148,7 +148,7 @@ async def test_nor_does_the_engine_here_answer_then(linked):
     fake, link, _, _, _ = await linked(open_local=lambda: pytest.fail("the engine here was started"))
     holds(fake)
     asking = asyncio.create_task(link.complete(REQUEST))
-    await eventually(lambda: len(fake.asked) == BASE_ROWS)
+    await eventually(lambda: len(fake.asked) == ONE_MODEL_ROWS)
     link.close()
     assert await asking is None
 
@@ -168,11 +168,11 @@ async def test_who_waits_may_go(linked):
     fake, link, problems, _, _ = await linked()
     holds(fake)
     asking = asyncio.create_task(link.complete(REQUEST))
-    await eventually(lambda: len(fake.asked) == BASE_ROWS)
+    await eventually(lambda: len(fake.asked) == ONE_MODEL_ROWS)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    await eventually(lambda: fake.n_left == BASE_ROWS)
+    await eventually(lambda: fake.n_left == ONE_MODEL_ROWS)
     assert problems == []
 
 

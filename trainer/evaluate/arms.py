@@ -2,7 +2,7 @@
 
 `base@0.8` is the arm `base` at temperature 0.8, `influence=my-set` the arm `influence` with the adapter set `my-set`,
 `influence=my-set@served` the same as an editor asks it: the lead greedily, the others at the set's own temperature.
-`base@served` is what an editor gets where there is no set.
+`base@served` is what an editor gets where there is no set, `single=my-set@served` with one adapter.
 """
 
 import re
@@ -68,10 +68,14 @@ class ArmEntry:
         return f"{self.arm.name}{named}{asked}"
 
     @property
+    def is_one_model(self) -> bool:
+        """Whether all its completions come from the base, or from one adapter."""
+        return self.arm.recipe is None or self.arm.recipe.is_single
+
+    @property
     def n_rows(self) -> int:
         """Completions per problem: greedy decoding of one model gives one."""
-        is_one_model = self.arm.recipe is None or self.arm.recipe.is_single
-        return 1 if is_one_model and self.temperature == 0 else self.k
+        return 1 if self.is_one_model and self.temperature == 0 and not self.is_served else self.k
 
     def with_set(self, adapter_set: AdapterSet | None) -> "ArmEntry":
         """It at the temperature that its set is served at, where it is served."""
@@ -101,8 +105,6 @@ def _parse(text: str, k: int, temperature: float | None) -> ArmEntry:
     if asked["set"] and arm.recipe is None:
         raise BadInput(f"arm {text!r}: the base has no adapter set; leave out ={asked['set']}")
     if asked["temperature"] == "served":
-        if arm.recipe is not None and arm.recipe.is_single:
-            raise BadInput(f"arm {text!r}: only the base and sets of several adapters are served; name a temperature")
         known = BASE_TEMPERATURE if arm.recipe is None else 0.0
         return ArmEntry(arm=arm, k=k, temperature=known, set_name=asked["set"], is_served=True)
     wanted = float(asked["temperature"]) if asked["temperature"] else temperature

@@ -153,7 +153,7 @@ def arm_run(
         quantization=settings.quantization,
         adapter_set=adapter_set.name if adapter_set else "",
         lead=_lead(adapter_set) if entry.is_served else "",
-        others=_others(adapter_set) if entry.is_served else "",
+        others=_others(entry, adapter_set) if entry.is_served else "",
     )
     adapters = tuple(info.sha256 for info in adapter_set.adapters) if adapter_set else ()
     return begin_run(db, EVALUATE, asked, parents=EvaluateParents(adapters=adapters), seed=settings.seed)
@@ -169,8 +169,9 @@ def _lead(adapter_set: AdapterSet | None) -> str:
     return adapter_set.adapters[adapter_set.lead_index].name if adapter_set else "base"
 
 
-def _others(adapter_set: AdapterSet | None) -> str:
-    return BRANCHES if adapter_set is None or adapter_set.activation == "completion" else ""  # else samples, as ever
+def _others(entry: ArmEntry, adapter_set: AdapterSet | None) -> str:
+    is_read_once = adapter_set is None or adapter_set.activation == "completion" or entry.is_one_model
+    return BRANCHES if is_read_once else ""  # else samples, as ever
 
 
 def _check_precision(db: Database, run: EvaluateRun, now: tuple[str, str]) -> None:

@@ -44,6 +44,13 @@ def test_the_base_is_served_at_the_temperature_that_editors_get_it_at():
     assert (entry.label, entry.temperature, entry.n_rows) == ("base@served", 0.8, 8)
 
 
+# #15
+def test_a_single_adapter_is_served_in_several_rows_at_its_own_temperature():
+    (entry,) = parse_arms("single=my-set@served", k=8)
+    assert (entry.label, entry.n_rows) == ("single=my-set@served", 8)
+    assert entry.with_set(make_set(temperature=0.6)).temperature == 0.6
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -56,7 +63,6 @@ def test_the_base_is_served_at_the_temperature_that_editors_get_it_at():
         ("single,single@0.1", "'single@0.1' comes twice"),
         (" , ", "names no arm"),
         ("base=my-set", "the base has no adapter set"),
-        ("single@served", "arm 'single@served': only the base and sets of several adapters are served"),
         ("base@11", "arm 'base@11': temperature 11.0 is neither 0 nor between 0.01 and 2"),
     ],
 )

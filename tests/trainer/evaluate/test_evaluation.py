@@ -258,6 +258,7 @@ def test_the_version_is_that_of_the_sources_that_judge(monkeypatch, tmp_path):
         ("influence", (False, 5, 0.0, 1.0, ())),
         ("single", (False, 5, 0.1, 0.95, ("a1",) * 5)),
         ("influence@served", (False, 5, 0.7, 0.95, ())),
+        ("single@served", (False, 5, 0.7, 0.95, ("a1",) * 5)),
     ],
 )
 def test_the_request_asks_for_the_arm(evaluate, problems, arm, wanted):
@@ -271,10 +272,13 @@ def test_the_request_asks_for_the_arm(evaluate, problems, arm, wanted):
 
 
 # #15
-@pytest.mark.parametrize(("activation", "others"), [("completion", BRANCHES), ("all", "")])
-def test_a_served_run_says_how_the_rows_behind_the_lead_come_about(evaluate, problems, activation, others):
+@pytest.mark.parametrize(
+    ("arm", "activation", "others"),
+    [("influence", "completion", BRANCHES), ("influence", "all", ""), ("single", "all", BRANCHES)],
+)
+def test_a_served_run_says_how_the_rows_behind_the_lead_come_about(evaluate, problems, arm, activation, others):
     served = make_set(activation=activation, temperature=0.7)
-    result = evaluate(FakeCompleter(texts=(LOOP,)), problems[:1], "influence@served", adapter_set=served)
+    result = evaluate(FakeCompleter(texts=(LOOP,)), problems[:1], f"{arm}@served", adapter_set=served)
     assert result.run.settings.others == others
 
 
