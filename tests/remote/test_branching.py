@@ -83,7 +83,7 @@ async def test_the_lead_is_told_before_the_others_are_asked(opened):
     fake, engine = await opened(settings=ALONE, pieces=leads, behave=note)
     told = []
     await engine.complete(REQUEST, told.append)
-    assert told_when_asked == [0, 1, 1]
+    assert told_when_asked[0] == 0 and min(told_when_asked[1:]) == 1  # another may be over before the last is asked
 
 
 async def test_half_a_word_is_no_place_and_stands_in_the_prompt_of_a_branch(opened):
