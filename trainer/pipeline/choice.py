@@ -16,9 +16,12 @@ def choose_ways(samples: Sequence[Sample], request: RunRequest) -> tuple[RunRequ
     """The request with methods that suit these samples, and why.
 
     By solution where most tasks have several that can be told apart: every adapter then sees every topic, and they
-    differ in how. Else as the configs say.
+    differ in how. Not at all for one adapter. Else as the configs say.
     """
     attribute, partition = request.attribute, request.partition
+    if partition.k == 1:
+        attribute, partition = replace(attribute, method="random"), replace(partition, method="whole")
+        return replace(request, attribute=attribute, partition=partition), "one adapter learns from all samples"
     tasks = tasks_of([content_key(sample.problem) for sample in samples])
     several = f"{len(with_several(tasks))} of {len(tasks)} tasks have several solutions"
     if not most_have_several(tasks) or method_without_gradients(samples) != "approach":

@@ -66,7 +66,8 @@ def publish_with_ranker(
     """
     found = find_set(set_name, settings.base_id)
     _check_seen(found, name)
-    (asked,) = parse_arms(f"influence={found.name}@served", k=min(k, found.k))
+    arm, n_rows = ("single", k) if found.k == 1 else ("influence", min(k, found.k))
+    (asked,) = parse_arms(f"{arm}={found.name}@served", k=n_rows)
     served = Served(settings.base_id, settings.quantization)
     (result,) = run_arms(db, served, problems, [(asked.with_set(found), found)], settings, has_kl=False)
     known = [

@@ -12,8 +12,8 @@ def samples(*problems, solution=LOOPS):
     return [Sample(id=f"{n}", lang="python", problem=p, solution=solution) for n, p in enumerate(problems)]
 
 
-def choose(found, **asked):
-    request = RunRequest(attribute=AttributeConfig(**asked), partition=PartitionConfig(k=3))
+def choose(found, k=3, **asked):
+    request = RunRequest(attribute=AttributeConfig(**asked), partition=PartitionConfig(k=k))
     chosen, why = choose_ways(found, request)
     return chosen.attribute.method, chosen.partition.method, chosen.partition.k, why.split(":")[0]
 
@@ -26,6 +26,12 @@ def test_tasks_with_several_solutions_are_divided_by_solution():
 def test_where_half_of_the_tasks_have_one_solution_influence_divides():
     found = choose(samples("a", "a", "b"), differences=True)
     assert found == ("datainf", "balanced", 3, "1 of 2 tasks have several solutions")
+
+
+# #15
+def test_for_one_adapter_nothing_is_divided():
+    found = choose(samples("a", "a", "b", "b"), k=1)
+    assert found == ("random", "whole", 1, "one adapter learns from all samples")
 
 
 def test_solutions_that_are_no_code_cannot_be_told_apart_by_approach():
