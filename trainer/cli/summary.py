@@ -139,10 +139,12 @@ def _attribute_lines(figures: AttributeFigures) -> list[str]:
 
 def _partition_lines(figures: PartitionFigures) -> list[str]:
     sizes = ", ".join(f"{name} {n}" for name, n in figures.sizes.items())
-    stability, chance = _share(figures.stability), _share(figures.stability_by_chance)
-    share = figures.moved_share
-    moved = "" if share is None else f", not with their best anchor {share:.0%}"
-    lines = [sizes, f"stability {stability} ({chance} by chance){moved}"]
+    lines = [sizes]
+    if len(figures.sizes) > 1:  # of one part there is nothing to say
+        share = figures.moved_share
+        moved = "" if share is None else f", not with their best anchor {share:.0%}"
+        by_chance = f"({_share(figures.stability_by_chance)} by chance)"
+        lines.append(f"stability {_share(figures.stability)} {by_chance}{moved}")
     if figures.n_tasks:
         lines.append(f"a solution of each of {figures.n_tasks} tasks, of which {figures.n_tasks_of_two} have several")
     return [*lines, *([figures.advice] if figures.advice else [])]
