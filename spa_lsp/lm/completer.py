@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -326,7 +326,7 @@ class LocalCompleter:
         if plan.is_shared:
             entry = self._cache_under(plan.reader).entry_for(prompt[:-1])
             n_cached = len(entry.tokens)
-            with self._bank.on() if plan.reader is not None else nullcontext():
+            with self._reading_under(plan.reader):
                 is_whole = prefill(self.base, entry, prompt[:-1], is_cancelled, on_read=self.speed.learn)
             return KeyValues(n_layers, prefix=entry.key_values, capacity=32), n_cached, is_whole
         key_values = KeyValues(n_layers)
@@ -336,13 +336,19 @@ class LocalCompleter:
         return key_values, 0, is_whole
 
     def _cache_under(self, reader: int | None) -> PrefixCache:
-        """The prompts read under this adapter, which is selected, or under the base; kept of one adapter at a time."""
+        """The prompts read under this adapter, or under the base; kept of one adapter at a time."""
         if reader is None:
             return self._cache
         if self._read_under is None or self._read_under[0] != reader:
             self._read_under = reader, PrefixCache(self.base.n_layers)
-        self._bank.select(torch.tensor([reader], device=self.base.device))
         return self._read_under[1]
+
+    def _reading_under(self, reader: int | None) -> AbstractContextManager[None]:
+        """While a prompt is read under this adapter, or under the base."""
+        if reader is None:
+            return nullcontext()
+        self._bank.select(torch.tensor([reader], device=self.base.device))
+        return self._bank.on()
 
     def _decode_in_turn(
         self,
