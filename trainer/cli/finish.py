@@ -19,18 +19,22 @@ _new_name = click.option("--name", metavar="NAME", help="Publish it under this n
 
 @click.command()
 @_set_name
-@click.option("--of", required=True, metavar="WHAT", help="mean of all adapters, base, or an adapter's name.")
+@click.option(
+    "--of", required=True, metavar="WHAT", help="mean of all adapters, base, an adapter, or a set of one adapter."
+)
 @_new_name
 @options.base
 @options.as_json
 def lead(set_name: str | None, of: str, name: str | None, base_id: str, as_json: bool) -> None:
     """Choose whose greedy completion is shown first, and publish the set so; SET is by default the one in use.
 
-    Mean and base become a row of their own. The mean is cut to the set's rank: how much of it is left is told.
+    Mean, base and the adapter of another set become a row of their own. The mean is cut to the set's rank: how much of
+    it is left is told. An adapter trained on all samples is made by trainer run --k 1.
 
     \b
         trainer lead oss-python --of mean
         trainer lead oss-python --of loops
+        trainer lead oss-python --of oss-python-one
     """
     from trainer.pipeline.finish import publish_with_lead
     from trainer.pipeline.stages import open_trainer

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from sqlite_utils import Database
 
 from spa_lsp import paths
-from spa_lsp.adapters.finding import find_set
+from spa_lsp.adapters.finding import find_set, list_sets
 from spa_lsp.adapters.manifest import AdapterSet, with_name
 from spa_lsp.adapters.reading import read_adapter
 from spa_lsp.adapters.writing import publish
@@ -33,14 +33,26 @@ def publish_with_lead(
 ) -> tuple[AdapterSet, float]:
     """The published set with another lead, and how much of it the set's rank holds; its ranker, if any, is gone.
 
+    Args:
+        db: the store.
+        set_name: None: the one in use.
+        of: as for `with_lead`, or the name of a set of one adapter.
+        base_id: of both sets.
+        name: of the published set, by default the set's own.
+
     Raises:
-        NotFound: no such set. BadInput: no such adapter, or an imported set would hide the new one.
+        NotFound: no such set. BadInput: no such adapter, or an imported set would hide the new one; as `pipeline.lead`.
     """
-    from trainer.pipeline.lead import with_lead  # torch
+    from trainer.pipeline.lead import BASE, MEAN, with_lead, with_lead_of_another  # torch
 
     found = find_set(set_name, base_id)
     files = {info.name: read_adapter(found, info.name) for info in found.adapters}
-    made, files, share = with_lead(found, files, of)
+    share = 1.0
+    if of in (MEAN, BASE, *files) or of not in {each.name for each in list_sets(base_id)}:
+        made, files, share = with_lead(found, files, of)
+    else:
+        other = find_set(of, base_id)
+        made, files = with_lead_of_another(found, files, other, read_adapter(other, other.adapters[0].name))
     _check_seen(found, name)
     made = with_name(replace(made, ranker={}, folder=None), name)
     publish(db, made, files)

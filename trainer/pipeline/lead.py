@@ -1,6 +1,7 @@
-"""The lead of a set, the adapter whose greedy completion is shown first: one of the k, their mean, or the base alone.
+"""The lead of a set, the adapter whose greedy completion is shown first.
 
-Mean and base are rows of their own, called `lead` and last of all, so that the others draw what they drew without it.
+It is one of the k, their mean, the base alone, or an adapter of another set, as one trained on all samples. All but the
+first are rows of their own, called `lead` and last of all, so that the others draw what they drew without it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,19 +32,62 @@ def with_lead(
     Raises:
         BadInput: it has no such adapter, or one of its own has the name that the row would have.
     """
-    own = [info for info in adapter_set.adapters if info.name != lead_row(adapter_set)]
-    kept = {info.name: files[info.name] for info in own}
+    own = _without_lead_row(adapter_set, files)
     if of not in (MEAN, BASE):
-        if of not in kept:
-            raise BadInput(f"{adapter_set.name} has no adapter {of!r}; choose {MEAN}, {BASE} or {', '.join(kept)}")
-        return replace(adapter_set, adapters=tuple(own), lead=of), kept, 1.0
-    if LEAD in kept:
-        raise BadInput(f"an adapter of {adapter_set.name} is named {LEAD} itself; choose one of {', '.join(kept)}")
-    adapters = [load(data) for data in kept.values()]
+        if of not in own:
+            choices = f"{MEAN}, {BASE}, {', '.join(own)}, or a set of one adapter"
+            raise BadInput(f"{adapter_set.name} has no adapter {of!r}; choose {choices}")
+        kept = tuple(info for info in adapter_set.adapters if info.name in own)
+        return replace(adapter_set, adapters=kept, lead=of), own, 1.0
+    adapters = [load(data) for data in own.values()]
     made, share = mean_adapter(adapters, adapter_set.rank) if of == MEAN else (_nothing(adapters[0]), 1.0)
-    kept[LEAD] = save({name: tensor.contiguous() for name, tensor in made.items()})
-    info = _describe(kept[LEAD], of, n_adapters=len(own), share=share)
-    return replace(adapter_set, adapters=(*own, info), lead=LEAD), kept, share
+    data = save({name: tensor.contiguous() for name, tensor in made.items()})
+    return *_with_row(adapter_set, own, _describe(data, of, n_adapters=len(own), share=share), data), share
+
+
+def with_lead_of_another(
+    adapter_set: AdapterSet, files: Mapping[str, bytes], other: AdapterSet, data: bytes
+) -> tuple[AdapterSet, dict[str, bytes]]:
+    """The set with the only adapter of another set as its lead, and its adapters' bytes by name.
+
+    Args:
+        adapter_set: a row that it has been given before goes.
+        files: of all its adapters.
+        other: of one adapter, made for the same base.
+        data: of that adapter.
+
+    Raises:
+        BadInput: the two cannot be rows of one set, or an adapter has the name that the row would have.
+    """
+    if other.k != 1:
+        raise BadInput(f"adapter set {other.name!r} has {other.k} adapters; only one of a single adapter can lead")
+    for name in ("base_sha256", "tokenizer_sha256", "rank", "alpha", "target_modules", "activation"):
+        ours, theirs = getattr(adapter_set, name), getattr(other, name)
+        if set(ours) != set(theirs) if name == "target_modules" else ours != theirs:
+            what = f"{name} {theirs!s:.40} and {adapter_set.name} has {ours!s:.40}"
+            raise BadInput(f"adapter set {other.name!r} has {what}; train one like the set that it is to lead")
+    (only,) = other.adapters
+    info = describe_adapter(LEAD, data, label=only.label, figures={**only.figures, "set": other.name})
+    return _with_row(adapter_set, _without_lead_row(adapter_set, files), info, data)
+
+
+def _without_lead_row(adapter_set: AdapterSet, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    made = lead_row(adapter_set)
+    return {info.name: files[info.name] for info in adapter_set.adapters if info.name != made}
+
+
+def _with_row(
+    adapter_set: AdapterSet, own: Mapping[str, bytes], info: AdapterInfo, data: bytes
+) -> tuple[AdapterSet, dict[str, bytes]]:
+    """The set of its own adapters and the row that leads.
+
+    Raises:
+        BadInput: one of its own has the name that the row would have.
+    """
+    if LEAD in own:
+        raise BadInput(f"an adapter of {adapter_set.name} is named {LEAD} itself; choose one of {', '.join(own)}")
+    kept = (each for each in adapter_set.adapters if each.name in own)
+    return replace(adapter_set, adapters=(*kept, info), lead=LEAD), {**own, LEAD: data}
 
 
 def mean_adapter(adapters: Sequence[Mapping[str, Tensor]], rank: int) -> tuple[dict[str, Tensor], float]:

@@ -253,7 +253,9 @@ def run_publish(db: Database, config: PublishConfig, *, run_id: str | None = Non
     check_temperature(config.temperature)
     source = source_run(db, FINETUNE, run_id)
     partitioned = find_run(db, PARTITION, source.parents.partition_run)
-    name = config.name if config.name is not None else f"{partitioned.figures.attribute_method}-{source.id[:8]}"
+    divided = partitioned.settings.partition.method
+    made_of = divided if divided == "whole" else partitioned.figures.attribute_method
+    name = config.name if config.name is not None else f"{made_of}-{source.id[:8]}"
     base = installed_base(find_base(source.settings.base))
     data = data_record(db, partitioned)
     adapter_set, files = build_set(

@@ -82,7 +82,7 @@ def lead_row(adapter_set: AdapterSet) -> str | None:
     if isinstance(parts, dict) and others <= parts.keys():
         is_row = bool(adapter_set.lead) and lead.name not in parts
     else:
-        is_row = adapter_set.lead == LEAD and (lead.label == BASE_LABEL or "share" in lead.figures)
+        is_row = adapter_set.lead == LEAD and (lead.label == BASE_LABEL or bool(lead.figures.keys() & {"share", "set"}))
     return lead.name if is_row else None
 
 

@@ -34,6 +34,14 @@ def test_a_set_is_published_with_its_mean_as_lead():
 
 
 # #15
+def test_a_set_of_one_adapter_leads_another(tiny_peft_adapters):
+    one = install_set("whole", [list(tiny_peft_adapters.values())[3]])
+    trainer_json("lead", "mine", "--of", "whole", "--name", "led", "--base", TINY_ID)
+    led = find_set("led", TINY_ID)
+    assert (led.lead, led.k, led.adapters[3].sha256) == ("lead", 4, one.adapters[0].sha256)
+
+
+# #15
 @pytest.mark.parametrize("named", [[], ["--name", "mine"]])
 def test_a_set_that_an_imported_one_would_hide_is_not_published(named):
     said = sentence(trainer("lead", "mine", "--of", "base", *named, "--base", TINY_ID))

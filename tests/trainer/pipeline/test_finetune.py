@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -61,6 +62,13 @@ def test_the_lead_of_a_set_is_left_out_with_one_note(published):
     result = trainer("finetune", *BASE, "--steps", "1", "--accumulate", "1", "--init-from", "led")
     assert result.exit_code == 0, result.output
     assert result.stderr.count("'lead' of led was made to lead and has learned no part") == 1
+
+
+# #15
+def test_an_adapter_of_all_samples_is_not_called_by_chance(divided):
+    trainer_json("partition", "--k", "1", "--method", "whole")
+    trainer_json("finetune", *SMALL)
+    assert re.fullmatch("whole-[0-9a-f]{8}", trainer_json("publish")[0]["figures"]["name"])
 
 
 def test_a_set_that_is_not_there_is_named_before_any_work(divided):

@@ -1,5 +1,7 @@
 """The lead of a set: a mean that is one, the base, or one of the adapters."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import load
@@ -7,7 +9,7 @@ from safetensors.torch import load
 from spa_lsp.adapters.check import check_adapter
 from spa_lsp.errors import BadInput
 from tests.tiny_set import LINEARS, RANK, make_adapters, make_set
-from trainer.pipeline.lead import LEAD, mean_adapter, with_lead
+from trainer.pipeline.lead import LEAD, mean_adapter, with_lead, with_lead_of_another
 
 
 def product(adapter, path):
@@ -103,5 +105,63 @@ def test_such_an_adapter_may_lead_and_stays(files):
 
 # #15
 def test_who_is_no_adapter_cannot_lead(files):
-    with pytest.raises(BadInput, match="mine has no adapter 'nobody'; choose mean, base or a1, a2, a3"):
+    with pytest.raises(BadInput, match="mine has no adapter 'nobody'; choose mean, base, a1, a2, a3, or a set of one"):
         with_lead(make_set(files), files, "nobody")
+
+
+@pytest.fixture
+def one():
+    """A set of one adapter that is none of the set's own."""
+    return make_set(make_adapters(k=1, seed=7), name="whole")
+
+
+@pytest.fixture
+def its_file():
+    return make_adapters(k=1, seed=7)["a1"]
+
+
+# #15
+def test_the_adapter_of_another_set_leads_in_a_row_of_its_own(files, one, its_file):
+    made, found = with_lead_of_another(make_set(files), files, one, its_file)
+    assert [info.name for info in made.adapters] == ["a1", "a2", "a3", LEAD]
+    assert (made.lead, found[LEAD]) == (LEAD, its_file)
+    assert (made.adapters[3].label, made.adapters[3].figures) == ("label of a1", {"set": "whole"})
+
+
+# #15
+def test_such_a_row_goes_when_another_leads(files, one, its_file):
+    led, found = with_lead_of_another(make_set(files), files, one, its_file)
+    again, found, _ = with_lead(led, found, "a2")
+    assert (again.lead, list(found)) == ("a2", ["a1", "a2", "a3"])
+    led, found = with_lead_of_another(led, {**found, LEAD: its_file}, one, its_file)
+    assert list(found) == ["a1", "a2", "a3", LEAD]
+
+
+# #15
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"base_sha256": "2" * 64},
+        {"rank": 4},
+        {"alpha": 8},
+        {"target_modules": ("q_proj",)},
+        {"activation": "all"},
+    ],
+)
+def test_an_adapter_that_is_otherwise_made_is_refused(files, one, its_file, changes):
+    (name,) = changes
+    with pytest.raises(BadInput, match=f"adapter set 'whole' has {name} "):
+        with_lead_of_another(make_set(files), files, replace(one, **changes), its_file)
+
+
+# #15
+def test_the_order_in_which_linears_are_named_is_nothing(files, one, its_file):
+    made, _ = with_lead_of_another(make_set(files), files, replace(one, target_modules=("up_proj", "q_proj")), its_file)
+    assert made.target_modules == ("q_proj", "up_proj")
+
+
+# #15
+def test_of_several_adapters_none_is_meant(files):
+    other = make_set(files, name="other")
+    with pytest.raises(BadInput, match="adapter set 'other' has 3 adapters; only one of a single adapter can lead"):
+        with_lead_of_another(make_set(files), files, other, files["a1"])

@@ -55,6 +55,7 @@ def with_row(name, *, parts=None, lead=None, **described):
     [
         with_row("lead", label="the base"),
         with_row("lead", figures={"n_adapters": 2, "share": 0.7}),
+        with_row("lead", figures={"set": "whole"}),
         with_row("lead", parts=["a1", "a2", "a7"]),
         with_row("mine", parts=["a1", "a2"]),
     ],
