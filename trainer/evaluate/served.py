@@ -86,13 +86,14 @@ def run_arms(
         may_be_unsafe=may_be_unsafe,
         asks=bool(to_answer or to_measure),
     )
-    n_missing = sum(len(piece.problems) for piece in to_answer) + len(to_measure)
-    with progress(problems[0].benchmark, n_missing, "answers") if n_missing else nullcontext() as bar:
+    again = {(piece.arm, problem_id(piece.problem)) for piece in to_judge}  # a new answer counts when it is written
+    n_left = sum(len(piece.problems) for piece in to_answer) + len(to_measure) + len(to_judge)
+    with progress(problems[0].benchmark, n_left, "answers") if n_left else nullcontext() as bar:
 
         def take(rows: Sequence[Answered | Judged | Measured]) -> None:
             write_rows(db, runs, rows)
             if bar:
-                bar.advance(sum(not isinstance(row, Judged) for row in rows))
+                bar.advance(sum(not isinstance(row, Judged) or (row.arm, _judged_id(row)) in again for row in rows))
 
         pieces: list[ToAnswer | ToJudge | ToMeasure] = [*to_judge, *to_measure, *to_answer]
         (executor or Local()).run(work, pieces, take)
@@ -100,6 +101,10 @@ def run_arms(
         arm_result(db, run, problems, entry, adapter_set=adapter_set, version=version, has_kl=has_kl)
         for run, (entry, adapter_set) in zip(runs, sets, strict=True)
     ]
+
+
+def _judged_id(row: Judged) -> str:
+    return row.judgements[0].problem_id
 
 
 def _to_answer(db: Database, runs: Sequence[EvaluateRun], problems: Sequence[Problem]) -> Iterator[ToAnswer]:

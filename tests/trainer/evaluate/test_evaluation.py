@@ -217,6 +217,16 @@ def test_another_judge_judges_anew_and_asks_no_model(evaluate, problems, monkeyp
     assert [means(result, "pass_at_1", "raw_pass_at_1") for result in (first, again)] == [[0.6, 0.6], [1, 1]]
 
 
+# #15
+def test_how_far_judging_anew_is_is_told(evaluate, problems, monkeypatch, capsys):
+    evaluate(FakeCompleter(texts=TEXTS), problems[:2])
+    of_another_version(monkeypatch, "of tomorrow")
+    assert capsys.readouterr().err.splitlines()[-1].endswith("2 answers")
+    evaluate(FakeCompleter(texts=TEXTS), problems, has_kl=False)
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "own: 3 answers" and told[-1].endswith("3 answers")
+
+
 def test_judgements_of_another_version_stay_and_are_found_again(evaluate, problems, monkeypatch):
     with monkeypatch.context() as meanwhile:
         of_another_version(meanwhile, "before")
