@@ -5,6 +5,7 @@ What a row computes is not known here: that is `lm`, or a server elsewhere.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from spa_lsp.adapters.manifest import AdapterSet, check_temperature
 from spa_lsp.completion import CompletionRequest
@@ -31,7 +32,7 @@ class RowPlan:
     behind: int | None = None  # the adapter that has led already
     temperature: float = 0.0  # where the request names none
 
-    @property
+    @cached_property
     def streams(self) -> list[int]:
         """The random numbers of each row: an adapter has its own, whichever others are asked for."""
         if not self.adapters:
@@ -39,7 +40,7 @@ class RowPlan:
         before = [self.adapters[:n].count(adapter) for n, adapter in enumerate(self.adapters)]
         return [adapter + MAX_ROWS * n for adapter, n in zip(self.adapters, before, strict=True)]
 
-    @property
+    @cached_property
     def branches(self) -> list[int]:
         """Which of the lead's branches each row behind it takes, the likeliest is 0.
 
