@@ -16,7 +16,7 @@ MAX_ROWS = 64
 ONE_MODEL_ROWS = 8  # of the base where there is no set, or of the set's only adapter: one alone would be no choice
 BASE_TEMPERATURE = 0.8  # of the base's, but for the lead
 # how rows behind a lead come about; another way has another name
-BRANCHES = f"branches where the code differs, at {BRANCH_SHARE} of the temperature"
+BRANCHES = f"branches where the program differs, at {BRANCH_SHARE} of the temperature"
 _SEEDS = 2**32
 
 

@@ -57,13 +57,20 @@ def _prose(prefix: str, completion: str, language: str) -> Literal["string", "co
 
 def _token_form(prefix: str, completion: str, language: str) -> str:
     """The tokens without comments, and of the white space between them what counts in the language."""
+    if syntax_of(language).layout == "text":
+        return "\n".join(line.rstrip() for line in completion.strip().split("\n"))
+    return " ".join(code_tokens(prefix, completion, language)) or " ".join(completion.split())
+
+
+def code_tokens(prefix: str, completion: str, language: str) -> list[str]:
+    """The tokens, strings whole and no comments, and a sign for white space where it counts; in prose the whole text."""
     layout = syntax_of(language).layout
     if layout == "text":
-        return "\n".join(line.rstrip() for line in completion.strip().split("\n"))
+        return [completion]
     tokens: list[str] = []
     for text, kind in _parts(prefix, completion.strip(), language):
         tokens += [text] if kind == "string" else _token().findall(text) if kind == "code" else [" "]
-    return " ".join(_without_needless_space(tokens, layout)) or " ".join(completion.split())
+    return list(_without_needless_space(tokens, layout))
 
 
 @cache

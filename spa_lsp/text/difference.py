@@ -1,0 +1,101 @@
+"""Whether a beginning can become another program than a text is: by tokens, as the text is all that is known. Pure."""
+
+import builtins
+import keyword
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Literal
+
+from spa_lsp.text.normal_form import code_tokens
+from spa_lsp.text.site import Site
+
+# none: it says what the text says. slight: what it says otherwise is a name of the text's own or a needless bracket,
+# and the same program is likely to follow
+Difference = Literal["none", "slight", "real"]
+
+_NAME = re.compile(r"[^\W\d]\w*")
+_QUOTES_ALIKE = {"python", "starlark", "javascript", "javascriptreact", "typescript", "typescriptreact"}
+# words that a value follows, and no call's brackets
+_BEFORE_VALUES = set(
+    "and assert await case elif else if in is lambda match not or raise return until while yield".split()
+)
+
+
+def difference(beginning: Sequence[str], text: Sequence[str], is_known: Callable[[str], bool]) -> Difference:
+    """How far the tokens of a beginning, see `tokens_of`, are other ones than a text has.
+
+    The last token may be the beginning of a longer one if it is a name, a number or a string, but never if it is a
+    sign: `<` is not `<=`.
+
+    Args:
+        beginning: of another text.
+        text: all of it.
+        is_known: whether a name stands around the text, or the language has it.
+    """
+    n = next((n for n, (one, other) in enumerate(zip(beginning, text, strict=False)) if one != other), len(text))
+    rest, there = beginning[n:], text[n:]
+    if _is_beginning(rest, there):
+        return "none"
+    if rest[0] == "(" and not _may_be_called(beginning[:n]) and _is_beginning(rest[1:], there):
+        return "slight"
+    if len(rest) == 1 and _NAME.fullmatch(rest[0]) and _is_own_name(text, n, is_known):
+        return "slight"
+    return "real"
+
+
+def tokens_of(text: str, before: str, language: str) -> list[str]:
+    """The tokens of a text behind another, those the same that say the same."""
+    tokens = code_tokens(before, text, language)
+    return list(map(_in_usual_quotes, tokens)) if language in _QUOTES_ALIKE else tokens
+
+
+def is_known_at(site: Site) -> Callable[[str], bool]:
+    """Whether a name stands before or behind the cursor, or is one of Python's own."""
+
+    @cache
+    def is_known(name: str) -> bool:
+        word = re.compile(rf"\b{re.escape(name)}\b")
+        return name in _of_python() or any(name in text and word.search(text) for text in (site.before, site.suffix))
+
+    return is_known
+
+
+@cache
+def _of_python() -> frozenset[str]:
+    return frozenset({*keyword.kwlist, *keyword.softkwlist, *dir(builtins)} - {"_"})
+
+
+def _is_beginning(tokens: Sequence[str], text: Sequence[str]) -> bool:
+    if not tokens:
+        return True
+    if len(tokens) > len(text) or list(tokens[:-1]) != list(text[: len(tokens) - 1]):
+        return False
+    last, there = tokens[-1], text[len(tokens) - 1]
+    may_go_on = last[0].isalnum() or last[0] in "_\"'`"
+    return last == there or (may_go_on and there.startswith(last))
+
+
+def _may_be_called(before: Sequence[str]) -> bool:
+    """Whether brackets behind these tokens are those of a call."""
+    if not before:
+        return True  # what stands before the cursor is not looked at
+    return before[-1][-1] in ")]}" or bool(_NAME.fullmatch(before[-1]) and before[-1] not in _BEFORE_VALUES)
+
+
+def _is_own_name(text: Sequence[str], n: int, is_known: Callable[[str], bool]) -> bool:
+    """Whether the text gives this name to something itself: it is new, and neither called nor a part of anything."""
+    if n >= len(text) or not _NAME.fullmatch(text[n]):
+        return False
+    is_part = n > 0 and text[n - 1] in (".", "->", "::", "@")
+    is_called = n + 1 < len(text) and text[n + 1] == "("
+    return not is_part and not is_called and not is_known(text[n])
+
+
+def _in_usual_quotes(token: str) -> str:
+    if not token.startswith("'"):
+        return token
+    inside = token.strip("'")
+    n_opening = len(token) - len(token.lstrip("'"))
+    n_closing = len(token) - n_opening - len(inside)
+    return '"' * n_opening + inside + '"' * n_closing
