@@ -63,7 +63,7 @@ def _token_form(prefix: str, completion: str, language: str) -> str:
 
 
 def code_tokens(prefix: str, completion: str, language: str) -> list[str]:
-    """The tokens, strings whole and no comments, and a sign for white space where it counts; in prose the whole text."""
+    """The tokens, strings whole, without comments; a sign for white space where it counts. In prose all is one."""
     layout = syntax_of(language).layout
     if layout == "text":
         return [completion]

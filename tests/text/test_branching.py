@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from spa_lsp.text.branching import MAX_PLACES, Choice, branches
+from spa_lsp.text.branching import MAX_PLACES, SLIGHT_NATS, Choice, branches
 from spa_lsp.text.site import Site
 
 SPELLED = {
@@ -24,6 +24,7 @@ SPELLED = {
     14: b"// so",
     15: b"/* so",
     16: b'"""\n',
+    17: b" +",
 }
 
 
@@ -47,7 +48,25 @@ def branched(tokens, choices, text=None, n_owed=0, **site):
 def test_the_likeliest_of_all_untaken_beginnings_come_first():
     """By the probability of all of it: a likely token behind an unlikely one is not likely."""
     choices = [at(t1=0.5, t7=0.3, t8=0.2), at(t2=0.6, t7=0.35), at(t3=0.5, t8=0.45)]
-    assert branched([1, 2, 3], choices) == [(7,), (8,), (1, 7), (1, 2, 8)]
+    assert branched([1, 2, 3], choices, suffix="a") == [(7,), (8,), (1, 7), (1, 2, 8)]
+
+
+# #15
+def test_another_word_for_a_name_of_the_leads_own_comes_later():
+    """`c` for the `a` that the file has not: most likely only a name is another one. Less likely ones come before it."""
+    choices = [at(t1=0.5, t8=0.4, t7=0.1), at(t2=0.9, t7=0.05)]
+    assert branched([1, 2], choices) == [(7,), (1, 7), (8,)]
+    assert branched([1, 2], choices, suffix="a") == [(8,), (7,), (1, 7)]
+
+
+# #15
+def test_an_unlikely_branch_does_not_come_before_a_likely_one_for_that():
+    assert branched([1], [at(t1=0.5, t8=0.4, t7=0.4 * math.exp(-SLIGHT_NATS) / 2)]) == [(8,), (7,)]
+
+
+# #15
+def test_the_same_with_other_spaces_is_no_other_program():
+    assert branched([1, 7, 8], [at(t1=0.9), at(t7=0.5, t17=0.4), at(t8=0.9, t3=0.05)], suffix="a") == [(1, 7, 3)]
 
 
 def test_a_text_may_go_on_where_the_lead_ends():
