@@ -53,7 +53,7 @@ def test_the_likeliest_of_all_untaken_beginnings_come_first():
 
 # #15
 def test_another_word_for_a_name_of_the_leads_own_comes_later():
-    """`c` for the `a` that the file has not: most likely only a name is another one. Less likely ones come before it."""
+    """`c` for the `a` that the file has not: most likely only a name is another one."""
     choices = [at(t1=0.5, t8=0.4, t7=0.1), at(t2=0.9, t7=0.05)]
     assert branched([1, 2], choices) == [(7,), (1, 7), (8,)]
     assert branched([1, 2], choices, suffix="a") == [(8,), (7,), (1, 7)]
