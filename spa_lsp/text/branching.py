@@ -84,19 +84,19 @@ def branches(
                 found.append((-likelihood - each.logprob, len(found), beginning[n_owed:], branch))
         if taken is not None:
             likelihood, begun = likelihood + logprobs[place], begun + spell([taken])
-    compare = _comparison(text[n_owed:], site)
+    differ = _comparison(text[n_owed:], site)
     heapq.heapify(found)
     while found:
         cost, number, to_read, branch = heapq.heappop(found)
-        kind = "real" if to_read is None else compare(to_read)  # None: it has been read, and put back
-        if kind == "slight":
+        how_far = "real" if to_read is None else differ(to_read)  # None: it has been read, and put back
+        if how_far == "slight":
             heapq.heappush(found, (cost + SLIGHT_NATS, number, None, branch))
-        elif kind == "real":
+        elif how_far == "real":
             yield branch
 
 
 def _comparison(text: bytes, site: Site) -> Callable[[bytes], Difference]:
-    """What tells how far a beginning differs from this text, both behind what is owed."""
+    """What tells how far a beginning differs from this text and from those before it, all behind what is owed."""
     language = canonical(site.language or _USUAL)
     before = open_end(site.before, language)
     is_in_prose, is_known = span_at_end(before, language) is not None, is_known_at(site)
@@ -104,15 +104,21 @@ def _comparison(text: bytes, site: Site) -> Callable[[bytes], Difference]:
     def read(said: str) -> list[str]:
         return tokens_of(_code(before, said, language), before, language)
 
-    known = read(text.decode(errors="replace"))
+    lead, others = read(text.decode(errors="replace")), []
 
-    def compare(beginning: bytes) -> Difference:
+    def differ(beginning: bytes) -> Difference:
         said = beginning.decode(errors="replace")
         if is_in_prose or said.endswith(_HALF_CHARACTER):
             return "none" if text.startswith(beginning.rstrip()) else "real"
-        return difference(read(said), known, is_known)
+        tokens = read(said)
+        found = difference(tokens, lead, is_known)
+        if found == "real":
+            if any(difference(tokens, other, is_known) != "real" for other in others):
+                return "slight"
+            others.append(tokens)
+        return found
 
-    return compare
+    return differ
 
 
 def _code(before: str, text: str, language: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Literal
 
-from spa_lsp.text.normal_form import code_tokens
+from spa_lsp.text.normal_form import NEW_LINE, code_tokens
 from spa_lsp.text.site import Site
 
 # none: it says what the text says. slight: what it says otherwise is a name of the text's own or a needless bracket,
@@ -16,6 +16,7 @@ Difference = Literal["none", "slight", "real"]
 
 _NAME = re.compile(r"[^\W\d]\w*")
 _QUOTES_ALIKE = {"python", "starlark", "javascript", "javascriptreact", "typescript", "typescriptreact"}
+_BEFORE_PARTS = (".", "->", "::", "@")
 # words that a value follows, and no call's brackets
 _BEFORE_VALUES = set(
     "and assert await case elif else if in is lambda match not or raise return until while yield".split()
@@ -31,13 +32,16 @@ def difference(beginning: Sequence[str], text: Sequence[str], is_known: Callable
     Args:
         beginning: of another text.
         text: all of it.
-        is_known: whether a name stands around the text, or the language has it.
+        is_known: whether a name stands around the text.
     """
     n = next((n for n, (one, other) in enumerate(zip(beginning, text, strict=False)) if one != other), len(text))
     rest, there = beginning[n:], text[n:]
-    if _is_beginning(rest, there):
+    ends_here = not there or there[0].startswith(NEW_LINE)
+    if _is_beginning(rest, there) or (rest[0] == ";" and ends_here and len(rest) == 1):
         return "none"
-    if rest[0] == "(" and not _may_be_called(beginning[:n]) and _is_beginning(rest[1:], there):
+    if not _may_be_called(beginning[:n]) and (
+        (rest[0] == "(" and _is_beginning(rest[1:], there)) or (there[:1] == ["("] and _is_beginning(rest, there[1:]))
+    ):
         return "slight"
     if len(rest) == 1 and _NAME.fullmatch(rest[0]) and _is_own_name(text, n, is_known):
         return "slight"
@@ -51,12 +55,12 @@ def tokens_of(text: str, before: str, language: str) -> list[str]:
 
 
 def is_known_at(site: Site) -> Callable[[str], bool]:
-    """Whether a name stands before or behind the cursor, or is one of Python's own."""
+    """Whether a name stands before or behind the cursor."""
 
     @cache
     def is_known(name: str) -> bool:
         word = re.compile(rf"\b{re.escape(name)}\b")
-        return name in _of_python() or any(name in text and word.search(text) for text in (site.before, site.suffix))
+        return any(name in text and word.search(text) for text in (site.before, site.suffix))
 
     return is_known
 
@@ -85,11 +89,12 @@ def _may_be_called(before: Sequence[str]) -> bool:
 
 def _is_own_name(text: Sequence[str], n: int, is_known: Callable[[str], bool]) -> bool:
     """Whether the text gives this name to something itself: it is new, and neither called nor a part of anything."""
-    if n >= len(text) or not _NAME.fullmatch(text[n]):
+    if n >= len(text) or not _NAME.fullmatch(text[n]) or is_known(text[n]):
         return False
-    is_part = n > 0 and text[n - 1] in (".", "->", "::", "@")
-    is_called = n + 1 < len(text) and text[n + 1] == "("
-    return not is_part and not is_called and not is_known(text[n])
+    before, behind = text[n - 1] if n else "", text[n + 1] if n + 1 < len(text) else ""
+    if before in _BEFORE_PARTS or behind == "(":
+        return False
+    return behind == "=" or text[n] not in _of_python()  # those of other languages are seldom new
 
 
 def _in_usual_quotes(token: str) -> str:

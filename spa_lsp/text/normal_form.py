@@ -19,6 +19,7 @@ from spa_lsp.text.languages import canonical, syntax_of
 from spa_lsp.text.lexer import span_at_end, spans
 from spa_lsp.text.python_source import parse_python
 
+NEW_LINE = "⏎"  # in a row of tokens, with the next line's indentation where that counts
 _WORD = re.compile(r"\w+")
 # longest first; other signs are tokens of their own, so that `a=-1` is `a = -1` and `a--b` is not `a - -b`
 _OPERATORS = (
@@ -111,9 +112,9 @@ def _sign(space: str, layout: str) -> str:
     """What is left of some white space between two tokens."""
     is_line = space.startswith("\n")
     if layout == "indent" and is_line:
-        return f"⏎{space[1:].expandtabs(8).count(' ')}"
+        return f"{NEW_LINE}{space[1:].expandtabs(8).count(' ')}"
     if layout in ("line", "word", "indent") and is_line:
-        return "⏎"
+        return NEW_LINE
     return "␣" if layout in ("space", "word") else ""
 
 

@@ -25,6 +25,7 @@ SPELLED = {
     15: b"/* so",
     16: b'"""\n',
     17: b" +",
+    18: b"d",
 }
 
 
@@ -57,6 +58,12 @@ def test_another_word_for_a_name_of_the_leads_own_comes_later():
     choices = [at(t1=0.5, t8=0.4, t7=0.1), at(t2=0.9, t7=0.05)]
     assert branched([1, 2], choices) == [(7,), (1, 7), (8,)]
     assert branched([1, 2], choices, suffix="a") == [(8,), (7,), (1, 7)]
+
+
+# #15
+def test_nor_does_a_second_new_name_make_another_program_where_one_has_been_taken():
+    choices = [at(t1=0.4, t8=0.3, t18=0.2, t7=0.02)]
+    assert branched([1], choices, suffix="a") == [(8,), (7,), (18,)]
 
 
 # #15
