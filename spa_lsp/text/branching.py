@@ -104,7 +104,8 @@ def _comparison(text: bytes, site: Site) -> Callable[[bytes], Difference]:
     def read(said: str) -> list[str]:
         return tokens_of(_code(before, said, language), before, language)
 
-    lead, others = read(text.decode(errors="replace")), []
+    lead = read(text.decode(errors="replace"))
+    others: list[list[str]] = []
 
     def differ(beginning: bytes) -> Difference:
         said = beginning.decode(errors="replace")
