@@ -36,14 +36,10 @@ def difference(beginning: Sequence[str], text: Sequence[str], is_known: Callable
     """
     n = next((n for n, (one, other) in enumerate(zip(beginning, text, strict=False)) if one != other), len(text))
     rest, there = beginning[n:], text[n:]
-    ends_here = not there or there[0].startswith(NEW_LINE)
-    if _is_beginning(rest, there) or (rest[0] == ";" and ends_here and len(rest) == 1):
+    if _is_beginning(rest, there) or _ends_statement(rest, there):
         return "none"
-    if not _may_be_called(beginning[:n]) and (
-        (rest[0] == "(" and _is_beginning(rest[1:], there)) or (there[:1] == ["("] and _is_beginning(rest, there[1:]))
-    ):
-        return "slight"
-    if len(rest) == 1 and _NAME.fullmatch(rest[0]) and _is_own_name(text, n, is_known):
+    is_name = len(rest) == 1 and _NAME.fullmatch(rest[0])
+    if (is_name and _is_own_name(text, n, is_known)) or _has_needless_bracket(rest, there, before=beginning[:n]):
         return "slight"
     return "real"
 
@@ -78,6 +74,19 @@ def _is_beginning(tokens: Sequence[str], text: Sequence[str]) -> bool:
     last, there = tokens[-1], text[len(tokens) - 1]
     may_go_on = last[0].isalnum() or last[0] in "_\"'`"
     return last == there or (may_go_on and there.startswith(last))
+
+
+def _ends_statement(tokens: Sequence[str], text: Sequence[str]) -> bool:
+    """Whether there is but a `;`, where the text has a line's end."""
+    return list(tokens) == [";"] and (not text or text[0].startswith(NEW_LINE))
+
+
+def _has_needless_bracket(tokens: Sequence[str], text: Sequence[str], *, before: Sequence[str]) -> bool:
+    """Whether one of the two has a bracket, which is no call's, before what the other says."""
+    if _may_be_called(before):
+        return False
+    one, other = list(tokens), list(text)
+    return (one[0] == "(" and _is_beginning(one[1:], other)) or (other[:1] == ["("] and _is_beginning(one, other[1:]))
 
 
 def _may_be_called(before: Sequence[str]) -> bool:
