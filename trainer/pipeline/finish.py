@@ -47,11 +47,12 @@ def publish_with_lead(
 
     found = find_set(set_name, base_id)
     files = {info.name: read_adapter(found, info.name) for info in found.adapters}
+    is_own = of in (MEAN, BASE, *files)
+    other = None if is_own else next((each for each in list_sets(base_id) if each.name == of), None)
     share = 1.0
-    if of in (MEAN, BASE, *files) or of not in {each.name for each in list_sets(base_id)}:
+    if other is None:
         made, files, share = with_lead(found, files, of)
     else:
-        other = find_set(of, base_id)
         made, files = with_lead_of_another(found, files, other, read_adapter(other, other.adapters[0].name))
     _check_seen(found, name)
     made = with_name(replace(made, ranker={}, folder=None), name)
