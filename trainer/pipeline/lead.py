@@ -39,6 +39,7 @@ def with_lead(
             raise BadInput(f"{adapter_set.name} has no adapter {of!r}; choose {choices}")
         kept = tuple(info for info in adapter_set.adapters if info.name in own)
         return replace(adapter_set, adapters=kept, lead=of), own, 1.0
+    _check_row_is_free(adapter_set, own)
     adapters = [load(data) for data in own.values()]
     made, share = mean_adapter(adapters, adapter_set.rank) if of == MEAN else (_nothing(adapters[0]), 1.0)
     data = save({name: tensor.contiguous() for name, tensor in made.items()})
@@ -66,9 +67,11 @@ def with_lead_of_another(
         if set(ours) != set(theirs) if name == "target_modules" else ours != theirs:
             what = f"{name} {theirs!s:.40} and {adapter_set.name} has {ours!s:.40}"
             raise BadInput(f"adapter set {other.name!r} has {what}; train one like the set that it is to lead")
+    own = _without_lead_row(adapter_set, files)
+    _check_row_is_free(adapter_set, own)
     (only,) = other.adapters
     info = describe_adapter(LEAD, data, label=only.label, figures={**only.figures, "set": other.name})
-    return _with_row(adapter_set, _without_lead_row(adapter_set, files), info, data)
+    return _with_row(adapter_set, own, info, data)
 
 
 def _without_lead_row(adapter_set: AdapterSet, files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -76,16 +79,16 @@ def _without_lead_row(adapter_set: AdapterSet, files: Mapping[str, bytes]) -> di
     return {info.name: files[info.name] for info in adapter_set.adapters if info.name != made}
 
 
+def _check_row_is_free(adapter_set: AdapterSet, own: Mapping[str, bytes]) -> None:
+    """Refuse an adapter of its own that has the name of the row, before anything is computed."""
+    if LEAD in own:
+        raise BadInput(f"an adapter of {adapter_set.name} is named {LEAD} itself; choose one of {', '.join(own)}")
+
+
 def _with_row(
     adapter_set: AdapterSet, own: Mapping[str, bytes], info: AdapterInfo, data: bytes
 ) -> tuple[AdapterSet, dict[str, bytes]]:
-    """The set of its own adapters and the row that leads.
-
-    Raises:
-        BadInput: one of its own has the name that the row would have.
-    """
-    if LEAD in own:
-        raise BadInput(f"an adapter of {adapter_set.name} is named {LEAD} itself; choose one of {', '.join(own)}")
+    """The set of its own adapters and the row that leads."""
     kept = (each for each in adapter_set.adapters if each.name in own)
     return replace(adapter_set, adapters=(*kept, info), lead=LEAD), {**own, LEAD: data}
 
