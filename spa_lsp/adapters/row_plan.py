@@ -16,7 +16,7 @@ MAX_ROWS = 64
 ONE_MODEL_ROWS = 8  # of the base where there is no set, or of the set's only adapter: one alone would be no choice
 BASE_TEMPERATURE = 0.8  # of the base's, but for the lead
 # how rows behind a lead come about; another way has another name
-BRANCHES = f"branches where the program differs, at {BRANCH_SHARE} of the temperature"
+BRANCHES = f"branches where the program differs, once more where it does not, at {BRANCH_SHARE} of the temperature"
 _SEEDS = 2**32
 
 
@@ -31,6 +31,7 @@ class RowPlan:
     has_lead: bool = False  # the first row is greedy and told before all others
     behind: int | None = None  # the adapter that has led already
     temperature: float = 0.0  # where the request names none
+    set_size: int = 0  # adapters that there are
 
     @cached_property
     def streams(self) -> list[int]:
@@ -53,6 +54,11 @@ class RowPlan:
         own = {adapter: adapter - (lead is not None and adapter > lead) for adapter in rows if adapter != lead}
         free = iter(sorted(set(range(MAX_ROWS)) - set(own.values())))
         return [own.pop(adapter) if adapter in own else next(free) for adapter in rows]
+
+    @property
+    def n_branches(self) -> int:
+        """How many of the likeliest branches are some row's, of this request or of one for the set's other adapters."""
+        return max(self.set_size - 1, *(number + 1 for number in self.branches), 0)
 
 
 def check_request(request: CompletionRequest) -> None:
@@ -102,6 +108,7 @@ def plan_rows(request: CompletionRequest, adapter_set: AdapterSet | None) -> Row
         has_lead=request.lead_first,
         behind=_find_adapters(adapter_set, (request.behind,))[0] if request.behind else None,
         temperature=adapter_set.temperature,
+        set_size=adapter_set.k,
     )
 
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import psutil
@@ -37,7 +36,7 @@ from spa_lsp.completion import (
 from spa_lsp.lm.attention import KeyValues
 from spa_lsp.lm.bank import AdapterBank
 from spa_lsp.lm.continuous import Asked, decode_many
-from spa_lsp.lm.decode import HALF_CHARACTER, Row, branch_off, decode, new_rows
+from spa_lsp.lm.decode import HALF_CHARACTER, Row, decode, new_rows
 from spa_lsp.lm.forward import device_clock
 from spa_lsp.lm.likelihood import log_likelihoods, next_token_logprobs
 from spa_lsp.lm.load import LoadedBase, load_base, pick_quantization
@@ -47,6 +46,7 @@ from spa_lsp.lm.prefix_cache import PrefixCache, WholePrompts, prefill, prefill_
 from spa_lsp.lm.request_plan import Prompt, alternative_of, prompt_of, rules_of
 from spa_lsp.lm.speed import PromptSpeed, measure_prompt_speed
 from spa_lsp.lm.static_decode import StaticDecoder, StaticStep, fits, pays
+from spa_lsp.lm.turns import Turns
 from spa_lsp.lm.vocabulary import read_vocabulary
 from spa_lsp.prompt import clean_text, encode_text
 
@@ -250,8 +250,8 @@ class LocalCompleter:
         prompt = self._prompt(request)
         deadline = started + request.deadline_s if request.deadline_s is not None else math.inf
 
-        rows = self._rows(request, plan, prompt)
-        growing = rows[0] if request.tells_growing and plan.has_lead else None
+        turns = self._turns(request, plan, prompt)
+        growing = turns.rows[0] if request.tells_growing and plan.has_lead else None
 
         def is_over() -> bool:  # asked between steps
             if growing and growing.text and growing.finish is None and on_alternative:
@@ -262,7 +262,7 @@ class LocalCompleter:
         key_values, n_cached, is_whole = self._prefill(prompt.tokens, plan, is_over)
         prefilled = device_clock(self.base)
         found: dict[int, Alternative] = {}
-        for row in self._decode_in_turn(request, rows, plan, key_values, is_over) if is_whole else rows:
+        for row in self._decode_in_turn(request, turns, plan, key_values, is_over) if is_whole else turns.rows:
             if row.finish is None and is_cancelled():
                 continue
             if row.finish is None:
@@ -285,17 +285,12 @@ class LocalCompleter:
             plan, prompt = plans[number], prompts[number]
             with torch.inference_mode():
                 known = self._whole_prompts.compute(self.base, prompt.tokens[:-1])
-            rows = self._rows(requests[number], plan, prompt)
-            has_others = plan.has_lead and len(rows) > 1
             return Asked(
                 number=number,
-                rows=rows,
+                turns=self._turns(requests[number], plan, prompt),
                 lanes=[lanes.index(adapter) for adapter in plan.adapters],
                 key_values=KeyValues(self.base.n_layers, prefix=known.key_values, capacity=32),
                 prompt_s=known.seconds,
-                on_others=partial(branch_off, rows[0], rows[1:], plan.branches, self._vocabulary)
-                if has_others
-                else None,
             )
 
         self._bank.select(torch.tensor(lanes, dtype=torch.long, device=self.base.device))
@@ -314,11 +309,15 @@ class LocalCompleter:
     def _prompt(self, request: CompletionRequest) -> Prompt:
         return prompt_of(request, self.base, can_owe=self._vocabulary.can_spell_all)
 
-    def _rows(self, request: CompletionRequest, plan: RowPlan, prompt: Prompt) -> list[Row]:
-        rows = new_rows(plan.streams, rules_of(request, plan), prompt.tokens[-1], prompt.owed)
-        if plan.has_lead:
-            rows[0].make_lead()
-        return rows
+    def _turns(self, request: CompletionRequest, plan: RowPlan, prompt: Prompt) -> Turns:
+        return Turns(
+            plan,
+            rules_of(request, plan),
+            self._vocabulary,
+            last_token=prompt.tokens[-1],
+            owed=prompt.owed,
+            tries_again=request.layout == "infill",
+        )
 
     def _prefill(self, prompt: Sequence[int], plan: RowPlan, is_cancelled: IsCancelled) -> tuple[KeyValues, int, bool]:
         """Keys and values of all but the last token for every row; how many came from the cache; False: cancelled."""
@@ -351,30 +350,28 @@ class LocalCompleter:
         return self._bank.on()
 
     def _decode_in_turn(
-        self,
-        request: CompletionRequest,
-        rows: Sequence[Row],
-        plan: RowPlan,
-        key_values: KeyValues,
-        is_over: IsCancelled,
+        self, request: CompletionRequest, turns: Turns, plan: RowPlan, key_values: KeyValues, is_over: IsCancelled
     ) -> Iterator[Row]:
-        """The rows as they finish, the lead before all others, which branch off it."""
+        """The rows as they finish, the lead before all others, and at last those that said nothing new."""
         if not plan.is_shared:  # all read the prompt at once
-            decoded = self._decode(rows, plan.adapters, key_values, is_over)
+            decoded = self._decode(turns.rows, plan.adapters, key_values, is_over)
             yield from _with_first_in_front(decoded) if plan.has_lead else decoded
             return
-        lead, others, adapters = None, rows, plan.adapters
-        if plan.has_lead:
-            lead, others, adapters = rows[0], rows[1:], plan.adapters[1:]
-            yield from self._decode([lead], plan.adapters[:1], key_values.behind_same_prefix(), is_over)
-            if lead.is_whole and plan.adapters:  # of a base alone all rows are asked for at once
-                self._leads.keep(request, plan.adapters[0], lead)
-        elif plan.behind is not None:
-            lead = self._leads.find(request, plan.behind) or self._lead_again(rows[0], plan.behind, key_values, is_over)
-        if lead:
-            branch_off(lead, others, plan.branches, self._vocabulary)
-        if others:
-            yield from self._decode(others, adapters, key_values, is_over)
+        if plan.behind is not None and not plan.has_lead:
+            lead = self._leads.find(request, plan.behind)
+            turns.follow(lead or self._lead_again(turns.rows[0], plan.behind, key_values, is_over))
+        told: set[int] = set()
+        while places := turns.next():
+            adapters = [plan.adapters[place] for place in places] if plan.adapters else []
+            rows = [turns.rows[place] for place in places]
+            is_static = not turns.is_last  # a step is not captured for the few that chance has left
+            for row in self._decode(rows, adapters, key_values.behind_same_prefix(), is_over, is_static=is_static):
+                if row.choices is not None and row.is_whole and adapters:  # of a base alone all are asked for at once
+                    self._leads.keep(request, adapters[0], row)
+                if turns.has_news(row):
+                    told.add(row.index)
+                    yield row
+        yield from (row for row in turns.rows if row.index not in told)
 
     def _lead_again(self, row: Row, adapter: int, key_values: KeyValues, is_over: IsCancelled) -> Row:
         """The lead of a row's request, which has been told and is forgotten."""
@@ -385,11 +382,17 @@ class LocalCompleter:
         return lead
 
     def _decode(
-        self, rows: Sequence[Row], adapters: Sequence[int], key_values: KeyValues, is_over: IsCancelled
+        self,
+        rows: Sequence[Row],
+        adapters: Sequence[int],
+        key_values: KeyValues,
+        is_over: IsCancelled,
+        *,
+        is_static: bool = True,
     ) -> Iterator[Row]:
         """The rows as they finish, row i under `adapters[i]`, or all under the base alone when there are none."""
         going = torch.tensor(adapters, dtype=torch.long, device=self.base.device)
-        step = self._static_step(adapters, len(rows)) if fits(key_values) else None
+        step = self._static_step(adapters, len(rows)) if is_static and fits(key_values) else None
         if self.static and step:
             rest = yield from self.static.decode(step, rows, key_values.prefix, is_over)
             rows, key_values = rest.rows, rest.key_values

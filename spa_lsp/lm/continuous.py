@@ -4,7 +4,7 @@ Rows of an adapter are multiplied together, whichever requests they are of, and 
 One request alone is `decode.py`'s.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
@@ -16,6 +16,7 @@ from spa_lsp.lm.bank import AdapterBank, Lanes
 from spa_lsp.lm.decode import Row, choose, extend
 from spa_lsp.lm.forward import device_clock
 from spa_lsp.lm.load import LoadedBase
+from spa_lsp.lm.turns import Turns
 from spa_lsp.lm.vocabulary import Vocabulary
 
 OPEN_ROWS = 128  # more gain little on two cores, and their keys and values take memory
@@ -26,28 +27,38 @@ class Asked:
     """One request in the making: rows of a turn begin together, so those that go on are all of one length."""
 
     number: int  # the caller's
-    rows: list[Row]
+    turns: Turns
     lanes: list[int]  # of each row, where it runs under an adapter
     key_values: KeyValues  # of the rows that go on, behind the prompt that they share
     prompt_s: float
-    on_others: Callable[[], None] | None = None  # there is a lead: what is done before the others begin behind it
     decode_s: float = 0.0  # its rows' share of the steps they were in
     going: list[int] = field(init=False)  # places of the rows that have begun and not ended
 
     def __post_init__(self) -> None:
-        self.going = list(range(1 if self.on_others else len(self.rows)))
+        self.going = self.turns.next()
+
+    @property
+    def rows(self) -> list[Row]:
+        """Of all turns, by place."""
+        return self.turns.rows
 
     @property
     def n_open_rows(self) -> int:
         """Rows to keep room for."""
-        return len(self.rows) - 1 if self.on_others else len(self.going)
+        return max(len(self.going), self.turns.n_waiting)
 
-    def begin_others(self) -> None:
-        """The second turn, if there is one and the first has ended."""
-        if not self.going and self.on_others:
-            self.on_others()
-            self.on_others = None
-            self.going = list(range(1, len(self.rows)))
+    def drop_ended(self, device: str) -> None:
+        """Keep the rows that go on; when none does, the next turn's begin, if there is one."""
+        kept = [n for n, place in enumerate(self.going) if not self.rows[place].finish]
+        if len(kept) == len(self.going):
+            return
+        for row in [self.rows[place] for place in self.going]:
+            if row.finish:
+                self.turns.has_news(row)
+        self.key_values.select(torch.tensor(kept, dtype=torch.long, device=device))
+        self.going = [self.going[n] for n in kept]
+        if not self.going:
+            self.going = self.turns.next()
             self.key_values = self.key_values.behind_same_prefix()
 
 
@@ -119,16 +130,8 @@ def _step(base: LoadedBase, bank: AdapterBank | None, going: Sequence[Asked], vo
     row_s = (device_clock(base) - started) / len(rows)
     for asked in going:
         asked.decode_s += row_s * len(asked.going)
-        _drop_ended(asked, base.device)
+        asked.drop_ended(base.device)
 
 
 def _lanes(bank: AdapterBank, going: Sequence[Asked], device: str) -> Lanes:
     return Lanes.of([own.lanes[place] for own in going for place in own.going], n_lanes=bank.n_selected, device=device)
-
-
-def _drop_ended(asked: Asked, device: str) -> None:
-    kept = [n for n, place in enumerate(asked.going) if not asked.rows[place].finish]
-    if len(kept) < len(asked.going):
-        asked.key_values.select(torch.tensor(kept, dtype=torch.long, device=device))
-        asked.going = [asked.going[n] for n in kept]
-        asked.begin_others()

@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 
 from spa_lsp.completion import Alternative, CompletionResult, Timing
 from spa_lsp.text.normal_form import normal_form
-from spa_lsp.text.postprocess import n_replaced, polish
+from spa_lsp.text.programs import program_at
 from spa_lsp.text.site import Site
 
 _TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
@@ -60,10 +60,9 @@ def first_same(shown: Sequence[Offer], number: int) -> int:
 
 
 def _infill(alternative: Alternative, site: Site) -> Offer:
-    text = "" if alternative.finish == "disabled" else polish(alternative.text, site, is_open=_is_open(alternative))
-    n = n_replaced(text, site) if text else 0
-    form = normal_form(site.before, text, site.suffix[n:], site.language) if text else ""
-    return Offer(alternative=replace(alternative, text=text), form=form, n_replaced=n)
+    text = "" if alternative.finish == "disabled" else alternative.text
+    program = program_at(text, site, is_open=_is_open(alternative))
+    return Offer(alternative=replace(alternative, text=program.text), form=program.form, n_replaced=program.n_replaced)
 
 
 def _answer(alternative: Alternative) -> Offer:
