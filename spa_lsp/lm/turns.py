@@ -10,6 +10,7 @@ from spa_lsp.adapters.row_plan import RowPlan
 from spa_lsp.lm.decode import Row, RowRules, branch_off, new_rows
 from spa_lsp.lm.vocabulary import Vocabulary
 from spa_lsp.text.programs import Programs
+from spa_lsp.text.site import on_empty_line
 
 
 class Turns:
@@ -84,7 +85,7 @@ class Turns:
         branch_off(self._lead, [self.rows[place] for place in others], self._plan.branches, self._vocabulary)
         if self._tries_again and self._lead.is_whole:
             is_open = self._lead.finish == "length"
-            self._programs = Programs(self._rules.site, self._lead.text, is_open=is_open)
+            self._programs = Programs(on_empty_line(self._rules.site), self._lead.text, is_open=is_open)
         if others:
             yield others
         yield from self._try_again(self._lead)

@@ -1,6 +1,6 @@
 """The text around a cursor: what is to be completed, for the model and for every rule about its completions. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spa_lsp.completion import CompletionRequest
 
@@ -39,3 +39,9 @@ def site_of(request: CompletionRequest) -> Site:
     """What a request says of the cursor; an instruction is no text before it."""
     prefix = request.prefix if request.layout == "infill" else ""
     return Site(prefix=prefix, begun=request.begun, suffix=request.suffix, language=request.language)
+
+
+def on_empty_line(site: Site) -> Site:
+    """The site as an editor has it where whole lines are missing: nobody asks for those in front of a line."""
+    is_before_line = site.before.endswith("\n") and bool(site.rest.strip())
+    return replace(site, suffix=f"\n{site.suffix}") if is_before_line else site

@@ -21,8 +21,8 @@ class Letters:
         return bytes(tokens)
 
 
-def turns_of(plan=PLAN, **options):
-    rules = RowRules(max_tokens=8, cut=lambda text: None, temperature=0.8, site=SITE)
+def turns_of(plan=PLAN, site=SITE, **options):
+    rules = RowRules(max_tokens=8, cut=lambda text: None, temperature=0.8, site=site)
     return Turns(plan, rules, Letters(), last_token=0, **{"tries_again": True, **options})
 
 
@@ -62,6 +62,15 @@ def test_who_repeats_another_takes_the_next_branch(again):
     assert [bytes(turns.rows[place].beginning) for place in (2, 3)] == [b"f", b"g"]
     assert end(turns, 2, "f") and end(turns, 3, "g")
     assert turns.next() == [] and [row.text for row in turns.rows] == ["a+b", "c", "f", "g"]
+
+
+def test_whole_lines_in_front_of_a_line_are_told_apart_whole():
+    """The line behind the cursor is no rest of theirs."""
+    turns = turns_of(site=Site(prefix="x = 0\n", suffix="print(x)\n", language="python"))
+    turns.next(), lead(turns, "a()\nb()\n"), turns.next()
+    turns.rows[1].beginning = turns.rows[2].beginning = ()  # as if the branch were in the second line
+    assert end(turns, 1, "a()\nc()\n") and end(turns, 2, "a()\nd()\n")
+    assert turns.next() == []
 
 
 def test_what_was_said_first_stays_where_the_second_try_brings_nothing():

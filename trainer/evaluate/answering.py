@@ -229,6 +229,7 @@ def _request(
         suffix=problem.suffix if is_infill else "",
         layout="infill" if is_infill else "instruct",
         begun=problem.begun,
+        language="python" if is_infill else "",
         adapters=(adapter_set.adapters[0].name,) * entry.n_rows if adapter_set and is_single else (),
         k=entry.n_rows,
         lead_first=entry.is_served,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from spa_lsp.completion import Alternative
 from spa_lsp.text.ranking import make_offers
 from spa_lsp.text.shown import shown_infills
-from spa_lsp.text.site import Site
+from spa_lsp.text.site import Site, on_empty_line
 from trainer.evaluate.benchmarks.problems import Problem
 from trainer.evaluate.judge.extract import extract_code
 from trainer.evaluate.sameness.distinct import ComparedText
@@ -42,8 +42,10 @@ def shown_view(problem: Problem, alternative: Alternative) -> View:
     if problem.layout != "infill" or alternative.finish == "disabled":
         view = raw_view(problem, alternative)
         return View(text=view.completion or "", completion=view.completion)
-    (shown,) = shown_infills([alternative], editor_site(problem))
-    completion = f"{shown.text}\n" if _is_on_own_line(problem) and shown.text else shown.text
+    site = editor_site(problem)
+    (shown,) = shown_infills([alternative], site)
+    has_own_line = site.suffix != problem.suffix
+    completion = f"{shown.text}\n" if has_own_line and shown.text else shown.text
     return View(text=completion, completion=completion)
 
 
@@ -68,14 +70,8 @@ def shown_order(
 
 
 def editor_site(problem: Problem) -> Site:
-    """The text around the cursor as an editor has it, where a gap of whole lines is an empty line."""
-    suffix = f"\n{problem.suffix}" if _is_on_own_line(problem) else problem.suffix
-    return Site(prefix=problem.before, suffix=suffix, language="python")
-
-
-def _is_on_own_line(problem: Problem) -> bool:
-    """Whether the gap is whole lines: nobody asks for those with the cursor in front of a line."""
-    return problem.before.endswith("\n") and bool(problem.suffix.partition("\n")[0].strip())
+    """The text around the cursor as an editor has it."""
+    return on_empty_line(Site(prefix=problem.before, suffix=problem.suffix, language="python"))
 
 
 def _completion(problem: Problem, text: str) -> str:
