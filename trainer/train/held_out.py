@@ -1,6 +1,6 @@
 """Losses on items that were never trained on, in nats per token: the whole matrix, and what early stopping looks at."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -53,18 +53,14 @@ def held_out_losses(
     base: LoadedBase, bank: AdapterBank, data: Sequence[PartItems], activation: Activation, rows: slice | None = None
 ) -> Tensor:
     """Of each held-out item under each adapter, or those of `rows`: `[N, K]`, on the CPU."""
-    items, _ = _held(data)
-    found = []
-    with progress("held-out loss", len(items), "items") as bar:
-        for item in items:
-            found.append(adapter_losses(base, bank, item, activation, rows))
-            bar.advance()
+    found = [adapter_losses(base, bank, item, activation, rows) for item in _with_progress(data, "held-out loss")]
     return torch.stack(found).cpu() if found else torch.empty(0, bank.n_adapters)
 
 
 def held_out_base(base: LoadedBase, data: Sequence[PartItems]) -> Tensor:
     """Of each held-out item under the base, `[N]`, on the CPU."""
-    return torch.tensor([float(base_losses(base, [item])[0]) for item in _held(data)[0]])
+    items = _with_progress(data, "held-out loss of the base")
+    return torch.tensor([float(base_losses(base, [item])[0]) for item in items])
 
 
 def held_out_now(
@@ -82,6 +78,14 @@ def held_out_now(
     if config.objective == "mcl":
         return losses.min(1).values.mean().expand(len(wanted))
     return torch.stack([losses[of_part == k, n].mean() for n, k in enumerate(wanted)])
+
+
+def _with_progress(data: Sequence[PartItems], what: str) -> Iterator[TokenItem]:
+    items, _ = _held(data)
+    with progress(what, len(items), "items") as bar:
+        for item in items:
+            yield item
+            bar.advance()
 
 
 def _held(data: Sequence[PartItems]) -> tuple[list[TokenItem], Tensor]:
