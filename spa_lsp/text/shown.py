@@ -1,9 +1,11 @@
 """What a person sees of a result: polished texts, which of them are the same program, where they differ. Pure."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from itertools import zip_longest
 
 from spa_lsp.completion import Alternative, CompletionResult, Timing
 from spa_lsp.text.normal_form import normal_form
@@ -11,6 +13,7 @@ from spa_lsp.text.programs import program_at
 from spa_lsp.text.site import Site
 
 _TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
+_HINT_CHARS = 24  # what fits into a status bar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +85,25 @@ def differing(text: str, other: str) -> list[tuple[str, bool]]:
     return [
         ("".join(tokens[start:end]), tag != "equal") for tag, _, _, start, end in matcher.get_opcodes() if start < end
     ]
+
+
+def told_apart(offers: Sequence[Offer]) -> list[Offer]:
+    """The offers, but that of those of one label each but the first has in it what it says otherwise than that one.
+
+    As of one adapter or of a base alone: `base: for item in items`. What only ends earlier keeps its label.
+    """
+    n_of = Counter(offer.alternative.label for offer in offers)
+    return [offer if n_of[offer.alternative.label] == 1 else _with_hint(offer, offers[0]) for offer in offers]
+
+
+def _with_hint(offer: Offer, first: Offer) -> Offer:
+    tokens, others = _TOKEN.findall(offer.text), _TOKEN.findall(first.text)
+    start = next((n for n, pair in enumerate(zip_longest(tokens, others)) if pair[0] != pair[1]), 0)
+    hint = "".join(tokens[start:]).strip().partition("\n")[0].rstrip()
+    if offer is first or not hint:
+        return offer
+    short = hint if len(hint) <= _HINT_CHARS else f"{hint[:_HINT_CHARS].rstrip()} …"
+    return replace(offer, alternative=replace(offer.alternative, label=f"{offer.alternative.label}: {short}"))
 
 
 def title(shown: Sequence[Offer], number: int) -> str:

@@ -2,7 +2,17 @@ from dataclasses import replace
 
 from spa_lsp.completion import Timing
 from spa_lsp.text.indentation import indent_of_cursor
-from spa_lsp.text.shown import differing, distinct, duration, first_same, shown_answers, shown_infills, times, title
+from spa_lsp.text.shown import (
+    differing,
+    distinct,
+    duration,
+    first_same,
+    shown_answers,
+    shown_infills,
+    times,
+    title,
+    told_apart,
+)
 from spa_lsp.text.site import Site
 from tests.fakes import make_alternative
 
@@ -99,3 +109,32 @@ def test_durations_have_the_unit_that_reads_best():
 def test_a_completion_that_ran_out_of_tokens_is_shown_up_to_its_last_whole_line():
     cut_short = replace(make_alternative("a = 1\nb ="), finish="length")
     assert shown_infills([cut_short], Site(language="python"))[0].text == "a = 1"
+
+
+def labels(*texts, label="base"):
+    shown = shown_infills([replace(make_alternative(text), label=label) for text in texts], Site(language="python"))
+    return [offer.alternative.label for offer in told_apart(shown)]
+
+
+# #15
+def test_those_of_one_label_are_told_apart_by_what_they_say_otherwise_than_the_first():
+    found = labels(
+        "total = 0\nfor x in xs:\n    total += x", "total = sum(xs)", "total = 0\nwhile xs:\n    total += xs.pop()"
+    )
+    assert found == ["base", "base: sum(xs)", "base: while xs:"]
+
+
+# #15
+def test_what_is_said_is_cut_for_a_status_bar():
+    assert labels("return 1", "return tuple(sorted(items, key=len))") == ["base", "base: tuple(sorted(items, key= …"]
+
+
+# #15
+def test_what_only_ends_earlier_keeps_its_label():
+    assert labels("return a + b", "return a") == ["base", "base"]
+
+
+# #15
+def test_other_labels_stay():
+    shown = infills("return a", "return b")
+    assert told_apart(shown) == shown

@@ -45,7 +45,7 @@ const LINKS = [
 export function statusLook(status: Status, shown: string | undefined, refusal?: string): StatusLook {
   const isRefused = refusal !== undefined && status.state !== 'off' && status.state !== 'error';
   const icon = isRefused ? ICONS.off : ICONS[status.state];
-  const said = shown && status.state !== 'off' ? `${ICONS.ready} ${shown}` : `${icon} SPA`;
+  const said = shown && status.state !== 'off' ? `${ICONS.ready} ${withoutIcons(shown)}` : `${icon} SPA`;
   const text = status.sends_to && status.state !== 'off' ? `${said} → ${status.sends_to}` : said;
   const isProblem = status.state === 'error';
   const links = LINKS.map(([command]) => command);
@@ -65,6 +65,11 @@ function tooltip(status: Status, refusal: string | undefined): string {
     LINKS.map(([command, title]) => `[${title}](command:${command})`).join(' · '),
   ];
   return lines.join('\n\n');
+}
+
+/** The text as the status bar must get it, to show it as it is: labels may hold code, as `$(date)`. */
+function withoutIcons(text: string): string {
+  return text.replace(/\$\([\w-]+(~\w+)?\)/g, '\\$&');
 }
 
 function escape(text: string): string {

@@ -7,6 +7,12 @@ test('the alternative on screen stands in the status bar', () => {
   assert.equal(statusLook({ state: 'ready' }, '2/5 · recursion').text, '$(layers) 2/5 · recursion');
 });
 
+// issue 15
+test('code in a label is no icon', () => {
+  const shown = '2/5 · base: echo $(date)';
+  assert.equal(statusLook({ state: 'ready' }, shown).text, '$(layers) 2/5 · base: echo \\$(date)');
+});
+
 test('without one it is the state', () => {
   assert.equal(statusLook({ state: 'loading' }, undefined).text, '$(loading~spin) SPA');
 });
