@@ -48,7 +48,7 @@ async def test_no_filter_of_texts_and_a_key_is_offered(front, monkeypatch, has_g
 @pytest.mark.parametrize("has_guard", [True, False])
 async def test_no_comparison_and_the_same_program_is_offered_twice(front, monkeypatch, has_guard):
     if not has_guard:
-        monkeypatch.setattr("spa_lsp.text.shown.normal_form", lambda _prefix, text, *_: text)
+        monkeypatch.setattr("spa_lsp.text.programs.normal_form", lambda _prefix, text, *_: text)
     client = await front(FakeCompleter(texts=("return a + b", "return a+b  # both")))
     client.open(CODE)
     assert len(await client.items(1, 4)) == (1 if has_guard else 2)
