@@ -31,7 +31,7 @@ class RowPlan:
     has_lead: bool = False  # the first row is greedy and told before all others
     behind: int | None = None  # the adapter that has led already
     temperature: float = 0.0  # where the request names none
-    set_size: int = 0  # adapters that there are
+    set_size: int = 0  # adapters of the whole set
 
     @cached_property
     def streams(self) -> list[int]:
@@ -56,8 +56,8 @@ class RowPlan:
         return [own.pop(adapter) if adapter in own else next(free) for adapter in rows]
 
     @property
-    def n_branches(self) -> int:
-        """How many of the likeliest branches are some row's, of this request or of one for the set's other adapters."""
+    def first_spare_branch(self) -> int:
+        """The likeliest branch that no row takes, neither of this request nor of one for the set's other adapters."""
         return max(self.set_size - 1, *(number + 1 for number in self.branches), 0)
 
 

@@ -316,7 +316,7 @@ class LocalCompleter:
             self._vocabulary,
             last_token=prompt.tokens[-1],
             owed=prompt.owed,
-            tries_again=request.layout == "infill",
+            may_try_again=request.layout == "infill",
         )
 
     def _prefill(self, prompt: Sequence[int], plan: RowPlan, is_cancelled: IsCancelled) -> tuple[KeyValues, int, bool]:
@@ -368,7 +368,7 @@ class LocalCompleter:
             for row in self._decode(rows, adapters, key_values.behind_same_prefix(), is_over, is_static=is_static):
                 if row.choices is not None and row.is_whole and adapters:  # of a base alone all are asked for at once
                     self._leads.keep(request, adapters[0], row)
-                if turns.has_news(row):
+                if turns.note_end(row):
                     told.add(row.index)
                     yield row
         yield from (row for row in turns.rows if row.index not in told)

@@ -54,7 +54,7 @@ class Asked:
             return
         for row in [self.rows[place] for place in self.going]:
             if row.finish:
-                self.turns.has_news(row)
+                self.turns.note_end(row)
         self.key_values.select(torch.tensor(kept, dtype=torch.long, device=device))
         self.going = [self.going[n] for n in kept]
         if not self.going:

@@ -302,7 +302,8 @@ class StaticDecoder:
             n_steps = 1 if do_owe else min(_BLOCK, OWN_TOKENS - n_done)
             step.run(n_steps)
             n_read = self._read(step.written(n_done, n_steps), rows)
-            yield from (rows[n] for n in going if rows[n].finish)
+            ended = (rows[n] for n in going if rows[n].finish)
+            yield from sorted(ended, key=lambda row: len(row.logprobs))  # as they have ended, as in eager steps
             going = [n for n in going if not rows[n].finish]
             n_done, is_whole = n_done + n_read, n_read == n_steps
         kept = torch.tensor(going, dtype=torch.long, device=self._base.device)

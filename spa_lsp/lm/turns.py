@@ -24,7 +24,7 @@ class Turns:
         *,
         last_token: int,
         owed: str = "",
-        tries_again: bool = False,
+        may_try_again: bool = False,
     ) -> None:
         """All rows are fresh.
 
@@ -34,10 +34,10 @@ class Turns:
             vocabulary: of the base's tokenizer.
             last_token: of the prompt.
             owed: how each row must begin, see `Row`.
-            tries_again: a row that says nothing new may do so.
+            may_try_again: rows that say nothing new do.
         """
         self._plan, self._rules, self._vocabulary = plan, rules, vocabulary
-        self._last_token, self._owed, self._tries_again = last_token, owed, tries_again
+        self._last_token, self._owed, self._may_try_again = last_token, owed, may_try_again
         self.rows = self._fresh_rows()
         self.is_last = False  # rows try again now
         self._lead: Row | None = None
@@ -62,8 +62,8 @@ class Turns:
         """The places of the rows that come now, all of those before having ended; empty: no more come."""
         return next(self._turns, [])
 
-    def has_news(self, row: Row) -> bool:
-        """Whether a row that has just ended is to be told now; if not, what is in its place at the end is."""
+    def note_end(self, row: Row) -> bool:
+        """Note that a row has ended; whether it is to be told now, or what is in its place at the end."""
         if self._programs is None:
             return True
         is_news = row.is_whole and self._programs.add(row.text, is_open=row.finish == "length")
@@ -83,7 +83,7 @@ class Turns:
             yield others
             return
         branch_off(self._lead, [self.rows[place] for place in others], self._plan.branches, self._vocabulary)
-        if self._tries_again and self._lead.is_whole:
+        if others and self._may_try_again and self._lead.is_whole:
             is_open = self._lead.finish == "length"
             self._programs = Programs(on_empty_line(self._rules.site), self._lead.text, is_open=is_open)
         if others:
@@ -92,7 +92,7 @@ class Turns:
 
     def _try_again(self, lead: Row) -> Iterator[list[int]]:
         fresh = [row for row in self._fresh_rows() if row.index in self._repeating]
-        numbers = range(self._plan.n_branches, self._plan.n_branches + len(fresh))
+        numbers = range(self._plan.first_spare_branch, self._plan.first_spare_branch + len(fresh))
         branch_off(lead, fresh, numbers, self._vocabulary)
         begun = [row for row in fresh if row.beginning]  # there may be no other branch
         for row in begun:

@@ -9,6 +9,7 @@ from lsprotocol import types
 from spa_lsp.completion import Alternative
 from spa_lsp.server.answers import Answer
 from spa_lsp.text.postprocess import n_replaced
+from spa_lsp.text.shown import labels
 
 REQUEST = "spa-lsp/alternatives"
 
@@ -27,13 +28,16 @@ def to_panel(answer: Answer, base: str, range_of: Callable[[int], types.Range]) 
     """
     first = answer.offers[0].text if answer.offers else ""
 
-    def entry(alternative: Alternative, n: int, same_as: int | None) -> dict[str, Any]:
-        about = {name: getattr(alternative, name) for name in _SHOWN}
+    def entry(alternative: Alternative, n: int, same_as: int | None, label: str) -> dict[str, Any]:
+        about = {**{name: getattr(alternative, name) for name in _SHOWN}, "label": label}
         return {**about, "range": _plain(range_of(n)), "same_as": same_as, "diff": line_diff(first, alternative.text)}
 
-    offered = [entry(offer.alternative, offer.n_replaced, None) for offer in answer.offers]
+    offered = [
+        entry(offer.alternative, offer.n_replaced, None, label)
+        for offer, label in zip(answer.offers, labels(answer.offers), strict=True)
+    ]
     same = [
-        entry(alternative, n_replaced(alternative.text, answer.spot.site), number)
+        entry(alternative, n_replaced(alternative.text, answer.spot.site), number, alternative.label)
         for number, offer in enumerate(answer.offers, start=1)
         for alternative in offer.same
     ]

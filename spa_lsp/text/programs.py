@@ -1,10 +1,15 @@
 """What an alternative is at its place: the text that is inserted, and which program that makes. Pure."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 from spa_lsp.text.normal_form import normal_form, parses
 from spa_lsp.text.postprocess import n_replaced, polish
 from spa_lsp.text.site import Site
+
+# Of the text around the cursor: the engine compares rows between two steps, and with these it takes some milliseconds.
+_CHARS_BEFORE, _CHARS_BEHIND = 3000, 1500
+_STATEMENT = re.compile(r"^\S", re.MULTILINE)  # on a module's level, as a rule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +32,14 @@ def program_at(text: str, site: Site, *, is_open: bool = False) -> Program:
 
 
 class Programs:
-    """The programs that are there at one place, the first of which tells whether right syntax can be had."""
+    """The programs that are there at one place, the first of which tells whether right syntax can be had.
+
+    Of a long text only what is near the cursor is looked at.
+    """
 
     def __init__(self, site: Site, first: str, *, is_open: bool = False) -> None:
-        self._site = site
-        program = program_at(first, site, is_open=is_open)
+        self._site = _near(site)
+        program = program_at(first, self._site, is_open=is_open)
         self._forms = {"", program.form}  # nothing to insert is no news either
         self._must_parse = bool(program.text) and self._parses(program)
 
@@ -49,3 +57,17 @@ class Programs:
     def _parses(self, program: Program) -> bool:
         site = self._site
         return parses(site.before, program.text, site.suffix[program.n_replaced :], site.language)
+
+
+def _near(site: Site) -> Site:
+    """The site without what is far from the cursor, from and to a line that is not indented where there is one."""
+    before, behind = site.before, site.suffix
+    if len(before) > _CHARS_BEFORE:
+        cut = before[-_CHARS_BEFORE:]
+        start = _STATEMENT.search(cut, cut.find("\n") + 1)
+        before = cut[start.start() if start else cut.find("\n") + 1 :]
+    if len(behind) > _CHARS_BEHIND:
+        cut = behind[:_CHARS_BEHIND]
+        starts = [match.start() for match in _STATEMENT.finditer(cut) if match.start()]
+        behind = cut[: starts[-1] if starts else cut.rfind("\n") + 1]
+    return replace(site, prefix=before, begun="", suffix=behind)

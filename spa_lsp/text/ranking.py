@@ -7,7 +7,7 @@ from functools import partial
 
 from spa_lsp.completion import Alternative
 from spa_lsp.text.normal_form import parses
-from spa_lsp.text.shown import Offer, distinct, shown_infills, told_apart
+from spa_lsp.text.shown import Offer, distinct, shown_infills
 from spa_lsp.text.site import Site
 from spa_lsp.text.undefined import undefined_names
 
@@ -47,7 +47,7 @@ def make_offers(
     programs = {offer.form: offer for offer in distinct(shown)}
     first = [replace(offer, same=_others(offer, programs.pop(offer.form, None))) for offer in kept]
     rank = partial(_rank, site=site, counts=counts, lead=lead, ranker=ranker)
-    return told_apart([*first, *sorted(programs.values(), key=rank)])
+    return [*first, *sorted(programs.values(), key=rank)]
 
 
 def trust(mean_logprobs: Sequence[float]) -> float:

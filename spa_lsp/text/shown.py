@@ -1,7 +1,6 @@
 """What a person sees of a result: polished texts, which of them are the same program, where they differ. Pure."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
@@ -87,23 +86,26 @@ def differing(text: str, other: str) -> list[tuple[str, bool]]:
     ]
 
 
-def told_apart(offers: Sequence[Offer]) -> list[Offer]:
-    """The offers, but that of those of one label each but the first has in it what it says otherwise than that one.
+def labels(offers: Sequence[Offer]) -> list[str]:
+    """What each is called: its adapter's label; where several share one, all but the first offer get a hint with it.
 
-    As of one adapter or of a base alone: `base: for item in items`. What only ends earlier keeps its label.
+    As of one adapter or of a base alone: `base: for item in items`, where it begins to differ from the first offer.
+    What only ends earlier than that one gets none.
     """
-    n_of = Counter(offer.alternative.label for offer in offers)
-    return [offer if n_of[offer.alternative.label] == 1 else _with_hint(offer, offers[0]) for offer in offers]
+    own = [offer.alternative.label for offer in offers]
+    return [
+        label if n == 0 or own.count(label) == 1 else _with_hint(label, offer.text, offers[0].text)
+        for n, (label, offer) in enumerate(zip(own, offers, strict=True))
+    ]
 
 
-def _with_hint(offer: Offer, first: Offer) -> Offer:
-    tokens, others = _TOKEN.findall(offer.text), _TOKEN.findall(first.text)
+def _with_hint(label: str, text: str, first: str) -> str:
+    tokens, others = _TOKEN.findall(text), _TOKEN.findall(first)
     start = next((n for n, pair in enumerate(zip_longest(tokens, others)) if pair[0] != pair[1]), 0)
-    hint = "".join(tokens[start:]).strip().partition("\n")[0].rstrip()
-    if offer is first or not hint:
-        return offer
+    line = "".join(tokens[start:]).strip().partition("\n")[0]
+    hint = "".join(sign if sign.isprintable() else " " for sign in line).strip()  # it stands in a status bar
     short = hint if len(hint) <= _HINT_CHARS else f"{hint[:_HINT_CHARS].rstrip()} …"
-    return replace(offer, alternative=replace(offer.alternative, label=f"{offer.alternative.label}: {short}"))
+    return ": ".join(part for part in (label, short) if part)
 
 
 def title(shown: Sequence[Offer], number: int) -> str:

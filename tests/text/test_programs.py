@@ -42,3 +42,17 @@ def test_a_program_is_the_text_that_an_editor_inserts_and_what_that_replaces():
     program = program_at("al(items))", call)
     assert (program.text, program.n_replaced) == ("al(items)", 0)
     assert program.form == program_at("al( items)", call).form
+
+
+@pytest.mark.parametrize("line", ["total = 0\n", "def f(x):\n    return x\n\n\n"])
+def test_of_a_long_text_what_is_near_the_cursor_is_enough(line):
+    long = Site(prefix=line * 500 + SITE.prefix, suffix=SITE.suffix + line * 500, language="python")
+    programs = Programs(long, "amount = sum(items)")
+    found = [programs.add(text) for text in ("amount=sum( items )", "amount = = 0", "amount = len(items)")]
+    assert found == [False, False, True]
+
+
+def test_a_long_line_is_no_reason_to_fail():
+    long = Site(prefix="x = " + "1 + " * 2000, suffix=" + 1" * 2000, language="python")
+    programs = Programs(long, "a")
+    assert [programs.add("b"), programs.add("a")] == [True, False]

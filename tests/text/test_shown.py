@@ -7,11 +7,11 @@ from spa_lsp.text.shown import (
     distinct,
     duration,
     first_same,
+    labels,
     shown_answers,
     shown_infills,
     times,
     title,
-    told_apart,
 )
 from spa_lsp.text.site import Site
 from tests.fakes import make_alternative
@@ -111,30 +111,32 @@ def test_a_completion_that_ran_out_of_tokens_is_shown_up_to_its_last_whole_line(
     assert shown_infills([cut_short], Site(language="python"))[0].text == "a = 1"
 
 
-def labels(*texts, label="base"):
+def labels_of(*texts, label="base"):
     shown = shown_infills([replace(make_alternative(text), label=label) for text in texts], Site(language="python"))
-    return [offer.alternative.label for offer in told_apart(shown)]
+    return labels(shown)
 
 
 # #15
-def test_those_of_one_label_are_told_apart_by_what_they_say_otherwise_than_the_first():
-    found = labels(
+def test_those_that_share_a_label_get_a_hint_where_they_begin_to_differ_from_the_first():
+    found = labels_of(
         "total = 0\nfor x in xs:\n    total += x", "total = sum(xs)", "total = 0\nwhile xs:\n    total += xs.pop()"
     )
     assert found == ["base", "base: sum(xs)", "base: while xs:"]
 
 
 # #15
-def test_what_is_said_is_cut_for_a_status_bar():
-    assert labels("return 1", "return tuple(sorted(items, key=len))") == ["base", "base: tuple(sorted(items, key= …"]
+def test_a_hint_fits_into_a_status_bar_and_has_nothing_that_it_would_obey():
+    assert labels_of("return 1", "return tuple(sorted(items, key=len))")[1] == "base: tuple(sorted(items, key= …"
+    assert labels_of("return 1", "return f(\ta,\x1b b)")[1] == "base: f( a,  b)"
+    assert labels_of("return 1", "return 2", label="") == ["", "2"]
 
 
 # #15
-def test_what_only_ends_earlier_keeps_its_label():
-    assert labels("return a + b", "return a") == ["base", "base"]
+def test_what_only_ends_earlier_gets_no_hint():
+    assert labels_of("return a + b", "return a") == ["base", "base"]
 
 
 # #15
-def test_other_labels_stay():
+def test_labels_that_are_different_stay():
     shown = infills("return a", "return b")
-    assert told_apart(shown) == shown
+    assert labels(shown) == [offer.alternative.label for offer in shown]

@@ -44,8 +44,8 @@ def shown_view(problem: Problem, alternative: Alternative) -> View:
         return View(text=view.completion or "", completion=view.completion)
     site = editor_site(problem)
     (shown,) = shown_infills([alternative], site)
-    has_own_line = site.suffix != problem.suffix
-    completion = f"{shown.text}\n" if has_own_line and shown.text else shown.text
+    is_whole_lines = site.suffix != problem.suffix
+    completion = f"{shown.text}\n" if is_whole_lines and shown.text else shown.text
     return View(text=completion, completion=completion)
 
 

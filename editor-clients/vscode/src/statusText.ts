@@ -69,7 +69,7 @@ function tooltip(status: Status, refusal: string | undefined): string {
 
 /** The text as the status bar must get it, to show it as it is: labels may hold code, as `$(date)`. */
 function withoutIcons(text: string): string {
-  return text.replace(/\$\([\w-]+(~\w+)?\)/g, '\\$&');
+  return text.replace(/\$\([A-Za-z0-9-]+(~[A-Za-z]+)?\)/g, '\\$&');
 }
 
 function escape(text: string): string {
