@@ -7,8 +7,8 @@ from spa_lsp.text.normal_form import normal_form, parses
 from spa_lsp.text.postprocess import n_replaced, polish
 from spa_lsp.text.site import Site
 
-# Of the text around the cursor: the engine compares rows between two steps, and with these it takes some milliseconds.
-_CHARS_BEFORE, _CHARS_BEHIND = 3000, 1500
+# Of the text around the cursor: the engine compares rows between two steps, and this takes some ms a row, 30 at worst.
+_CHARS_BEFORE, _CHARS_BEHIND = 2000, 1000
 _STATEMENT = re.compile(r"^\S", re.MULTILINE)  # on a module's level, as a rule
 
 
