@@ -108,7 +108,7 @@ def test_the_text_is_what_is_written_behind_the_cursor(completer, text):
 def test_sampled_rows_owe_the_same(completer):
     request = drawn("def add(a, b):\n    retu‸", k=16, temperature=2.0)
     prompt, plan = prompt_of(request, completer.base), plan_rows(request, None)
-    rows = completer._rows(request, plan, prompt)
+    rows = completer._turns(request, plan, prompt).rows
     key_values, _, _ = completer._prefill(prompt.tokens, plan, bool)
     with torch.inference_mode():
         assert len(list(completer._decode(rows, (), key_values, bool))) == 16
