@@ -82,13 +82,15 @@ class Turns:
         if self._lead is None:
             yield others
             return
+        if not others:
+            return
         branch_off(self._lead, [self.rows[place] for place in others], self._plan.branches, self._vocabulary)
-        if others and self._may_try_again and self._lead.is_whole:
+        if self._may_try_again and self._lead.is_whole:
             is_open = self._lead.finish == "length"
             self._programs = Programs(on_empty_line(self._rules.site), self._lead.text, is_open=is_open)
-        if others:
-            yield others
-        yield from self._try_again(self._lead)
+        yield others
+        if self._repeating:
+            yield from self._try_again(self._lead)
 
     def _try_again(self, lead: Row) -> Iterator[list[int]]:
         fresh = [row for row in self._fresh_rows() if row.index in self._repeating]

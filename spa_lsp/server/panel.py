@@ -1,6 +1,7 @@
 """All alternatives at a cursor side by side: texts, figures, and what differs from the first. Pure."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -28,16 +29,16 @@ def to_panel(answer: Answer, base: str, range_of: Callable[[int], types.Range]) 
     """
     first = answer.offers[0].text if answer.offers else ""
 
-    def entry(alternative: Alternative, n: int, same_as: int | None, label: str) -> dict[str, Any]:
-        about = {**{name: getattr(alternative, name) for name in _SHOWN}, "label": label}
+    def entry(alternative: Alternative, n: int, same_as: int | None) -> dict[str, Any]:
+        about = {name: getattr(alternative, name) for name in _SHOWN}
         return {**about, "range": _plain(range_of(n)), "same_as": same_as, "diff": line_diff(first, alternative.text)}
 
     offered = [
-        entry(offer.alternative, offer.n_replaced, None, label)
+        entry(replace(offer.alternative, label=label), offer.n_replaced, None)
         for offer, label in zip(answer.offers, labels(answer.offers), strict=True)
     ]
     same = [
-        entry(alternative, n_replaced(alternative.text, answer.spot.site), number, alternative.label)
+        entry(alternative, n_replaced(alternative.text, answer.spot.site), number)
         for number, offer in enumerate(answer.offers, start=1)
         for alternative in offer.same
     ]

@@ -42,6 +42,14 @@ def lead(turns, text="a+b", others="cdefgh"):
     return end(turns, 0, text)
 
 
+def led(turns, **options):
+    """The turns whose lead has ended, so that the others have begun."""
+    turns.next()
+    lead(turns, **options)
+    turns.next()
+    return turns
+
+
 def test_the_lead_goes_first_and_the_others_begin_otherwise():
     turns = turns_of()
     assert turns.next() == [0] and lead(turns)
@@ -53,10 +61,7 @@ def test_the_lead_goes_first_and_the_others_begin_otherwise():
 
 @pytest.mark.parametrize("again", ["c", "c ", "c # so", "(c)"])
 def test_who_repeats_another_takes_the_next_branch(again):
-    turns = turns_of(replace(PLAN, n_rows=4))
-    turns.next()
-    lead(turns)
-    turns.next()
+    turns = led(turns_of(replace(PLAN, n_rows=4)))
     turns.rows[2].beginning = turns.rows[3].beginning = ()  # as if a branch had led back
     assert end(turns, 1, "c") and not end(turns, 2, again) and not end(turns, 3, "a+b")
     assert turns.n_waiting == 2
@@ -68,20 +73,14 @@ def test_who_repeats_another_takes_the_next_branch(again):
 
 def test_whole_lines_in_front_of_a_line_are_told_apart_whole():
     """The line behind the cursor is no rest of theirs."""
-    turns = turns_of(site=Site(prefix="x = 0\n", suffix="print(x)\n", language="python"))
-    turns.next()
-    lead(turns, "a()\nb()\n")
-    turns.next()
+    turns = led(turns_of(site=Site(prefix="x = 0\n", suffix="print(x)\n", language="python")), text="a()\nb()\n")
     turns.rows[1].beginning = turns.rows[2].beginning = ()  # as if the branch were in the second line
     assert end(turns, 1, "a()\nc()\n") and end(turns, 2, "a()\nd()\n")
     assert turns.next() == []
 
 
 def test_what_was_said_first_stays_where_the_second_try_brings_nothing():
-    turns = turns_of()
-    turns.next()
-    lead(turns)
-    turns.next()
+    turns = led(turns_of())
     assert end(turns, 1, "c") and not end(turns, 2, "d = = 1")
     assert turns.next() == [2]
     assert not end(turns, 2, "e = = 1")
@@ -89,10 +88,7 @@ def test_what_was_said_first_stays_where_the_second_try_brings_nothing():
 
 
 def test_a_second_try_that_a_deadline_ends_is_dropped():
-    turns = turns_of()
-    turns.next()
-    lead(turns)
-    turns.next()
+    turns = led(turns_of())
     assert end(turns, 1, "c") and not end(turns, 2, "d = = 1")
     assert turns.next() == [2]
     assert not end(turns, 2, "e", finish=None)
@@ -100,28 +96,19 @@ def test_a_second_try_that_a_deadline_ends_is_dropped():
 
 
 def test_who_is_cut_by_a_deadline_is_told_and_does_not_try_again():
-    turns = turns_of()
-    turns.next()
-    lead(turns)
-    turns.next()
+    turns = led(turns_of())
     assert end(turns, 1, "c", finish=None) and end(turns, 2, "d", finish=None)
     assert turns.next() == []
 
 
 def test_where_no_branch_is_left_nobody_may_try_again():
-    turns = turns_of()
-    turns.next()
-    lead(turns, others="cd")
-    turns.next()
+    turns = led(turns_of(), others="cd")
     assert end(turns, 1, "c") and not end(turns, 2, "d = = 1")
     assert turns.next() == []
 
 
 def test_who_may_not_try_again_is_told_whatever_it_says():
-    turns = turns_of(may_try_again=False)
-    turns.next()
-    lead(turns)
-    turns.next()
+    turns = led(turns_of(may_try_again=False))
     assert end(turns, 1, "c") and end(turns, 2, "d = = 1")
     assert turns.next() == []
 
@@ -144,10 +131,7 @@ def test_without_a_lead_all_go_at_once():
 
 
 def test_a_second_try_leaves_the_branches_of_adapters_that_may_be_asked_later():
-    turns = turns_of(RowPlan(adapters=(0, 2), n_rows=2, is_shared=True, has_lead=True, set_size=4))
-    turns.next()
-    lead(turns)
-    turns.next()
+    turns = led(turns_of(RowPlan(adapters=(0, 2), n_rows=2, is_shared=True, has_lead=True, set_size=4)))
     assert bytes(turns.rows[1].beginning) == b"d"  # the third adapter's own
     assert not end(turns, 1, "d = = 1")
     assert turns.next() == [1] and bytes(turns.rows[1].beginning) == b"f"
