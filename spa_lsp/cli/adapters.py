@@ -76,7 +76,7 @@ def use(name: str | None, is_default: bool, base_id: str | None) -> None:
 @base_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: the manifest, with set_id, source and folder.")
 def info(name: str | None, base_id: str | None, as_json: bool) -> None:
-    """Show one set, its adapters and figures; the set in use if no NAME is given.
+    """Show one set and its adapters; the set in use if no NAME is given. With --json, all its figures too.
 
     \b
         spa-lsp adapters info my-set
@@ -208,12 +208,19 @@ def _describe(found: AdapterSet) -> list[str]:
         "ordered": "by a ranker" if found.ranker else "by trust",
         "layouts": ", ".join(found.layouts),
         "made by": f"{found.method}, run {found.run_id}",
-        "data": json.dumps(found.data, ensure_ascii=False),
-        "figures": json.dumps(found.figures, ensure_ascii=False),
+        "data": _sources(found.data),
     }
     lines = [f"{name:<9} {fact}" for name, fact in facts.items()]
     width = max(len(adapter.name) for adapter in found.adapters)
-    return lines + [f"  {adapter.name:<{width}}  {adapter.label}" for adapter in found.adapters]
+    return lines + [f"  {each.name:<{width}}  {each.label}{_held_out(each.figures)}" for each in found.adapters]
+
+
+def _held_out(figures: Mapping[str, Any]) -> str:
+    """What an adapter's manifest says of its loss, where that is in the trainer's form."""
+    match figures:
+        case {"held_out_own": float(own), "held_out_base_own": float(base)}:
+            return f": held-out loss of its part {own:.2f}, the base's there {base:.2f}"
+    return ""
 
 
 def _verify_one(found: AdapterSet) -> int:

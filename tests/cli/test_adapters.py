@@ -111,7 +111,17 @@ def test_info_as_json_is_the_manifest_and_the_place(shipped):
 
 def test_info_for_people_names_every_adapter(shipped):
     ship(shipped, make_set(name="default"), make_adapters())
-    assert "a3  label of a3" in run("info", "default").stdout
+    assert "a3  label of a3\n" in run("info", "default").stdout
+
+
+def test_info_for_people_says_what_each_adapter_has_learned_and_of_what(shipped):
+    made = make_set(name="default", data={"n_samples": 596, "datasets": [{"name": "rows.jsonl"}]})
+    first, *others = made.adapters
+    learned = replace(first, figures={"held_out_own": 0.393, "held_out_base_own": 0.454})
+    ship(shipped, replace(made, adapters=(learned, *others)), make_adapters())
+    shown = run("info", "default").stdout
+    assert "\ndata      596 samples of rows.jsonl\n" in shown
+    assert f"{first.label}: held-out loss of its part 0.39, the base's there 0.45\n" in shown
 
 
 @pytest.mark.parametrize(("temperature", "served"), [(0.0, "greedily"), (0.8, "sampled at 0.8, top-p 0.95")])
