@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import accumulate
 from pathlib import Path
 from typing import get_args
 
@@ -69,8 +70,9 @@ def _texts(problem: Problem) -> Iterator[str]:
 def grams_of(text: str) -> Iterator[int]:
     """Digests of all its runs of ten words, the same in every process."""
     words = [word.lower() for word in _WORD.findall(text)]
+    n_named = [0, *accumulate(not word.isdigit() for word in words)]  # before each word
     for start in range(len(words) - GRAM + 1):
-        gram = words[start : start + GRAM]
-        if sum(not word.isdigit() for word in gram) > GRAM // 2:  # rows of numbers stand everywhere
+        if n_named[start + GRAM] - n_named[start] > GRAM // 2:  # rows of numbers stand everywhere
+            gram = " ".join(words[start : start + GRAM])
             # not `hash`, which another process that shares what is known would compute otherwise
-            yield int.from_bytes(blake2b(" ".join(gram).encode(errors="replace"), digest_size=8).digest())
+            yield int.from_bytes(blake2b(gram.encode(errors="replace"), digest_size=8).digest())
