@@ -9,15 +9,14 @@ BIN := $(VENV)/bin
 demo: base
 	$(BIN)/spa-lsp demo
 
-# On up to four cores, but for what counts answers under load or holds the real base in memory.
-ON_CORES := -n auto --maxprocesses 4
+# All but what needs a device, a network, an editor or Ray: on up to four cores, but for what counts answers under load
+# or holds the real base in memory.
+alone := model or protocol or liveness
+elsewhere := gpu or network or editors or ray
 test: venv
-	$(BIN)/pytest $(ON_CORES)
-	$(BIN)/pytest -m 'protocol or liveness' --quick
-	$(BIN)/pytest $(ON_CORES) -m hostile
-	$(BIN)/pytest $(ON_CORES) -m 'slow and (resume or store)'
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m 'not ($(alone) or $(elsewhere)) and (not slow or resume or store)'
 	$(BIN)/spa-lsp models pull
-	$(BIN)/pytest -m 'model and not editors' --quick
+	$(BIN)/pytest -m '($(alone)) and not ($(elsewhere))' --quick
 
 # On a machine with a CUDA device: tests, latencies and a training step in eight minutes, as one JSON document. Uses no
 # network, and where there is no .venv the packages of PYTHON.

@@ -3,6 +3,7 @@
 The default base is used only by tests marked `model`: they keep the machine's cache.
 """
 
+import gc
 import hashlib
 import json
 import os
@@ -103,6 +104,19 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.filterwarnings(line))
 
 
+def set_aside():
+    """Take what is alive now out of garbage collection.
+
+    With all that tests import one takes seconds, and every load of an engine asks for one.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_collection_finish():
+    set_aside()
+
+
 def pytest_addoption(parser):
     parser.addoption("--quick", action="store_true", help="Small counts in the suites that take long by hand.")
 
@@ -169,6 +183,7 @@ def tiny_base_folder(tmp_path_factory) -> Path:
     make_tiny_model().save_pretrained(folder)
     write_int8(folder / "int8.safetensors", float_tensors(folder / "model.safetensors"))
     write_base_record(folder)
+    set_aside()
     return folder
 
 
@@ -210,7 +225,9 @@ def tiny_copy(tiny_base) -> Path:
 def tiny_peft_adapters(tiny_base_folder, tmp_path_factory) -> dict[str, Path]:
     """Eight PEFT folders `a1` … `a8` of random rank-4 adapters on the tiny base, all different."""
     parent = tmp_path_factory.mktemp("adapters")
-    return {f"a{n}": make_peft_adapter(tiny_base_folder, parent / f"a{n}", rank=4, seed=n) for n in range(1, 9)}
+    made = {f"a{n}": make_peft_adapter(tiny_base_folder, parent / f"a{n}", rank=4, seed=n) for n in range(1, 9)}
+    set_aside()
+    return made
 
 
 def save_tiny_tokenizer(folder: Path) -> None:

@@ -26,7 +26,7 @@ from trainer.rows.tables import MIGRATIONS
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-N_KILLS = int(os.environ.get("SPA_KILLS", "60"))
+N_KILLS = int(os.environ.get("SPA_KILLS", "24"))
 SECONDS = float(os.environ.get("SPA_STORE_SECONDS", "6"))
 
 

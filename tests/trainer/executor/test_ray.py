@@ -27,7 +27,7 @@ from trainer.executor import same
 from trainer.executor.on_ray import Ray, _Worker
 from trainer.rows.build_set import runs_dir
 
-N_KILLS = int(os.environ.get("SPA_KILLS", "5"))
+N_KILLS = int(os.environ.get("SPA_KILLS", "4"))
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("tiny_base", "sandbox", "cluster")]
 
@@ -114,7 +114,7 @@ def test_workers_make_the_same_rows_as_this_process(here, name, n_workers, reque
 
 @pytest.mark.parametrize("n_round", range(N_KILLS))
 def test_a_killed_worker_loses_nothing_and_doubles_nothing(here, n_round, monkeypatch, request, tmp_path):
-    command = request.getfixturevalue("evaluate" if n_round % 2 else "attribute")
+    command = request.getfixturevalue("evaluate" if n_round % 4 else "attribute")  # which takes twice as long
     expected = here(command)
     kills = kills_at(POINTS[n_round], tmp_path) if n_round < len(POINTS) else kills_sometime(n_round)
     monkeypatch.setattr(options, "Ray", kills)
