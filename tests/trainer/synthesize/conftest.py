@@ -1,8 +1,10 @@
 """A small repository, a base that says what it is told to, and the sandbox, which is skipped where there is none."""
 
+import os
 import re
 import subprocess
 from dataclasses import dataclass, field
+from functools import cache
 
 import pytest
 
@@ -10,6 +12,8 @@ from spa_lsp.completion import Alternative, CompletionResult
 from spa_lsp.errors import Unavailable
 from trainer.configs import SynthesizeConfig
 from trainer.evaluate.sandbox import require_sandbox
+from trainer.synthesize import stage
+from trainer.synthesize.contamination import read_benchmarks
 
 CLAMP = '''"""Helpers."""
 
@@ -51,6 +55,18 @@ INITIALS = (
     "    found = ''\n    for part in name.split():\n        found += part[0].upper()\n    return found\n",
     "    return name[:1]\n",
 )
+
+
+@cache
+def _read_once(data_dir, _spa_data):
+    return read_benchmarks(data_dir)
+
+
+@pytest.fixture(autouse=True)
+def benchmarks_read_once(monkeypatch):
+    """Reading what synthesis must keep clear of takes longer than most tests of it."""
+    read = lambda data_dir, on_benchmark: _read_once(data_dir, os.environ.get("SPA_DATA"))  # noqa: E731
+    monkeypatch.setattr(stage, "read_benchmarks", read)
 
 
 @pytest.fixture
