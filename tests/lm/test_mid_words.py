@@ -28,7 +28,7 @@ def share_right(completer, cuts):
 
 
 def test_half_typed_words_are_finished_more_often_when_they_are_healed(request, completer, monkeypatch, found):
-    cuts = mid_words(40 if request.config.getoption("--quick") else 200)
+    cuts = mid_words(24 if request.config.getoption("--quick") else 200)
     after = share_right(completer, cuts)
     monkeypatch.setattr(completer._vocabulary, "can_spell_all", False)
     before = share_right(completer, cuts)
