@@ -104,17 +104,18 @@ def load_winogrande(data_dir: Path | None) -> list[Problem]:
 def read_answer(answer: str, options: Sequence[str]) -> str | None:
     """Which option a generated answer names first; without options, its first line or what follows "answer is".
 
-    An answer begins with the option, perhaps in brackets or bold, or says "the answer is (B)".
+    An answer begins with the option, perhaps in brackets or bold, or says "the answer is (B)", "the right option is B".
     """
-    said = re.search(r"answer(?: is)?:?\s*(.+)", answer, re.IGNORECASE)
     if not options:
+        said = re.search(r"answer(?: is)?:?\s*(.+)", answer, re.IGNORECASE)
         text = said.group(1) if said else next(iter(answer.strip().splitlines()), "")
         return text.strip(" .*`$") or None
     names = "|".join(sorted(map(re.escape, options), key=len, reverse=True))
     if max(map(len, options)) > 1:
         names = f"(?i:{names})"  # yes or Yes, but a letter must be a capital: "a" is a word
     label = rf"[\s(*`\"]*({names})(?![\w'])"
-    found = re.match(label, answer) or (said and re.match(label, said.group(1)))
+    said = r"(?i:answer|(?:right|correct|best) option)(?i: is)?:?"
+    found = re.match(label, answer) or re.search(said + label, answer)
     return next(option for option in options if option.casefold() == found.group(1).casefold()) if found else None
 
 
