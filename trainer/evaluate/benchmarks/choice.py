@@ -114,8 +114,8 @@ def read_answer(answer: str, options: Sequence[str]) -> str | None:
     if max(map(len, options)) > 1:
         names = f"(?i:{names})"  # yes or Yes, but a letter must be a capital: "a" is a word
     label = rf"[\s(*`\"]*({names})(?![\w'])"
-    said = r"(?i:answer|(?:right|correct|best) option)(?i: is)?:?"
-    found = re.match(label, answer) or re.search(said + label, answer)
+    before = r"(?i:answer|(?:right|correct|best) option)(?i: is)?:?"
+    found = re.match(label, answer) or re.search(before + label, answer)
     return next(option for option in options if option.casefold() == found.group(1).casefold()) if found else None
 
 
