@@ -27,7 +27,7 @@ from trainer.executor import same
 from trainer.executor.on_ray import Ray, _Worker
 from trainer.rows.build_set import runs_dir
 
-N_KILLS = int(os.environ.get("SPA_KILLS", "4"))
+N_KILLS = int(os.environ.get("SPA_KILLS", "5"))
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("tiny_base", "sandbox", "cluster")]
 

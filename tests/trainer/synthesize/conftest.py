@@ -65,7 +65,10 @@ def _read_once(data_dir, _spa_data):
 @pytest.fixture(autouse=True)
 def benchmarks_read_once(monkeypatch):
     """Reading what synthesis must keep clear of takes longer than most tests of it."""
-    read = lambda data_dir, on_benchmark: _read_once(data_dir, os.environ.get("SPA_DATA"))  # noqa: E731
+
+    def read(data_dir, on_benchmark):
+        return _read_once(data_dir, os.environ.get("SPA_DATA"))
+
     monkeypatch.setattr(stage, "read_benchmarks", read)
 
 

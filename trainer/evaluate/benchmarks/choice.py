@@ -114,7 +114,7 @@ def read_answer(answer: str, options: Sequence[str]) -> str | None:
     if max(map(len, options)) > 1:
         names = f"(?i:{names})"  # yes or Yes, but a letter must be a capital: "a" is a word
     label = rf"[\s(*`\"]*({names})(?![\w'])"
-    before = r"(?i:answer|(?:right|correct|best) option)(?i: is)?:?"
+    before = r"(?i:(?:answer|(?:right|correct|best) option)(?: is)?:?)"
     found = re.match(label, answer) or re.search(before + label, answer)
     return next(option for option in options if option.casefold() == found.group(1).casefold()) if found else None
 
