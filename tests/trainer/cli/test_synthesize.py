@@ -4,7 +4,12 @@ import pytest
 
 from spa_lsp.adapters.finding import find_set
 from tests.trainer.cli.running import sentence, trainer, trainer_json
-from tests.trainer.synthesize.conftest import make_repository, project, sandbox  # noqa: F401  fixtures
+from tests.trainer.synthesize.conftest import (  # noqa: F401  fixtures
+    benchmarks_read_once,
+    make_repository,
+    project,
+    sandbox,
+)
 
 pytestmark = pytest.mark.usefixtures("sandbox", "tiny_base")
 TINY = ("--base", "tiny-qwen2")
