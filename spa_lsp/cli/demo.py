@@ -70,8 +70,8 @@ def demo(
             shared.say([accepted] if accepted is not None else [])
         else:
             view.print_all(texts)
-            if larger := what_larger_brings():
-                click.echo(larger, err=True)
+    if not as_json and (larger := what_larger_brings()):
+        click.echo(larger, err=True)
 
 
 class _Demo:

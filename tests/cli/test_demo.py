@@ -174,6 +174,13 @@ def test_without_a_terminal_every_file_is_printed_once(engine):
     assert printed.count("1/2 · label of a1 (a1, also a3)") == 4
 
 
+# #15
+def test_what_a_larger_base_would_bring_is_said_but_never_in_json(engine, monkeypatch):
+    monkeypatch.setattr("spa_lsp.bases.choice.what_larger_brings", lambda: "a larger base is right more often")
+    assert demo("--file", "cart").stderr.endswith("a larger base is right more often\n")
+    assert "larger" not in demo("--file", "cart", "--json").output
+
+
 def test_json_is_a_list_of_results(engine):
     (found,) = json.loads(demo("--file", "cart", "--json").stdout)
     assert (found["file"], found["n_distinct"], len(found["alternatives"])) == ("cart.py", 2, 3)

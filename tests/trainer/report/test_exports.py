@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from spa_lsp.bases.catalog import find_base
 from spa_lsp.errors import BadInput, NotFound, TooNew
 from tests.trainer.report import example
 from trainer.report.exports import FORMAT, read_report
@@ -91,6 +92,20 @@ def test_an_export_from_before_begun_characters_were_named_goes_with_those_witho
 def test_published_figures_are_still_read(path):
     expected = 40 if "begun" in path.name else None
     assert {own.begun_chars for own in read_report([path]).comparisons} == {expected}
+
+
+# #15
+@pytest.mark.parametrize(
+    ("base_id", "published", "arm"),
+    [
+        ("qwen2.5-coder-0.5b-instruct", "oss-python/figures-own-2026-11-30.json", "influence"),
+        ("qwen2.5-coder-1.5b-instruct", "figures-own-one-2026-11-30.json", "base"),
+    ],
+)
+def test_what_users_are_told_of_a_base_is_what_was_measured(base_id, published, arm):
+    (comparison,) = read_report([MODELS / base_id / published]).comparisons
+    (measured,) = [own.figures["pass_first"].mean for own in comparison.arms if own.label.startswith(arm)]
+    assert find_base(base_id).first_right == pytest.approx(measured, abs=0.005)
 
 
 def test_arms_with_one_label_and_other_runs_are_told_apart(export):
