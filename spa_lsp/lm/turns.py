@@ -66,7 +66,7 @@ class Turns:
         """Note that a row has ended; whether it is to be told now, or what is in its place at the end."""
         if self._programs is None:
             return True
-        is_news = row.is_whole and self._programs.add(row.text, is_open=row.finish == "length")
+        is_news = row.is_whole and self._programs.add(row.text, is_open=row.is_open)
         if self.is_last:
             self.rows[row.index] = row if is_news else self._repeating[row.index]
             return is_news
@@ -86,8 +86,8 @@ class Turns:
             return
         branch_off(self._lead, [self.rows[place] for place in others], self._plan.branches, self._vocabulary)
         if self._may_try_again and self._lead.is_whole:
-            is_open = self._lead.finish == "length"
-            self._programs = Programs(on_empty_line(self._rules.site), self._lead.text, is_open=is_open)
+            site = on_empty_line(self._rules.site)
+            self._programs = Programs(site, self._lead.text, is_open=self._lead.is_open)
         yield others
         if self._repeating:
             yield from self._try_again(self._lead)

@@ -23,7 +23,7 @@ from spa_lsp.server.offering import Ask, site_at
 from spa_lsp.server.spots import Cursor, is_inside_word
 from spa_lsp.server.state import SpaServer
 from spa_lsp.server.window_size import FOR_RULES
-from spa_lsp.text.shown import labels
+from spa_lsp.text.shown import labelled
 from spa_lsp.workspace import ignores
 
 FIRST_ITEMS = "spa-lsp/firstItems"
@@ -330,12 +330,11 @@ def _items(answer: Answer, cursor: Cursor, encoding: str) -> list[types.InlineCo
             command=feedback.accept_command(
                 offer.alternative,
                 answer.adapter_set,
-                label=label,
                 language=answer.spot.site.language,
                 uri=cursor.document.uri,
             ),
         )
-        for offer, label in zip(answer.offers, labels(answer.offers), strict=True)
+        for offer in labelled(answer.offers)
     ]
 
 

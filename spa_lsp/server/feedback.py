@@ -39,7 +39,7 @@ NOTIFICATIONS: dict[str, EventKind] = {
 logger = logging.getLogger(__name__)
 
 
-def accept_command(alternative: Alternative, adapter_set: str, *, label: str, language: str, uri: str) -> types.Command:
+def accept_command(alternative: Alternative, adapter_set: str, *, language: str, uri: str) -> types.Command:
     """The command that the client runs after it has inserted this alternative in the document `uri`."""
     arguments = {
         "setId": adapter_set,
@@ -48,7 +48,7 @@ def accept_command(alternative: Alternative, adapter_set: str, *, label: str, la
         "language": language,
         "uri": uri,
     }
-    return types.Command(title=label, command=ACCEPT_COMMAND, arguments=[arguments])
+    return types.Command(title=alternative.label, command=ACCEPT_COMMAND, arguments=[arguments])
 
 
 def read_outcome(kind: EventKind, arguments: Any) -> Outcome:

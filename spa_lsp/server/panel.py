@@ -1,7 +1,6 @@
 """All alternatives at a cursor side by side: texts, figures, and what differs from the first. Pure."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -10,7 +9,7 @@ from lsprotocol import types
 from spa_lsp.completion import Alternative
 from spa_lsp.server.answers import Answer
 from spa_lsp.text.postprocess import n_replaced
-from spa_lsp.text.shown import labels
+from spa_lsp.text.shown import labelled
 
 REQUEST = "spa-lsp/alternatives"
 
@@ -33,10 +32,7 @@ def to_panel(answer: Answer, base: str, range_of: Callable[[int], types.Range]) 
         about = {name: getattr(alternative, name) for name in _SHOWN}
         return {**about, "range": _plain(range_of(n)), "same_as": same_as, "diff": line_diff(first, alternative.text)}
 
-    offered = [
-        entry(replace(offer.alternative, label=label), offer.n_replaced, None)
-        for offer, label in zip(answer.offers, labels(answer.offers), strict=True)
-    ]
+    offered = [entry(offer.alternative, offer.n_replaced, None) for offer in labelled(answer.offers)]
     same = [
         entry(alternative, n_replaced(alternative.text, answer.spot.site), number)
         for number, offer in enumerate(answer.offers, start=1)

@@ -86,26 +86,28 @@ def differing(text: str, other: str) -> list[tuple[str, bool]]:
     ]
 
 
-def labels(offers: Sequence[Offer]) -> list[str]:
-    """What each is called: its adapter's label; where several share one, all but the first offer get a hint with it.
+def labelled(offers: Sequence[Offer]) -> list[Offer]:
+    """Each with what it is called: its adapter's label; of several that share one all but the first get a hint with it.
 
     As of one adapter or of a base alone: `base: for item in items`, where it begins to differ from the first offer.
     What only ends earlier than that one gets none.
     """
     own = [offer.alternative.label for offer in offers]
     return [
-        label if n == 0 or own.count(label) == 1 else _with_hint(label, offer.text, offers[0].text)
-        for n, (label, offer) in enumerate(zip(own, offers, strict=True))
+        offer if n == 0 or own.count(offer.alternative.label) == 1 else _with_hint(offer, offers[0].text)
+        for n, offer in enumerate(offers)
     ]
 
 
-def _with_hint(label: str, text: str, first: str) -> str:
+def _with_hint(offer: Offer, first: str) -> Offer:
+    label, text = offer.alternative.label, offer.text
     tokens, others = _TOKEN.findall(text), _TOKEN.findall(first)
     start = next((n for n, pair in enumerate(zip_longest(tokens, others)) if pair[0] != pair[1]), 0)
     line = "".join(tokens[start:]).strip().partition("\n")[0]
     hint = "".join(sign if sign.isprintable() else " " for sign in line).strip()  # it stands in a status bar
     short = hint if len(hint) <= _HINT_CHARS else f"{hint[:_HINT_CHARS].rstrip()} …"
-    return ": ".join(part for part in (label, short) if part)
+    label = ": ".join(part for part in (label, short) if part)
+    return replace(offer, alternative=replace(offer.alternative, label=label))
 
 
 def title(shown: Sequence[Offer], number: int) -> str:

@@ -7,7 +7,7 @@ from spa_lsp.text.shown import (
     distinct,
     duration,
     first_same,
-    labels,
+    labelled,
     shown_answers,
     shown_infills,
     times,
@@ -113,7 +113,7 @@ def test_a_completion_that_ran_out_of_tokens_is_shown_up_to_its_last_whole_line(
 
 def labels_of(*texts, label="base"):
     shown = shown_infills([replace(make_alternative(text), label=label) for text in texts], Site(language="python"))
-    return labels(shown)
+    return [offer.alternative.label for offer in labelled(shown)]
 
 
 # #15
@@ -139,4 +139,4 @@ def test_what_only_ends_earlier_gets_no_hint():
 # #15
 def test_labels_that_are_different_stay():
     shown = infills("return a", "return b")
-    assert labels(shown) == [offer.alternative.label for offer in shown]
+    assert labelled(shown) == shown
