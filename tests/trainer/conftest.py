@@ -1,11 +1,22 @@
-"""The tiny base loaded once per test or without infill, a few token items, and a small training configuration."""
+"""The sandbox, the tiny base loaded once per test or without infill, token items, and a small setting for training."""
 
 import pytest
 
 from spa_lsp import paths
+from spa_lsp.errors import Unavailable
 from tests.conftest import TINY_CATALOG, TINY_ID, TINY_INFILL
 from trainer.configs import FinetuneConfig
 from trainer.data.items import TokenItem
+from trainer.evaluate.sandbox import require_sandbox
+
+
+@pytest.fixture
+def sandbox() -> str:
+    """The back end that programs run in; skipped with the reason where there is none."""
+    try:
+        return require_sandbox()
+    except Unavailable as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

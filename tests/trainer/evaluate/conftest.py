@@ -1,25 +1,16 @@
-"""A problem of our own, the benchmark's folder, and a sandbox; the last two skip with a reason where there is none."""
+"""A problem of our own, the benchmarks' folder and the sandbox's back ends; what is not there skips with a reason."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from spa_lsp.errors import Unavailable
 from tests.trainer.evaluate.benchmarks.tiny_benchmarks import tiny_data  # noqa: F401  a fixture
 from trainer.evaluate.benchmarks.problems import FILES, FOLDER, Problem
-from trainer.evaluate.sandbox import Backend, require_sandbox
+from trainer.evaluate.sandbox import Backend
 from trainer.evaluate.sandbox.backend import find_backends, find_problem
 
 BESIDE_THE_PROJECT = Path(__file__).parents[4] / "shared" / "data"
-
-
-@pytest.fixture
-def sandbox() -> str:
-    try:
-        return require_sandbox()
-    except Unavailable as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

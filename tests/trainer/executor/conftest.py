@@ -5,7 +5,6 @@ import signal
 
 import pytest
 
-from tests.trainer.evaluate.conftest import sandbox  # noqa: F401
 from tests.trainer.synthesize.conftest import make_repository, project  # noqa: F401
 from trainer.executor.on_ray import _ENVIRONMENT, _LOOPBACK_ONLY
 

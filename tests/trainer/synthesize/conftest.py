@@ -1,4 +1,4 @@
-"""A small repository, a base that says what it is told to, and the sandbox, which is skipped where there is none."""
+"""A small repository, and a base that says what it is told to."""
 
 import os
 import re
@@ -9,9 +9,7 @@ from functools import cache
 import pytest
 
 from spa_lsp.completion import Alternative, CompletionResult
-from spa_lsp.errors import Unavailable
 from trainer.configs import SynthesizeConfig
-from trainer.evaluate.sandbox import require_sandbox
 from trainer.synthesize import stage
 from trainer.synthesize.contamination import read_benchmarks
 
@@ -70,14 +68,6 @@ def benchmarks_read_once(monkeypatch):
         return _read_once(data_dir, os.environ.get("SPA_DATA"))
 
     monkeypatch.setattr(stage, "read_benchmarks", read)
-
-
-@pytest.fixture
-def sandbox() -> str:
-    try:
-        return require_sandbox()
-    except Unavailable as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture
