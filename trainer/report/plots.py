@@ -88,7 +88,7 @@ def plot_tradeoff(title: str, arms: Sequence[Arm], level: str, series: Series) -
                 axes.errorbar(x.mean, y.mean, xerr=_error(x), yerr=_error(y), **_whisker(style["color"]))
                 axes.plot(x.mean, y.mean, gid=describe(words), **style)
                 axes.annotate(
-                    f"{arm.temperature:g}" if arm.temperature else "greedy",
+                    f"{arm.temperature:g}" if arm.temperature else "",
                     (x.mean, y.mean),
                     xytext=(6, 5),
                     textcoords="offset points",
