@@ -143,7 +143,7 @@ def arm_run(
         arm=entry.label,
         benchmark=problem.benchmark,
         layout=problem.layout,
-        answer_start=problem.begun if problem.layout == "instruct" else "",
+        answer_start="" if problem.layout == "infill" else problem.begun,
         k=entry.n_rows,
         temperature=entry.temperature,
         top_p=TOP_P if entry.temperature else 1.0,

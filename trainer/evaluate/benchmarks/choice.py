@@ -57,6 +57,8 @@ BBH_WORDS = {
     "web_of_lies": ("Yes", "No"),
 }
 GO_ON = "then go on and explain why it is right."
+# asked alone for the answer first, a small base explains at length what it is going to answer
+BEGUN = "The correct answer is"
 
 
 def load_bbh(data_dir: Path | None) -> list[Problem]:
@@ -102,18 +104,18 @@ def load_winogrande(data_dir: Path | None) -> list[Problem]:
 
 
 def read_answer(answer: str, options: Sequence[str]) -> str | None:
-    """Which option a generated answer names first; without options, its first line or what follows "answer is".
+    """Which option a generated answer names first; without options, its first sentence or what follows "answer is".
 
     An answer begins with the option, perhaps in brackets or bold, or says "the answer is (B)", "the right option is B".
     """
     if not options:
         said = re.search(r"answer(?: is)?:?\s*(.+)", answer, re.IGNORECASE)
-        text = said.group(1) if said else next(iter(answer.strip().splitlines()), "")
-        return text.strip(" .*`$") or None
+        text = said.group(1) if said else answer.strip().partition("\n")[0]
+        return text.partition(". ")[0].strip(" .:*`$") or None
     names = "|".join(sorted(map(re.escape, options), key=len, reverse=True))
     if max(map(len, options)) > 1:
         names = f"(?i:{names})"  # yes or Yes, but a letter must be a capital: "a" is a word
-    label = rf"[\s(*`\"]*({names})(?![\w'])"
+    label = rf"[\s:(*`\"]*({names})(?![\w'])"
     before = r"(?i:(?:answer|(?:right|correct|best) option)(?: is)?:?)"
     found = re.match(label, answer) or re.search(before + label, answer)
     return next(option for option in options if option.casefold() == found.group(1).casefold()) if found else None
@@ -157,6 +159,7 @@ def _bbh(task: str, number: int, row: Mapping[str, str], *, canary: str) -> Prob
         benchmark="bbh",
         layout="choice",
         instruction=f"{question}\n\n{wanted}",
+        begun=BEGUN,
         options=options,
         answer=target.strip("()") if is_lettered else target,
         likelihoods=tuple(
@@ -214,6 +217,7 @@ def _lettered(
         benchmark=benchmark,
         layout="choice",
         instruction=f"{listed}\n\nBegin with the letter of the right option, {GO_ON}",
+        begun=BEGUN,
         options=letters,
         answer=letters[answer],
         likelihoods=tuple((context, f" {letter}") for letter in letters),

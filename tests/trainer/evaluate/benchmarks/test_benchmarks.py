@@ -203,7 +203,7 @@ def test_a_question_has_a_prompt_for_each_scoring(tiny_data):
     context = "The following are multiple choice questions (with answers) about own subject.\n\nWhat is one?\nA. 0"
     assert problem.likelihoods[1][0].startswith(context)
     assert [continuation for _, continuation in problem.likelihoods] == [" A", " B", " C", " D"]
-    assert (problem.options, problem.answer) == (("A", "B", "C", "D"), "B")
+    assert (problem.begun, problem.options, problem.answer) == ("The correct answer is", ("A", "B", "C", "D"), "B")
 
 
 def test_winogrande_scores_the_rest_of_the_sentence_after_each_option(tiny_data):
@@ -227,6 +227,8 @@ def test_bbh_has_lettered_worded_and_free_answers(tiny_data):
 ANSWERS = {
     "B": "B",
     "B. because": "B",
+    " B. because": "B",  # goes on behind "The correct answer is"
+    ":\n\nB. because": "B",
     "(B) because": "B",
     "**B**, since": "B",
     "The answer is (B).": "B",
@@ -248,7 +250,9 @@ def test_the_option_is_read_off_the_answer(answer):
     assert read_answer(answer, ("A", "B", "C", "D")) == ANSWERS[answer]
 
 
-@pytest.mark.parametrize("answer", ["12\nbecause", "12.", "I count.\nSo the answer is 12.", "`12`"])
+@pytest.mark.parametrize(
+    "answer", ["12\nbecause", " 12. I count.", "12.", ": 12\n", "I count.\nSo the answer is 12.", "`12`"]
+)
 def test_free_answers_are_read_too(answer, tiny_data):
     problem = dataclasses.replace(by_id("bbh", tiny_data)["BBH/object_counting/0"], answer="12")
     assert is_right(problem, answer)
