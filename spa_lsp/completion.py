@@ -14,6 +14,11 @@ Finish = Literal["stop", "cut", "length", "deadline", "disabled", "growing"]
 TOP_P = 0.95  # of samples: what today's tools and the papers take
 
 
+def is_open(finish: Finish | None) -> bool:
+    """Whether a completion with this finish was not over: its last line may be half a one."""
+    return finish in ("length", "deadline")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ContextPiece:
     """Text of another file that the model is shown before the prompt."""

@@ -83,11 +83,6 @@ class Row:
         return self.finish in ("stop", "cut", "length")
 
     @property
-    def is_open(self) -> bool:
-        """Whether it goes on behind its last token, for which there was no room."""
-        return self.finish == "length"
-
-    @property
     def mean_logprob(self) -> float:
         """Nats per token; 0 for a row without tokens."""
         return sum(self.logprobs) / len(self.logprobs) if self.logprobs else 0.0

@@ -7,6 +7,7 @@ again with a branch of the lead that no other takes. If that brings nothing new 
 from collections.abc import Iterator
 
 from spa_lsp.adapters.row_plan import RowPlan
+from spa_lsp.completion import is_open
 from spa_lsp.lm.decode import Row, RowRules, branch_off, new_rows
 from spa_lsp.lm.vocabulary import Vocabulary
 from spa_lsp.text.programs import Programs
@@ -66,7 +67,7 @@ class Turns:
         """Note that a row has ended; whether it is to be told now, or what is in its place at the end."""
         if self._programs is None:
             return True
-        is_news = row.is_whole and self._programs.add(row.text, is_open=row.is_open)
+        is_news = row.is_whole and self._programs.add(row.text, is_open=is_open(row.finish))
         if self.is_last:
             self.rows[row.index] = row if is_news else self._repeating[row.index]
             return is_news
@@ -87,7 +88,7 @@ class Turns:
         branch_off(self._lead, [self.rows[place] for place in others], self._plan.branches, self._vocabulary)
         if self._may_try_again and self._lead.is_whole:
             site = on_empty_line(self._rules.site)
-            self._programs = Programs(site, self._lead.text, is_open=self._lead.is_open)
+            self._programs = Programs(site, self._lead.text, is_open=is_open(self._lead.finish))
         yield others
         if self._repeating:
             yield from self._try_again(self._lead)

@@ -27,8 +27,7 @@ def program_at(text: str, site: Site, *, is_open: bool = False) -> Program:
     if not polished:
         return Program()
     n = n_replaced(polished, site)
-    form = normal_form(site.before, polished, site.suffix[n:], site.language)
-    return Program(text=polished, n_replaced=n, form=form)
+    return Program(text=polished, n_replaced=n, form=normal_form(*site.filled(polished, n)))
 
 
 class Programs:
@@ -55,8 +54,7 @@ class Programs:
         return True
 
     def _parses(self, program: Program) -> bool:
-        site = self._site
-        return parses(site.before, program.text, site.suffix[program.n_replaced :], site.language)
+        return parses(*self._site.filled(program.text, program.n_replaced))
 
 
 def _near(site: Site) -> Site:

@@ -61,7 +61,7 @@ def features(offer: Offer, site: Site, lead: Alternative | None) -> dict[str, fl
     `length` is ln(1 + characters), `votes` ln of the number of authors; the last four are 0 or 1: one of them ended it
     by itself, it parses, it reads a name that is defined nowhere, the lead wrote it.
     """
-    place = (site.before, offer.text, site.suffix[offer.n_replaced :], site.language)
+    place = site.filled(offer.text, offer.n_replaced)
     return {
         "mean_logprob": max(each.mean_logprob for each in offer.wordings),
         "total_logprob": max(each.mean_logprob * each.n_tokens for each in offer.wordings),
@@ -88,7 +88,7 @@ def _rank(
         score, is_sound = sum(weight * own[name] for name, weight in ranker.items()), True
     else:
         score = trust([each.mean_logprob for each in offer.wordings])
-        is_sound = parses(site.before, offer.text, site.suffix[offer.n_replaced :], site.language)
+        is_sound = parses(*site.filled(offer.text, offer.n_replaced))
     return not is_sound, -round(score / STEP), -n_accepted, offer.alternative.index
 
 

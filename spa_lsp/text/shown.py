@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import zip_longest
 
-from spa_lsp.completion import Alternative, CompletionResult, Timing
+from spa_lsp.completion import Alternative, CompletionResult, Timing, is_open
 from spa_lsp.text.normal_form import normal_form
 from spa_lsp.text.programs import program_at
 from spa_lsp.text.site import Site
@@ -63,7 +63,7 @@ def first_same(shown: Sequence[Offer], number: int) -> int:
 
 def _infill(alternative: Alternative, site: Site) -> Offer:
     text = "" if alternative.finish == "disabled" else alternative.text
-    program = program_at(text, site, is_open=_is_open(alternative))
+    program = program_at(text, site, is_open=is_open(alternative.finish))
     return Offer(alternative=replace(alternative, text=program.text), form=program.form, n_replaced=program.n_replaced)
 
 
@@ -71,10 +71,6 @@ def _answer(alternative: Alternative) -> Offer:
     text = "" if alternative.finish == "disabled" else alternative.text.strip("\n")
     form = normal_form("", text, "", "python") if text else ""
     return Offer(alternative=replace(alternative, text=text), form=form)
-
-
-def _is_open(alternative: Alternative) -> bool:
-    return alternative.finish in ("length", "deadline")  # it was not over
 
 
 def differing(text: str, other: str) -> list[tuple[str, bool]]:
@@ -120,7 +116,7 @@ def title(shown: Sequence[Offer], number: int) -> str:
         parts.append(f"same as {first}")
     elif not alternative.text and alternative.finish != "deadline":
         parts.append("nothing to insert")
-    elif _is_open(alternative):
+    elif is_open(alternative.finish):
         parts.append(f"not finished ({alternative.finish})")
     return " · ".join(parts)
 

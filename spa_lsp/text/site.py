@@ -29,6 +29,10 @@ class Site:
         """The cursor's line behind the cursor, without white space at its end."""
         return self.suffix.partition("\n")[0].rstrip()
 
+    def filled(self, text: str, n_replaced: int = 0) -> tuple[str, str, str, str]:
+        """What is before, a text at the cursor, what is behind it and the language; n characters made room for it."""
+        return self.before, text, self.suffix[n_replaced:], self.language
+
     @property
     def next_lines(self) -> list[str]:
         """The lines after the cursor's that are not blank, without white space at their ends."""

@@ -110,7 +110,7 @@ def read_answer(answer: str, options: Sequence[str]) -> str | None:
     """
     if not options:
         said = re.search(r"answer(?: is)?:?\s*(.+)", answer, re.IGNORECASE)
-        text = said.group(1) if said else answer.strip().partition("\n")[0]
+        text = said.group(1) if said else answer.lstrip(" :\n").partition("\n")[0]
         return text.partition(". ")[0].strip(" .:*`$") or None
     names = "|".join(sorted(map(re.escape, options), key=len, reverse=True))
     if max(map(len, options)) > 1:
