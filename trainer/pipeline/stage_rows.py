@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ from trainer.synthesize.forget import forgotten_sets
 from trainer.synthesize.origins import ORIGINS
 
 OWN_REPOSITORY = "own repository"
+_LISTED = "(SELECT value FROM json_each(?))"  # of a JSON array
 
 
 def source_run(
@@ -116,46 +118,48 @@ def load_parts(db: Database, run: PartitionRun, limit: int | None) -> dict[int, 
     Raises:
         BadInput: a part is empty.
     """
+    members = _members(db, run, limit)
+    for name, sample_ids in zip(run.figures.names, members, strict=True):
+        if not sample_ids:
+            raise BadInput(f"part '{name}' has no samples; run: trainer partition --method balanced")
+    return {part: samples_by_id(db, sample_ids) for part, sample_ids in enumerate(members)}
+
+
+def _members(db: Database, run: PartitionRun, limit: int | None) -> list[list[str]]:
+    """The ids of the samples of each part, as `load_parts` has them."""
     query = (
         "SELECT part, sample_id FROM part_members JOIN samples ON samples.id = part_members.sample_id "
         "WHERE run_id = ? ORDER BY n"
     )
     rows = list(db.query(query, [run.id]))
     is_whole = run.settings.partition.method == "whole"
-    parts: dict[int, list[Sample]] = {}
-    for part, name in enumerate(run.figures.names):
-        sample_ids = [row["sample_id"] for row in rows if is_whole or row["part"] == part][:limit]
-        if not sample_ids:
-            raise BadInput(f"part '{name}' has no samples; run: trainer partition --method balanced")
-        parts[part] = samples_by_id(db, sample_ids)
-    return parts
+    n_parts = len(run.figures.names)
+    return [[row["sample_id"] for row in rows if is_whole or row["part"] == part][:limit] for part in range(n_parts)]
 
 
-def data_record(db: Database, partitioned: PartitionRun) -> dict[str, Any]:
+def data_record(db: Database, partitioned: PartitionRun, limit: int | None = None) -> dict[str, Any]:
     """What a set was made from, for its manifest: digests, counts and licences; no text of a sample, no path.
 
-    Of synthesized samples the packages are named, as their licences ask for. A person's own repository is not, nor an
-    imported file: the name of a folder may tell whose it is, or for whom.
+    With `limit`, of each part at most that many samples were learned. Of synthesized samples the packages are named, as
+    their licences ask for. A person's own repository is not, nor an imported file: the name of a folder may tell whose
+    it is, or for whom.
     """
-    query = (
-        "SELECT DISTINCT dataset_id FROM part_members JOIN dataset_samples USING (sample_id) "
-        "WHERE run_id = ? ORDER BY dataset_id"
-    )
-    datasets = [{"sha256": row["dataset_id"]} for row in db.query(query, [partitioned.id])]
-    counted = "SELECT count(DISTINCT sample_id) FROM part_members WHERE run_id = ?"
-    n_samples = db.execute(counted, [partitioned.id]).fetchone()[0]
-    record = {"datasets": datasets, "n_samples": n_samples, "partition_run": partitioned.id}
-    sources = _sources(db, partitioned)
+    sample_ids = set(chain.from_iterable(_members(db, partitioned, limit)))
+    chosen = json.dumps(sorted(sample_ids))
+    query = f"SELECT DISTINCT dataset_id FROM dataset_samples WHERE sample_id IN {_LISTED} ORDER BY dataset_id"
+    datasets = [{"sha256": row["dataset_id"]} for row in db.query(query, [chosen])]
+    record = {"datasets": datasets, "n_samples": len(sample_ids), "partition_run": partitioned.id}
+    sources = _sources(db, chosen)
     return {**record, "sources": sources} if sources else record
 
 
-def _sources(db: Database, partitioned: PartitionRun) -> list[dict[str, Any]]:
+def _sources(db: Database, chosen: str) -> list[dict[str, Any]]:
     query = (
-        f"SELECT repository, licence, count(DISTINCT sample_id) AS n FROM part_members JOIN ({ORIGINS}) AS origins "
-        "USING (sample_id) WHERE part_members.run_id = ? GROUP BY repository, licence"
+        f"SELECT repository, licence, count(DISTINCT sample_id) AS n FROM ({ORIGINS}) AS origins "
+        f"WHERE sample_id IN {_LISTED} GROUP BY repository, licence"
     )
     n_samples: Counter[tuple[str, str]] = Counter()
-    for row in db.query(query, [partitioned.id]):
+    for row in db.query(query, [chosen]):
         name = OWN_REPOSITORY if os.path.isabs(row["repository"]) else row["repository"]
         n_samples[name, row["licence"]] += row["n"]
     return [{"name": name, "licence": licence, "n_samples": n} for (name, licence), n in sorted(n_samples.items())]

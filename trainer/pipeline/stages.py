@@ -257,7 +257,7 @@ def run_publish(db: Database, config: PublishConfig, *, run_id: str | None = Non
     made_of = divided if divided == "whole" else partitioned.figures.attribute_method
     name = config.name if config.name is not None else f"{made_of}-{source.id[:8]}"
     base = installed_base(find_base(source.settings.base))
-    data = data_record(db, partitioned)
+    data = data_record(db, partitioned, source.settings.limit)
     adapter_set, files = build_set(
         source, partitioned, name=name, base=base, data=data, temperature=config.temperature, limit=config.limit
     )

@@ -1,6 +1,7 @@
 """From a finished finetune run to the adapter set that is published: names, labels, figures, files. Writes nothing."""
 
 import hashlib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +57,13 @@ def build_set(
     names, labels, sizes = divided.figures.names[:limit], divided.figures.labels, divided.figures.sizes
     digests = run.figures.sha256
     files = {names[part]: _read(path, digests[part]) for part, path in adapter_files(run).items() if part < len(names)}
-    own = run.figures.adapters
+    own, most = run.figures.adapters, run.settings.limit
     infos = [
         describe_adapter(
             names[part],
             files[names[part]],
             label=labels[part],
-            figures={"n_samples": sizes[names[part]], **_known(own.get(part, AdapterFigures()))},
+            figures={"n_samples": min(sizes[names[part]], most or math.inf), **_known(own.get(part, AdapterFigures()))},
         )
         for part in range(len(names))
     ]

@@ -12,6 +12,7 @@ from contextlib import closing
 import pytest
 
 from spa_lsp import paths
+from spa_lsp.adapters.finding import find_set
 from spa_lsp.storage.store import open_store
 from tests.trainer.cli.running import sentence, trainer, trainer_json
 from tests.trainer.cli.test_cli import row
@@ -95,6 +96,13 @@ def test_no_held_out_loss_is_shown_where_nothing_is_held_out(divided):  # #14
     lines = trainer("finetune", *SMALL, "--limit", "4", "--evaluate-every", "1").stdout.splitlines()
     assert [line.split(":")[0].strip() for line in lines if "loss" in line] == ["step 1", "step 2"]
     assert not [line for line in lines if "held out" in line or "nan" in line]
+
+
+def test_a_set_tells_how_many_samples_its_adapters_learned(divided):
+    trainer("finetune", *SMALL, "--limit", "4")
+    trainer("publish", "--name", "mine")
+    found = find_set("mine", "tiny-qwen2")
+    assert [info.figures["n_samples"] for info in found.adapters] == [4, 4] and found.data["n_samples"] == 8
 
 
 def test_weights_of_samples_are_part_of_the_runs_key(divided, tmp_path):

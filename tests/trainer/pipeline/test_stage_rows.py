@@ -65,6 +65,18 @@ def test_a_limit_holds_for_each_part(db):
     assert [len(own) for own in parts.values()] == [1, 1]
 
 
+def test_what_a_limit_left_out_is_not_what_a_set_was_made_from(db):
+    db.table("datasets").insert_all({"id": id, "name": id, "n_bytes": 1, "imported": "x"} for id in ("d", "e"))
+    db.table("dataset_samples").insert_all(
+        [{"dataset_id": "d", "sample_id": "a"}, {"dataset_id": "d", "sample_id": "b"}]
+        + [{"dataset_id": "e", "sample_id": "c"}]
+    )
+    divided = divide(db, [("c", 0), ("b", 1), ("a", 0)])
+    whole, part = data_record(db, divided), data_record(db, divided, 1)
+    assert (whole["n_samples"], whole["datasets"]) == (3, [{"sha256": "d"}, {"sha256": "e"}])
+    assert (part["n_samples"], part["datasets"]) == (2, [{"sha256": "d"}])
+
+
 def test_an_empty_part_is_named_with_the_way_out(db):
     with pytest.raises(BadInput, match="part 'y' has no samples.*balanced"):
         load_parts(db, divide(db, [("a", 0)]), None)
