@@ -110,8 +110,8 @@ def read_answer(answer: str, options: Sequence[str]) -> str | None:
     """
     if not options:
         said = re.search(r"answer(?: is)?:?\s*(.+)", answer, re.IGNORECASE)
-        text = said.group(1) if said else answer.lstrip(" :\n").partition("\n")[0]
-        return text.partition(". ")[0].strip(" .:*`$") or None
+        text = said.group(1) if said else re.sub(r"^[\s:]+", "", answer)
+        return text.partition("\n")[0].partition(". ")[0].strip(" \t\r.:*`$") or None
     names = "|".join(sorted(map(re.escape, options), key=len, reverse=True))
     if max(map(len, options)) > 1:
         names = f"(?i:{names})"  # yes or Yes, but a letter must be a capital: "a" is a word

@@ -251,7 +251,17 @@ def test_the_option_is_read_off_the_answer(answer):
 
 
 @pytest.mark.parametrize(
-    "answer", ["12\nbecause", " 12. I count.", "12.", ": 12\n", "I count.\nSo the answer is 12.", "`12`", ":\n\n12\n"]
+    "answer",
+    [
+        "12\nbecause",
+        " 12. I count.",
+        "12.",
+        ": 12\n",
+        "I count.\nSo the answer is 12.",
+        "`12`",
+        ":\n\n12\n",
+        "\t12\r\nso",
+    ],
 )
 def test_free_answers_are_read_too(answer, tiny_data):
     problem = dataclasses.replace(by_id("bbh", tiny_data)["BBH/object_counting/0"], answer="12")
