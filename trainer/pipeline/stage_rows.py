@@ -90,7 +90,7 @@ def load_influence(
 
 def problems_of(db: Database, sample_ids: Sequence[str]) -> list[str]:
     """A key of each sample's problem: samples that have it in common are solutions of one task."""
-    query = "SELECT id, problem_key FROM samples WHERE id IN (SELECT value FROM json_each(?))"
+    query = f"SELECT id, problem_key FROM samples WHERE id IN {_LISTED}"
     keys = {row["id"]: row["problem_key"] for row in db.query(query, [json.dumps(list(sample_ids))])}
     return [keys[sample_id] for sample_id in sample_ids]
 

@@ -88,8 +88,14 @@ def plot_tradeoff(title: str, arms: Sequence[Arm], level: str, series: Series) -
                 axes.errorbar(x.mean, y.mean, xerr=_error(x), yerr=_error(y), **_whisker(style["color"]))
                 axes.plot(x.mean, y.mean, gid=describe(words), **style)
                 if arm.temperature:
-                    place, beside = (x.mean, y.mean), {"xytext": (6, 5), "textcoords": "offset points"}
-                    axes.annotate(f"{arm.temperature:g}", place, **beside, fontsize=8, color=_INK)
+                    axes.annotate(
+                        f"{arm.temperature:g}",
+                        (x.mean, y.mean),
+                        xytext=(6, 5),
+                        textcoords="offset points",
+                        fontsize=8,
+                        color=_INK,
+                    )
         axes.set_xlabel("pass@1")
         axes.set_ylabel(title_of(f"dc_{level}"))
         axes.set_ylim(bottom=0)

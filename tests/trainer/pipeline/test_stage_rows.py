@@ -67,10 +67,7 @@ def test_a_limit_holds_for_each_part(db):
 
 def test_what_a_limit_left_out_is_not_what_a_set_was_made_from(db):
     db.table("datasets").insert_all({"id": id, "name": id, "n_bytes": 1, "imported": "x"} for id in ("d", "e"))
-    db.table("dataset_samples").insert_all(
-        [{"dataset_id": "d", "sample_id": "a"}, {"dataset_id": "d", "sample_id": "b"}]
-        + [{"dataset_id": "e", "sample_id": "c"}]
-    )
+    db.table("dataset_samples").insert_all({"dataset_id": own, "sample_id": id} for own, id in ("da", "db", "ec"))
     divided = divide(db, [("c", 0), ("b", 1), ("a", 0)])
     whole, part = data_record(db, divided), data_record(db, divided, 1)
     assert (whole["n_samples"], whole["datasets"]) == (3, [{"sha256": "d"}, {"sha256": "e"}])
